@@ -1,0 +1,9 @@
+"""The one exception for what a user can mend."""
+
+
+class InputError(ValueError):
+    """Something the user gave is wrong: a file, a setting, a value.
+
+    The message is one line that says what is wrong, where, and what to do. The command line prints it and exits
+    with code 2; library callers catch it as a ``ValueError``.
+    """

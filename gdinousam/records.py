@@ -1,0 +1,117 @@
+"""The few frozen records that every part of the package passes around, and the interface of a method.
+
+Boxes are ``(x, y, width, height)`` in CSV records, because that is the data contract, and ``(x0, y0, x1, y1)``
+everywhere else. Both are in pixels of the stored image, the origin at the outer corner of the top-left pixel, so a box
+round the whole image is ``(0, 0, width, height)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Image = npt.NDArray[np.uint8]  # (H, W, 3) RGB in [0, 255]
+Mask = npt.NDArray[np.bool_]  # (H, W), true where the object is
+BoxXYWH = tuple[float, float, float, float]
+BoxXYXY = tuple[float, float, float, float]
+Need = Literal["text", "box", "point", "support set"]
+
+
+@dataclass(frozen=True)
+class MaskReference:
+    """Where the mask of an instance lies.
+
+    path: mask image of the same size as the picture.
+    value: pixels equal to this grey value belong to the instance; ``None``: every non-zero pixel does.
+    """
+
+    path: Path
+    value: int | None = None
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One object of an image.
+
+    phrase: the text that names it, exactly as written in the CSV.
+    box_xywh: (x, y, width, height) in pixels of the stored image, x and y the top-left corner.
+    mask: where its mask lies, or ``None`` where the data has no masks. Several instances may share one mask.
+    """
+
+    phrase: str
+    box_xywh: BoxXYWH
+    mask: MaskReference | None = None
+
+
+@dataclass(frozen=True)
+class ImageRecord:
+    """One image of a dataset with everything known about it.
+
+    path: image file. width, height: its size in pixels. dataset: name of the dataset it comes from.
+    group: patient, volume or exam, or ``None`` where unknown.
+    instances: its objects, in the order of the CSV; may be empty.
+    absent_phrases: phrases known to name nothing in this image (CSV rows without a box).
+    phrases: the distinct phrases of the CSV rows, present and absent, in order of first appearance.
+    last_phrase: the phrase of the image's last CSV row, the only one that the public test scripts keep.
+    """
+
+    path: Path
+    width: int
+    height: int
+    dataset: str
+    group: str | None = None
+    instances: tuple[Instance, ...] = ()
+    absent_phrases: tuple[str, ...] = ()
+    phrases: tuple[str, ...] = field(default=())
+    last_phrase: str = ""
+
+
+@dataclass(frozen=True)
+class Query:
+    """One image and one phrase: the unit that is segmented and scored."""
+
+    image: ImageRecord
+    phrase: str
+
+    @property
+    def instances(self) -> tuple[Instance, ...]:
+        """The instances of the image that the phrase names; empty where the phrase is absent."""
+        return tuple(instance for instance in self.image.instances if instance.phrase == self.phrase)
+
+
+@dataclass(frozen=True, eq=False)
+class Detection:
+    """One object found by a method.
+
+    phrase: exactly the phrase that was asked for. box_xyxy: (x0, y0, x1, y1) in pixels of the original image.
+    score: confidence in [0, 1]. mask_hw: (H, W) bool of the original image, or ``None`` from a method without masks.
+    """
+
+    phrase: str
+    box_xyxy: BoxXYXY
+    score: float
+    mask_hw: Mask | None = None
+
+
+class Segmenter(Protocol):
+    """A method that turns images and phrases into detections: ours and every compared one.
+
+    needs: what the method must be given beside the image at test time, so that a table can say so.
+    """
+
+    @property
+    def needs(self) -> frozenset[Need]: ...
+
+    def segment(self, images: Sequence[Image], phrases: Sequence[Sequence[str]]) -> list[list[Detection]]:
+        """Segment every phrase in its image.
+
+        images: (H, W, 3) uint8 RGB in [0, 255], sizes may differ. phrases: for each image the phrases to look for.
+        Returns one list per image, ordered by phrase as asked, then by falling score; a phrase that is not found has
+        no entry, so the list may be empty. Batch and single give the same answer.
+        """
+        ...
