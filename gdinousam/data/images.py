@@ -1,0 +1,205 @@
+"""Readers of image and mask files, whatever their bit depth, channels or palette.
+
+Pixels are taken as they are stored: an orientation noted in EXIF is not applied, because the sizes and boxes of the CSV
+are those of the stored image. Files of several frames are refused, because nobody said which frame is meant.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import PIL.Image
+
+from gdinousam.errors import InputError
+from gdinousam.records import Image, Instance, Mask, MaskReference
+
+Pixels = npt.NDArray[Any]  # (H, W) or (H, W, 3), the numbers that the file stores
+
+# What Pillow's decoders raise on damaged files; UnidentifiedImageError is an OSError.
+DECODING_ERRORS = (
+    OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error, cv2.error,
+    PIL.Image.DecompressionBombError,
+)  # fmt: skip
+PNG_BIT_DEPTH_BYTE = 24  # PNG specification: signature 8, chunk length and name 8, width and height 8, then bit depth
+TIFF_BITS_PER_SAMPLE = 258  # TIFF 6.0, section 8
+SCALED_MODES = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")  # Pillow's modes of more than 8 bits
+
+
+def read_image(path: str | Path) -> Image:
+    """Read an image as RGB.
+
+    Returns (H, W, 3) uint8 in [0, 255] of the stored size. One channel becomes three equal ones, a palette its
+    colours; transparent parts are laid on black, the background of ultrasound. Values beyond 8 bits are scaled as
+    ``scale_to_uint8`` says. Raises ``InputError`` naming the file where it is missing, damaged, or of several frames.
+    """
+    stored, _ = _read_pixels(Path(path))
+    pixels = scale_to_uint8(stored)
+    return np.repeat(pixels[:, :, None], 3, axis=2) if pixels.ndim == 2 else pixels
+
+
+def image_size(path: str | Path) -> tuple[int, int]:
+    """(width, height) in pixels of the stored image, read from the file's head only; errors as for ``read_image``."""
+    with _opened(Path(path)) as picture:
+        return picture.size
+
+
+def read_mask(reference: MaskReference) -> Mask:
+    """The (H, W) bool mask of a reference; errors as for ``read_mask_file`` and ``MaskFile.select``."""
+    return read_mask_file(reference.path).select(reference.value)
+
+
+@dataclass(frozen=True, eq=False)
+class MaskFile:
+    """A mask file that was read once and can answer for several values.
+
+    foreground: (H, W) bool, true where the pixel is not black. values: (H, W) stored grey values or palette indices,
+    ``None`` for a colour mask, which has no grey values.
+    """
+
+    path: Path
+    foreground: Mask
+    values: npt.NDArray[Any] | None
+
+    def select(self, value: int | None) -> Mask:
+        """(H, W) bool: pixels of the grey value, or all foreground for ``None``; ``InputError`` for a colour mask."""
+        if value is None:
+            return self.foreground
+        if self.values is None:
+            raise InputError(f"{self.path}: a colour mask has no grey value {value}; store it grey, or drop #{value}")
+        return np.asarray(self.values == value)
+
+
+def read_mask_file(path: str | Path) -> MaskFile:
+    """Read a mask file without scaling its values.
+
+    Any pixel that is not black is foreground, the noise round a mask saved as JPEG included. 1-, 2- and 4-bit grey
+    files hold their values spread over [0, 255], as every viewer shows them. Errors as for ``read_image``.
+    """
+    path = Path(path)
+    pixels, values = _read_pixels(path)
+    if pixels.ndim == 2:
+        return MaskFile(path, np.asarray(pixels != 0), pixels)
+    if values is None and (pixels == pixels[:, :, :1]).all():
+        values = pixels[:, :, 0]  # grey stored as colour
+    return MaskFile(path, np.asarray(pixels.any(axis=2)), values)
+
+
+def union_mask(instances: Iterable[Instance], size_hw: tuple[int, int]) -> Mask:
+    """The pixels that belong to any of the instances.
+
+    size_hw: (height, width) of the image. Returns (H, W) bool, all false without instances. Each mask file is read
+    once. Raises ``InputError`` for an instance without a mask and for a mask of another size.
+    """
+    union = np.zeros(size_hw, dtype=bool)
+    values_of_file: dict[Path, set[int | None]] = {}
+    for instance in instances:
+        if instance.mask is None:
+            raise InputError(f"the box {instance.box_xywh} of {instance.phrase!r} has no mask; give the mask folder")
+        values_of_file.setdefault(instance.mask.path, set()).add(instance.mask.value)
+    for path, values in values_of_file.items():
+        mask_file = read_mask_file(path)
+        if mask_file.foreground.shape != tuple(size_hw):
+            height, width = mask_file.foreground.shape
+            raise InputError(f"{path}: mask of {width} x {height} for an image of {size_hw[1]} x {size_hw[0]}")
+        for value in values:
+            union |= mask_file.select(value)
+    return union
+
+
+def scale_to_uint8(pixels: Pixels) -> npt.NDArray[np.uint8]:
+    """Bring stored values to [0, 255] such that black stays black and no picture goes dark for its depth alone.
+
+    pixels: any shape, finite. 8-bit values stay as they are. Integers of 0 and more are divided by the power of two
+    that fits their maximum into 8 bits: 8-bit values in a 16-bit file stay as they are, 12-bit values are divided by
+    16, full 16-bit values by 256. Unlike a stretch from minimum to maximum this keeps dark pictures dark and, as a
+    rule, the frames of one series alike. Floats within [0, 1] are multiplied by 255; other floats of 0 and more, which
+    have no natural full scale, by the power of two that brings their maximum into [128, 256). Where values are
+    negative, so that zero is not black (decibels), minimum to maximum is stretched to [0, 255].
+    """
+    if pixels.dtype == np.uint8:
+        return pixels
+    lowest, highest = float(pixels.min()), float(pixels.max())
+    values = pixels.astype(np.float64)
+    if lowest < 0:
+        values = (values - lowest) * (255 / (highest - lowest or 1.0))
+    elif pixels.dtype.kind == "f" and highest <= 1:
+        values = values * 255
+    else:
+        _, num_bits = math.frexp(highest)
+        values = np.floor(values * 2.0 ** (8 - (num_bits if pixels.dtype.kind == "f" else max(num_bits, 8))))
+    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+
+
+def _read_pixels(path: Path) -> tuple[Pixels, Pixels | None]:
+    """The pixels without scaling, and for a palette file its (H, W) indices too: the labels of a coloured label map."""
+    with _opened(path) as picture:
+        deep_colour = _has_deep_colour(picture, path)
+        picture.load()  # decodes, and unlike OpenCV's decoder notices a cut-off file
+        indices = np.array(picture) if picture.mode == "P" else None
+        if deep_colour:
+            pixels = _read_deep_colour(path)
+        elif picture.mode in SCALED_MODES:
+            pixels = np.array(picture)
+        elif picture.has_transparency_data:
+            pixels = np.array(_on_black(picture))
+        else:
+            pixels = np.array(picture.convert("L" if picture.mode in ("1", "L") else "RGB"))
+    if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
+        raise InputError(f"{path}: holds nan or infinite pixels; replace them")
+    return pixels, indices
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[PIL.Image.Image]:
+    try:
+        with PIL.Image.open(path) as picture:
+            num_frames = getattr(picture, "n_frames", 1)
+            # A camera's MPO file is a JPEG with further views behind the picture itself.
+            if num_frames > 1 and picture.format != "MPO":
+                raise InputError(f"{path}: holds {num_frames} frames; save the one that is meant as its own file")
+            yield picture
+    except InputError:
+        raise
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such image file; check the name and the folder") from error
+    except DECODING_ERRORS as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{path}: not readable as an image ({reason}); replace the file") from error
+
+
+def _has_deep_colour(picture: PIL.Image.Image, path: Path) -> bool:
+    """Whether the file has several channels of more than 8 bits, of which Pillow keeps the upper 8 bits only."""
+    if picture.format == "PNG" and picture.mode in ("RGB", "RGBA", "LA"):
+        with path.open("rb") as file:
+            return file.read(PNG_BIT_DEPTH_BYTE + 1)[PNG_BIT_DEPTH_BYTE] > 8
+    if picture.format == "TIFF":
+        bits = picture.tag_v2.get(TIFF_BITS_PER_SAMPLE, (1,))  # type: ignore[attr-defined]
+        return len(bits) > 1 and max(bits) > 8
+    return False
+
+
+def _read_deep_colour(path: Path) -> Pixels:
+    pixels = cv2.imdecode(np.frombuffer(path.read_bytes(), dtype=np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None or pixels.dtype != np.uint16 or pixels.ndim != 3:
+        raise OSError("colours of more than 8 bits, but not of 16")
+    colours = pixels[:, :, 2::-1]  # OpenCV stores blue, green, red, alpha
+    if pixels.shape[2] == 4:
+        opacity = pixels[:, :, 3:] / np.iinfo(np.uint16).max
+        colours = np.rint(colours * opacity).astype(np.uint16)
+    return np.ascontiguousarray(colours)
+
+
+def _on_black(picture: PIL.Image.Image) -> PIL.Image.Image:
+    layer = picture.convert("RGBA")
+    black = PIL.Image.new("RGBA", layer.size, (0, 0, 0, 255))
+    return PIL.Image.alpha_composite(black, layer).convert("RGB")
