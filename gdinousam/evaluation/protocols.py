@@ -1,0 +1,127 @@
+"""The two ways of scoring, applied to the same detections.
+
+strict: every (image, phrase) is a query. All detections of the phrase together are scored against all its instances
+together, and a miss scores 0. A phrase that names nothing in the image is a query too: it has no Dice, it asks whether
+the method kept silent.
+
+paper: what the public test scripts do. Every image is one query, that of its last CSV row. The best detection is scored
+against the image's whole mask, whatever its phrases, and an image without a detection is left out of the mean.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from gdinousam.errors import InputError
+from gdinousam.evaluation.metrics import box_iou_xyxy, dice_of_counts, iou_of_counts, overlap_counts
+from gdinousam.evaluation.rows import ProtocolName, ScoreRow
+from gdinousam.records import BoxXYWH, BoxXYXY, Detection, ImageRecord, Instance, Mask, Query
+
+
+def score_image(record: ImageRecord, detections: Sequence[Detection], truth: Mapping[str, Mask]) -> list[ScoreRow]:
+    """Score what a method found in one image, under both protocols.
+
+    detections: those of all phrases of the image, in any order; empty where nothing was found.
+    truth: for each phrase of the record the union of its instances' masks, (H, W) bool, all false where it is absent.
+    Returns one strict row per phrase in the record's order, then one paper row if the image has an instance.
+    Raises InputError where a detection has no mask or a present phrase has an empty one, ValueError where a detection
+    answers a phrase that was not asked or its mask has another size than the truth.
+    """
+    _check(record, detections, truth)
+    rows = [_strict_row(Query(record, phrase), detections, truth[phrase]) for phrase in record.phrases]
+    if record.instances:
+        rows.append(_paper_row(record, detections, truth))
+    return rows
+
+
+def _strict_row(query: Query, detections: Sequence[Detection], truth_hw: Mask) -> ScoreRow:
+    of_phrase = _of_phrase(detections, query.phrase)
+    scored = bool(query.instances)
+    return _row("strict", query, query.instances, of_phrase, _union(of_phrase, truth_hw), truth_hw, scored)
+
+
+def _paper_row(record: ImageRecord, detections: Sequence[Detection], truth: Mapping[str, Mask]) -> ScoreRow:
+    of_phrase = _of_phrase(detections, record.last_phrase)
+    whole_hw = np.logical_or.reduce([truth[phrase] for phrase in record.phrases])
+    prediction_hw = _union(of_phrase[:1], whole_hw)
+    query = Query(record, record.last_phrase)
+    return _row("paper", query, record.instances, of_phrase, prediction_hw, whole_hw, scored=bool(of_phrase))
+
+
+def _row(
+    protocol: ProtocolName,
+    query: Query,
+    instances: Sequence[Instance],
+    detections: Sequence[Detection],
+    prediction_hw: Mask,
+    truth_hw: Mask,
+    scored: bool,
+) -> ScoreRow:
+    counts = overlap_counts(prediction_hw, truth_hw)
+    record = query.image
+    return ScoreRow(
+        protocol=protocol,
+        dataset=record.dataset,
+        image_name=record.path.name,
+        group=record.group,
+        phrase=query.phrase,
+        target_present=bool(instances),
+        found=bool(detections),
+        score=float(detections[0].score) if detections else math.nan,
+        num_detections=len(detections),
+        num_instances=len(instances),
+        box_iou=_best_box_iou(detections[0].box_xyxy, instances) if detections and instances else math.nan,
+        dice=dice_of_counts(*counts) if scored else math.nan,
+        iou=iou_of_counts(*counts) if scored else math.nan,
+        overlap_pixels=counts[0],
+        predicted_pixels=counts[1],
+        true_pixels=counts[2],
+        image_width=record.width,
+        image_height=record.height,
+    )
+
+
+def _of_phrase(detections: Sequence[Detection], phrase: str) -> list[Detection]:
+    """The detections of a phrase, best first; equal scores keep the method's order."""
+    return sorted((one for one in detections if one.phrase == phrase), key=lambda one: -one.score)
+
+
+def _union(detections: Sequence[Detection], truth_hw: Mask) -> Mask:
+    union_hw = np.zeros_like(truth_hw)
+    for detection in detections:
+        if detection.mask_hw is not None:  # _check has refused those without a mask
+            union_hw |= detection.mask_hw
+    return union_hw
+
+
+def _best_box_iou(box_xyxy: BoxXYXY, instances: Sequence[Instance]) -> float:
+    return max(box_iou_xyxy(box_xyxy, to_xyxy(instance.box_xywh)) for instance in instances)
+
+
+def to_xyxy(box_xywh: BoxXYWH) -> BoxXYXY:
+    """(x, y, width, height) to (x0, y0, x1, y1), in the same unit."""
+    x, y, width, height = box_xywh
+    return x, y, x + width, y + height
+
+
+def _check(record: ImageRecord, detections: Sequence[Detection], truth: Mapping[str, Mask]) -> None:
+    for phrase in record.phrases:
+        if Query(record, phrase).instances and not truth[phrase].any():
+            # Scoring it would make silence a perfect answer for an object that the boxes say is there.
+            raise InputError(f"{record.path}: the mask of {phrase!r} is empty although it has a box; mend the mask")
+    for detection in detections:
+        if detection.phrase not in record.phrases:
+            raise ValueError(f"{record.path}: a detection of {detection.phrase!r}, which was not asked for")
+        if detection.mask_hw is None:
+            raise InputError(
+                f"{record.path}: the method gave a box without a mask for {detection.phrase!r}; "
+                "evaluate it together with a mask head"
+            )
+        expected_hw = truth[detection.phrase].shape
+        if detection.mask_hw.shape != expected_hw:
+            raise ValueError(
+                f"{record.path}: a detected mask of size {detection.mask_hw.shape}, the image has {expected_hw} (H, W)"
+            )

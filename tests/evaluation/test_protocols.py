@@ -1,0 +1,133 @@
+"""The two protocols on one image of 4 x 10 pixels with a liver, two cysts and no stone."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gdinousam.errors import InputError
+from gdinousam.evaluation.protocols import score_image
+from gdinousam.records import Detection, ImageRecord, Instance
+
+SIZE_HW = (4, 10)
+
+
+def columns(first: int, last: int) -> np.ndarray:
+    """Mask of whole columns, 4 pixels each."""
+    mask_hw = np.zeros(SIZE_HW, bool)
+    mask_hw[:, first:last] = True
+    return mask_hw
+
+
+def found(phrase: str, score: float, first: int, last: int) -> Detection:
+    return Detection(phrase, (first, 0, last, 4), score, columns(first, last))
+
+
+RECORD = ImageRecord(
+    path=Path("exams/17.png"),
+    width=10,
+    height=4,
+    dataset="A",
+    group="patient 3",
+    instances=(
+        Instance("liver", (0, 0, 4, 4)),
+        Instance("cyst", (5, 0, 1, 4)),
+        Instance("cyst", (8, 0, 2, 4)),
+    ),
+    absent_phrases=("stone",),
+    phrases=("liver", "cyst", "stone"),
+    last_phrase="cyst",
+)
+TRUTH = {"liver": columns(0, 4), "cyst": columns(5, 6) | columns(8, 10), "stone": columns(0, 0)}
+
+
+def test_strict_scores_every_phrase_with_all_its_detections_and_paper_the_best_one_of_the_last_phrase():
+    detections = [found("liver", 0.9, 0, 2), found("cyst", 0.4, 5, 6), found("cyst", 0.8, 8, 10)]
+    liver, cyst, stone, paper = score_image(RECORD, detections, TRUTH)
+
+    assert [row.phrase for row in (liver, cyst, stone, paper)] == ["liver", "cyst", "stone", "cyst"]
+    assert [row.protocol for row in (liver, cyst, stone, paper)] == ["strict", "strict", "strict", "paper"]
+    # Half of the liver's 16 pixels.
+    assert (liver.overlap_pixels, liver.predicted_pixels, liver.true_pixels) == (8, 8, 16)
+    assert (liver.dice, liver.iou, liver.box_iou) == (pytest.approx(16 / 24), 0.5, 0.5)
+    # Both cysts together, although each detection alone covers only one.
+    assert (cyst.dice, cyst.iou, cyst.box_iou) == (1.0, 1.0, 1.0)
+    assert (cyst.score, cyst.num_detections, cyst.num_instances) == (0.8, 2, 2)
+    # The best cyst, 8 pixels, against liver and cysts, 28 pixels.
+    assert (paper.overlap_pixels, paper.predicted_pixels, paper.true_pixels) == (8, 8, 28)
+    assert (paper.dice, paper.iou) == (pytest.approx(16 / 36), pytest.approx(8 / 28))
+    assert (paper.num_detections, paper.num_instances, paper.box_iou) == (2, 3, 1.0)
+
+
+def test_an_absent_phrase_is_a_query_without_a_dice():
+    silent = score_image(RECORD, [], TRUTH)[2]
+    assert (silent.target_present, silent.found, silent.num_detections) == (False, False, 0)
+    alarmed = score_image(RECORD, [found("stone", 0.3, 0, 5)], TRUTH)[2]
+    assert (alarmed.target_present, alarmed.found, alarmed.num_detections) == (False, True, 1)
+    assert (alarmed.predicted_pixels, alarmed.true_pixels) == (20, 0)
+    for row in (silent, alarmed):
+        assert math.isnan(row.dice) and math.isnan(row.iou) and math.isnan(row.box_iou)
+
+
+def test_a_miss_scores_zero_in_strict_and_is_left_out_of_paper():
+    liver, cyst, _, paper = score_image(RECORD, [found("liver", 0.9, 0, 4)], TRUTH)
+    assert liver.dice == 1.0
+    assert (cyst.found, cyst.dice, cyst.iou) == (False, 0.0, 0.0)
+    assert math.isnan(cyst.score) and math.isnan(cyst.box_iou)
+    # Paper asks for the cyst alone; that the liver was found does not help.
+    assert (paper.found, paper.target_present, paper.true_pixels) == (False, True, 28)
+    assert math.isnan(paper.dice) and math.isnan(paper.iou)
+
+
+def test_rows_carry_what_identifies_the_image():
+    for row in score_image(RECORD, [], TRUTH):
+        assert (row.dataset, row.image_name, row.group) == ("A", "17.png", "patient 3")
+        assert (row.image_width, row.image_height) == (10, 4)
+
+
+def test_an_image_without_instances_is_no_query_of_the_paper_protocol():
+    record = replace(RECORD, instances=(), phrases=("stone",), last_phrase="stone")
+    assert [row.protocol for row in score_image(record, [], {"stone": TRUTH["stone"]})] == ["strict"]
+
+
+def test_paper_asks_for_the_last_phrase_even_where_it_is_absent():
+    paper = score_image(replace(RECORD, last_phrase="stone"), [found("stone", 0.3, 0, 4)], TRUTH)[-1]
+    assert (paper.phrase, paper.target_present, paper.found) == ("stone", True, True)
+    assert paper.dice == pytest.approx(2 * 16 / (16 + 28))
+
+
+def test_the_order_of_detections_does_not_matter():
+    detections = [found("cyst", 0.4, 0, 9), found("liver", 0.7, 0, 3), found("cyst", 0.8, 8, 10)]
+    assert repr(score_image(RECORD, detections, TRUTH)) == repr(score_image(RECORD, detections[::-1], TRUTH))
+
+
+def test_overlapping_detections_are_counted_once():
+    row = score_image(RECORD, [found("liver", 0.9, 0, 3), found("liver", 0.8, 1, 4)], TRUTH)[0]
+    assert (row.predicted_pixels, row.dice) == (16, 1.0)
+
+
+def test_a_detection_with_an_empty_mask_is_found_and_scores_zero():
+    row = score_image(RECORD, [Detection("liver", (0, 0, 4, 4), 0.5, columns(0, 0))], TRUTH)[0]
+    assert (row.found, row.dice, row.box_iou) == (True, 0.0, 1.0)
+
+
+def test_a_box_without_a_mask_cannot_be_scored():
+    with pytest.raises(InputError, match="mask head"):
+        score_image(RECORD, [Detection("liver", (0, 0, 4, 4), 0.5)], TRUTH)
+
+
+def test_a_detection_nobody_asked_for_is_refused():
+    with pytest.raises(ValueError, match="'kidney', which was not asked for"):
+        score_image(RECORD, [found("kidney", 0.5, 0, 4)], TRUTH)
+
+
+def test_a_mask_of_another_size_is_refused():
+    with pytest.raises(ValueError, match=r"exams/17\.png.*\(2, 2\).*\(4, 10\)"):
+        score_image(RECORD, [Detection("liver", (0, 0, 2, 2), 0.5, np.ones((2, 2), bool))], TRUTH)
+
+
+def test_an_empty_mask_of_a_present_phrase_is_an_error_not_a_perfect_score_for_silence():
+    with pytest.raises(InputError, match="'liver' is empty although it has a box"):
+        score_image(RECORD, [], {**TRUTH, "liver": columns(0, 0)})
