@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from gdinousam.records import BoxXYXY, Image, Mask
 
@@ -129,6 +131,13 @@ def side_by_side(panels: Sequence[Image], captions: Sequence[str]) -> Image:
             _write(picture, line, left + _MARGIN, panel_height + _MARGIN + number * _LINE_HEIGHT, _INK)
         left += width + _MARGIN
     return picture
+
+
+def write_picture(picture: Image | npt.NDArray[np.uint8], path: Path) -> None:
+    """Write (H, W, 3) uint8 RGB or (H, W) uint8 grey as PNG. Raises OSError where the file cannot be written."""
+    # Through bytes, because cv2.imwrite fails silently on paths that it cannot open.
+    pixels = picture[..., ::-1] if picture.ndim == 3 else picture
+    path.write_bytes(cv2.imencode(".png", pixels)[1].tobytes())
 
 
 def _wrap(text: str, width: int) -> list[str]:

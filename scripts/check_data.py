@@ -6,14 +6,15 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from gdinousam.command_line.common import BAD_INPUT, run
 from gdinousam.data.check import check_table, format_problems
 from gdinousam.data.contract import IMAGE_NAME, PHRASE, read_table
-from gdinousam.errors import InputError
 
 EXIT_CODES = "exit code: 0 where the data is sound, 2 for problems and for every other bad input"
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def check_data(arguments: Sequence[str] | None = None) -> int:
+    """Parse arguments and check; returns the exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=f"example: python scripts/check_data.py train.CSV --images train. {EXIT_CODES}"
     )
@@ -25,18 +26,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--limit", type=int, default=50, metavar="N", help="problems to print at most (default: 50)")
     options = parser.parse_args(arguments)
-    try:
-        problems = check_table(options.csv, options.images, options.masks, options.masks_required)
-        if problems:
-            print(format_problems(problems, options.limit))
-            return 2
-        table = read_table(options.csv)
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 2
+    problems = check_table(options.csv, options.images, options.masks, options.masks_required)
+    if problems:
+        print(format_problems(problems, options.limit))
+        return BAD_INPUT
+    table = read_table(options.csv)
     print(f"{table[IMAGE_NAME].nunique()} images, {len(table)} rows, {table[PHRASE].nunique()} phrases: no problems")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(check_data))

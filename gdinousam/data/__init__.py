@@ -1,1 +1,1 @@
-"""Data: the CSV contract and its checker, image readers, augmentation, the dataset that training reads, and phantoms."""
+"""Data: the CSV contract and its checker, image readers, augmentation, the training dataset, phantoms."""

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-
-import cv2
 
 from gdinousam.drawing import PALETTE, Color, Mark, draw_panel, side_by_side
 from gdinousam.evaluation.protocols import to_xyxy
@@ -46,12 +43,6 @@ def draw_scores(
     ]
     panels = [draw_panel(image, marks) for marks in ([], true_marks, found_marks)]
     return side_by_side(panels, captions)
-
-
-def write_picture(picture: Image, path: Path) -> None:
-    """Write (H, W, 3) uint8 RGB as PNG. Raises OSError where the file cannot be written."""
-    # Through bytes, because cv2.imwrite fails silently on paths that it cannot open.
-    path.write_bytes(cv2.imencode(".png", picture[..., ::-1])[1].tobytes())
 
 
 def _true_mark(query: Query, mask_hw: Mask, color: Color) -> Mark:

@@ -15,8 +15,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from gdinousam.data.images import read_image, union_mask
+from gdinousam.drawing import write_picture
 from gdinousam.errors import InputError
-from gdinousam.evaluation.pictures import choose_pictures, draw_scores, write_picture
+from gdinousam.evaluation.pictures import choose_pictures, draw_scores
 from gdinousam.evaluation.protocols import score_image
 from gdinousam.evaluation.rows import PARTIAL_SUFFIX, RowWriter, ScoreRow
 from gdinousam.records import Detection, Image, ImageRecord, Mask, Query, Segmenter

@@ -10,6 +10,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from gdinousam.command_line.common import run
 from gdinousam.data.check import DataProblems, Problem, check_table, format_problems, require_valid
 from gdinousam.errors import InputError
 
@@ -370,7 +371,7 @@ def check_data() -> Callable[[list[str]], int]:
     assert spec is not None and spec.loader is not None
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
-    return script.main
+    return lambda arguments: run(script.check_data, arguments)
 
 
 def test_script_exits_with_0_and_one_line_for_sound_data(data, check_data, capsys):

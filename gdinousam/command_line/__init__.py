@@ -1,0 +1,1 @@
+"""The commands: train, test, predict. Each parses its arguments, loads a config and calls the package."""

@@ -1,0 +1,44 @@
+"""``python scripts/predict.py IMAGE... --prompt PHRASE``: masks and overlays of single images."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from gdinousam.command_line.common import add_override_option, run
+
+DEFAULT_CONFIG = "configs/test_config.yaml"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point."""
+    sys.exit(run(predict_command, arguments))
+
+
+def predict_command(arguments: Sequence[str] | None = None) -> int:
+    """Parse arguments, segment the images and report each detection in a line; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        description="Segment images from phrases. For every image and phrase a mask PNG (255 is inside), and for every "
+        "image an overlay, are written."
+    )
+    parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="image files of any usual kind")
+    parser.add_argument("--prompt", action="append", required=True, help="what to look for; may be given several times")
+    parser.add_argument("--output", type=Path, default=Path("predictions"), help="folder to write to (%(default)s)")
+    parser.add_argument("--config", type=Path, default=Path(DEFAULT_CONFIG), help="names models and thresholds")
+    add_override_option(parser)
+    options = parser.parse_args(arguments)
+
+    from gdinousam.config import TestConfig, load_config
+    from gdinousam.models.segmenter import load_segmenter
+    from gdinousam.prediction import predict_files
+
+    config = load_config(TestConfig, options.config, options.overrides)
+    model = config.model
+    segmenter = load_segmenter(
+        model.detector, model.mask_head, model.adapter, config.resize, config.prediction, config.evaluation.device
+    )
+    for line in predict_files(segmenter, options.images, options.prompt, options.output):
+        print(line)
+    return 0

@@ -1,0 +1,186 @@
+"""The detector: Grounding DINO from transformers, with the frozen parts truly frozen.
+
+Shapes: B images, Q query boxes, T text tokens, L decoder layers, S encoder positions.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from peft import PeftModel
+from torch import nn
+from transformers import GroundingDinoForObjectDetection, PreTrainedTokenizerBase
+from transformers.modeling_outputs import BaseModelOutput
+
+from gdinousam.prompts import TokenizedCaptions
+
+
+@dataclass(frozen=True, eq=False)
+class LayerPrediction:
+    """Predictions of one layer. logits: (B, Q, T), ``-inf`` on padding. boxes_cxcywh_norm: (B, Q, 4) in [0, 1]."""
+
+    logits: torch.Tensor
+    boxes_cxcywh_norm: torch.Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class DetectorOutput:
+    """last: the last decoder layer, the answer. earlier: the other decoder layers. encoder: the encoder's S proposals.
+
+    valid_tokens: (B, T) bool, false on padding. ``earlier`` and ``encoder`` are filled for training only.
+    """
+
+    last: LayerPrediction
+    earlier: tuple[LayerPrediction, ...]
+    encoder: LayerPrediction | None
+    valid_tokens: torch.Tensor
+
+
+class Detector(nn.Module):
+    """Grounding DINO, plain or with LoRA adapters, and its tokenizer.
+
+    model: transformers' model or a peft model around it. A module below which nothing is trained stays in eval mode, so
+    that no dropout or stochastic depth of a frozen part adds noise; the text encoder, where frozen, runs once per
+    distinct caption.
+    """
+
+    def __init__(self, model: GroundingDinoForObjectDetection | PeftModel, tokenizer: PreTrainedTokenizerBase) -> None:
+        super().__init__()
+        self.model = model
+        self.tokenizer = tokenizer
+        text_encoder = self.grounding_dino.model.text_backbone
+        if not any(parameter.requires_grad for parameter in text_encoder.parameters()):
+            _remember_texts(text_encoder)
+        _keep_boxes_in_float32(self.grounding_dino)
+
+    @property
+    def grounding_dino(self) -> GroundingDinoForObjectDetection:
+        """transformers' model, below the adapters if there are any."""
+        model: Any = self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model
+        return model
+
+    @property
+    def max_tokens(self) -> int:
+        """Longest caption in tokens."""
+        return int(self.grounding_dino.config.max_text_len)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model lies."""
+        return self.grounding_dino.device
+
+    def train(self, mode: bool = True) -> Detector:
+        """Set training mode where something is trained, eval mode everywhere else."""
+        super().train(mode)
+        for module in self.modules():
+            if mode and not any(parameter.requires_grad for parameter in module.parameters()):
+                module.train(False)
+        return self
+
+    def forward(
+        self,
+        pixel_values: torch.Tensor,
+        tokens: TokenizedCaptions,
+        pixel_mask: torch.Tensor | None = None,
+        with_earlier_layers: bool = False,
+    ) -> DetectorOutput:
+        """Predict boxes and token logits.
+
+        pixel_values: (B, 3, H, W) float32, normalised. tokens: one caption per image. pixel_mask: (B, H, W) int64, one
+        on the image and zero on padding; ``None``: no padding. with_earlier_layers: fill ``earlier`` and ``encoder``.
+        """
+        output = self.model(
+            pixel_values=pixel_values,
+            input_ids=tokens.input_ids,
+            token_type_ids=tokens.token_type_ids,
+            attention_mask=tokens.attention_mask,
+            pixel_mask=pixel_mask,
+            return_dict=True,
+        )
+        num_tokens = tokens.input_ids.shape[1]
+        valid = tokens.attention_mask.bool()
+        last = LayerPrediction(output.logits[..., :num_tokens].float(), output.pred_boxes.float())
+        if not with_earlier_layers:
+            return DetectorOutput(last, (), None, valid)
+        encoder = LayerPrediction(
+            output.enc_outputs_class[..., :num_tokens].float(), output.enc_outputs_coord_logits.float().sigmoid()
+        )
+        return DetectorOutput(last, self._earlier_layers(output, valid), encoder, valid)
+
+    def _earlier_layers(self, output: Any, valid_tokens: torch.Tensor) -> tuple[LayerPrediction, ...]:
+        """Predictions of all decoder layers but the last, which transformers computes but returns with labels only."""
+        model = self.grounding_dino
+        hidden = output.intermediate_hidden_states  # (B, L, Q, D)
+        text = output.encoder_last_hidden_state_text
+        references = [output.init_reference_points, *output.intermediate_reference_points.unbind(dim=1)]
+        predictions = []
+        for layer in range(hidden.shape[1] - 1):
+            logits = model.class_embed[layer](hidden[:, layer], text, valid_tokens)[..., : valid_tokens.shape[1]]
+            offsets = model.bbox_embed[layer](hidden[:, layer]) + torch.special.logit(references[layer], eps=1e-5)
+            predictions.append(LayerPrediction(logits.float(), offsets.float().sigmoid()))
+        return tuple(predictions)
+
+
+_MAX_REMEMBERED_TEXTS = 4096
+
+
+def _remember_texts(text_encoder: Any) -> None:
+    """Make a frozen text encoder compute each distinct caption once.
+
+    Its forward is replaced on the instance, so that parameter names stay as they are. Features of padding tokens are
+    zero instead of computed; every later layer masks them.
+    """
+    compute = text_encoder.forward
+    remembered: OrderedDict[tuple[int, ...], torch.Tensor] = OrderedDict()
+
+    def forward(
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        token_type_ids: torch.Tensor,
+        position_ids: torch.Tensor,
+        **options: Any,
+    ) -> BaseModelOutput:
+        lengths = input_ids.ne(text_encoder.config.pad_token_id).sum(dim=1).tolist()
+        keys = [tuple(row[:length]) for row, length in zip(input_ids.tolist(), lengths, strict=True)]
+        new = {key: row for row, key in enumerate(keys) if key not in remembered}
+        if new:
+            rows = torch.tensor(list(new.values()), device=input_ids.device)
+            with torch.no_grad():
+                computed = compute(
+                    input_ids[rows], attention_mask[rows], token_type_ids[rows], position_ids[rows], **options
+                ).last_hidden_state
+            for key, features in zip(new, computed, strict=True):
+                remembered[key] = features[: len(key)].clone()
+        batch = remembered[keys[0]].new_zeros(*input_ids.shape, remembered[keys[0]].shape[-1])
+        for row, key in enumerate(keys):
+            batch[row, : len(key)] = remembered[key]
+            remembered.move_to_end(key)
+        while len(remembered) > _MAX_REMEMBERED_TEXTS:
+            remembered.popitem(last=False)
+        return BaseModelOutput(last_hidden_state=batch)  # type: ignore[arg-type]
+
+    text_encoder.forward = forward
+
+
+def _keep_boxes_in_float32(model: GroundingDinoForObjectDetection) -> None:
+    """Compute sampling positions and box offsets in float32 inside a mixed-precision region.
+
+    Half a pixel of a small lesion is beyond bfloat16's eight bits.
+    """
+    heads = [layer.encoder_attn.sampling_offsets for layer in model.model.decoder.layers]
+    heads += [layer.deformable_layer.self_attn.sampling_offsets for layer in model.model.encoder.layers]
+    heads += [*dict.fromkeys(model.bbox_embed), model.model.encoder_output_bbox_embed]
+    for module in heads:
+        module.forward = _in_float32(module.forward)
+
+
+def _in_float32(forward: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[torch.Tensor], torch.Tensor]:
+    def forward_in_float32(hidden: torch.Tensor) -> torch.Tensor:
+        with torch.autocast(hidden.device.type, enabled=False):
+            return forward(hidden.float())
+
+    return forward_in_float32

@@ -1,0 +1,92 @@
+"""From a decoded image to the tensor that a model sees, and between the forms of boxes.
+
+Shared by training and prediction, so that both see the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+from pydantic import Field, model_validator
+from torchvision.ops import box_convert
+from torchvision.transforms import v2
+from torchvision.transforms.v2 import functional
+
+from gdinousam.records import Image
+from gdinousam.settings import Settings
+
+# ImageNet's channel statistics for RGB in [0, 1], which Grounding DINO and SAM2 were both pretrained with.
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+class ResizeSettings(Settings):
+    """How an image is sized for the detector."""
+
+    mode: Literal["square", "shortest_edge"] = Field(
+        "square",
+        description="square: stretch to size x size (paper, section 2.1); shortest_edge: keep the aspect, shortest "
+        "edge size unless the longest would pass longest_edge (public code).",
+    )
+    size: int = Field(800, ge=1, description="Pixels of the square's side or of the shortest edge.")
+    longest_edge: int = Field(1333, ge=1, description="Most pixels of the longest edge, with shortest_edge.")
+
+    @model_validator(mode="after")
+    def _edges_fit(self) -> ResizeSettings:
+        if self.mode == "shortest_edge" and self.longest_edge <= self.size:
+            raise ValueError(f"longest_edge = {self.longest_edge} must be larger than size = {self.size}")
+        return self
+
+
+def build_resize(settings: ResizeSettings) -> v2.Transform:
+    """The resize of the settings, for (3, H, W) uint8 tensors and for whole samples; lengths are rounded down."""
+    if settings.mode == "square":
+        return v2.Resize((settings.size, settings.size), antialias=True)
+    return v2.Resize(settings.size, max_size=settings.longest_edge, antialias=True)
+
+
+def image_to_tensor(image: Image) -> torch.Tensor:
+    """(H, W, 3) uint8 RGB array to a (3, H, W) uint8 tensor of its own memory."""
+    return torch.from_numpy(np.array(image.transpose(2, 0, 1), order="C"))
+
+
+def normalize_image(image_uint8: torch.Tensor) -> torch.Tensor:
+    """Turn a (..., 3, H, W) uint8 RGB image into float32 of about zero mean by ImageNet's statistics; same shape."""
+    scaled = functional.to_dtype(image_uint8.as_subclass(torch.Tensor), torch.float32, scale=True)
+    return functional.normalize(scaled, list(IMAGENET_MEAN), list(IMAGENET_STD))
+
+
+def boxes_cxcywh_norm(boxes_xyxy: torch.Tensor, size_hw: tuple[int, int]) -> torch.Tensor:
+    """Turn (..., 4) boxes x0, y0, x1, y1 in pixels into centre x, centre y, width, height as fractions of the image."""
+    return box_convert(boxes_xyxy.as_subclass(torch.Tensor), "xyxy", "cxcywh") / box_scale(boxes_xyxy, size_hw)
+
+
+def boxes_xyxy_pixels(boxes_cxcywh_norm: torch.Tensor, size_hw: tuple[int, int]) -> torch.Tensor:
+    """Turn (..., 4) boxes of ``boxes_cxcywh_norm`` back into x0, y0, x1, y1 in pixels of an image of size (H, W)."""
+    return box_convert(boxes_cxcywh_norm, "cxcywh", "xyxy") * box_scale(boxes_cxcywh_norm, size_hw)
+
+
+def pad_images(pixel_values: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Stack (3, H, W) float32 images of any sizes, at least one, into (B, 3, H', W') of the largest height and width.
+
+    Smaller images get zeros at the right and bottom. Returns also the (B, H', W') int64 pixel mask, one on the image
+    and zero on padding, or ``None`` where all sizes are equal.
+    """
+    height, width = (max(image.shape[axis] for image in pixel_values) for axis in (1, 2))
+    if all(image.shape[1:] == (height, width) for image in pixel_values):
+        return torch.stack(list(pixel_values)), None
+    padded = pixel_values[0].new_zeros(len(pixel_values), 3, height, width)
+    pixel_mask = torch.zeros(len(pixel_values), height, width, dtype=torch.int64)
+    for row, image in enumerate(pixel_values):
+        padded[row, :, : image.shape[1], : image.shape[2]] = image
+        pixel_mask[row, : image.shape[1], : image.shape[2]] = 1
+    return padded, pixel_mask
+
+
+def box_scale(boxes: torch.Tensor, size_hw: tuple[int, int]) -> torch.Tensor:
+    """(width, height, width, height) of an image of size (H, W), with the dtype and device of the boxes."""
+    height, width = size_hw
+    return torch.tensor([width, height, width, height], dtype=boxes.dtype, device=boxes.device)

@@ -1,0 +1,176 @@
+"""Phrases into one caption, captions into tokens, token probabilities back into phrase scores.
+
+Grounding DINO reads one caption per image in which full stops part the phrases ("kidney. kidney capsule."), and answers
+with one probability per query box and text token. Everything that connects phrases with tokens is here, so that the
+phrase that comes back is the one that was asked for and never text rebuilt from tokens.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from transformers import PreTrainedTokenizerBase
+
+from gdinousam.errors import InputError
+
+SEPARATOR = "."
+# "." and "?" end a phrase for Grounding DINO wherever they stand, so inside a phrase they become spaces.
+_ENDS_A_PHRASE = re.compile(r"[.?\s]+")
+
+
+@dataclass(frozen=True)
+class Caption:
+    """The text that the model reads for one image.
+
+    text: lower-case phrases, each followed by a full stop. phrases: what was asked for, unchanged, in order.
+    spans: for each phrase its (start, end) characters in ``text``. Phrases that read alike ("Cyst", "cyst ") share one
+    span.
+    """
+
+    text: str
+    phrases: tuple[str, ...]
+    spans: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class TokenizedCaptions:
+    """A batch of captions as the model takes them.
+
+    input_ids, attention_mask, token_type_ids: (B, T) int64, padded on the right.
+    phrase_tokens: for each caption a (P, T) bool tensor, true on the tokens of each of its P phrases and on no
+    separator.
+    """
+
+    input_ids: torch.Tensor
+    attention_mask: torch.Tensor
+    token_type_ids: torch.Tensor
+    phrase_tokens: tuple[torch.Tensor, ...]
+
+    def to(self, device: torch.device) -> TokenizedCaptions:
+        """The same captions with every tensor on the device."""
+        return TokenizedCaptions(
+            self.input_ids.to(device),
+            self.attention_mask.to(device),
+            self.token_type_ids.to(device),
+            tuple(tokens.to(device) for tokens in self.phrase_tokens),
+        )
+
+
+def caption_form(phrase: str) -> str:
+    """The phrase as it stands in a caption: lower case, single spaces, no full stop or question mark inside.
+
+    Raises InputError for a phrase without a letter or digit.
+    """
+    form = _ENDS_A_PHRASE.sub(" ", phrase.lower()).strip()
+    if not any(character.isalnum() for character in form):
+        raise InputError(f"phrase {phrase!r} has no letter or digit; give the name of what to look for")
+    return form
+
+
+def build_caption(phrases: Sequence[str]) -> Caption:
+    """Join phrases into one caption; see ``Caption``. An empty list gives the empty caption."""
+    spans_by_form: dict[str, tuple[int, int]] = {}
+    text = ""
+    for form in map(caption_form, phrases):
+        if form not in spans_by_form:
+            start = len(text) + (1 if text else 0)
+            text = f"{text} {form}{SEPARATOR}" if text else f"{form}{SEPARATOR}"
+            spans_by_form[form] = (start, start + len(form))
+    return Caption(text, tuple(phrases), tuple(spans_by_form[caption_form(phrase)] for phrase in phrases))
+
+
+def split_into_captions(
+    phrases: Sequence[str], tokenizer: PreTrainedTokenizerBase, max_tokens: int
+) -> list[tuple[str, ...]]:
+    """Part phrases, in order, into the fewest groups whose captions each fit into ``max_tokens`` tokens.
+
+    Raises InputError where one phrase alone is longer. No phrases give no groups.
+    """
+    groups: list[tuple[str, ...]] = []
+    for phrase in phrases:
+        if groups and _num_tokens([*groups[-1], phrase], tokenizer) <= max_tokens:
+            groups[-1] = (*groups[-1], phrase)
+        elif (needed := _num_tokens([phrase], tokenizer)) <= max_tokens:
+            groups.append((phrase,))
+        else:
+            raise InputError(
+                f"phrase {phrase[:60]!r}... takes {needed} tokens, the model reads {max_tokens}; shorten it"
+            )
+    return groups
+
+
+def _num_tokens(phrases: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> int:
+    # verbose=False: the tokenizer's own length warning would double our error
+    return len(tokenizer(build_caption(phrases).text, verbose=False)["input_ids"])
+
+
+def tokenize_captions(
+    captions: Sequence[Caption], tokenizer: PreTrainedTokenizerBase, max_tokens: int
+) -> TokenizedCaptions:
+    """Tokenize captions and find the tokens of each phrase by its characters.
+
+    Raises InputError where a caption has more than ``max_tokens`` tokens (``split_into_captions`` parts it): a caption
+    that is cut off would lose phrases unnoticed.
+    """
+    encoded = tokenizer(
+        [caption.text for caption in captions],
+        padding="longest",
+        return_tensors="pt",
+        return_offsets_mapping=True,
+        return_token_type_ids=True,
+        verbose=False,
+    )
+    num_tokens = encoded["attention_mask"].sum(dim=1)
+    if int(num_tokens.max()) > max_tokens:
+        longest = captions[int(num_tokens.argmax())]
+        raise InputError(
+            f"a caption of {len(longest.phrases)} phrases takes {int(num_tokens.max())} tokens, the model reads "
+            f"{max_tokens}; give fewer or shorter phrases per image (it begins with {longest.text[:60]!r})"
+        )
+    offsets = encoded["offset_mapping"]  # (B, T, 2) characters; (0, 0) for [CLS], [SEP] and padding
+    return TokenizedCaptions(
+        input_ids=encoded["input_ids"],
+        attention_mask=encoded["attention_mask"],
+        token_type_ids=encoded["token_type_ids"],
+        phrase_tokens=tuple(_phrase_tokens(caption, offsets[row]) for row, caption in enumerate(captions)),
+    )
+
+
+def _phrase_tokens(caption: Caption, offsets: torch.Tensor) -> torch.Tensor:
+    starts, ends = offsets[:, 0], offsets[:, 1]  # (T,)
+    tokens = torch.zeros(len(caption.phrases), len(offsets), dtype=torch.bool)
+    for row, (start, end) in enumerate(caption.spans):
+        tokens[row] = (starts >= start) & (ends <= end) & (ends > starts)
+    return tokens
+
+
+def positive_map(phrase_tokens: torch.Tensor, phrase_indices: torch.Tensor) -> torch.Tensor:
+    """Targets of the classification loss: the tokens that each instance should light up.
+
+    phrase_tokens: (P, T) bool of one caption. phrase_indices: (N,) int64, the phrase of each instance.
+    Returns (N, T) float32 of zeros and ones; (0, T) for an image without instances.
+    """
+    return phrase_tokens[phrase_indices].float()
+
+
+def phrase_scores(token_probabilities: torch.Tensor, phrase_tokens: torch.Tensor) -> torch.Tensor:
+    """Score of every phrase for every query box: the mean probability over the phrase's tokens.
+
+    token_probabilities: (Q, T) in [0, 1]. phrase_tokens: (P, T) bool. Returns (Q, P) in [0, 1].
+    The mean, as in the official code's token-span path, and not the maximum: phrases that share a word ("benign
+    lesion", "malignant lesion") would tie on it.
+    """
+    weights = phrase_tokens.to(token_probabilities.dtype)
+    return token_probabilities @ weights.T / weights.sum(dim=1).clamp(min=1)
+
+
+def strongest_token(token_probabilities: torch.Tensor, phrase_tokens: torch.Tensor) -> torch.Tensor:
+    """The largest token probability of every phrase for every query box, which the public thresholds apply to.
+
+    Shapes as in ``phrase_scores``. Returns (Q, P) in [0, 1].
+    """
+    spread = token_probabilities[:, None, :].masked_fill(~phrase_tokens[None], 0.0)  # (Q, P, T)
+    return spread.amax(dim=-1)

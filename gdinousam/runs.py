@@ -1,0 +1,182 @@
+"""From a config to a run: checks the data, builds models and datasets, trains or evaluates, and writes the records."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator, DistributedDataParallelKwargs
+
+from gdinousam import __version__
+from gdinousam.config import TestConfig, TrainConfig, dump_config
+from gdinousam.data.augmentation import build_augmentation
+from gdinousam.data.check import require_valid
+from gdinousam.data.contract import read_records
+from gdinousam.data.dataset import TrainingDataset
+from gdinousam.data.fingerprint import fingerprint
+from gdinousam.errors import InputError
+from gdinousam.evaluation.runner import evaluate
+from gdinousam.evaluation.tables import write_tables
+from gdinousam.folders import CONFIG_COPY, new_output_folder
+from gdinousam.models.detector import Detector
+from gdinousam.models.loading import load_grounding_dino, load_mask_head, pick_device
+from gdinousam.models.lora import add_lora, count_parameters
+from gdinousam.models.segmenter import load_segmenter
+from gdinousam.preprocessing import ResizeSettings
+from gdinousam.records import ImageRecord
+from gdinousam.seeding import seed_everything
+from gdinousam.training.loop import Outcome, Trainer
+from gdinousam.training.sheets import detector_sheet, mask_head_sheet
+from gdinousam.training.tasks import DetectorTask, MaskHeadTask, Task
+
+logger = logging.getLogger(__name__)
+
+_LIBRARIES = ("torch", "torchvision", "transformers", "peft", "accelerate")
+
+
+def train(config: TrainConfig, resume: bool = False, overwrite: bool = False) -> Outcome:
+    """Train as the config says into ``training.output_dir``; see ``gdinousam.training.loop.Trainer``.
+
+    resume: go on with the run in that folder. overwrite: replace an earlier run there.
+    Raises InputError, before anything is written, for data with problems, weights that do not load, a folder in use.
+    """
+    device = pick_device(config.training.device)
+    train_records, val_records = _read_train_data(config)
+    seed_everything(config.training.seed, config.training.deterministic)
+    task, resize = _build_task(config)
+    accelerator = Accelerator(
+        cpu=device.type == "cpu",
+        mixed_precision=config.training.mixed_precision,
+        log_with="tensorboard",
+        project_dir=str(config.training.output_dir),
+        kwargs_handlers=[_find_unused_parameters()],
+    )
+    folder = config.training.output_dir
+    train_print = fingerprint(train_records, config.data.train_ann)
+    if accelerator.is_main_process:
+        if not resume:
+            new_output_folder(folder, "training.output_dir", overwrite)
+        (folder / CONFIG_COPY).write_text(dump_config(config), encoding="utf-8")
+        (folder / "data.json").write_text(json.dumps(train_print, indent=2) + "\n", encoding="utf-8")
+    accelerator.wait_for_everyone()
+    accelerator.init_trackers("tensorboard")
+    trainer = Trainer(
+        task,
+        _dataset(config, resize, train_records, is_training=True),
+        _dataset(config, resize, val_records, is_training=False) if val_records else None,
+        config.data.batch_size,
+        config.data.num_workers,
+        config.training,
+        folder,
+        accelerator,
+        notes=_notes(config, train_print),
+        sheet=_sheet(config, task, resize, val_records or train_records),
+    )
+    logger.info("training on %s, %d images, validating on %d", device, len(train_records), len(val_records))
+    return trainer.run(resume)
+
+
+def evaluate_config(config: TestConfig, overwrite: bool = False) -> str:
+    """Evaluate as the config says into ``evaluation.output_dir`` and return the tables as text.
+
+    Raises InputError, before anything is written, for data with problems, weights that do not load, a folder in use.
+    """
+    data, folder = config.data, config.evaluation.output_dir
+    require_valid(data.test_ann, data.test_dir, data.test_masks, masks_required=True)
+    records = read_records(data.test_ann, data.test_dir, data.test_masks)[: data.max_images]
+    segmenter = load_segmenter(
+        config.model.detector,
+        config.model.mask_head,
+        config.model.adapter,
+        config.resize,
+        config.prediction,
+        config.evaluation.device,
+    )
+    new_output_folder(folder, "evaluation.output_dir", overwrite)
+    (folder / CONFIG_COPY).write_text(dump_config(config), encoding="utf-8")
+    (folder / "data.json").write_text(
+        json.dumps(fingerprint(records, data.test_ann), indent=2) + "\n", encoding="utf-8"
+    )
+    rows = evaluate(segmenter, records, folder, data.batch_size, data.num_workers, config.evaluation.num_pictures)
+    return write_tables(rows, folder)
+
+
+def _read_train_data(config: TrainConfig) -> tuple[tuple[ImageRecord, ...], tuple[ImageRecord, ...]]:
+    """The training and validation images, both checked; no validation gives an empty second part."""
+    data = config.data
+    with_masks = config.training.part == "mask_head"
+    files = [(data.train_ann, data.train_dir, data.train_masks)]
+    if data.val_ann is not None and data.val_dir is not None:
+        files.append((data.val_ann, data.val_dir, data.val_masks))
+    parts = []
+    for csv_path, image_dir, mask_dir in files:
+        mask_dir = mask_dir if with_masks else None
+        require_valid(csv_path, image_dir, mask_dir, masks_required=with_masks)
+        records = read_records(csv_path, image_dir, mask_dir)[: data.max_images]
+        if with_masks:  # an image without objects has nothing to prompt with
+            records = tuple(record for record in records if record.instances)
+        if not records:
+            raise InputError(f"{csv_path}: no image with a box; the mask head needs boxes and masks")
+        parts.append(records)
+    return parts[0], parts[1] if len(parts) > 1 else ()
+
+
+def _build_task(config: TrainConfig) -> tuple[Task, ResizeSettings]:
+    """The model to train with its loss, and how its images are resized."""
+    if config.training.part == "mask_head":
+        mask_head = load_mask_head(str(config.model.mask_head)).requires_grad_(True)
+        logger.info("mask head: %s", count_parameters(mask_head))
+        return MaskHeadTask(mask_head, config.training.box_jitter), ResizeSettings(size=mask_head.side)
+    model, tokenizer = load_grounding_dino(str(config.model.detector))
+    tuned = add_lora(model, config.lora) if config.training.tune == "lora" else model
+    logger.info("detector: %s", count_parameters(tuned))
+    return DetectorTask(Detector(tuned, tokenizer), config.losses, config.resize), config.resize
+
+
+def _dataset(
+    config: TrainConfig, resize: ResizeSettings, records: tuple[ImageRecord, ...], is_training: bool
+) -> TrainingDataset:
+    augments = is_training and config.augmentation is not None
+    return TrainingDataset(
+        records,
+        resize,
+        build_augmentation(config.augmentation) if augments and config.augmentation else None,
+        config.training.seed,
+        with_masks=config.training.part == "mask_head",
+        num_absent_phrases=config.data.num_absent_phrases,
+    )
+
+
+def _sheet(
+    config: TrainConfig, task: Task, resize: ResizeSettings, records: tuple[ImageRecord, ...]
+) -> Callable[[Path], None]:
+    count = config.training.num_sample_pictures
+    spread = records[:: max(1, len(records) // count)][:count]
+    if isinstance(task, MaskHeadTask):
+        return lambda path: mask_head_sheet(task.mask_head, spread, path)
+    assert isinstance(task, DetectorTask)
+    return lambda path: detector_sheet(task.detector, resize, spread, path)
+
+
+def _notes(config: TrainConfig, train_print: dict[str, Any]) -> dict[str, Any]:
+    """What is kept beside weights so that one can tell later where they came from."""
+    part = config.training.part
+    return {
+        "gdinousam": __version__,
+        "trained": part,
+        "started_from": getattr(config.model, part),
+        "train_csv_sha256": train_print["csv_sha256"],
+        "num_train_images": train_print["num_images"],
+        "libraries": {name: version(name) for name in _LIBRARIES},
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+    }
+
+
+def _find_unused_parameters() -> DistributedDataParallelKwargs:
+    # without the encoder's loss its heads get no gradient, which torch takes for an error unless told
+    return DistributedDataParallelKwargs(find_unused_parameters=True)

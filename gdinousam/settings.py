@@ -1,0 +1,44 @@
+"""The base of every group of settings; each module keeps its own group beside the code that reads it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationInfo
+
+
+class Settings(BaseModel):
+    """A group of settings: unknown keys are errors, values are checked once and never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=False)
+
+
+class CommandLineText(str):
+    """A value given on the command line: a path in it is relative to the working folder."""
+
+
+def _base_folder(value: object, info: ValidationInfo) -> Path:
+    context = info.context or {}
+    return Path() if isinstance(value, CommandLineText) else Path(context.get("folder", ""))
+
+
+def _resolve_path(value: object, info: ValidationInfo) -> object:
+    if not isinstance(value, str | Path):
+        return value
+    return (_base_folder(value, info) / Path(value).expanduser()).resolve()
+
+
+def _resolve_model_name(value: object, info: ValidationInfo) -> object:
+    if not isinstance(value, str | Path):
+        return value
+    local = (_base_folder(value, info) / Path(value).expanduser()).resolve()
+    looks_local = str(value).startswith((".", "/", "~"))
+    return str(local) if looks_local or local.exists() else str(value)
+
+
+SettingsPath = Annotated[Path, BeforeValidator(_resolve_path)]
+"""A file or folder; relative to the config file, or to the working folder where given on the command line."""
+
+ModelName = Annotated[str, BeforeValidator(_resolve_model_name)]
+"""A local folder (relative as in ``SettingsPath``), a hub id, or one of our own names such as ``random-small``."""

@@ -1,0 +1,299 @@
+"""The training loop: forward, backward, clip, step, log; validate, save, stop early; resume to the same numbers."""
+
+from __future__ import annotations
+
+import logging
+import math
+import resource
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from accelerate import Accelerator
+from torch.utils.data import BatchSampler, DataLoader, Dataset, DistributedSampler, Subset
+from tqdm import tqdm
+
+from gdinousam.data.dataset import Batch, Example, TrainingDataset, collate
+from gdinousam.training.checkpoints import BEST, LAST, RunCheckpoints
+from gdinousam.training.metrics_file import EpochRow, MetricsFile
+from gdinousam.training.progress import Progress
+from gdinousam.training.schedule import build_schedule
+from gdinousam.training.settings import TrainingSettings
+from gdinousam.training.tasks import Task, to_device
+
+logger = logging.getLogger(__name__)
+
+End = Literal["finished", "stopped early", "interrupted"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended. num_epochs: epochs done. weights: name of the folder with the weights to use."""
+
+    end: End
+    num_epochs: int
+    weights: str
+
+
+class Trainer:
+    """One run of one task.
+
+    folder: the run folder; only the main process writes. notes: what to keep beside weights. sheet: draws a picture of
+    predictions into a file, or ``None``.
+    ``best`` holds the model of the epoch with the least ``stop_on`` loss; where that is the validation loss and there
+    are no validation images, only ``last`` is written.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        train_set: TrainingDataset,
+        val_set: TrainingDataset | None,
+        batch_size: int,
+        num_workers: int,
+        settings: TrainingSettings,
+        folder: Path,
+        accelerator: Accelerator,
+        notes: dict[str, Any] | None = None,
+        sheet: Callable[[Path], None] | None = None,
+    ) -> None:
+        self.task, self.settings, self.folder, self.accelerator = task, settings, folder, accelerator
+        self.train_set, self.val_set = train_set, val_set
+        self.batch_size, self.num_workers = batch_size, num_workers
+        self.sheet = sheet
+        self.progress = Progress()
+        trained = [parameter for parameter in task.model.parameters() if parameter.requires_grad]
+        optimizer = torch.optim.AdamW(trained, lr=settings.learning_rate, weight_decay=settings.weight_decay)
+        self.num_batches = math.ceil(math.ceil(len(train_set) / accelerator.num_processes) / batch_size)
+        steps_per_epoch = math.ceil(self.num_batches / settings.accumulation_steps)
+        self.schedule = build_schedule(optimizer, settings, steps_per_epoch * settings.num_epochs)
+        self.model, self.optimizer = accelerator.prepare(task.model, optimizer)
+        accelerator.register_for_checkpointing(self.progress, self.schedule)
+        self.checkpoints = RunCheckpoints(folder, accelerator, notes or {})
+
+    def run(self, resume: bool = False) -> Outcome:
+        """Train until the last epoch, early stopping or Ctrl-C. resume: go on where the run in the folder stopped."""
+        if resume:
+            self.checkpoints.load_state()
+        progress, settings = self.progress, self.settings
+        metrics = MetricsFile(self.folder / "metrics.csv", progress.epoch) if self.accelerator.is_main_process else None
+        end: End = "finished"
+        with _stop_on_signal() as stop, self._bar() as bar:
+            while progress.epoch < settings.num_epochs:
+                if progress.epochs_since_best >= settings.patience:
+                    end = "stopped early"
+                    break
+                started, first_batch = time.perf_counter(), progress.batches_done
+                if not self._train_epoch(bar, stop):
+                    end = "interrupted"
+                    self.checkpoints.save_state()
+                    break
+                seconds = time.perf_counter() - started
+                num_images = (self.num_batches - first_batch) * self.batch_size * self.accelerator.num_processes
+                self._finish_epoch(metrics, seconds, min(num_images, len(self.train_set)) / seconds)
+        self.accelerator.end_training()
+        return Outcome(end, progress.epoch, BEST if math.isfinite(progress.best_loss) else LAST)
+
+    def _train_epoch(self, bar: tqdm, stop: Callable[[], bool]) -> bool:
+        """Train the rest of the epoch; false where the user asked to stop before its end."""
+        settings, progress, accelerator = self.settings, self.progress, self.accelerator
+        self.model.train()
+        started, num_images = time.perf_counter(), 0
+        for batch in self._train_batches():
+            is_step = (progress.batches_done + 1) % settings.accumulation_steps == 0
+            is_step |= progress.batches_done + 1 == self.num_batches
+            with nullcontext() if is_step else accelerator.no_sync(self.model):
+                terms = self._losses(batch)
+                accelerator.backward(terms["loss"] / settings.accumulation_steps)
+            progress.add(terms)
+            progress.batches_done += 1
+            num_images += len(batch.examples)
+            bar.update()
+            if not is_step:
+                continue
+            self._step()
+            speed = num_images * accelerator.num_processes / (time.perf_counter() - started)
+            if progress.step % settings.log_every == 0:
+                self._log(terms, speed, bar)
+            if progress.batches_done < self.num_batches and self._anyone(stop()):
+                return False
+        return True
+
+    def _step(self) -> None:
+        if self.settings.max_gradient_norm and self.accelerator.sync_gradients:
+            self.accelerator.clip_grad_norm_(self.model.parameters(), self.settings.max_gradient_norm)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        if not self.accelerator.optimizer_step_was_skipped:  # fp16 skips steps whose gradients overflow
+            self.schedule.step()
+        self.progress.step += 1
+
+    def _losses(self, batch: Batch) -> dict[str, torch.Tensor]:
+        num_boxes = torch.tensor(float(batch.num_boxes), device=self.accelerator.device)
+        mean_boxes = self.accelerator.reduce(num_boxes, "mean").clamp(min=1)
+        with self.accelerator.autocast():
+            terms = self.task.losses(self.model, to_device(batch, self.accelerator.device), float(mean_boxes))
+        if not torch.isfinite(terms["loss"]):
+            raise FloatingPointError(
+                f"loss is {float(terms['loss'])} at step {self.progress.step}; lower training.learning_rate or set "
+                "training.mixed_precision to no"
+            )
+        return terms
+
+    def _finish_epoch(self, metrics: MetricsFile | None, seconds: float, images_per_second: float) -> None:
+        progress = self.progress
+        row: EpochRow = {"epoch": progress.epoch + 1, "step": progress.step}
+        row["learning_rate"] = float(self.schedule.get_last_lr()[0])
+        train_terms = self._mean(progress.sums, progress.num_summed)
+        row |= {f"train_{name}": value for name, value in train_terms.items()}
+        val_terms = self._validate()
+        row |= {f"val_{name}": value for name, value in val_terms.items()}
+        row |= {"images_per_second": round(images_per_second, 3), "peak_memory_mb": peak_memory_mb()}
+        row["seconds"] = round(seconds, 3)
+        judged = train_terms["loss"] if self.settings.stop_on == "train_loss" else val_terms.get("loss")
+        is_best = judged is not None and progress.judge(judged)
+        epoch = progress.epoch + 1
+        if metrics is not None:
+            metrics.append(row)
+            self.checkpoints.save_weights(LAST, self.task, row)
+            if is_best:
+                self.checkpoints.save_weights(BEST, self.task, row)
+            every = self.settings.sample_pictures_every
+            if self.sheet is not None and every and (epoch % every == 0 or epoch == 1):
+                self.sheet(self.folder / "pictures" / f"epoch_{epoch:04d}.png")
+        progress.next_epoch()
+        # last, so that a run killed before this line does the epoch again, with the same result
+        self.checkpoints.save_state()
+        self.accelerator.log({key: value for key, value in row.items() if key.startswith("val_")}, step=progress.step)
+        logger.info("%s", _epoch_line(row, self.settings.num_epochs, is_best))
+        self.accelerator.wait_for_everyone()
+
+    @torch.no_grad()
+    def _validate(self) -> dict[str, float]:
+        """Mean loss terms per box over the validation images; empty without any."""
+        if self.val_set is None:
+            return {}
+        self.model.eval()
+        rank, num_processes = self.accelerator.process_index, self.accelerator.num_processes
+        part = Subset(self.val_set, range(rank, len(self.val_set), num_processes))
+        loader = self._loader(part, list(BatchSampler(range(len(part)), self.batch_size, drop_last=False)))
+        sums: dict[str, torch.Tensor] = {}
+        weight = 0.0
+        # the bare model: processes may have different numbers of batches, which the wrapped one would wait for
+        model = self.accelerator.unwrap_model(self.model)
+        for batch in loader:
+            num_boxes = float(max(1, batch.num_boxes))
+            with self.accelerator.autocast():
+                terms = self.task.losses(model, to_device(batch, self.accelerator.device), num_boxes)
+            for name, value in terms.items():
+                sums[name] = sums.get(name, torch.zeros((), device=value.device)) + value.double() * num_boxes
+            weight += num_boxes
+        return self._mean(sums, weight)
+
+    def _mean(self, sums: dict[str, torch.Tensor], weight: float) -> dict[str, float]:
+        device = self.accelerator.device
+        total = float(self.accelerator.reduce(torch.tensor(weight, device=device, dtype=torch.float64)))
+        return {name: float(self.accelerator.reduce(value.to(device))) / total for name, value in sums.items()}
+
+    def _train_batches(self) -> DataLoader:
+        """The batches of this epoch that are still to do; their order depends on seed and epoch alone."""
+        self.train_set.epoch = self.progress.epoch
+        sampler: DistributedSampler = DistributedSampler(
+            self.train_set, self.accelerator.num_processes, self.accelerator.process_index, seed=self.settings.seed
+        )
+        sampler.set_epoch(self.progress.epoch)
+        batches = list(BatchSampler(sampler, self.batch_size, drop_last=False))[self.progress.batches_done :]
+        return self._loader(self.train_set, batches)
+
+    def _loader(self, dataset: Dataset[Example], batches: list[list[int]]) -> DataLoader:
+        return DataLoader(
+            dataset,
+            batch_sampler=batches,
+            collate_fn=collate,
+            num_workers=self.num_workers,
+            pin_memory=self.accelerator.device.type == "cuda",
+            # a generator of its own: the loader draws a number per epoch, which would shift dropout after a resume
+            generator=torch.Generator(),
+            # Ctrl-C reaches every process of the terminal; the workers leave it to the loop
+            worker_init_fn=_ignore_interrupt,
+        )
+
+    def _bar(self) -> tqdm:
+        total = self.settings.num_epochs * self.num_batches
+        # a bar in a terminal; a log file gets the lines of _log and _finish_epoch instead
+        disable = None if self.accelerator.is_main_process else True
+        return tqdm(
+            total=total,
+            initial=self._batches_done(),
+            unit="batch",
+            disable=disable,
+            dynamic_ncols=True,
+            file=sys.stderr,
+        )
+
+    def _log(self, terms: dict[str, torch.Tensor], images_per_second: float, bar: tqdm) -> None:
+        values = {name: float(value.detach()) for name, value in terms.items()}
+        learning_rate = float(self.schedule.get_last_lr()[0])
+        tracked = {f"train_{name}": value for name, value in values.items()}
+        tracked |= {"learning_rate": learning_rate, "images_per_second": images_per_second}
+        self.accelerator.log(tracked, step=self.progress.step)
+        shown = {name: f"{value:.3f}" for name, value in values.items()}
+        shown |= {"lr": f"{learning_rate:.1e}", "images/s": f"{images_per_second:.1f}"}
+        bar.set_description(f"epoch {self.progress.epoch + 1}/{self.settings.num_epochs}", refresh=False)
+        bar.set_postfix(shown)
+        if bar.disable and self.accelerator.is_main_process:
+            num_left = self.settings.num_epochs * self.num_batches - self._batches_done()
+            seconds_left = num_left * self.batch_size / images_per_second
+            numbers = " ".join(f"{name} {value}" for name, value in shown.items())
+            logger.info("step %d: %s, at most %.0f min left", self.progress.step, numbers, seconds_left / 60)
+
+    def _batches_done(self) -> int:
+        return self.progress.epoch * self.num_batches + self.progress.batches_done
+
+    def _anyone(self, flag: bool) -> bool:
+        """Whether the flag is set in any process."""
+        if self.accelerator.num_processes == 1:
+            return flag
+        return bool(self.accelerator.reduce(torch.tensor(int(flag), device=self.accelerator.device)) > 0)
+
+
+def peak_memory_mb() -> int:
+    """Largest memory that this process has used so far: of the GPU where there is one, else of the machine."""
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        return round(torch.cuda.max_memory_allocated() / 2**20)
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10)
+
+
+@contextmanager
+def _stop_on_signal() -> Iterator[Callable[[], bool]]:
+    """Yield a function that tells whether Ctrl-C (or a scheduler's SIGTERM) came; a second Ctrl-C stops at once."""
+    stopped = False
+
+    def remember(number: int, frame: object) -> None:
+        nonlocal stopped
+        stopped = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        logger.warning("stopping after this step; press Ctrl-C again to stop at once without saving")
+
+    earlier = {number: signal.signal(number, remember) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: stopped
+    finally:
+        for number, handler in earlier.items():
+            signal.signal(number, handler)
+
+
+def _ignore_interrupt(worker: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _epoch_line(row: EpochRow, num_epochs: int, is_best: bool) -> str:
+    losses = " ".join(f"{name} {value:.4f}" for name, value in row.items() if name in ("train_loss", "val_loss"))
+    best = ", best so far" if is_best else ""
+    return f"epoch {row['epoch']}/{num_epochs}: {losses}, {row['images_per_second']} images/s{best}"

@@ -1,0 +1,35 @@
+"""``metrics.csv`` of a run: one row per epoch."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+EpochRow = dict[str, float | int | str]
+
+
+class MetricsFile:
+    """A CSV that grows by one row per epoch; the columns are those of the first row.
+
+    num_epochs: epochs to keep of an earlier run that goes on; later rows, of an epoch that will be run again, are
+    dropped.
+    """
+
+    def __init__(self, path: Path, num_epochs: int) -> None:
+        self.path = path
+        if path.is_file():
+            with path.open(newline="", encoding="utf-8") as file:
+                kept = [row for row in csv.reader(file)][: num_epochs + 1]
+            temporary = path.with_suffix(".part")
+            with temporary.open("w", newline="", encoding="utf-8") as file:
+                csv.writer(file).writerows(kept)
+            temporary.replace(path)
+
+    def append(self, row: EpochRow) -> None:
+        """Add the row of an epoch and flush it."""
+        is_new = not self.path.is_file() or self.path.stat().st_size == 0
+        with self.path.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, fieldnames=list(row))
+            if is_new:
+                writer.writeheader()
+            writer.writerow(row)

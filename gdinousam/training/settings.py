@@ -1,0 +1,71 @@
+"""Settings of a training run."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from gdinousam.settings import Settings, SettingsPath
+from gdinousam.training.matching import MatchingCosts
+
+
+class LossSettings(Settings):
+    """Weights of the loss and of the matching cost; the defaults are Grounding DINO's."""
+
+    focal: float = Field(1.0, ge=0, description="Weight of the focal loss over query boxes and text tokens.")
+    l1: float = Field(5.0, ge=0, description="Weight of the L1 loss of matched boxes.")
+    giou: float = Field(2.0, ge=0, description="Weight of the GIoU loss of matched boxes.")
+    matching: MatchingCosts = Field(MatchingCosts(), description="Weights of the matching cost.")
+    earlier_layers: bool = Field(
+        False, description="Also apply the loss to the earlier decoder layers (the paper: last layer only)."
+    )
+    encoder_proposals: bool = Field(
+        False, description="Also apply the loss to the encoder's proposals; needed to train from random weights."
+    )
+
+
+class TrainingSettings(Settings):
+    """How to train; the defaults are the paper's (section 2.5)."""
+
+    part: Literal["detector", "mask_head"] = Field(
+        "detector", description="What is trained. The mask head stays frozen in the paper; small models train theirs."
+    )
+    tune: Literal["lora", "full"] = Field(
+        "lora", description="Adapters on a frozen detector, or every parameter (small models from random weights)."
+    )
+    output_dir: SettingsPath = Field(description="Folder of the run; new for every run.")
+    num_epochs: int = Field(200, ge=1, description="Passes over the training images at most.")
+    learning_rate: float = Field(5e-4, gt=0, description="Peak learning rate of AdamW.")
+    weight_decay: float = Field(1e-4, ge=0, description="Weight decay of AdamW.")
+    schedule: Literal["constant", "linear", "cosine", "one_cycle"] = Field(
+        "constant", description="Learning rate over the run, after the warm-up."
+    )
+    warmup_steps: int = Field(0, ge=0, description="Optimizer steps of linear warm-up (not used by one_cycle).")
+    accumulation_steps: int = Field(1, ge=1, description="Batches whose gradients make one optimizer step.")
+    max_gradient_norm: float = Field(1.0, ge=0, description="Gradients are clipped to this norm; 0: not clipped.")
+    mixed_precision: Literal["no", "bf16", "fp16"] = Field(
+        "no", description="Precision of matrix products; positions, boxes and losses stay in float32."
+    )
+    stop_on: Literal["val_loss", "train_loss"] = Field(
+        "val_loss", description="Loss that picks the best epoch and stops the run (public code: train_loss)."
+    )
+    patience: int = Field(20, ge=1, description="Epochs without a better loss before the run stops.")
+    box_jitter: float = Field(
+        0.1,
+        ge=0,
+        le=0.5,
+        description="Mask head: box prompts move by up to this fraction of their size, as detected boxes do.",
+    )
+    sample_pictures_every: int = Field(5, ge=0, description="Epochs between pictures of predictions; 0: none.")
+    num_sample_pictures: int = Field(8, ge=1, description="Images per sheet of pictures.")
+    log_every: int = Field(10, ge=1, description="Optimizer steps between entries in TensorBoard and the log file.")
+    seed: int = Field(0, ge=0, description="Everything random in the run derives from it.")
+    deterministic: bool = Field(False, description="Refuse operations that may differ between equal runs.")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where to train.")
+
+    @model_validator(mode="after")
+    def _warmup_fits(self) -> TrainingSettings:
+        if self.schedule == "one_cycle" and self.warmup_steps:
+            raise ValueError("one_cycle has a warm-up of its own; set warmup_steps to 0 or choose another schedule")
+        return self

@@ -1,0 +1,149 @@
+"""What the loop trains: the detector or the mask head, behind one interface."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from peft import PeftModel
+from torch import nn
+from torchvision.ops import clip_boxes_to_image
+
+from gdinousam.data.dataset import Batch, Example
+from gdinousam.models.detector import Detector, DetectorOutput
+from gdinousam.models.loading import save_resize
+from gdinousam.models.mask_head import MaskHead
+from gdinousam.preprocessing import ResizeSettings, boxes_xyxy_pixels
+from gdinousam.prompts import build_caption, positive_map, tokenize_captions
+from gdinousam.training.losses import DetectionTarget, detection_losses, mask_losses
+from gdinousam.training.settings import LossSettings
+
+
+class Task(ABC):
+    """A model with its loss. ``model`` is trained; only its parameters that require gradients change."""
+
+    model: nn.Module
+
+    @abstractmethod
+    def losses(self, model: nn.Module, batch: Batch, num_boxes: float) -> dict[str, torch.Tensor]:
+        """Loss terms of a batch, scalars; "loss" is their weighted sum, the one to minimise.
+
+        model: ``self.model``, possibly wrapped for several processes. num_boxes: what sums over boxes are divided by,
+        the mean number of boxes per process, at least 1.
+        """
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Write weights, and what is needed to load them again, into an existing folder."""
+
+
+class DetectorTask(Task):
+    """Grounding DINO with L1, GIoU and focal losses (paper, section 2.3)."""
+
+    def __init__(self, detector: Detector, settings: LossSettings, resize: ResizeSettings) -> None:
+        self.model = detector
+        self.detector = detector
+        self.settings = settings
+        self.resize = resize
+
+    def losses(self, model: nn.Module, batch: Batch, num_boxes: float) -> dict[str, torch.Tensor]:
+        settings = self.settings
+        device = batch.pixel_values.device
+        captions = [build_caption(example.phrases) for example in batch.examples]
+        tokens = tokenize_captions(captions, self.detector.tokenizer, self.detector.max_tokens).to(device)
+        output: DetectorOutput = model(
+            batch.pixel_values, tokens, batch.pixel_mask, settings.earlier_layers or settings.encoder_proposals
+        )
+        targets = [
+            DetectionTarget(example.boxes_cxcywh_norm, positive_map(phrase_tokens, example.phrase_indices))
+            for example, phrase_tokens in zip(batch.examples, tokens.phrase_tokens, strict=True)
+        ]
+        layers = [output.last]
+        layers += output.earlier if settings.earlier_layers else ()
+        layers += [output.encoder] if settings.encoder_proposals and output.encoder else []
+        terms_of_layers = [
+            detection_losses(
+                layer.logits, layer.boxes_cxcywh_norm, output.valid_tokens, targets, settings.matching, num_boxes
+            )
+            for layer in layers
+        ]
+        loss = sum(
+            settings.focal * terms["focal"] + settings.l1 * terms["l1"] + settings.giou * terms["giou"]
+            for terms in terms_of_layers
+        )
+        return {"loss": torch.as_tensor(loss), **terms_of_layers[0]}
+
+    def save(self, folder: Path) -> None:
+        model: PeftModel | nn.Module = self.detector.model
+        if isinstance(model, PeftModel):
+            # save_embedding_layers: peft would otherwise ask the hub whether the base's vocabulary grew
+            model.save_pretrained(str(folder), save_embedding_layers=False)
+        else:
+            self.detector.grounding_dino.save_pretrained(folder)
+            self.detector.tokenizer.save_pretrained(folder)
+        save_resize(folder, self.resize)
+
+
+class MaskHeadTask(Task):
+    """SAM2 prompted with the true boxes, slightly moved, with cross-entropy and soft Dice losses.
+
+    Not part of the paper, whose mask head is frozen: it makes small mask heads for small detectors.
+    """
+
+    def __init__(self, mask_head: MaskHead, box_jitter: float) -> None:
+        self.model = mask_head
+        self.mask_head = mask_head
+        self.box_jitter = box_jitter
+
+    def losses(self, model: nn.Module, batch: Batch, num_boxes: float) -> dict[str, torch.Tensor]:
+        prompts, truth, present = self._pad(batch)
+        logits = model(batch.pixel_values, prompts)  # (B, N, h, w)
+        at_logits = F.interpolate(truth, logits.shape[-2:], mode="area")
+        terms = mask_losses(logits[present], (at_logits[present] > 0.5).float())
+        return {"loss": terms["mask_bce"] + terms["mask_dice"], **terms}
+
+    def _pad(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Prompts (B, N, 4) in pixels of the square, masks (B, N, S, S) and which of the N are real (B, N)."""
+        side = self.mask_head.side
+        num_prompts = max(1, *(len(example.boxes_cxcywh_norm) for example in batch.examples))
+        device = batch.pixel_values.device
+        # a box round the whole image stands where an image has fewer objects than the others
+        prompts = torch.tensor([0.0, 0.0, side, side], device=device).repeat(len(batch.examples), num_prompts, 1)
+        truth = torch.zeros(len(batch.examples), num_prompts, side, side, device=device)
+        present = torch.zeros(len(batch.examples), num_prompts, dtype=torch.bool, device=device)
+        for row, example in enumerate(batch.examples):
+            count = len(example.boxes_cxcywh_norm)
+            if count and example.masks is not None:
+                boxes_xyxy = boxes_xyxy_pixels(example.boxes_cxcywh_norm, (side, side))
+                prompts[row, :count] = self._jittered(boxes_xyxy)
+                truth[row, :count] = example.masks.float()
+                present[row, :count] = True
+        return prompts, truth, present
+
+    def _jittered(self, boxes_xyxy: torch.Tensor) -> torch.Tensor:
+        if not self.model.training or not self.box_jitter:
+            return boxes_xyxy
+        size = (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]).repeat(1, 2)
+        moved = boxes_xyxy + (torch.rand_like(boxes_xyxy) * 2 - 1) * self.box_jitter * size
+        return clip_boxes_to_image(moved, (self.mask_head.side, self.mask_head.side))
+
+    def save(self, folder: Path) -> None:
+        self.mask_head.model.save_pretrained(folder)
+
+
+def to_device(batch: Batch, device: torch.device) -> Batch:
+    """The batch with every tensor on the device."""
+    examples = tuple(
+        Example(
+            pixel_values=example.pixel_values,  # stays: its copy in batch.pixel_values is what models read
+            boxes_cxcywh_norm=example.boxes_cxcywh_norm.to(device),
+            phrases=example.phrases,
+            phrase_indices=example.phrase_indices.to(device),
+            masks=None if example.masks is None else example.masks.to(device, non_blocking=True),
+        )
+        for example in batch.examples
+    )
+    pixel_mask = None if batch.pixel_mask is None else batch.pixel_mask.to(device)
+    return Batch(batch.pixel_values.to(device, non_blocking=True), pixel_mask, examples)

@@ -1,0 +1,48 @@
+"""Package metadata; requirements.txt pins the tested versions of what is given as ranges here."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+)"', (HERE / "gdinousam" / "__init__.py").read_text(encoding="utf-8"))
+
+REQUIRED = [
+    "torch>=2.6",
+    "torchvision>=0.21",
+    "transformers>=4.57,<6",  # 4.57 brought Sam2Model; 6 may change what models/detector.py builds on
+    "peft>=0.17",
+    "accelerate>=1.10",
+    "safetensors>=0.5",
+    "huggingface-hub>=0.34",
+    "numpy>=1.26",
+    "scipy>=1.13",
+    "pandas>=2.2",
+    "pydantic>=2.7",
+    "pyyaml>=6.0",
+    "pillow>=10.1",
+    "opencv-python>=4.9",
+    "tensorboard>=2.16",
+    "tqdm>=4.66",
+]
+EXTRAS = {
+    # the official code: what parity tests and benchmarks compare with; groundingdino-py 0.4.0 needs transformers < 5
+    "official": ["groundingdino-py==0.4.0", "sam2>=1.1", "pycocotools>=2.0.7"],
+    "dev": ["pytest>=8", "hypothesis>=6.100", "ruff>=0.6", "mypy>=1.11", "types-PyYAML", "pandas-stubs"],
+}
+
+assert VERSION is not None
+setup(
+    name="gdinousam",
+    version=VERSION[1],
+    description="Text-prompted segmentation of ultrasound images with a LoRA-tuned Grounding DINO and a frozen SAM2",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    packages=find_packages(include=["gdinousam", "gdinousam.*"]),
+    package_data={"gdinousam": ["py.typed"]},
+    install_requires=REQUIRED,
+    extras_require=EXTRAS,
+)
