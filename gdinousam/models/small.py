@@ -6,11 +6,13 @@ fusion, box-prompted mask decoder) is the same one. Weights are random: they are
 
 from __future__ import annotations
 
+import re
 import string
 import tempfile
 from pathlib import Path
 
 import torch
+from torch import nn
 from transformers import (
     BertConfig,
     BertTokenizerFast,
@@ -231,14 +233,28 @@ def small_mask_head_config() -> Sam2Config:
         vision_config=vision,
         prompt_encoder_config=Sam2PromptEncoderConfig(hidden_size=64, image_size=side),
         mask_decoder_config=Sam2MaskDecoderConfig(
-            hidden_size=64, mlp_dim=128, num_attention_heads=4, iou_head_hidden_dim=64
+            hidden_size=64,
+            mlp_dim=128,
+            num_attention_heads=4,
+            iou_head_hidden_dim=64,
+            # outside training SAM2 may answer with one of the three masks for ambiguous points, which we do not train
+            dynamic_multimask_via_stability=False,
         ),
     )
+
+
+# transformers starts nearly every layer at a standard deviation of 0.02. That suits wide models; in these narrow ones the
+# signals would be too faint to learn from, so plain layers start as torch starts them.
+_PLAIN_LAYERS = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
 
 
 def random_small_detector() -> GroundingDinoForObjectDetection:
     """Small Grounding DINO with random weights from torch's generator, fit to be trained from there."""
     model = GroundingDinoForObjectDetection(small_detector_config())
+    for name, module in model.named_modules():
+        # deformable attention and box heads start in ways of their own: a ring of samples, no change of the box
+        if isinstance(module, _PLAIN_LAYERS) and not re.search(r"encoder_attn\.|deformable_layer\.self_attn\.|bbox_embed", name):
+            module.reset_parameters()
     # Token logits are dot products of two normalised vectors, of size sqrt(d_model): every box would start out certain
     # and the first hundreds of steps would go into unlearning that. Scaled like this they start near 0.
     with torch.no_grad():
@@ -248,5 +264,9 @@ def random_small_detector() -> GroundingDinoForObjectDetection:
 
 
 def random_small_mask_head() -> Sam2Model:
-    """Small SAM2 with random weights from torch's generator."""
-    return Sam2Model(small_mask_head_config())
+    """Small SAM2 with random weights from torch's generator, fit to be trained from there."""
+    model = Sam2Model(small_mask_head_config())
+    for module in model.modules():
+        if isinstance(module, _PLAIN_LAYERS):
+            module.reset_parameters()
+    return model

@@ -19,6 +19,7 @@ from accelerate import Accelerator
 from torch.utils.data import BatchSampler, DataLoader, Dataset, DistributedSampler, Subset
 from tqdm import tqdm
 
+from gdinousam.errors import InputError
 from gdinousam.data.dataset import Batch, Example, TrainingDataset, collate
 from gdinousam.training.checkpoints import BEST, LAST, RunCheckpoints
 from gdinousam.training.metrics_file import EpochRow, MetricsFile
@@ -140,8 +141,8 @@ class Trainer:
         with self.accelerator.autocast():
             terms = self.task.losses(self.model, to_device(batch, self.accelerator.device), float(mean_boxes))
         if not torch.isfinite(terms["loss"]):
-            raise FloatingPointError(
-                f"loss is {float(terms['loss'])} at step {self.progress.step}; lower training.learning_rate or set "
+            raise InputError(
+                f"the loss is {float(terms['loss'])} at step {self.progress.step}; lower training.learning_rate or set "
                 "training.mixed_precision to no"
             )
         return terms

@@ -60,7 +60,8 @@ def match(
         + costs.l1 * torch.cdist(boxes, true_boxes, p=1)
         - costs.giou * generalized_box_iou(_xyxy(boxes), _xyxy(true_boxes))
     )
-    queries, targets = linear_sum_assignment(cost.cpu().numpy())
+    # a diverged model's nan gives any pairs, and a nan loss, which the loop reports with what to do
+    queries, targets = linear_sum_assignment(cost.nan_to_num().cpu().numpy())
     return torch.as_tensor(queries, device=logits.device), torch.as_tensor(targets, device=logits.device)
 
 

@@ -40,7 +40,8 @@ class Progress:
         """Take in the loss of an epoch; true where it is the best so far."""
         is_best = loss < self.best_loss
         self.epochs_since_best = 0 if is_best else self.epochs_since_best + 1
-        self.best_loss = min(loss, self.best_loss)
+        if is_best:  # not min(), which would keep nan for good
+            self.best_loss = loss
         return is_best
 
     def state_dict(self) -> dict[str, Any]:

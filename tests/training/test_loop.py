@@ -1,0 +1,194 @@
+"""The training loop: overfits, resumes to the same numbers, stops early, survives Ctrl-C, runs in two processes."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from accelerate.state import AcceleratorState
+
+from gdinousam.config import TrainConfig, load_config
+from gdinousam.errors import InputError
+from gdinousam.models.segmenter import load_segmenter
+from gdinousam.runs import train
+
+ROOT = Path(__file__).parents[2]
+TIMES = {"seconds", "images_per_second", "peak_memory_mb"}
+
+
+@pytest.fixture(autouse=True)
+def fresh_accelerator() -> Iterator[None]:
+    """Accelerate keeps one state per process; a run that asks for another precision needs a new one."""
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+@pytest.fixture
+def config_path(tmp_path: Path, phantom_data: Path) -> Path:
+    """A run of three short epochs on phantoms, with random augmentation and accumulated gradients."""
+    path = tmp_path / "train.yaml"
+    path.write_text(
+        f"""
+data:
+  train_dir: {phantom_data}/train
+  train_ann: {phantom_data}/train.CSV
+  val_dir: {phantom_data}/val
+  val_ann: {phantom_data}/val.CSV
+  batch_size: 2
+  num_workers: 0
+resize: {{size: 64}}
+model: {{detector: random-small}}
+losses: {{earlier_layers: true, encoder_proposals: true}}
+training:
+  tune: full
+  output_dir: run
+  num_epochs: 3
+  learning_rate: 1.0e-3
+  schedule: cosine
+  warmup_steps: 2
+  accumulation_steps: 2
+  sample_pictures_every: 2
+  num_sample_pictures: 2
+  log_every: 1
+  device: cpu
+""",
+        encoding="utf-8",
+    )
+    return path
+
+
+def run(config_path: Path, *overrides: str, resume: bool = False) -> Path:
+    config = load_config(TrainConfig, config_path, overrides)
+    train(config, resume=resume)
+    AcceleratorState._reset_state(reset_partial_state=True)
+    return config.training.output_dir
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / "metrics.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def numbers(folder: Path) -> list[dict[str, str]]:
+    """The rows of metrics.csv without what depends on the speed of the machine."""
+    return [{key: value for key, value in row.items() if key not in TIMES} for row in rows(folder)]
+
+
+def test_a_run_writes_config_data_metrics_weights_state_and_pictures(config_path: Path) -> None:
+    folder = run(config_path)
+    written = {path.name for path in folder.iterdir()}
+    assert written >= {"config.yaml", "data.json", "metrics.csv", "best", "last", "state", "pictures", "tensorboard"}
+    assert {path.name for path in (folder / "pictures").iterdir()} == {"epoch_0001.png", "epoch_0002.png"}
+    assert [row["epoch"] for row in rows(folder)] == ["1", "2", "3"]
+    assert json.loads((folder / "best" / "training.json").read_text())["trained"] == "detector"
+    assert not list(folder.glob("*.new")) and not list(folder.glob("*.old"))
+
+
+@pytest.mark.parametrize("after", ["step 1:", "epoch 1/"])
+def test_ctrl_c_saves_and_resume_gives_the_same_numbers_as_never_stopping(
+    config_path: Path, tmp_path: Path, after: str
+) -> None:
+    whole = run(config_path, f"training.output_dir={tmp_path}/whole")
+    folder = tmp_path / "interrupted"
+    command = [sys.executable, "train.py", "--config", str(config_path), "--set", f"training.output_dir={folder}"]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if after in line:
+            process.send_signal(signal.SIGINT)
+            break
+    output, errors = process.communicate(timeout=120)
+    assert process.returncode == 130, errors
+    assert f"go on with: python train.py --resume {folder}" in output
+    finished = rows(folder) if (folder / "metrics.csv").exists() else []
+    assert len(finished) < 3
+    run(folder / "config.yaml", resume=True)
+    assert numbers(folder) == numbers(whole)
+
+
+def test_early_stopping_ends_the_run_and_keeps_the_best_weights(config_path: Path) -> None:
+    folder = run(config_path, "training.learning_rate=1.0e-12", "training.num_epochs=9", "training.patience=1")
+    losses = [float(row["val_loss"]) for row in rows(folder)]
+    best = json.loads((folder / "best" / "training.json").read_text())["metrics"]
+    assert len(losses) < 9 and losses[-1] >= min(losses)
+    assert best["val_loss"] == pytest.approx(min(losses))
+
+
+def test_without_validation_images_the_last_weights_are_kept(config_path: Path) -> None:
+    folder = run(config_path, "data.val_dir=null", "data.val_ann=null", "training.num_epochs=1")
+    assert (folder / "last").is_dir() and not (folder / "best").exists()
+
+
+def test_an_earlier_run_is_never_overwritten(config_path: Path) -> None:
+    folder = run(config_path, "training.num_epochs=1")
+    before = (folder / "metrics.csv").read_bytes()
+    with pytest.raises(InputError, match="holds an earlier run"):
+        run(config_path)
+    assert (folder / "metrics.csv").read_bytes() == before
+
+
+def test_a_run_is_resumed_with_its_own_model_only(config_path: Path, small_mask_head: Path, phantom_data: Path) -> None:
+    folder = run(config_path, "training.num_epochs=1")
+    other = ["training.part=mask_head", f"model.mask_head={small_mask_head}"]
+    other += [f"data.train_masks={phantom_data}/train_mask", f"data.val_masks={phantom_data}/val_mask"]
+    with pytest.raises(InputError, match="state of another model"):
+        run(folder / "config.yaml", *other, resume=True)
+
+
+def test_lora_training_writes_an_adapter_that_the_pipeline_loads(
+    config_path: Path, small_detector: Path, small_mask_head: Path
+) -> None:
+    folder = run(
+        config_path, "training.tune=lora", f"model.detector={small_detector}", "lora.rank=4", "training.num_epochs=1"
+    )
+    assert (folder / "best" / "adapter_model.safetensors").is_file()
+    segmenter = load_segmenter(str(folder / "best"), str(small_mask_head), device="cpu")
+    assert segmenter.box_finder.detector.grounding_dino.config.d_model == 128
+
+
+def test_bfloat16_trains_to_finite_losses(config_path: Path) -> None:
+    folder = run(config_path, "training.mixed_precision=bf16", "training.num_epochs=1")
+    assert 0 < float(rows(folder)[0]["val_loss"]) < 1000
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_with_a_remedy(config_path: Path) -> None:
+    with pytest.raises(InputError, match=r"lower training\.learning_rate"):
+        run(config_path, "training.learning_rate=1.0e+30", "training.max_gradient_norm=0", "training.warmup_steps=0")
+
+
+@pytest.mark.slow
+def test_two_processes_train_together_and_only_the_first_writes(config_path: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "two"
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port=29613", "train.py"]
+    command += ["--config", str(config_path), "--set", f"training.output_dir={folder}"]
+    command += ["--set", "training.num_epochs=2", "--set", "training.accumulation_steps=1"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, env=environment)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert [row["epoch"] for row in rows(folder)] == ["1", "2"]
+    # 8 images, 2 processes, batch 2: two steps per epoch
+    assert [row["step"] for row in rows(folder)] == ["2", "4"]
+    assert done.stdout.count("finished after 2 epochs") == 1
+
+
+@pytest.mark.slow
+def test_a_small_model_overfits_a_few_phantoms(config_path: Path, phantom_data: Path) -> None:
+    folder = run(
+        config_path,
+        f"data.val_dir={phantom_data}/train",
+        f"data.val_ann={phantom_data}/train.CSV",
+        "data.batch_size=8",
+        "augmentation=null",
+        "training.accumulation_steps=1",
+        "training.num_epochs=80",
+        "training.sample_pictures_every=0",
+    )
+    first, last = rows(folder)[0], rows(folder)[-1]
+    assert float(last["val_l1"]) < 0.25 * float(first["val_l1"])

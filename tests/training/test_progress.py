@@ -1,0 +1,56 @@
+"""Progress: early stopping, and the way through a checkpoint."""
+
+import json
+import math
+
+import torch
+
+from gdinousam.training.progress import Progress
+
+
+def test_the_best_loss_resets_patience() -> None:
+    progress = Progress()
+    judged = [(progress.judge(loss), progress.epochs_since_best) for loss in (3.0, 2.0, 2.5, 2.0, 1.0)]
+    assert judged == [(True, 0), (True, 0), (False, 1), (False, 2), (True, 0)]
+    assert progress.best_loss == 1.0
+
+
+def test_a_loss_that_is_no_number_is_never_the_best() -> None:
+    progress = Progress()
+    progress.judge(2.0)
+    assert not progress.judge(math.nan)
+    assert (progress.best_loss, progress.epochs_since_best) == (2.0, 1)
+    assert not Progress().judge(math.nan)
+
+
+def test_terms_are_summed_without_their_graph() -> None:
+    progress = Progress()
+    for value in (1.0, 2.5):
+        progress.add({"loss": torch.tensor(value, requires_grad=True)})
+    assert progress.sums["loss"].item() == 3.5 and not progress.sums["loss"].requires_grad
+    assert progress.num_summed == 2
+
+
+def test_the_next_epoch_starts_with_nothing_summed() -> None:
+    progress = Progress(epoch=4, batches_done=7, step=35, best_loss=1.0, epochs_since_best=2)
+    progress.add({"loss": torch.tensor(1.0)})
+    progress.next_epoch()
+    assert progress == Progress(epoch=5, batches_done=0, step=35, best_loss=1.0, epochs_since_best=2)
+
+
+def test_state_survives_a_checkpoint() -> None:
+    progress = Progress(epoch=3, batches_done=5, step=41, best_loss=0.123456789012345, epochs_since_best=2)
+    for value in (0.1, 0.2, 0.7):
+        progress.add({"loss": torch.tensor(value), "focal": torch.tensor(2 * value)})
+    restored = Progress()
+    restored.load_state_dict(json.loads(json.dumps(progress.state_dict())))
+    assert restored == progress
+    for both in (progress, restored):
+        both.add({"loss": torch.tensor(0.3), "focal": torch.tensor(0.6)})
+    assert restored == progress
+
+
+def test_a_fresh_state_survives_a_checkpoint() -> None:
+    restored = Progress(epoch=9, sums={"loss": torch.tensor(1.0)}, num_summed=1)
+    restored.load_state_dict(Progress().state_dict())
+    assert restored == Progress() and restored.best_loss == math.inf
