@@ -146,9 +146,9 @@ def load_config(config_class: type[Config], path: Path, overrides: Sequence[str]
     the working folder. Raises InputError that names file, key, value and what is allowed.
     """
     tree = _read_yaml(path)
+    _rename_public_keys(tree, path)
     for override in overrides:
         _override(tree, override)
-    _rename_public_keys(tree, path)
     try:
         return config_class.model_validate(tree, context={"folder": path.parent})
     except ValidationError as error:
@@ -180,30 +180,45 @@ def _override(tree: dict[str, Any], override: str) -> None:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise InputError(f"--set {override}: {text!r} is no YAML value") from error
-    _assign(tree, key, CommandLineText(value) if isinstance(value, str) else value)
+    key_here = _name_here(key, "--set")
+    if key_here is not None:
+        _assign(tree, key_here, CommandLineText(value) if isinstance(value, str) else value)
 
 
 def _assign(tree: dict[str, Any], key: str, value: Any) -> None:
     *groups, last = key.split(".")
     for group in groups:
-        inner = tree.setdefault(group, {})
-        if not isinstance(inner, dict):
+        if tree.get(group) is None:  # missing, or switched off with null
+            tree[group] = {}
+        if not isinstance(tree[group], dict):
             raise InputError(f"{key}: {group} is a value, not a group of settings")
-        tree = inner
+        tree = tree[group]
     tree[last] = value
 
 
 def _rename_public_keys(tree: dict[str, Any], path: Path) -> None:
-    for old, new in RENAMED_KEYS.items():
+    for old in RENAMED_KEYS:
         group, key = old.split(".")
         if not isinstance(tree.get(group), dict) or key not in tree[group]:
             continue
         value = tree[group].pop(key)
+        new = _name_here(old, str(path))
         if new is None:
-            logger.warning("%s: %s has no effect here and is ignored", path, old)
-        else:
-            logger.warning("%s: %s is called %s here", path, old, new)
-            _assign(tree, new, value)
+            continue
+        new_group, new_key = new.split(".")
+        if new_key in (tree.get(new_group) or {}):
+            raise InputError(f"{path}: {old} and {new} are the same setting; keep {new}")
+        _assign(tree, new, value)
+
+
+def _name_here(key: str, source: str) -> str | None:
+    """What a key is called here, ``None`` where it has no meaning; warns where that is news."""
+    new = RENAMED_KEYS.get(key, key)
+    if new is None:
+        logger.warning("%s: %s has no effect here and is ignored", source, key)
+    elif new != key:
+        logger.warning("%s: %s is called %s here", source, key, new)
+    return new
 
 
 def _explain(error: ValidationError, config_class: type[Settings]) -> str:
@@ -226,7 +241,8 @@ def _nearest(key: str, config_class: type[Settings]) -> str:
     known = _keys(config_class)
     same_group = [one for one in known if one.rpartition(".")[0] == key.rpartition(".")[0]]
     last = key.rpartition(".")[2]
-    by_last = {one.rpartition(".")[2]: one for one in [*known, *same_group]}
+    values = [one for one in known if not any(other.startswith(f"{one}.") for other in known)]
+    by_last = {one.rpartition(".")[2]: one for one in [*values, *same_group]}
     close = difflib.get_close_matches(last, by_last, n=1, cutoff=0.6)
     return f"; did you mean {by_last[close[0]]}?" if close else f"; known here: {', '.join(same_group) or 'nothing'}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -12,7 +13,9 @@ from gdinousam.data.images import read_image
 from gdinousam.drawing import PALETTE, Mark, draw_panel, write_picture
 from gdinousam.errors import InputError
 from gdinousam.prompts import caption_form
-from gdinousam.records import Detection, Image, Segmenter
+from gdinousam.records import Detection, Image, Mask, Segmenter
+
+_OVERLAY = ""  # no phrase is empty
 
 
 def predict_files(
@@ -21,38 +24,65 @@ def predict_files(
     """Segment every phrase in every image file and yield one line of report per image and phrase.
 
     Writes into output_dir, per image ``<name>_overlay.png`` and per phrase that is found ``<name>_<phrase>.png``, an
-    8-bit mask of the image's size, 255 inside; all detections of a phrase together. Raises InputError, before anything
-    is written, where a file is missing or two images would write the same file.
+    8-bit mask of the image's size, 255 inside; all detections of a phrase together. Earlier files of these names are
+    replaced. Raises InputError, before anything is written, where a file is missing or two results would have one
+    name, and on reaching it for an image that cannot be read or a detection without a mask.
     """
     missing = [path for path in paths if not path.is_file()]
     if missing:
         raise InputError(f"{missing[0]}: no such image file; check the path")
-    stems = [path.stem for path in paths]
-    twice = next((stem for stem in stems if stems.count(stem) > 1), None)
-    if twice is not None:
-        raise InputError(f"two images are named {twice!r} and would write the same files; predict them separately")
-    names = {phrase: re.sub(r"[^a-z0-9]+", "_", caption_form(phrase)) for phrase in phrases}
-    output_dir.mkdir(parents=True, exist_ok=True)
-    for path in paths:
+    phrases = tuple(dict.fromkeys(phrases))
+    file_names = [_file_names(path.stem, phrases) for path in paths]
+    _refuse_equal_names([name for of_image in file_names for name in of_image.values()])
+    for path, name_of in zip(paths, file_names, strict=True):
         image = read_image(path)
         found = segmenter.segment([image], [phrases])[0]
-        write_picture(_overlay(image, found, phrases), output_dir / f"{path.stem}_overlay.png")
-        for phrase in dict.fromkeys(phrases):
-            detections = [one for one in found if one.phrase == phrase]
-            if not detections:
+        masks = {phrase: _union([one for one in found if one.phrase == phrase]) for phrase in phrases}
+        _make_folder(output_dir)
+        write_picture(_overlay(image, found, phrases), output_dir / name_of[_OVERLAY])
+        for phrase, mask_hw in masks.items():
+            if mask_hw is None:
                 yield f"{path}: {phrase}: not found"
                 continue
-            mask_path = output_dir / f"{path.stem}_{names[phrase]}.png"
-            union_hw = np.logical_or.reduce([one.mask_hw for one in detections if one.mask_hw is not None])
-            write_picture(union_hw.astype(np.uint8) * 255, mask_path)
-            boxes = ", ".join(
-                f"score {one.score:.2f} box " + " ".join(f"{edge:.0f}" for edge in one.box_xyxy) for one in detections
-            )
-            yield f"{path}: {phrase}: {boxes}, {int(union_hw.sum())} pixels -> {mask_path}"
+            mask_path = output_dir / name_of[phrase]
+            write_picture(mask_hw.astype(np.uint8) * 255, mask_path)
+            boxes = ", ".join(_box_text(one) for one in found if one.phrase == phrase)
+            yield f"{path}: {phrase}: {boxes}, {int(mask_hw.sum())} pixels -> {mask_path}"
+
+
+def _file_names(stem: str, phrases: Sequence[str]) -> dict[str, str]:
+    """The name of the overlay and of each phrase's mask; letters of every script are kept."""
+    words = {phrase: re.sub(r"\W+", "_", caption_form(phrase)) for phrase in phrases}
+    return {_OVERLAY: f"{stem}_overlay.png"} | {phrase: f"{stem}_{word}.png" for phrase, word in words.items()}
+
+
+def _refuse_equal_names(names: Sequence[str]) -> None:
+    twice = next((name for name, count in Counter(names).items() if count > 1), None)
+    if twice is not None:
+        raise InputError(f"two results would be written as {twice}; predict these images or phrases separately")
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot write to {folder} ({error.strerror}); name another folder") from error
+
+
+def _union(detections: Sequence[Detection]) -> Mask | None:
+    """All masks of a phrase together, or ``None`` where it was not found."""
+    masks = [one.mask_hw for one in detections if one.mask_hw is not None]
+    if len(masks) < len(detections):
+        raise InputError(f"the method gave a box without a mask for {detections[0].phrase!r}; add a mask head to it")
+    return np.logical_or.reduce(masks) if masks else None
+
+
+def _box_text(detection: Detection) -> str:
+    return f"score {detection.score:.2f} box " + " ".join(f"{edge:.0f}" for edge in detection.box_xyxy)
 
 
 def _overlay(image: Image, detections: Sequence[Detection], phrases: Sequence[str]) -> Image:
-    colors = {phrase: PALETTE[number % len(PALETTE)] for number, phrase in enumerate(dict.fromkeys(phrases))}
+    colors = {phrase: PALETTE[number % len(PALETTE)] for number, phrase in enumerate(phrases)}
     return draw_panel(
         image,
         [

@@ -201,4 +201,6 @@ def test_permuting_phrases_permutes_scores() -> None:
     phrase_tokens = torch.tensor([[0, 1, 0, 0], [0, 0, 1, 1], [0, 1, 1, 0]], dtype=torch.bool)
     order = torch.tensor([2, 0, 1])
     for score in (phrase_scores, strongest_token):
-        torch.testing.assert_close(score(probabilities, phrase_tokens[order]), score(probabilities, phrase_tokens)[:, order])
+        torch.testing.assert_close(
+            score(probabilities, phrase_tokens[order]), score(probabilities, phrase_tokens)[:, order]
+        )

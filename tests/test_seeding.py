@@ -55,7 +55,7 @@ def test_derived_seeds_depend_on_every_part_and_their_order() -> None:
 
 def test_derived_seeds_are_the_same_on_every_machine() -> None:
     # the first eight bytes of SHA-256 of "3/flip/12", halved
-    assert derived_seed(3, "flip", 12) == 0x420c86e0bc59fdc0 >> 1
+    assert derived_seed(3, "flip", 12) == 0x420C86E0BC59FDC0 >> 1
 
 
 def test_torch_seed_draws_apart_from_the_generator_outside() -> None:

@@ -30,11 +30,15 @@ def run(command: Callable[[Sequence[str] | None], int], arguments: Sequence[str]
     return BAD_INPUT
 
 
+def is_first_process() -> bool:
+    """False in all but the first of several processes that torchrun or accelerate launched."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
 def start_logging() -> None:
     """Send the package's messages to stderr; of several processes only the first one's."""
-    is_first = int(os.environ.get("RANK", "0")) == 0
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S", level=logging.WARNING)
-    logging.getLogger("gdinousam").setLevel(logging.INFO if is_first else logging.ERROR)
+    logging.getLogger("gdinousam").setLevel(logging.INFO if is_first_process() else logging.ERROR)
 
 
 def add_config_options(parser: argparse.ArgumentParser, default: str) -> None:

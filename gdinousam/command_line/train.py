@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from gdinousam.command_line.common import INTERRUPTED, add_config_options, run
+from gdinousam.command_line.common import INTERRUPTED, add_config_options, is_first_process, run
 
 DEFAULT_CONFIG = "configs/train_config.yaml"
 
@@ -39,7 +39,9 @@ def train_command(arguments: Sequence[str] | None = None) -> int:
     outcome = train(config, resume=options.resume is not None, overwrite=options.overwrite)
     folder = config.training.output_dir
     if outcome.end == "interrupted":
-        print(f"interrupted in epoch {outcome.num_epochs + 1}; go on with: python train.py --resume {folder}")
-        return INTERRUPTED
-    print(f"{outcome.end} after {outcome.num_epochs} epochs; weights in {folder}/{outcome.weights}")
-    return 0
+        message = f"interrupted in epoch {outcome.num_epochs + 1}; go on with: python train.py --resume {folder}"
+    else:
+        message = f"{outcome.end} after {outcome.num_epochs} epochs; weights in {folder / outcome.weights}"
+    if is_first_process():
+        print(message)
+    return INTERRUPTED if outcome.end == "interrupted" else 0

@@ -16,7 +16,6 @@ from gdinousam.preprocessing import (
     build_resize,
     image_to_tensor,
     normalize_image,
-    pad_images,
 )
 from gdinousam.prompts import build_caption, phrase_scores, split_into_captions, strongest_token, tokenize_captions
 from gdinousam.records import Detection, Image
@@ -79,10 +78,13 @@ class BoxFinder:
         if len(images) != len(phrases):
             raise ValueError(f"{len(images)} images but {len(phrases)} lists of phrases; give one list per image")
         distinct = [tuple(dict.fromkeys(row)) for row in phrases]
+        resized = [self._resize(image_to_tensor(image)) for image in images]
         found: list[dict[str, list[Detection]]] = [{} for _ in images]
         jobs = [job for index, row in enumerate(distinct) for job in self._jobs(index, row)]
-        for start in range(0, len(jobs), self.prediction.batch_size):
-            for job, chosen in self._run(images, jobs[start : start + self.prediction.batch_size]):
+        for batch in self._batches(jobs, resized):
+            pixel_values = normalize_image(torch.stack([resized[job.image] for job in batch]))
+            sizes_hw = [images[job.image].shape[:2] for job in batch]
+            for job, chosen in zip(batch, self._run(pixel_values, batch, sizes_hw), strict=True):
                 found[job.image] |= chosen
         return [
             [detection for phrase in row for detection in found[index][phrase]] for index, row in enumerate(distinct)
@@ -94,18 +96,25 @@ class BoxFinder:
             groups = [(phrase,) for phrase in phrases]
         return (_Job(index, group) for group in groups)
 
-    def _run(self, images: Sequence[Image], jobs: Sequence[_Job]) -> Iterator[tuple[_Job, dict[str, list[Detection]]]]:
+    def _batches(self, jobs: Sequence[_Job], resized: Sequence[torch.Tensor]) -> Iterator[list[_Job]]:
+        """Batches of equal size after resizing: padding would change what the detector makes of the smaller images."""
+        by_shape: dict[torch.Size, list[_Job]] = {}
+        for job in jobs:
+            by_shape.setdefault(resized[job.image].shape, []).append(job)
+        for alike in by_shape.values():
+            for start in range(0, len(alike), self.prediction.batch_size):
+                yield alike[start : start + self.prediction.batch_size]
+
+    def _run(
+        self, pixel_values: torch.Tensor, jobs: Sequence[_Job], sizes_hw: Sequence[tuple[int, int]]
+    ) -> Iterator[dict[str, list[Detection]]]:
         device = self.detector.device
-        tensors = [self._resize(image_to_tensor(images[job.image])) for job in jobs]
-        pixel_values, pixel_mask = pad_images([normalize_image(tensor) for tensor in tensors])
         captions = [build_caption(job.phrases) for job in jobs]
         tokens = tokenize_captions(captions, self.detector.tokenizer, self.detector.max_tokens).to(device)
-        pixel_mask = None if pixel_mask is None else pixel_mask.to(device)
-        last = self.detector(pixel_values.to(device), tokens, pixel_mask).last
+        last = self.detector(pixel_values.to(device), tokens).last
         for row, job in enumerate(jobs):
             prediction = LayerPrediction(last.logits[row], last.boxes_cxcywh_norm[row])
-            height, width = images[job.image].shape[:2]
-            yield job, self._choose(prediction, tokens.phrase_tokens[row], job.phrases, (height, width))
+            yield self._choose(prediction, tokens.phrase_tokens[row], job.phrases, sizes_hw[row])
 
     def _choose(
         self,

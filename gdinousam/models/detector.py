@@ -155,7 +155,8 @@ def _remember_texts(text_encoder: Any) -> None:
                 ).last_hidden_state
             for key, features in zip(new, computed, strict=True):
                 remembered[key] = features[: len(key)].clone()
-        batch = remembered[keys[0]].new_zeros(*input_ids.shape, remembered[keys[0]].shape[-1])
+        # on the device of this call: the model may have moved since a caption was remembered
+        batch = remembered[keys[0]].new_zeros(*input_ids.shape, remembered[keys[0]].shape[-1], device=input_ids.device)
         for row, key in enumerate(keys):
             batch[row, : len(key)] = remembered[key]
             remembered.move_to_end(key)

@@ -9,7 +9,8 @@ from typing import Any
 
 import torch
 from huggingface_hub.errors import HFValidationError
-from peft import PeftConfig, PeftModel, get_peft_model_state_dict
+from peft import PeftConfig, PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from transformers import (
@@ -30,6 +31,8 @@ RANDOM_SMALL = "random-small"
 PREPROCESSING = "gdinousam_preprocessing.json"
 _ADAPTER_CONFIG = "adapter_config.json"
 _ADAPTER_WEIGHTS = "adapter_model.safetensors"
+_TOKENIZER_FILES = ("tokenizer.json", "vocab.txt")
+_TOKENIZER_FILES = ("tokenizer.json", "vocab.txt")
 _DETECTOR_TYPES = ("grounding-dino",)
 # The published SAM2 folders call themselves by the video model, which contains the image model.
 _MASK_HEAD_TYPES = ("sam2", "sam2_video")
@@ -44,7 +47,10 @@ def load_detector(name: str, adapter: str | Path | None = None) -> Detector:
     if (Path(name) / _ADAPTER_CONFIG).is_file():
         if adapter is not None:
             raise InputError(f"{name} is an adapter itself; name its base as the detector to use adapter {adapter}")
-        name, adapter = str(_read_json(Path(name) / _ADAPTER_CONFIG).get("base_model_name_or_path")), name
+        base = _read_json(Path(name) / _ADAPTER_CONFIG).get("base_model_name_or_path")
+        if not base:
+            raise InputError(f"adapter {name} does not name its base; give the base as detector beside the adapter")
+        name, adapter = str(base), name
     model, tokenizer = load_grounding_dino(name)
     if adapter is not None:
         model = _with_adapter(model, Path(adapter)).merge_and_unload()
@@ -69,9 +75,19 @@ def load_mask_head(name: str) -> MaskHead:
 
 
 def trained_resize(name: str | Path) -> ResizeSettings:
-    """How images were resized to train the weights in a folder; the paper's 800 x 800 where nobody noted it."""
+    """How images were resized to train the weights in a folder; the paper's 800 x 800 where nobody noted it.
+
+    Raises InputError where the note cannot be read.
+    """
     notes = Path(name) / PREPROCESSING
-    return ResizeSettings.model_validate(_read_json(notes)) if notes.is_file() else ResizeSettings()
+    if not notes.is_file():
+        return ResizeSettings()
+    try:
+        return ResizeSettings.model_validate(_read_json(notes))
+    except ValidationError as error:
+        problem = error.errors()[0]
+        key = ".".join(map(str, problem["loc"]))
+        raise InputError(f"{notes}: {key} = {problem['input']!r}: {problem['msg']}; correct or remove it") from error
 
 
 def save_resize(folder: Path, resize: ResizeSettings) -> None:
@@ -92,13 +108,16 @@ def _with_adapter(model: GroundingDinoForObjectDetection, folder: Path) -> PeftM
     if not (folder / _ADAPTER_CONFIG).is_file():
         raise InputError(f"{folder} has no {_ADAPTER_CONFIG}; give a LoRA folder as written by train.py or peft")
     try:
-        adapted = PeftModel.from_pretrained(model, str(folder), config=PeftConfig.from_pretrained(str(folder)))
+        # not PeftModel.from_pretrained, which warns of every further name that the shared box head has
+        adapted = get_peft_model(model, PeftConfig.from_pretrained(str(folder)))
         stored = load_file(folder / _ADAPTER_WEIGHTS)
+        loaded: Any = set_peft_model_state_dict(adapted, stored)
     except (RuntimeError, ValueError, SafetensorError, OSError) as error:
         raise InputError(f"adapter {folder} does not fit the detector: {_first_line(error)}") from error
     missing = sorted(get_peft_model_state_dict(adapted).keys() - stored.keys())
-    if missing:
-        raise InputError(f"adapter {folder} lacks {len(missing)} tensors of this detector, first {missing[0]}")
+    for keys, verb in ((missing, "lacks"), (loaded.unexpected_keys, "has unknown")):
+        if keys:
+            raise InputError(f"adapter {folder} {verb} {len(keys)} tensors for this detector, first {keys[0]}")
     return adapted
 
 
@@ -106,6 +125,8 @@ def _pretrained(model_class: type[PreTrainedModel], name: str, model_types: tupl
     local = Path(name).exists()
     if local:
         _check_folder(Path(name), model_types)
+    elif Path(name).is_absolute():
+        raise InputError(f"{name}: no such folder; give a folder in transformers' format or a hub id")
     model, info = _fetched(
         name, lambda: model_class.from_pretrained(name, local_files_only=local, output_loading_info=True)
     )
@@ -117,7 +138,13 @@ def _pretrained(model_class: type[PreTrainedModel], name: str, model_types: tupl
 
 
 def _pretrained_tokenizer(name: str) -> Any:
-    return _fetched(name, lambda: AutoTokenizer.from_pretrained(name, local_files_only=Path(name).exists()))
+    folder = Path(name)
+    if folder.is_dir() and not any((folder / file).is_file() for file in _TOKENIZER_FILES):
+        raise InputError(f"{name} has no tokenizer ({' or '.join(_TOKENIZER_FILES)}); save it beside the model")
+    local = Path(name).exists()
+    if local and not any((Path(name) / file).is_file() for file in _TOKENIZER_FILES):
+        raise InputError(f"{name} has no tokenizer ({' or '.join(_TOKENIZER_FILES)}); save it beside the weights")
+    return _fetched(name, lambda: AutoTokenizer.from_pretrained(name, local_files_only=local))
 
 
 def _fetched(name: str, load: Callable[[], Any]) -> Any:
@@ -153,4 +180,6 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    lines = (str(error).strip() or type(error).__name__).splitlines()
+    # torch's "Error(s) in loading state_dict for ...:" says what is wrong in the next line
+    return " ".join(line.strip() for line in lines[: 2 if lines[0].endswith(":") else 1])

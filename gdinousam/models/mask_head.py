@@ -40,7 +40,8 @@ class MaskHead(nn.Module):
         pixel_values: (B, 3, S, S) float32, normalised. boxes_xyxy: (B, N, 4) in pixels of that square.
         Returns (B, N, S/4, S/4) float32; above 0 is inside.
         """
-        output = self.model(pixel_values=pixel_values, input_boxes=boxes_xyxy, multimask_output=False)
+        # a copy: transformers (4.57) adds half a pixel to the boxes it is given, in place
+        output = self.model(pixel_values=pixel_values, input_boxes=boxes_xyxy.clone(), multimask_output=False)
         return output.pred_masks[:, :, 0].float()
 
     @torch.inference_mode()

@@ -19,8 +19,8 @@ from accelerate import Accelerator
 from torch.utils.data import BatchSampler, DataLoader, Dataset, DistributedSampler, Subset
 from tqdm import tqdm
 
-from gdinousam.errors import InputError
 from gdinousam.data.dataset import Batch, Example, TrainingDataset, collate
+from gdinousam.errors import InputError
 from gdinousam.training.checkpoints import BEST, LAST, RunCheckpoints
 from gdinousam.training.metrics_file import EpochRow, MetricsFile
 from gdinousam.training.progress import Progress
@@ -142,8 +142,8 @@ class Trainer:
             terms = self.task.losses(self.model, to_device(batch, self.accelerator.device), float(mean_boxes))
         if not torch.isfinite(terms["loss"]):
             raise InputError(
-                f"the loss is {float(terms['loss'])} at step {self.progress.step}; lower training.learning_rate or set "
-                "training.mixed_precision to no"
+                f"the loss is {float(terms['loss'].detach())} at step {self.progress.step}; lower "
+                "training.learning_rate or set training.mixed_precision to no"
             )
         return terms
 

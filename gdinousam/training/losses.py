@@ -26,6 +26,10 @@ class DetectionTarget:
     boxes_cxcywh_norm: torch.Tensor
     positive_map: torch.Tensor
 
+    def repeated(self, times: int) -> DetectionTarget:
+        """Every box ``times`` over, so that as many queries are matched with it."""
+        return DetectionTarget(self.boxes_cxcywh_norm.repeat(times, 1), self.positive_map.repeat(times, 1))
+
 
 def l1_loss(boxes_cxcywh_norm: torch.Tensor, true_boxes_cxcywh_norm: torch.Tensor) -> torch.Tensor:
     """Sum of absolute differences of matched boxes, both (N, 4). 0 for N = 0."""

@@ -20,8 +20,11 @@ class LossSettings(Settings):
     earlier_layers: bool = Field(
         False, description="Also apply the loss to the earlier decoder layers (the paper: last layer only)."
     )
-    encoder_proposals: bool = Field(
-        False, description="Also apply the loss to the encoder's proposals; needed to train from random weights."
+    encoder_matches: int = Field(
+        0,
+        ge=0,
+        description="Also apply the loss to the encoder's proposals, with so many proposals per object. 0: not (the "
+        "paper); from random weights 1 is needed, and several learn faster (one-to-many matching).",
     )
 
 

@@ -12,7 +12,7 @@ from torch import nn
 from torchvision.ops import clip_boxes_to_image
 
 from gdinousam.data.dataset import Batch, Example
-from gdinousam.models.detector import Detector, DetectorOutput
+from gdinousam.models.detector import Detector, DetectorOutput, LayerPrediction
 from gdinousam.models.loading import save_resize
 from gdinousam.models.mask_head import MaskHead
 from gdinousam.preprocessing import ResizeSettings, boxes_xyxy_pixels
@@ -54,26 +54,30 @@ class DetectorTask(Task):
         captions = [build_caption(example.phrases) for example in batch.examples]
         tokens = tokenize_captions(captions, self.detector.tokenizer, self.detector.max_tokens).to(device)
         output: DetectorOutput = model(
-            batch.pixel_values, tokens, batch.pixel_mask, settings.earlier_layers or settings.encoder_proposals
+            batch.pixel_values, tokens, batch.pixel_mask, settings.earlier_layers or settings.encoder_matches > 0
         )
         targets = [
             DetectionTarget(example.boxes_cxcywh_norm, positive_map(phrase_tokens, example.phrase_indices))
             for example, phrase_tokens in zip(batch.examples, tokens.phrase_tokens, strict=True)
         ]
-        layers = [output.last]
-        layers += output.earlier if settings.earlier_layers else ()
-        layers += [output.encoder] if settings.encoder_proposals and output.encoder else []
-        terms_of_layers = [
-            detection_losses(
-                layer.logits, layer.boxes_cxcywh_norm, output.valid_tokens, targets, settings.matching, num_boxes
-            )
-            for layer in layers
-        ]
+        layers = [output.last, *(output.earlier if settings.earlier_layers else ())]
+        terms_of_layers = [self._terms(layer, output.valid_tokens, targets, num_boxes) for layer in layers]
+        if settings.encoder_matches and output.encoder is not None:
+            times = settings.encoder_matches
+            repeated = [target.repeated(times) for target in targets]
+            terms_of_layers.append(self._terms(output.encoder, output.valid_tokens, repeated, num_boxes * times))
         loss = sum(
             settings.focal * terms["focal"] + settings.l1 * terms["l1"] + settings.giou * terms["giou"]
             for terms in terms_of_layers
         )
         return {"loss": torch.as_tensor(loss), **terms_of_layers[0]}
+
+    def _terms(
+        self, layer: LayerPrediction, valid_tokens: torch.Tensor, targets: list[DetectionTarget], num_boxes: float
+    ) -> dict[str, torch.Tensor]:
+        return detection_losses(
+            layer.logits, layer.boxes_cxcywh_norm, valid_tokens, targets, self.settings.matching, num_boxes
+        )
 
     def save(self, folder: Path) -> None:
         model: PeftModel | nn.Module = self.detector.model

@@ -100,7 +100,7 @@ def test_answers_are_those_of_transformers(small_detector: Path) -> None:
 
 def test_logits_are_minus_infinity_on_padding_alone(small_detector: Path) -> None:
     output = ask(plain_detector(small_detector))
-    assert output.valid_tokens.sum(dim=1).tolist() == [4, 9]
+    assert output.valid_tokens.sum(dim=1).tolist() == [4, 10]
     valid = output.valid_tokens[:, None].expand_as(output.last.logits)
     assert output.last.logits[valid].isfinite().all()
     assert output.last.logits[~valid].isneginf().all()

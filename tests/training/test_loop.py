@@ -45,7 +45,7 @@ data:
   num_workers: 0
 resize: {{size: 64}}
 model: {{detector: random-small}}
-losses: {{earlier_layers: true, encoder_proposals: true}}
+losses: {{earlier_layers: true, encoder_matches: 1}}
 training:
   tune: full
   output_dir: run

@@ -34,7 +34,9 @@ def focal_by_hand(logit: float, is_target: bool) -> float:
 
 
 def test_l1_is_the_sum_of_the_four_differences() -> None:
-    assert l1_loss(torch.tensor([[0.5, 0.5, 0.2, 0.4]]), torch.tensor([[0.4, 0.7, 0.2, 0.1]])).item() == pytest.approx(0.6)
+    assert l1_loss(torch.tensor([[0.5, 0.5, 0.2, 0.4]]), torch.tensor([[0.4, 0.7, 0.2, 0.1]])).item() == pytest.approx(
+        0.6
+    )
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,9 @@ def test_the_token_cost_of_one_query_and_one_target() -> None:
 
 def test_the_token_cost_is_averaged_over_the_tokens_of_the_target() -> None:
     logits = torch.tensor([[1.0, -1.0, 3.0]])
-    expected = (cost_by_hand(torch.tensor(1.0).sigmoid().item()) + cost_by_hand(torch.tensor(-1.0).sigmoid().item())) / 2
+    expected = (
+        cost_by_hand(torch.tensor(1.0).sigmoid().item()) + cost_by_hand(torch.tensor(-1.0).sigmoid().item())
+    ) / 2
     assert token_cost(logits, torch.tensor([[1.0, 1.0, 0.0]])).item() == pytest.approx(expected, rel=1e-5)
 
 

@@ -15,9 +15,7 @@ PEAK = 1e-3
 def rates(num_steps: int, **settings: object) -> list[float]:
     """The learning rate of each of ``num_steps`` optimizer steps, and what it would be after the last."""
     optimizer = torch.optim.AdamW([torch.zeros(1, requires_grad=True)], lr=PEAK)
-    schedule = build_schedule(
-        optimizer, TrainingSettings(output_dir=Path(), learning_rate=PEAK, **settings), num_steps
-    )
+    schedule = build_schedule(optimizer, TrainingSettings(output_dir=Path(), learning_rate=PEAK, **settings), num_steps)
     seen = [optimizer.param_groups[0]["lr"]]
     for _ in range(num_steps):
         optimizer.step()
@@ -32,11 +30,15 @@ def test_constant_stays() -> None:
 
 @pytest.mark.parametrize("schedule", ["constant", "linear", "cosine"])
 def test_warm_up_rises_evenly_to_the_peak(schedule: str) -> None:
-    assert rates(20, schedule=schedule, warmup_steps=4)[:5] == pytest.approx([0, PEAK / 4, PEAK / 2, 3 * PEAK / 4, PEAK])
+    assert rates(20, schedule=schedule, warmup_steps=4)[:5] == pytest.approx(
+        [0, PEAK / 4, PEAK / 2, 3 * PEAK / 4, PEAK]
+    )
 
 
 def test_linear_falls_evenly_to_zero() -> None:
-    assert rates(12, schedule="linear", warmup_steps=2)[2:] == pytest.approx([PEAK * left / 10 for left in range(10, -1, -1)])
+    assert rates(12, schedule="linear", warmup_steps=2)[2:] == pytest.approx(
+        [PEAK * left / 10 for left in range(10, -1, -1)]
+    )
 
 
 def test_cosine_falls_along_half_a_wave_to_zero() -> None:

@@ -1,0 +1,108 @@
+"""The reference of all settings, made from the settings themselves: ``docs/configuration.md``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+
+from gdinousam.config import RENAMED_KEYS, TestConfig, TrainConfig
+from gdinousam.settings import Settings
+
+_INTRODUCTION = """\
+# Configuration
+
+<!-- Written by `python scripts/describe_config.py`; a test holds it equal. Change the settings, not this file. -->
+
+A config is a YAML file of groups of settings. Unknown keys, wrong types and impossible values are errors that name the
+nearest correct key. Paths in the file are relative to the file. `--set group.key=value` replaces one setting for one
+run; paths given there are relative to the working folder. `--print-config` prints every setting as resolved and does
+nothing else, and the same text is written as `config.yaml` beside every result. `null` stands for "none".
+"""
+
+_PUBLIC_KEYS = """\
+## Keys of the paper's public repository
+
+They keep loading, with a warning.
+
+| key there | key here |
+| --- | --- |
+"""
+
+
+def describe_config() -> str:
+    """The whole page as Markdown, ending in a newline."""
+    parts = [
+        _INTRODUCTION,
+        "## train.py\n",
+        *_tables(TrainConfig, ""),
+        "## test.py and scripts/predict.py\n",
+        *_tables(TestConfig, ""),
+        _PUBLIC_KEYS
+        + "".join(f"| `{old}` | {_code(new) if new else 'ignored'} |\n" for old, new in RENAMED_KEYS.items()),
+    ]
+    return "\n".join(parts)
+
+
+def _tables(settings: type[Settings], prefix: str, about: str = "") -> Iterator[str]:
+    """A table of the group's own settings, then those of the groups in it. about: what its field says of it."""
+    fields = settings.model_fields.items()
+    inner = {name: group for name, field in fields if (group := _group(field)) is not None}
+    rows = [_row(name, field) for name, field in fields if name not in inner]
+    if rows:
+        meaning = " ".join(f"{settings.__doc__} {about}".split())
+        header = "| key | type | default | meaning |\n| --- | --- | --- | --- |\n"
+        yield f"### {prefix}\n\n{meaning}\n\n{header}" + "".join(rows)
+    for name, group in inner.items():
+        about = settings.model_fields[name].description or ""
+        yield from _tables(group, f"{prefix}.{name}" if prefix else name, about)
+
+
+def _row(name: str, field: FieldInfo) -> str:
+    default = "required" if field.is_required() else _code(_yaml(field.default))
+    cells = (_code(name), _type(field.annotation) + _limits(field), default, field.description or "")
+    return "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in cells) + " |\n"
+
+
+def _group(field: FieldInfo) -> type[Settings] | None:
+    kinds = (field.annotation, *get_args(field.annotation))
+    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Settings)), None)
+
+
+def _type(annotation: Any) -> str:
+    """What a user writes for it."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _type(arguments[0])
+    if origin in (Union, UnionType):  # the first where a part is Annotated
+        return " or ".join("null" if one is NoneType else _type(one) for one in arguments)
+    if origin is Literal:
+        return " or ".join(map(_code, arguments))
+    if origin is tuple:
+        return f"list of {len(arguments)} {_type(arguments[0])}s"
+    names = {int: "integer", float: "number", bool: "true or false", str: "text", Path: "path"}
+    return names[annotation]
+
+
+def _limits(field: FieldInfo) -> str:
+    signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
+    limits = [
+        f"{sign} {getattr(part, name):g}"
+        for part in field.metadata
+        for name, sign in signs.items()
+        if hasattr(part, name)
+    ]
+    return f", {', '.join(limits)}" if limits else ""
+
+
+def _yaml(value: object) -> str:
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_yaml, value))}]"
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _code(text: str) -> str:
+    return f"`{text}`"

@@ -1,0 +1,205 @@
+"""Training examples: shapes, padding, negatives, and randomness that depends on seed, epoch and place alone."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader
+from torchvision.ops import masks_to_boxes
+
+from gdinousam.data.augmentation import AugmentationSettings, build_augmentation
+from gdinousam.data.contract import read_records
+from gdinousam.data.dataset import Example, TrainingDataset, collate
+from gdinousam.data.images import read_image
+from gdinousam.data.phantoms import LESION_KINDS
+from gdinousam.errors import InputError
+from gdinousam.preprocessing import ResizeSettings, boxes_xyxy_pixels, build_resize, image_to_tensor, normalize_image
+from gdinousam.records import ImageRecord
+
+SQUARE = ResizeSettings(size=64)
+SHORTEST_EDGE = ResizeSettings(mode="shortest_edge", size=64, longest_edge=80)
+AUGMENTATION = build_augmentation(
+    AugmentationSettings(crop_probability=1.0, vertical_flip=0.5, resize_scale=(0.7, 1.4), erase_probability=1.0)
+)
+
+
+@pytest.fixture(scope="module")
+def records(phantom_data: Path) -> list[ImageRecord]:
+    return read_records(phantom_data / "train.CSV", phantom_data / "train", phantom_data / "train_mask")
+
+
+@pytest.fixture(scope="module")
+def with_empty_image(records: list[ImageRecord]) -> list[ImageRecord]:
+    """The training records, the first without objects."""
+    phrase = records[0].phrases[0]
+    empty = replace(records[0], instances=(), absent_phrases=(phrase,), phrases=(phrase,))
+    return [empty, *records[1:]]
+
+
+def examples_of(records: Sequence[ImageRecord], resize: ResizeSettings = SQUARE, **options: Any) -> list[Example]:
+    dataset = TrainingDataset(records, resize, **options)
+    return [dataset[index] for index in range(len(dataset))]
+
+
+def assert_equal(first: Example, second: Example) -> None:
+    assert first.phrases == second.phrases
+    assert torch.equal(first.pixel_values, second.pixel_values)
+    assert torch.equal(first.boxes_cxcywh_norm, second.boxes_cxcywh_norm)
+    assert torch.equal(first.phrase_indices, second.phrase_indices)
+    assert (first.masks is None) == (second.masks is None)
+    assert first.masks is None or torch.equal(first.masks, second.masks)
+
+
+def test_an_example_holds_its_record(records: list[ImageRecord]) -> None:
+    assert any(len(record.instances) == 2 for record in records)
+    for record, example in zip(records, examples_of(records, with_masks=True), strict=True):
+        num_instances = len(record.instances)
+        assert example.pixel_values.shape == (3, 64, 64) and example.pixel_values.dtype == torch.float32
+        expected = normalize_image(build_resize(SQUARE)(image_to_tensor(read_image(record.path))))
+        assert torch.equal(example.pixel_values, expected)
+        assert example.phrases == record.phrases
+        assert [example.phrases[index] for index in example.phrase_indices] == [one.phrase for one in record.instances]
+        assert example.masks.shape == (num_instances, 64, 64) and example.masks.dtype == torch.bool
+        corners = boxes_xyxy_pixels(example.boxes_cxcywh_norm, (record.height, record.width))
+        x, y, width, height = torch.tensor([one.box_xywh for one in record.instances], dtype=torch.float32).unbind(1)
+        torch.testing.assert_close(corners, torch.stack([x, y, x + width, y + height], dim=1), atol=1e-3, rtol=0)
+
+
+def test_examples_hold_plain_tensors(records: list[ImageRecord]) -> None:
+    example = examples_of(records[:1], with_masks=True, augmentation=AUGMENTATION)[0]
+    for tensor in (example.pixel_values, example.boxes_cxcywh_norm, example.phrase_indices, example.masks):
+        assert type(tensor) is torch.Tensor
+
+
+def test_masks_are_read_only_where_asked_for(records: list[ImageRecord]) -> None:
+    assert all(example.masks is None for example in examples_of(records))
+    (first, *others) = records
+    without = replace(first, instances=tuple(replace(one, mask=None) for one in first.instances))
+    assert len(examples_of([without, *others])) == len(records)
+    with pytest.raises(InputError, match="has no mask"):
+        examples_of([without, *others], with_masks=True)
+
+
+@pytest.mark.parametrize("augmentation", [None, AUGMENTATION])
+def test_an_image_without_objects_is_an_example(with_empty_image: list[ImageRecord], augmentation: Any) -> None:
+    example = examples_of(with_empty_image[:1], with_masks=True, augmentation=augmentation)[0]
+    assert example.boxes_cxcywh_norm.shape == (0, 4)
+    assert example.phrase_indices.shape == (0,) and example.phrase_indices.dtype == torch.int64
+    assert example.masks.shape == (0, 64, 64)
+    assert example.phrases == with_empty_image[0].phrases
+
+
+def test_equal_sizes_are_stacked_without_padding(records: list[ImageRecord]) -> None:
+    examples = examples_of(records[:3])
+    batch = collate(examples)
+    assert batch.pixel_mask is None
+    assert torch.equal(batch.pixel_values, torch.stack([example.pixel_values for example in examples]))
+    assert batch.examples == tuple(examples)
+
+
+def test_images_of_different_size_are_padded_at_right_and_bottom(records: list[ImageRecord]) -> None:
+    examples = examples_of(records, SHORTEST_EDGE)
+    assert len({example.pixel_values.shape for example in examples}) > 1
+    batch = collate(examples)
+    assert batch.pixel_mask is not None and batch.pixel_mask.dtype == torch.int64
+    assert batch.pixel_values.shape[-2:] == batch.pixel_mask.shape[-2:]
+    for row, example in enumerate(examples):
+        _, height, width = example.pixel_values.shape
+        assert min(height, width) == 64 and max(height, width) <= 80
+        assert torch.equal(batch.pixel_values[row, :, :height, :width], example.pixel_values)
+        assert batch.pixel_mask[row, :height, :width].all() and batch.pixel_mask[row].sum() == height * width
+        assert not batch.pixel_values[row][:, batch.pixel_mask[row] == 0].any()
+
+
+def test_a_batch_counts_its_boxes(with_empty_image: list[ImageRecord]) -> None:
+    assert collate(examples_of(with_empty_image)).num_boxes == sum(len(one.instances) for one in with_empty_image)
+    assert collate(examples_of(with_empty_image[:1])).num_boxes == 0
+
+
+@pytest.mark.parametrize("num_absent_phrases", [1, 2, 100])
+def test_absent_phrases_are_other_images_phrases_alone(
+    with_empty_image: list[ImageRecord], num_absent_phrases: int
+) -> None:
+    everything = {phrase for record in with_empty_image for phrase in record.phrases}
+    assert everything == {kind.phrase for kind in LESION_KINDS}
+    dataset = TrainingDataset(with_empty_image, SQUARE, num_absent_phrases=num_absent_phrases)
+    drawn = set()
+    for dataset.epoch in range(4):
+        for index, record in enumerate(with_empty_image):
+            example = dataset[index]
+            num_own = len(record.phrases)
+            absent = example.phrases[num_own:]
+            assert example.phrases[:num_own] == record.phrases
+            assert len(set(absent)) == len(absent) == min(num_absent_phrases, len(everything) - num_own)
+            assert set(absent) <= everything - set(record.phrases)
+            assert all(example.phrases[place] in record.phrases for place in example.phrase_indices)
+            drawn.add((index, absent))
+    if num_absent_phrases == 1:
+        assert len(drawn) > len(with_empty_image), "other epochs should show other phrases"
+
+
+def test_randomness_depends_on_seed_epoch_and_place_alone(records: list[ImageRecord]) -> None:
+    options = {"augmentation": AUGMENTATION, "with_masks": True, "num_absent_phrases": 1}
+    first, second = (TrainingDataset([records[0]] * 3, SQUARE, seed=5, **options) for _ in range(2))
+    first.epoch = second.epoch = 2
+    torch.manual_seed(0)
+    expected = [first[index] for index in (0, 1, 2)]
+    torch.manual_seed(1)
+    for index in (2, 0, 1):
+        assert_equal(second[index], expected[index])
+    assert not torch.equal(expected[0].pixel_values, expected[1].pixel_values)
+    second.epoch = 3
+    assert not torch.equal(second[0].pixel_values, expected[0].pixel_values)
+    other_seed = TrainingDataset([records[0]], SQUARE, seed=6, **options)
+    other_seed.epoch = 2
+    assert not torch.equal(other_seed[0].pixel_values, expected[0].pixel_values)
+
+
+def test_drawing_an_example_leaves_the_global_generator_alone(records: list[ImageRecord]) -> None:
+    dataset = TrainingDataset(records, SQUARE, AUGMENTATION, num_absent_phrases=1)
+    torch.manual_seed(0)
+    expected = torch.rand(3)
+    torch.manual_seed(0)
+    _ = dataset[0]
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_the_number_of_workers_does_not_matter(records: list[ImageRecord]) -> None:
+    dataset = TrainingDataset(records[:4], SQUARE, AUGMENTATION, with_masks=True, num_absent_phrases=1)
+    dataset.epoch = 1
+    loaded = [
+        [example for batch in DataLoader(dataset, 2, num_workers=workers, collate_fn=collate) for example in batch.examples]
+        for workers in (0, 2)
+    ]
+    for alone, parallel in zip(*loaded, strict=True):
+        assert_equal(alone, parallel)
+
+
+@pytest.mark.parametrize("resize", [ResizeSettings(size=160), SHORTEST_EDGE], ids=lambda resize: resize.mode)
+def test_augmented_boxes_stay_on_the_image_and_tight_round_their_masks(
+    records: list[ImageRecord], resize: ResizeSettings
+) -> None:
+    dataset = TrainingDataset(records, resize, AUGMENTATION, with_masks=True)
+    for dataset.epoch in range(3):
+        for index, record in enumerate(records):
+            example = dataset[index]
+            height, width = example.pixel_values.shape[-2:]
+            center, size = example.boxes_cxcywh_norm.split(2, dim=1)
+            assert len(size) == len(record.instances) and (size > 0).all()
+            assert (center - size / 2 >= -1e-6).all() and (center + size / 2 <= 1 + 1e-6).all()
+            boxes_xyxy = boxes_xyxy_pixels(example.boxes_cxcywh_norm, (height, width))
+            tight_xyxy = masks_to_boxes(example.masks) + torch.tensor([0.0, 0.0, 1.0, 1.0])
+            # two resizes with nearest pixels move the edge of a mask by up to about a pixel each
+            torch.testing.assert_close(boxes_xyxy, tight_xyxy, atol=2.5, rtol=0)
+
+
+def test_a_mask_covers_its_object_and_no_other(records: list[ImageRecord]) -> None:
+    record = next(record for record in records if len(record.instances) == 2)
+    example = examples_of([record], ResizeSettings(size=160), with_masks=True)[0]
+    assert not (example.masks[0] & example.masks[1]).any()
+    areas = example.masks.flatten(1).float().mean(dim=1) / example.boxes_cxcywh_norm[:, 2:].prod(dim=1)
+    assert np.all((areas > 0.3).numpy() & (areas < 1).numpy())

@@ -1,0 +1,107 @@
+"""The pipeline: from images and phrases to masks."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from gdinousam.data.images import read_image
+from gdinousam.models.box_finder import PredictionSettings
+from gdinousam.models.loading import save_resize
+from gdinousam.models.segmenter import TextSegmenter, load_segmenter
+from gdinousam.preprocessing import ResizeSettings
+from gdinousam.records import Detection, Image, Segmenter
+
+PHRASES = [["cyst", "left kidney"], ["malignant lesion"], ["liver", "cyst", "benign lesion"]]
+
+
+@pytest.fixture
+def load(small_detector: Path, small_mask_head: Path) -> Any:
+    def load_with(**prediction: Any) -> TextSegmenter:
+        return load_segmenter(
+            str(small_detector),
+            str(small_mask_head),
+            resize=ResizeSettings(size=96),
+            prediction=PredictionSettings(**prediction),
+            device="cpu",
+        )
+
+    return load_with
+
+
+def assert_same(first: Sequence[Detection], second: Sequence[Detection]) -> None:
+    assert [one.phrase for one in first] == [one.phrase for one in second]
+    for left, right in zip(first, second, strict=True):
+        np.testing.assert_allclose(left.box_xyxy, right.box_xyxy, atol=0.01)
+        assert left.score == pytest.approx(right.score, abs=1e-5)
+        # a box that moves by a rounding error may turn a few border pixels
+        assert (left.mask_hw == right.mask_hw).mean() > 0.999
+
+
+def test_five_lines_give_a_mask(small_detector: Path, small_mask_head: Path, phantom_data: Path) -> None:
+    segmenter = load_segmenter(str(small_detector), str(small_mask_head), resize=ResizeSettings(size=96), device="cpu")
+    image = read_image(phantom_data / "test_image" / "test_00000.png")
+    (found,) = segmenter.segment([image], [["cyst"]])
+    mask_hw = found[0].mask_hw
+    assert mask_hw is not None and mask_hw.shape == image.shape[:2] and mask_hw.dtype == np.bool_
+
+
+def test_it_is_a_segmenter_that_needs_text_alone(load: Any) -> None:
+    segmenter: Segmenter = load()
+    assert segmenter.needs == {"text"}
+
+
+def test_answers_carry_exactly_the_phrases_asked_for(load: Any, phantom_images: list[Image]) -> None:
+    asked = [["Cyst ", "left  Kidney."], [], ["BENIGN lesion"]]
+    found = load().segment(phantom_images, asked)
+    assert [[one.phrase for one in row] for row in found] == asked
+    for image, row in zip(phantom_images, found, strict=True):
+        assert all(one.mask_hw is not None and one.mask_hw.shape == image.shape[:2] for one in row)
+
+
+def test_masks_belong_to_their_boxes(load: Any, phantom_images: list[Image]) -> None:
+    segmenter = load(max_detections=3)
+    found = segmenter.segment(phantom_images[:1], PHRASES[2:])[0]
+    boxes = segmenter.box_finder.find(phantom_images[:1], PHRASES[2:])[0]
+    assert [(one.phrase, one.box_xyxy, one.score) for one in found] == [
+        (one.phrase, one.box_xyxy, one.score) for one in boxes
+    ]
+    for one in found[:2]:
+        (masks,) = segmenter.mask_head.masks_in_boxes(phantom_images[:1], [torch.tensor([one.box_xyxy])])
+        assert (masks[0] == one.mask_hw).mean() > 0.999
+
+
+@pytest.mark.parametrize("joint_caption", [False, True])
+def test_a_batch_gives_the_answers_of_single_images(
+    load: Any, phantom_images: list[Image], joint_caption: bool
+) -> None:
+    segmenter = load(max_detections=2, joint_caption=joint_caption)
+    batch = segmenter.segment(phantom_images, PHRASES)
+    for image, asked, found in zip(phantom_images, PHRASES, batch, strict=True):
+        assert found
+        assert_same(found, segmenter.segment([image], [asked])[0])
+
+
+def test_where_nothing_is_found_the_mask_encoder_does_not_run(load: Any, phantom_images: list[Image]) -> None:
+    segmenter = load(box_threshold=1.0)
+    calls: list[int] = []
+    segmenter.mask_head.model.vision_encoder.register_forward_pre_hook(lambda *_: calls.append(1))
+    assert segmenter.segment(phantom_images, PHRASES) == [[], [], []]
+    assert segmenter.segment([], []) == []
+    assert calls == []
+
+
+def test_the_resize_noted_beside_the_weights_is_used(
+    small_detector: Path, small_mask_head: Path, tmp_path: Path, phantom_images: list[Image]
+) -> None:
+    folder = Path(shutil.copytree(small_detector, tmp_path / "detector"))
+    save_resize(folder, ResizeSettings(size=64))
+    noted = load_segmenter(str(folder), str(small_mask_head), device="cpu")
+    told = load_segmenter(str(folder), str(small_mask_head), resize=ResizeSettings(size=64), device="cpu")
+    other = load_segmenter(str(folder), str(small_mask_head), resize=ResizeSettings(size=96), device="cpu")
+    found, expected, different = (one.segment(phantom_images[:1], [["cyst"]])[0] for one in (noted, told, other))
+    assert found[0].box_xyxy == expected[0].box_xyxy != different[0].box_xyxy
