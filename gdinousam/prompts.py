@@ -7,14 +7,18 @@ phrase that comes back is the one that was asked for and never text rebuilt from
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from transformers import PreTrainedTokenizerBase
 
 from gdinousam.errors import InputError
+
+logger = logging.getLogger(__name__)
 
 SEPARATOR = "."
 # "." and "?" end a phrase for Grounding DINO wherever they stand, so inside a phrase they become spaces.
@@ -130,6 +134,8 @@ def tokenize_captions(
             f"a caption of {len(longest.phrases)} phrases takes {int(num_tokens.max())} tokens, the model reads "
             f"{max_tokens}; give fewer or shorter phrases per image (it begins with {longest.text[:60]!r})"
         )
+    for row in (encoded["input_ids"] == tokenizer.unk_token_id).any(dim=1).nonzero():
+        _warn_of_unknown_words(captions[int(row)].text)
     offsets = encoded["offset_mapping"]  # (B, T, 2) characters; (0, 0) for [CLS], [SEP] and padding
     return TokenizedCaptions(
         input_ids=encoded["input_ids"],
@@ -137,6 +143,12 @@ def tokenize_captions(
         token_type_ids=encoded["token_type_ids"],
         phrase_tokens=tuple(_phrase_tokens(caption, offsets[row]) for row, caption in enumerate(captions)),
     )
+
+
+@cache
+def _warn_of_unknown_words(text: str) -> None:
+    """Say once per caption that the model cannot tell some of its words from any other unknown word."""
+    logger.warning("caption %r holds words that the model's vocabulary lacks; it cannot tell them apart", text)
 
 
 def _phrase_tokens(caption: Caption, offsets: torch.Tensor) -> torch.Tensor:

@@ -7,8 +7,9 @@ import sys
 from collections.abc import Sequence
 
 from gdinousam.command_line.common import BAD_INPUT, run
-from gdinousam.data.check import check_table, format_problems
+from gdinousam.data.check import check_table
 from gdinousam.data.contract import IMAGE_NAME, PHRASE, read_table
+from gdinousam.data.problems import format_problems
 
 EXIT_CODES = "exit code: 0 where the data is sound, 2 for problems and for every other bad input"
 

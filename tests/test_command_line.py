@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from safetensors.torch import load_file, save_file
 
 from gdinousam.command_line.common import BAD_INPUT, run
 from gdinousam.command_line.predict import predict_command
@@ -136,7 +137,7 @@ def test_the_printed_config_of_a_test_names_its_thresholds(
         ("data.train_ann=empty.CSV", "empty.CSV: no header in the first line"),
         ("training.output_dir=file/run", "cannot write to"),
         ("training.output_dir=used", "used holds an earlier run; name another folder or add --overwrite"),
-        ("model.detector=./none", "model '"),
+        ("model.detector=./none", "none: no such folder; give a folder in transformers' format or a hub id"),
         ("model.detector=file", "file is a file; give a folder in transformers' format"),
         ("model.detector=used", "used has no config.json"),
     ],
@@ -156,7 +157,9 @@ def test_a_mistake_in_training_is_one_line(
 
 @pytest.mark.parametrize("command", [train_command, evaluate_command])
 def test_a_missing_config_is_one_line(capsys: pytest.CaptureFixture[str], command: Command) -> None:
-    assert error_of(capsys, command, "--config", "none.yaml") == "config none.yaml does not exist; give one with --config"
+    assert (
+        error_of(capsys, command, "--config", "none.yaml") == "config none.yaml does not exist; give one with --config"
+    )
 
 
 def test_resuming_what_is_no_run_is_one_line(
@@ -216,26 +219,35 @@ def broken_detector(folder: Path, kind: str) -> str:
         weights = folder / "model.safetensors"
         weights.write_bytes(weights.read_bytes()[:-1000])
         return "cannot load"
+    if kind == "a tensor too few":
+        tensors = load_file(folder / "model.safetensors")
+        del tensors["model.level_embed"]
+        save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+        return "1 missing keys, first model.level_embed; it is another architecture"
     if kind == "no weights":
         (folder / "model.safetensors").unlink()
         return "cannot load"
     if kind == "no tokenizer":
         for path in (*folder.glob("tokenizer*"), folder / "vocab.txt"):
             path.unlink(missing_ok=True)
-        return "cannot load"
+        return "has no tokenizer (tokenizer.json or vocab.txt); save it beside the model"
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     if kind == "another model":
         (folder / "config.json").write_text(json.dumps(config | {"model_type": "bert"}), encoding="utf-8")
         return "holds a model of type 'bert'; expected grounding-dino"
     if kind == "another size":
         (folder / "config.json").write_text(json.dumps(config | {"num_queries": 7}), encoding="utf-8")
-        return "it is another architecture"
+        return "size mismatch for weight"
     (folder / "config.json").write_text("{", encoding="utf-8")
     return "is no JSON file"
 
 
 @pytest.mark.parametrize(
-    "kind", ["truncated weights", "no weights", "no tokenizer", "another model", "another size", "broken config"]
+    "kind",
+    [
+        *("truncated weights", "no weights", "a tensor too few", "no tokenizer"),
+        *("another model", "another size", "broken config"),
+    ],
 )
 def test_a_broken_detector_is_one_line(
     test_config: Path, small_detector: Path, output: Path, capsys: pytest.CaptureFixture[str], kind: str
@@ -300,7 +312,10 @@ def test_predicting_writes_masks_and_reports_them(
         (["none.png", "--prompt", "cyst"], "none.png: no such image file"),
         (["text.png", "--prompt", "cyst"], "text.png"),
         (["IMAGE", "--prompt", "?"], "no letter or digit"),
-        (["IMAGE", "--prompt", "cyst", "--set", "prediction.box_treshold=0.2"], "did you mean prediction.box_threshold?"),
+        (
+            ["IMAGE", "--prompt", "cyst", "--set", "prediction.box_treshold=0.2"],
+            "did you mean prediction.box_threshold?",
+        ),
         (["IMAGE", "--prompt", "cyst", "--output", "text.png"], "cannot write to text.png"),
         (["IMAGE", "--prompt", "very long phrase " * 30], "the model reads 64; shorten it"),
     ],

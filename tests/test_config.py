@@ -13,9 +13,9 @@ from gdinousam.config_reference import describe_config
 from gdinousam.errors import InputError
 
 ROOT = Path(__file__).parents[1]
-TRAIN_CONFIGS = ["train_config.yaml", "train_config_public_code.yaml", "quickstart/train_detector.yaml"]
-TRAIN_CONFIGS += ["quickstart/train_mask_head.yaml"]
-TEST_CONFIGS = ["test_config.yaml", "quickstart/test.yaml"]
+CONFIGS = ROOT / "configs"
+TRAIN_CONFIGS = sorted(path.relative_to(CONFIGS).as_posix() for path in CONFIGS.rglob("train*.yaml"))
+TEST_CONFIGS = sorted(path.relative_to(CONFIGS).as_posix() for path in CONFIGS.rglob("test*.yaml"))
 
 
 def train_tree() -> dict[str, Any]:
@@ -66,25 +66,20 @@ def problem(tmp_path: Path, tree: object, *overrides: str) -> str:
 
 @pytest.mark.parametrize("name", TRAIN_CONFIGS)
 def test_our_training_configs_load_without_a_warning(name: str, caplog: pytest.LogCaptureFixture) -> None:
-    config = load_config(TrainConfig, ROOT / "configs" / name)
+    config = load_config(TrainConfig, CONFIGS / name)
     assert config.training.output_dir.is_relative_to(ROOT / "runs")
     assert not caplog.records
 
 
 @pytest.mark.parametrize("name", TEST_CONFIGS)
 def test_our_test_configs_load_without_a_warning(name: str, caplog: pytest.LogCaptureFixture) -> None:
-    config = load_config(EvaluateConfig, ROOT / "configs" / name)
+    config = load_config(EvaluateConfig, CONFIGS / name)
     assert config.evaluation.output_dir.is_relative_to(ROOT / "results")
     assert not caplog.records
 
 
-def test_every_config_is_among_those_tested() -> None:
-    found = {path.relative_to(ROOT / "configs").as_posix() for path in (ROOT / "configs").rglob("*.yaml")}
-    assert found == {*TRAIN_CONFIGS, *TEST_CONFIGS}
-
-
 def test_the_default_config_has_the_settings_of_the_paper() -> None:
-    config = load_config(TrainConfig, ROOT / "configs" / "train_config.yaml")
+    config = load_config(TrainConfig, CONFIGS / "train_config.yaml")
     training = config.training
     assert (training.learning_rate, training.weight_decay, training.patience) == (5e-4, 1e-4, 20)
     assert (training.stop_on, training.part, training.tune) == ("val_loss", "detector", "lora")
@@ -96,7 +91,7 @@ def test_the_default_config_has_the_settings_of_the_paper() -> None:
 
 
 def test_the_config_of_the_public_code_has_its_settings() -> None:
-    config = load_config(TrainConfig, ROOT / "configs" / "train_config_public_code.yaml")
+    config = load_config(TrainConfig, CONFIGS / "train_config_public_code.yaml")
     training = config.training
     assert (training.learning_rate, training.schedule, training.stop_on) == (1e-3, "one_cycle", "train_loss")
     assert config.augmentation is None and config.resize.mode == "shortest_edge"
@@ -327,7 +322,7 @@ def test_the_command_line_replaces_a_setting_under_either_name(tmp_path: Path) -
 @pytest.mark.parametrize("name", [*TRAIN_CONFIGS, *TEST_CONFIGS])
 def test_a_written_config_reads_back_to_the_same_settings(tmp_path: Path, name: str) -> None:
     config_class = TrainConfig if name in TRAIN_CONFIGS else EvaluateConfig
-    config = load_config(config_class, ROOT / "configs" / name)
+    config = load_config(config_class, CONFIGS / name)
     assert load_config(config_class, write(tmp_path, dump_config(config))) == config
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from transformers import (
     PreTrainedTokenizerBase,
     Sam2Model,
 )
+from transformers.utils import logging
 
 from gdinousam.errors import InputError
 from gdinousam.models.detector import Detector
@@ -32,10 +35,11 @@ PREPROCESSING = "gdinousam_preprocessing.json"
 _ADAPTER_CONFIG = "adapter_config.json"
 _ADAPTER_WEIGHTS = "adapter_model.safetensors"
 _TOKENIZER_FILES = ("tokenizer.json", "vocab.txt")
-_TOKENIZER_FILES = ("tokenizer.json", "vocab.txt")
 _DETECTOR_TYPES = ("grounding-dino",)
 # The published SAM2 folders call themselves by the video model, which contains the image model.
 _MASK_HEAD_TYPES = ("sam2", "sam2_video")
+# BERT's pooler is not used by Grounding DINO, and its position numbers were stored by older transformers.
+_IGNORED_KEYS = r"text_backbone\.(pooler\.|embeddings\.position_ids$)"
 
 
 def load_detector(name: str, adapter: str | Path | None = None) -> Detector:
@@ -127,24 +131,32 @@ def _pretrained(model_class: type[PreTrainedModel], name: str, model_types: tupl
         _check_folder(Path(name), model_types)
     elif Path(name).is_absolute():
         raise InputError(f"{name}: no such folder; give a folder in transformers' format or a hub id")
-    model, info = _fetched(
-        name, lambda: model_class.from_pretrained(name, local_files_only=local, output_loading_info=True)
-    )
-    problems = {kind: sorted(map(str, info[kind])) for kind in ("missing_keys", "mismatched_keys") if info[kind]}
-    if problems:
-        kind, keys = next(iter(problems.items()))
-        raise InputError(f"{name}: {len(keys)} {kind.replace('_', ' ')}, first {keys[0]}; it is another architecture")
+    with _quiet_transformers():  # it warns of the keys that we make an error of
+        model, info = _fetched(
+            name, lambda: model_class.from_pretrained(name, local_files_only=local, output_loading_info=True)
+        )
+    for kind in ("missing", "unexpected"):
+        keys = sorted(key for key in info[f"{kind}_keys"] if not re.search(_IGNORED_KEYS, key))
+        if keys:
+            raise InputError(f"{name}: {len(keys)} {kind} keys, first {keys[0]}; it is another architecture")
     return model
+
+
+@contextmanager
+def _quiet_transformers() -> Iterator[None]:
+    earlier = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(earlier)
 
 
 def _pretrained_tokenizer(name: str) -> Any:
     folder = Path(name)
     if folder.is_dir() and not any((folder / file).is_file() for file in _TOKENIZER_FILES):
         raise InputError(f"{name} has no tokenizer ({' or '.join(_TOKENIZER_FILES)}); save it beside the model")
-    local = Path(name).exists()
-    if local and not any((Path(name) / file).is_file() for file in _TOKENIZER_FILES):
-        raise InputError(f"{name} has no tokenizer ({' or '.join(_TOKENIZER_FILES)}); save it beside the weights")
-    return _fetched(name, lambda: AutoTokenizer.from_pretrained(name, local_files_only=local))
+    return _fetched(name, lambda: AutoTokenizer.from_pretrained(name, local_files_only=folder.exists()))
 
 
 def _fetched(name: str, load: Callable[[], Any]) -> Any:

@@ -85,6 +85,10 @@ def add_lora(model: GroundingDinoForObjectDetection, settings: LoraSettings) -> 
         raise InputError(
             f"found {len(adapted)} of {expected} modules to adapt in {type(model).__name__}; give a Grounding DINO"
         )
+    saved = _matching(names, (_BOX_HEAD + full,))
+    linear = dict(model.named_modules())
+    num_trainable = sum(settings.rank * sum(linear[name].weight.shape) for name in adapted)
+    num_trainable += sum(parameter.numel() for name in saved for parameter in linear[name].parameters())
     adapted_model = get_peft_model(
         model,
         LoraConfig(
@@ -92,11 +96,12 @@ def add_lora(model: GroundingDinoForObjectDetection, settings: LoraSettings) -> 
             lora_alpha=settings.alpha,
             lora_dropout=settings.dropout,
             target_modules=adapted,
-            modules_to_save=_matching(names, (_BOX_HEAD + full,)),
+            modules_to_save=saved,
         ),
     )
-    counted = count_parameters(adapted_model).adapted_modules
-    assert counted == expected, f"peft adapted {counted} modules instead of {expected}"
+    counted = count_parameters(adapted_model)
+    assert counted.adapted_modules == expected, f"peft adapted {counted.adapted_modules} modules, not {expected}"
+    assert counted.trainable == num_trainable, f"peft trains {counted.trainable} parameters, not {num_trainable}"
     return adapted_model
 
 

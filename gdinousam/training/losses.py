@@ -95,11 +95,13 @@ def soft_dice_loss(mask_logits: torch.Tensor, truth: torch.Tensor) -> torch.Tens
 
 
 def mask_losses(mask_logits: torch.Tensor, truth: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Cross-entropy and soft Dice of the mask head, averaged over N masks.
+    """Cross-entropy and soft Dice of the mask head, averaged over N masks; both 0 for N = 0.
 
-    mask_logits, truth: (N, H, W), truth zeros and ones, N at least 1. Returns {"mask_bce", "mask_dice"}, scalars.
+    mask_logits, truth: (N, H, W), truth zeros and ones. Returns {"mask_bce", "mask_dice"}, scalars.
     """
+    num_masks = max(1, len(truth))
+    per_pixel = F.binary_cross_entropy_with_logits(mask_logits.float(), truth.float(), reduction="none")
     return {
-        "mask_bce": F.binary_cross_entropy_with_logits(mask_logits.float(), truth.float()),
-        "mask_dice": soft_dice_loss(mask_logits, truth).mean(),
+        "mask_bce": per_pixel.mean(dim=(1, 2)).sum() / num_masks,
+        "mask_dice": soft_dice_loss(mask_logits, truth).sum() / num_masks,
     }

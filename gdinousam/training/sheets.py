@@ -51,7 +51,7 @@ def mask_head_sheet(mask_head: MaskHead, records: Sequence[ImageRecord], path: P
     for record in records:
         image, boxes_xyxy = read_image(record.path), torch.tensor(_true_boxes_xyxy(record))
         masks = mask_head.masks_in_boxes([image], [boxes_xyxy])[0]
-        union_hw = np.logical_or.reduce(masks, axis=0)
+        union_hw = np.logical_or.reduce([np.zeros(image.shape[:2], dtype=bool), *masks])
         panels.append(draw_panel(image, [_true_mark(record), Mark(_PREDICTED_COLOR, union_hw)]))
     mask_head.train(was_training)
     _write_sheet(panels, path)

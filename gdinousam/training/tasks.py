@@ -119,7 +119,9 @@ class MaskHeadTask(Task):
         present = torch.zeros(len(batch.examples), num_prompts, dtype=torch.bool, device=device)
         for row, example in enumerate(batch.examples):
             count = len(example.boxes_cxcywh_norm)
-            if count and example.masks is not None:
+            if count:
+                if example.masks is None:
+                    raise ValueError("the mask head learns from masks; build its dataset with with_masks=True")
                 boxes_xyxy = boxes_xyxy_pixels(example.boxes_cxcywh_norm, (side, side))
                 prompts[row, :count] = self._jittered(boxes_xyxy)
                 truth[row, :count] = example.masks.float()

@@ -23,7 +23,7 @@ from gdinousam.data.augmentation import (
     seeded,
     visible_fraction,
 )
-from gdinousam.data.transforms import Sample, to_sample
+from gdinousam.data.samples import Sample, to_sample
 
 SEEDS = range(20)
 BOXES_XYWH = [(12, 30, 40, 21), (70, 8, 25, 60)]

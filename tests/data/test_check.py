@@ -11,7 +11,8 @@ import PIL.Image
 import pytest
 
 from gdinousam.command_line.common import run
-from gdinousam.data.check import DataProblems, Problem, check_table, format_problems, require_valid
+from gdinousam.data.check import check_table, require_valid
+from gdinousam.data.problems import DataProblems, Problem, format_problems
 from gdinousam.errors import InputError
 
 ROOT = Path(__file__).parents[2]

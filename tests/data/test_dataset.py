@@ -172,7 +172,11 @@ def test_the_number_of_workers_does_not_matter(records: list[ImageRecord]) -> No
     dataset = TrainingDataset(records[:4], SQUARE, AUGMENTATION, with_masks=True, num_absent_phrases=1)
     dataset.epoch = 1
     loaded = [
-        [example for batch in DataLoader(dataset, 2, num_workers=workers, collate_fn=collate) for example in batch.examples]
+        [
+            example
+            for batch in DataLoader(dataset, 2, num_workers=workers, collate_fn=collate)
+            for example in batch.examples
+        ]
         for workers in (0, 2)
     ]
     for alone, parallel in zip(*loaded, strict=True):

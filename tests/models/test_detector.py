@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from gdinousam.models.detector import Detector, DetectorOutput, LayerPrediction
-from gdinousam.models.loading import load_detector, load_grounding_dino
+from gdinousam.models.loading import load_grounding_dino
 from gdinousam.models.lora import LoraSettings, add_lora
 from gdinousam.prompts import TokenizedCaptions, build_caption, tokenize_captions
 from gdinousam.seeding import torch_seed
@@ -222,7 +222,10 @@ def test_positions_and_boxes_stay_in_float32_under_mixed_precision(small_detecto
     expected = ask(detector, earlier=True)
     model = detector.grounding_dino.model
     dtypes: dict[str, torch.dtype] = {}
-    heads = {"encoder": model.encoder.layers[0].deformable_layer.self_attn, "decoder": model.decoder.layers[-1].encoder_attn}
+    heads = {
+        "encoder": model.encoder.layers[0].deformable_layer.self_attn,
+        "decoder": model.decoder.layers[-1].encoder_attn,
+    }
     for name, attention in heads.items():
         attention.sampling_offsets.register_forward_hook(
             lambda _, __, output, name=name: dtypes.update({f"{name} offsets": output.dtype})
@@ -233,7 +236,10 @@ def test_positions_and_boxes_stay_in_float32_under_mixed_precision(small_detecto
         attention.value_proj.register_forward_hook(
             lambda _, __, output, name=name: dtypes.update({f"{name} values": output.dtype})
         )
-    for name, module in {"box head": detector.grounding_dino.bbox_embed[0], "proposals": model.encoder_output_bbox_embed}.items():
+    for name, module in {
+        "box head": detector.grounding_dino.bbox_embed[0],
+        "proposals": model.encoder_output_bbox_embed,
+    }.items():
         module.register_forward_hook(lambda _, __, output, name=name: dtypes.update({name: output.dtype}))
     with torch.autocast("cpu", torch.bfloat16):
         found = ask(detector, earlier=True)
@@ -247,6 +253,4 @@ def test_positions_and_boxes_stay_in_float32_under_mixed_precision(small_detecto
     # of the proposals, because which of them become queries hangs on a hair with random weights
     valid = expected.valid_tokens[:, None].expand_as(expected.encoder.logits)
     torch.testing.assert_close(found.encoder.logits[valid], expected.encoder.logits[valid], atol=0.2, rtol=0)
-    torch.testing.assert_close(
-        found.encoder.boxes_cxcywh_norm, expected.encoder.boxes_cxcywh_norm, atol=0.02, rtol=0
-    )
+    torch.testing.assert_close(found.encoder.boxes_cxcywh_norm, expected.encoder.boxes_cxcywh_norm, atol=0.02, rtol=0)

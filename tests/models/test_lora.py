@@ -115,6 +115,8 @@ def distance(first: Detector, second: Detector) -> float:
     return max(float((left - right).abs().max()) for left, right in pairs)
 
 
+# opened by peft itself: it misses the other names of the shared box head, of which it stores one
+@pytest.mark.filterwarnings("ignore:Found missing adapter keys")
 def test_saved_adapters_give_the_same_answers_merged_and_unmerged(small_detector: Path, tmp_path: Path) -> None:
     detector = adapted(small_detector).eval()
     randomize(detector.model)

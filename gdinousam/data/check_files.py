@@ -1,0 +1,147 @@
+"""Checks of the image and mask files that a CSV names: there, sound, and as large as the CSV says."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from gdinousam.data import contract
+from gdinousam.data.check_rows import CheckedRow, grouped, is_file_name
+from gdinousam.data.images import read_image, read_mask_file
+from gdinousam.data.problems import Problem
+from gdinousam.errors import InputError
+from gdinousam.records import BoxXYWH, Mask
+
+PROGRESS_DELAY = 2.0  # seconds a check may take before a progress bar appears
+MAX_THREADS = 8
+
+Size = tuple[int, int]  # width, height
+_MaskedRow = tuple[CheckedRow, int | None]  # a row and the grey value of its mask
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where the files of the CSV lie."""
+
+    csv_path: Path
+    image_dir: Path
+    mask_dir: Path | None
+    masks_required: bool
+
+    def missing(self) -> list[Problem]:
+        """Folders that are not there, one problem each instead of one per file."""
+        folders = {contract.IMAGE_NAME: self.image_dir, contract.MASK_NAME: self.mask_dir}
+        return [
+            Problem(self.csv_path, None, column, str(folder), "an existing folder of these files")
+            for column, folder in folders.items()
+            if folder is not None and not folder.is_dir()
+        ]
+
+
+def check_files(rows: Sequence[CheckedRow], folders: Folders, progress: bool) -> list[Problem]:
+    """The problems of images and masks, each file decoded once. progress: a bar where it takes a while."""
+    named = [row for row in rows if row.image_name.strip() and is_file_name(row.image_name)]
+    rows_of_image = grouped(named, lambda row: row.image_name)
+    rows_of_mask, problems = _rows_of_masks(named, folders)
+    sizes: dict[str, Size | None] = {}
+    # disable=None: the bar is for terminals only
+    bar = tqdm(
+        total=len(rows_of_image) + len(rows_of_mask),
+        desc="checking files",
+        delay=PROGRESS_DELAY,
+        disable=None if progress else True,
+    )
+    with bar, ThreadPoolExecutor(min(MAX_THREADS, os.cpu_count() or 1)) as pool:
+        for same, (size, found) in zip(
+            rows_of_image, pool.map(lambda same: _check_image(same, folders.image_dir), rows_of_image), strict=True
+        ):
+            sizes[same[0].image_name] = size
+            problems += found
+            bar.update()
+        # masks only now, because each is held against the size of its image
+        for found in pool.map(lambda item: _check_mask(item[0], item[1], sizes), rows_of_mask.items()):
+            problems += found
+            bar.update()
+    return problems
+
+
+def _check_image(rows: Sequence[CheckedRow], image_dir: Path) -> tuple[Size | None, list[Problem]]:
+    """The size of the image that the rows share, ``None`` where it does not decode, and what is wrong with it."""
+    path = image_dir / rows[0].image_name
+    if not path.is_file():
+        return None, [rows[0].problem(contract.IMAGE_NAME, f"a file in {image_dir}")]
+    try:
+        height, width, _ = read_image(path).shape
+    except InputError as error:
+        return None, [rows[0].problem(contract.IMAGE_NAME, _reason(error, path))]
+    problems = []
+    for row in rows:
+        for column, given, stored in (
+            (contract.IMAGE_WIDTH, row.width, width),
+            (contract.IMAGE_HEIGHT, row.height, height),
+        ):
+            if given is not None and given != stored:
+                problems.append(row.problem(column, f"{stored}, as in the image file"))
+    return (width, height), problems
+
+
+def _rows_of_masks(rows: Sequence[CheckedRow], folders: Folders) -> tuple[dict[Path, list[_MaskedRow]], list[Problem]]:
+    """The rows that each mask file belongs to, and the rows whose mask is missing."""
+    rows_of_mask: dict[Path, list[_MaskedRow]] = {}
+    problems = []
+    for row in rows:
+        named = bool(row.mask_name.strip())
+        # A row without a box has no mask to look for, but a name it gives must hold.
+        if folders.mask_dir is None or (row.is_absent and not named) or not is_file_name(row.mask_name):
+            continue
+        reference = contract.mask_reference(row.mask_name, row.image_name, folders.mask_dir)
+        if reference is not None and reference.path.is_file():
+            rows_of_mask.setdefault(reference.path, []).append((row, reference.value))
+        elif named:
+            problems.append(row.problem(contract.MASK_NAME, f"a file in {folders.mask_dir}, NAME or NAME#VALUE"))
+        elif folders.masks_required:
+            expected = f"a mask in {folders.mask_dir} with the image's name, or its name in this column"
+            problems.append(row.problem(contract.MASK_NAME, expected))
+    return rows_of_mask, problems
+
+
+def _check_mask(path: Path, masked_rows: Sequence[_MaskedRow], sizes: dict[str, Size | None]) -> list[Problem]:
+    try:
+        mask_file = read_mask_file(path)
+    except InputError as error:
+        return [masked_rows[0][0].problem(contract.MASK_NAME, _reason(error, path))]
+    height, width = mask_file.foreground.shape
+    problems = []
+    for row, value in masked_rows:
+        size = sizes[row.image_name]
+        box_xywh = row.box_xywh()
+        if size is not None and size != (width, height):
+            expected = f"a mask of {size[0]} x {size[1]} as the image has; {path.name} is {width} x {height}"
+            problems.append(row.problem(contract.MASK_NAME, expected))
+            continue
+        try:
+            mask_hw = mask_file.select(value)
+        except InputError as error:
+            problems.append(row.problem(contract.MASK_NAME, _reason(error, path)))
+            continue
+        if box_xywh is not None and not _has_pixel_in_box(mask_hw, box_xywh):
+            problems.append(row.problem(contract.MASK_NAME, f"pixels of this row inside its box; {path.name} has none"))
+    return problems
+
+
+def _has_pixel_in_box(mask_hw: Mask, box_xywh: BoxXYWH) -> bool:
+    x, y, width, height = box_xywh
+    rows = slice(max(math.floor(y), 0), max(math.ceil(y + height), 0))
+    columns = slice(max(math.floor(x), 0), max(math.ceil(x + width), 0))
+    return bool(mask_hw[rows, columns].any())
+
+
+def _reason(error: InputError, path: Path) -> str:
+    """What a reader says about a file, without its path, which the table shows as value."""
+    return f"a sound file; {path.name} is {str(error).removeprefix(f'{path}: ')}"
