@@ -56,6 +56,10 @@ def train(config: TrainConfig, resume: bool = False, overwrite: bool = False) ->
         project_dir=str(config.training.output_dir),
         kwargs_handlers=[_find_unused_parameters()],
     )
+    if 0 < len(val_records) < accelerator.num_processes:
+        raise InputError(
+            f"{len(val_records)} validation images for {accelerator.num_processes} processes; every process needs one"
+        )
     folder = config.training.output_dir
     train_print = fingerprint(train_records, config.data.train_ann)
     if accelerator.is_main_process:

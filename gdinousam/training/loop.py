@@ -74,6 +74,7 @@ class Trainer:
         self.num_batches = math.ceil(math.ceil(len(train_set) / accelerator.num_processes) / batch_size)
         steps_per_epoch = math.ceil(self.num_batches / settings.accumulation_steps)
         self.schedule = build_schedule(optimizer, settings, steps_per_epoch * settings.num_epochs)
+        # prepare also makes the model's forward run in mixed precision; losses stay outside of it, in float32
         self.model, self.optimizer = accelerator.prepare(task.model, optimizer)
         accelerator.register_for_checkpointing(self.progress, self.schedule)
         self.checkpoints = RunCheckpoints(folder, accelerator, notes or {})
@@ -138,8 +139,7 @@ class Trainer:
     def _losses(self, batch: Batch) -> dict[str, torch.Tensor]:
         num_boxes = torch.tensor(float(batch.num_boxes), device=self.accelerator.device)
         mean_boxes = self.accelerator.reduce(num_boxes, "mean").clamp(min=1)
-        with self.accelerator.autocast():
-            terms = self.task.losses(self.model, to_device(batch, self.accelerator.device), float(mean_boxes))
+        terms = self.task.losses(self.model, to_device(batch, self.accelerator.device), float(mean_boxes))
         if not torch.isfinite(terms["loss"]):
             raise InputError(
                 f"the loss is {float(terms['loss'].detach())} at step {self.progress.step}; lower "
@@ -190,8 +190,7 @@ class Trainer:
         model = self.accelerator.unwrap_model(self.model)
         for batch in loader:
             num_boxes = float(max(1, batch.num_boxes))
-            with self.accelerator.autocast():
-                terms = self.task.losses(model, to_device(batch, self.accelerator.device), num_boxes)
+            terms = self.task.losses(model, to_device(batch, self.accelerator.device), num_boxes)
             for name, value in terms.items():
                 sums[name] = sums.get(name, torch.zeros((), device=value.device)) + value.double() * num_boxes
             weight += num_boxes

@@ -184,11 +184,15 @@ def test_a_small_model_overfits_a_few_phantoms(config_path: Path, phantom_data: 
         config_path,
         f"data.val_dir={phantom_data}/train",
         f"data.val_ann={phantom_data}/train.CSV",
-        "data.batch_size=8",
+        "data.batch_size=4",
+        "resize.size=96",
         "augmentation=null",
+        "losses.encoder_matches=6",
         "training.accumulation_steps=1",
-        "training.num_epochs=80",
+        "training.num_epochs=60",
+        "training.warmup_steps=10",
         "training.sample_pictures_every=0",
     )
-    first, last = rows(folder)[0], rows(folder)[-1]
-    assert float(last["val_l1"]) < 0.25 * float(first["val_l1"])
+    last = rows(folder)[-1]
+    # 1 - GIoU of about 1 says that boxes lie anywhere, 0 that they are exact
+    assert float(last["val_giou"]) < 0.45 and float(last["val_focal"]) < 0.1
