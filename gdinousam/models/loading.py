@@ -26,6 +26,7 @@ from transformers.utils import logging
 
 from gdinousam.errors import InputError
 from gdinousam.models.detector import Detector
+from gdinousam.models.lora import prepare_for_adapters
 from gdinousam.models.mask_head import MaskHead
 from gdinousam.models.small import random_small_detector, random_small_mask_head, small_tokenizer
 from gdinousam.preprocessing import ResizeSettings
@@ -113,6 +114,7 @@ def _with_adapter(model: GroundingDinoForObjectDetection, folder: Path) -> PeftM
         raise InputError(f"{folder} has no {_ADAPTER_CONFIG}; give a LoRA folder as written by train.py or peft")
     try:
         # not PeftModel.from_pretrained, which warns of every further name that the shared box head has
+        prepare_for_adapters(model)
         adapted = get_peft_model(model, PeftConfig.from_pretrained(str(folder)))
         stored = load_file(folder / _ADAPTER_WEIGHTS)
         loaded: Any = set_peft_model_state_dict(adapted, stored)

@@ -76,6 +76,7 @@ def add_lora(model: GroundingDinoForObjectDetection, settings: LoraSettings) -> 
 
     Raises InputError for a model without Grounding DINO's module names.
     """
+    prepare_for_adapters(model)
     names = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
     full = "[012]" if settings.box_head == "full" else "2"
     adapted_box_layers = () if settings.box_head == "full" else (_BOX_HEAD + "[01]",)
@@ -103,6 +104,18 @@ def add_lora(model: GroundingDinoForObjectDetection, settings: LoraSettings) -> 
     assert counted.adapted_modules == expected, f"peft adapted {counted.adapted_modules} modules, not {expected}"
     assert counted.trainable == num_trainable, f"peft trains {counted.trainable} parameters, not {num_trainable}"
     return adapted_model
+
+
+def prepare_for_adapters(model: GroundingDinoForObjectDetection) -> None:
+    """Undo two differences of transformers 5 that adapters stumble over; with 4.57 nothing changes.
+
+    It gives every decoder layer a box head module of its own with tied weights, of which an adapter would reach one; and
+    it no longer knows the model's input embeddings, which peft asks for.
+    """
+    if getattr(model.config, "decoder_bbox_embed_share", False):
+        shared = nn.ModuleList([model.bbox_embed[0]] * model.config.decoder_layers)
+        model.bbox_embed = model.model.decoder.bbox_embed = shared
+    model.get_input_embeddings = model.model.text_backbone.get_input_embeddings  # type: ignore[method-assign]
 
 
 def count_parameters(model: nn.Module) -> ParameterCount:

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import re
 import string
-import tempfile
-from pathlib import Path
 
 import torch
+from tokenizers import Tokenizer
+from tokenizers.decoders import WordPiece as WordPieceDecoder
+from tokenizers.models import WordPiece
+from tokenizers.normalizers import BertNormalizer
+from tokenizers.pre_tokenizers import BertPreTokenizer
+from tokenizers.processors import TemplateProcessing
 from torch import nn
 from transformers import (
     BertConfig,
-    BertTokenizerFast,
     GroundingDinoConfig,
     GroundingDinoForObjectDetection,
+    PreTrainedTokenizerFast,
     Sam2Config,
     Sam2Model,
     SwinConfig,
@@ -65,12 +69,21 @@ def small_vocabulary() -> list[str]:
     return entries
 
 
-def small_tokenizer() -> BertTokenizerFast:
-    """Lower-casing WordPiece tokenizer over ``small_vocabulary``."""
-    with tempfile.TemporaryDirectory() as folder:
-        vocabulary = Path(folder) / "vocab.txt"
-        vocabulary.write_text("\n".join(small_vocabulary()) + "\n", encoding="utf-8")
-        return BertTokenizerFast(vocab_file=str(vocabulary), do_lower_case=True, model_max_length=512)
+def small_tokenizer() -> PreTrainedTokenizerFast:
+    """Lower-casing WordPiece tokenizer over ``small_vocabulary``, as BERT's."""
+    vocabulary = {token: index for index, token in enumerate(small_vocabulary())}
+    tokenizer = Tokenizer(WordPiece(vocabulary, unk_token="[UNK]"))
+    tokenizer.normalizer = BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = BertPreTokenizer()
+    tokenizer.decoder = WordPieceDecoder()
+    ends = [(token, vocabulary[token]) for token in ("[CLS]", "[SEP]")]
+    tokenizer.post_processor = TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=ends)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        model_max_length=512,
+        clean_up_tokenization_spaces=True,
+        **{f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep", "mask")},
+    )
 
 
 def small_detector_config() -> GroundingDinoConfig:
