@@ -11,7 +11,11 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
-SCRIPTS = sorted([ROOT / "train.py", ROOT / "test.py", *(ROOT / "scripts").glob("*.py")])
+SCRIPTS = sorted(
+    [ROOT / "train.py", ROOT / "test.py", *(ROOT / "scripts").glob("*.py"), *(ROOT / "baselines").glob("*.py")]
+)
+    [ROOT / "train.py", ROOT / "test.py", *(ROOT / "scripts").glob("*.py"), *(ROOT / "baselines").glob("*.py")]
+)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -23,7 +27,7 @@ def test_links_between_pages_resolve(page: Path) -> None:
 
 def test_scripts_and_configs_named_in_the_readme_exist() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    named = set(re.findall(r"(?:scripts/\w+\.py|configs/[\w/]+\.yaml|(?<=python )\w+\.py)", text))
+    named = set(re.findall(r"(?:(?:scripts|baselines)/\w+\.py|configs/[\w/]+\.yaml|(?<=python )\w+\.py)", text))
     assert len(named) > 5
     assert [name for name in sorted(named) if not (ROOT / name).is_file()] == []
 

@@ -48,7 +48,9 @@ def command(name: str, **settings: object) -> list[str]:
     return arguments
 
 
-def test_small_models_overfit_eight_real_images_to_a_strict_dice_of_80_percent(eight_rows: Path, tmp_path: Path) -> None:
+def test_small_models_overfit_eight_real_images_to_a_strict_dice_of_80_percent(
+    eight_rows: Path, tmp_path: Path
+) -> None:
     images, masks = REAL_DATA / "train", REAL_DATA / "train_mask"
     shared = {
         "data__train_dir": images,

@@ -5,21 +5,22 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 
 from gdinousam.command_line.common import add_config_options, run
 
 DEFAULT_CONFIG = "configs/test_config.yaml"
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Entry point."""
-    sys.exit(run(evaluate_command, arguments))
+def main(default_config: str = DEFAULT_CONFIG) -> None:
+    """Entry point. default_config: the config where the user names none; what the compared methods differ in."""
+    sys.exit(run(partial(evaluate_command, default_config=default_config)))
 
 
-def evaluate_command(arguments: Sequence[str] | None = None) -> int:
+def evaluate_command(arguments: Sequence[str] | None = None, default_config: str = DEFAULT_CONFIG) -> int:
     """Parse arguments and evaluate; returns the exit code."""
     parser = argparse.ArgumentParser(description="Segment a test set from its phrases alone and print Dice and IoU.")
-    add_config_options(parser, DEFAULT_CONFIG)
+    add_config_options(parser, default_config)
     options = parser.parse_args(arguments)
 
     from gdinousam.config import TestConfig, dump_config, load_config

@@ -109,8 +109,8 @@ def add_lora(model: GroundingDinoForObjectDetection, settings: LoraSettings) -> 
 def prepare_for_adapters(model: GroundingDinoForObjectDetection) -> None:
     """Undo two differences of transformers 5 that adapters stumble over; with 4.57 nothing changes.
 
-    It gives every decoder layer a box head module of its own with tied weights, of which an adapter would reach one; and
-    it no longer knows the model's input embeddings, which peft asks for.
+    It gives every decoder layer a box head module of its own with tied weights, of which an adapter would reach one;
+    and it no longer knows the model's input embeddings, which peft asks for.
     """
     if getattr(model.config, "decoder_bbox_embed_share", False):
         shared = nn.ModuleList([model.bbox_embed[0]] * model.config.decoder_layers)
