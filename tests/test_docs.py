@@ -14,8 +14,6 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 SCRIPTS = sorted(
     [ROOT / "train.py", ROOT / "test.py", *(ROOT / "scripts").glob("*.py"), *(ROOT / "baselines").glob("*.py")]
 )
-    [ROOT / "train.py", ROOT / "test.py", *(ROOT / "scripts").glob("*.py"), *(ROOT / "baselines").glob("*.py")]
-)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
