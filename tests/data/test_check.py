@@ -1,8 +1,6 @@
 """The checker: every breach of the contract is reported, all at once, with its row; sound data has none."""
 
 import importlib.util
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -348,24 +346,6 @@ def test_require_valid_raises_one_error_with_the_whole_table(data):
     assert format_problems(caught.value.problems) in str(caught.value)
 
 
-def test_problems_are_printed_in_aligned_columns_and_the_rest_is_counted():
-    problems = [Problem(Path("train.csv"), row, "bbox_x", value, "0 or more") for row, value in ((2, ""), (100, "-1"))]
-    problems += [Problem(Path("train.csv"), None, "image_name", "x" * 200, "a folder")] * 3
-    lines = format_problems(problems, limit=3).splitlines()
-    assert len(lines) == 5 and lines[-1] == "... and 2 more"
-    assert {line.index(text) for line, text in zip(lines, ("expected", "0 or", "0 or", "a folder"), strict=False)} == {
-        lines[0].index("expected")
-    }
-    assert lines[1].split() == ["train.csv", "2", "bbox_x", "(empty)", "0", "or", "more"]
-    assert max(map(len, lines)) < 120
-
-
-def test_all_problems_are_printed_up_to_the_limit_and_none_is_an_empty_text():
-    problems = [Problem(Path("train.csv"), 2, "bbox_x", "", "0 or more")] * 3
-    assert len(format_problems(problems, limit=3).splitlines()) == 4
-    assert format_problems([]) == ""
-
-
 @pytest.fixture(scope="module")
 def check_data() -> Callable[[list[str]], int]:
     spec = importlib.util.spec_from_file_location("check_data", ROOT / "scripts" / "check_data.py")
@@ -389,13 +369,6 @@ def test_script_prints_the_table_and_exits_with_2(data, check_data, capsys):
 def test_script_exits_with_2_and_one_line_for_a_missing_csv(data, check_data, capsys):
     assert check_data([str(data.csv_path), "--images", str(data.images)]) == 2
     assert capsys.readouterr().err.count("\n") == 1
-
-
-def test_script_explains_itself():
-    script = str(ROOT / "scripts" / "check_data.py")
-    done = subprocess.run([sys.executable, script, "--help"], capture_output=True, text=True, cwd=ROOT)
-    assert done.returncode == 0
-    assert "exit code" in done.stdout and "docs/data.md" in done.stdout
 
 
 @pytest.mark.real_data
