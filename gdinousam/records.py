@@ -47,6 +47,12 @@ class Instance:
     box_xywh: BoxXYWH
     mask: MaskReference | None = None
 
+    @property
+    def box_xyxy(self) -> BoxXYXY:
+        """The box as (x0, y0, x1, y1) in pixels of the stored image."""
+        x, y, width, height = self.box_xywh
+        return x, y, x + width, y + height
+
 
 @dataclass(frozen=True)
 class ImageRecord:

@@ -31,8 +31,10 @@ def train_command(arguments: Sequence[str] | None = None) -> int:
     from gdinousam.folders import CONFIG_COPY
     from gdinousam.runs import train
 
-    path = options.config if options.resume is None else options.resume / CONFIG_COPY
-    config = load_config(TrainConfig, path, options.overrides)
+    path, overrides = options.config, options.overrides
+    if options.resume is not None:  # the folder may have been moved since its config was written
+        path, overrides = options.resume / CONFIG_COPY, [*overrides, f"training.output_dir={options.resume}"]
+    config = load_config(TrainConfig, path, overrides)
     if options.print_config:
         print(dump_config(config), end="")
         return 0

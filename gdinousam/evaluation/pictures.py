@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from gdinousam.drawing import PALETTE, Color, Mark, draw_panel, side_by_side
-from gdinousam.evaluation.protocols import to_xyxy
 from gdinousam.evaluation.rows import ScoreRow
 from gdinousam.records import Detection, Image, ImageRecord, Mask, Query
 
@@ -46,7 +45,7 @@ def draw_scores(
 
 
 def _true_mark(query: Query, mask_hw: Mask, color: Color) -> Mark:
-    boxes_xyxy = [to_xyxy(instance.box_xywh) for instance in query.instances]
+    boxes_xyxy = [instance.box_xyxy for instance in query.instances]
     return Mark(color, mask_hw, boxes_xyxy, [query.phrase] * len(boxes_xyxy))
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from gdinousam.errors import InputError
 from gdinousam.evaluation.metrics import box_iou_xyxy, dice_of_counts, iou_of_counts, overlap_counts
 from gdinousam.evaluation.rows import ProtocolName, ScoreRow
-from gdinousam.records import BoxXYWH, BoxXYXY, Detection, ImageRecord, Instance, Mask, Query
+from gdinousam.records import BoxXYXY, Detection, ImageRecord, Instance, Mask, Query
 
 
 def score_image(record: ImageRecord, detections: Sequence[Detection], truth: Mapping[str, Mask]) -> list[ScoreRow]:
@@ -98,13 +98,7 @@ def _union(detections: Sequence[Detection], truth_hw: Mask) -> Mask:
 
 
 def _best_box_iou(box_xyxy: BoxXYXY, instances: Sequence[Instance]) -> float:
-    return max(box_iou_xyxy(box_xyxy, to_xyxy(instance.box_xywh)) for instance in instances)
-
-
-def to_xyxy(box_xywh: BoxXYWH) -> BoxXYXY:
-    """(x, y, width, height) to (x0, y0, x1, y1), in the same unit."""
-    x, y, width, height = box_xywh
-    return x, y, x + width, y + height
+    return max(box_iou_xyxy(box_xyxy, instance.box_xyxy) for instance in instances)
 
 
 def _check(record: ImageRecord, detections: Sequence[Detection], truth: Mapping[str, Mask]) -> None:

@@ -63,8 +63,7 @@ def _true_mark(record: ImageRecord) -> Mark:
 
 
 def _true_boxes_xyxy(record: ImageRecord) -> list[BoxXYXY]:
-    boxes_xywh = [instance.box_xywh for instance in record.instances]
-    return [(x, y, x + width, y + height) for x, y, width, height in boxes_xywh]
+    return [instance.box_xyxy for instance in record.instances]
 
 
 def _write_sheet(panels: Sequence[Image], path: Path) -> None:
