@@ -54,7 +54,8 @@ def train(config: TrainConfig, resume: bool = False, overwrite: bool = False) ->
         mixed_precision=config.training.mixed_precision,
         log_with="tensorboard",
         project_dir=str(config.training.output_dir),
-        kwargs_handlers=[_find_unused_parameters()],
+        # without the encoder's loss its heads get no gradient, which torch takes for an error unless told
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
     )
     if 0 < len(val_records) < accelerator.num_processes:
         raise InputError(
@@ -65,8 +66,7 @@ def train(config: TrainConfig, resume: bool = False, overwrite: bool = False) ->
     if accelerator.is_main_process:
         if not resume:
             new_output_folder(folder, "training.output_dir", overwrite)
-        (folder / CONFIG_COPY).write_text(dump_config(config), encoding="utf-8")
-        (folder / "data.json").write_text(json.dumps(train_print, indent=2) + "\n", encoding="utf-8")
+        _write_origin(folder, config, train_print)
     accelerator.wait_for_everyone()
     accelerator.init_trackers("tensorboard")
     trainer = Trainer(
@@ -102,12 +102,15 @@ def evaluate_config(config: TestConfig, overwrite: bool = False) -> str:
         config.evaluation.device,
     )
     new_output_folder(folder, "evaluation.output_dir", overwrite)
-    (folder / CONFIG_COPY).write_text(dump_config(config), encoding="utf-8")
-    (folder / "data.json").write_text(
-        json.dumps(fingerprint(records, data.test_ann), indent=2) + "\n", encoding="utf-8"
-    )
+    _write_origin(folder, config, fingerprint(records, data.test_ann))
     rows = evaluate(segmenter, records, folder, data.batch_size, data.num_workers, config.evaluation.num_pictures)
     return write_tables(rows, folder)
+
+
+def _write_origin(folder: Path, config: TrainConfig | TestConfig, data_print: dict[str, Any]) -> None:
+    """Write beside a result what it came from: the resolved config and the fingerprint of the data."""
+    (folder / CONFIG_COPY).write_text(dump_config(config), encoding="utf-8")
+    (folder / "data.json").write_text(json.dumps(data_print, indent=2) + "\n", encoding="utf-8")
 
 
 def _read_train_data(config: TrainConfig) -> tuple[tuple[ImageRecord, ...], tuple[ImageRecord, ...]]:
@@ -145,11 +148,11 @@ def _build_task(config: TrainConfig) -> tuple[Task, ResizeSettings]:
 def _dataset(
     config: TrainConfig, resize: ResizeSettings, records: tuple[ImageRecord, ...], is_training: bool
 ) -> TrainingDataset:
-    augments = is_training and config.augmentation is not None
+    augmentation = config.augmentation if is_training else None
     return TrainingDataset(
         records,
         resize,
-        build_augmentation(config.augmentation) if augments and config.augmentation else None,
+        None if augmentation is None else build_augmentation(augmentation),
         config.training.seed,
         with_masks=config.training.part == "mask_head",
         num_absent_phrases=config.data.num_absent_phrases,
@@ -179,8 +182,3 @@ def _notes(config: TrainConfig, train_print: dict[str, Any]) -> dict[str, Any]:
         "libraries": {name: version(name) for name in _LIBRARIES},
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
     }
-
-
-def _find_unused_parameters() -> DistributedDataParallelKwargs:
-    # without the encoder's loss its heads get no gradient, which torch takes for an error unless told
-    return DistributedDataParallelKwargs(find_unused_parameters=True)

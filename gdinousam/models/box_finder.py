@@ -91,10 +91,10 @@ class BoxFinder:
         ]
 
     def _jobs(self, index: int, phrases: tuple[str, ...]) -> Iterator[_Job]:
-        groups = split_into_captions(phrases, self.detector.tokenizer, self.detector.max_tokens)
-        if not self.prediction.joint_caption:
-            groups = [(phrase,) for phrase in phrases]
-        return (_Job(index, group) for group in groups)
+        together = [phrases] if self.prediction.joint_caption else [(phrase,) for phrase in phrases]
+        for asked in together:
+            for group in split_into_captions(asked, self.detector.tokenizer, self.detector.max_tokens):
+                yield _Job(index, group)
 
     def _batches(self, jobs: Sequence[_Job], resized: Sequence[torch.Tensor]) -> Iterator[list[_Job]]:
         """Batches of equal size after resizing: padding would change what the detector makes of the smaller images."""
