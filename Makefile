@@ -3,8 +3,10 @@ PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
 RUN := $(BIN)/python
+NEWER_VENV ?= $(VENV)-newer
+NEWER_TRANSFORMERS := 5.23.0
 
-.PHONY: install quickstart test lint clean
+.PHONY: install quickstart test test-newer lint clean
 
 install: $(VENV)/installed
 
@@ -17,6 +19,16 @@ $(VENV)/installed: requirements.txt setup.py
 	$(BIN)/pip install --quiet --no-build-isolation --no-deps -e .
 	touch $@
 
+# The same with transformers 5, which groundingdino-py cannot live with and which brings a newer hub client.
+$(NEWER_VENV)/installed: requirements.txt setup.py
+	$(PYTHON) -m venv $(NEWER_VENV)
+	grep -vE '^(transformers|huggingface-hub|groundingdino-py)==' requirements.txt > $(NEWER_VENV)/requirements.txt
+	$(NEWER_VENV)/bin/pip install --quiet "setuptools>=77" wheel $$(grep -E '^(torch|torchvision)==' requirements.txt)
+	SAM2_BUILD_CUDA=0 $(NEWER_VENV)/bin/pip install --quiet --no-build-isolation \
+		-r $(NEWER_VENV)/requirements.txt transformers==$(NEWER_TRANSFORMERS)
+	$(NEWER_VENV)/bin/pip install --quiet --no-build-isolation --no-deps -e .
+	touch $@
+
 quickstart: install
 	$(RUN) scripts/make_phantoms.py phantoms --overwrite
 	$(RUN) train.py --config configs/quickstart/train_detector.yaml --overwrite
@@ -26,6 +38,10 @@ quickstart: install
 
 test: install
 	$(RUN) -m pytest
+
+# What depends on transformers, with the newer one.
+test-newer: $(NEWER_VENV)/installed
+	$(NEWER_VENV)/bin/python -m pytest tests/models tests/parity tests/training tests/test_prompts.py tests/test_prediction.py
 
 lint: install
 	$(BIN)/ruff check .

@@ -26,6 +26,7 @@ from gdinousam.folders import CONFIG_COPY, new_output_folder
 from gdinousam.models.detector import Detector
 from gdinousam.models.loading import load_grounding_dino, load_mask_head, pick_device
 from gdinousam.models.lora import add_lora, count_parameters
+from gdinousam.models.mask_head import MaskHead
 from gdinousam.models.segmenter import load_segmenter
 from gdinousam.preprocessing import ResizeSettings
 from gdinousam.records import ImageRecord
@@ -136,7 +137,10 @@ def _read_train_data(config: TrainConfig) -> tuple[tuple[ImageRecord, ...], tupl
 def _build_task(config: TrainConfig) -> tuple[Task, ResizeSettings]:
     """The model to train with its loss, and how its images are resized."""
     if config.training.part == "mask_head":
-        mask_head = load_mask_head(str(config.model.mask_head)).requires_grad_(True)
+        mask_head = load_mask_head(str(config.model.mask_head))
+        if not isinstance(mask_head, MaskHead):
+            raise InputError(f"{config.model.mask_head} is a SAM; training.part: mask_head trains SAM2 only")
+        mask_head.requires_grad_(True)
         logger.info("mask head: %s", count_parameters(mask_head))
         return MaskHeadTask(mask_head, config.training.box_jitter), ResizeSettings(size=mask_head.side)
     model, tokenizer = load_grounding_dino(str(config.model.detector))

@@ -1,82 +1,85 @@
-"""Build the models by name: a local folder, a hub id, or ``random-small``."""
+"""Build the models by name: a folder, an official weight file, a hub id, or ``random-small``."""
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import torch
-from huggingface_hub.errors import HFValidationError
-from peft import PeftConfig, PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
 from pydantic import ValidationError
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from transformers import (
-    AutoTokenizer,
     GroundingDinoForObjectDetection,
-    PreTrainedModel,
     PreTrainedTokenizerBase,
     Sam2Model,
+    SamModel,
 )
-from transformers.utils import logging
 
 from gdinousam.errors import InputError
+from gdinousam.models.adapters import base_of, is_adapter, load_adapter
+from gdinousam.models.checkpoints.files import kind_of, read_tensors, require_kind
+from gdinousam.models.checkpoints.grounding_dino import grounding_dino_from, official_tokenizer
+from gdinousam.models.checkpoints.sam import sam_from
+from gdinousam.models.checkpoints.sam2 import sam2_from
 from gdinousam.models.detector import Detector
-from gdinousam.models.lora import prepare_for_adapters
-from gdinousam.models.mask_head import MaskHead
+from gdinousam.models.mask_head import BoxPrompted, MaskHead
+from gdinousam.models.pretrained import from_folder_or_hub, model_type_of, pretrained_tokenizer, read_json
+from gdinousam.models.sam_mask_head import SamMaskHead, sam_preprocessing
 from gdinousam.models.small import random_small_detector, random_small_mask_head, small_tokenizer
 from gdinousam.preprocessing import ResizeSettings
 
 RANDOM_SMALL = "random-small"
 PREPROCESSING = "gdinousam_preprocessing.json"
-_ADAPTER_CONFIG = "adapter_config.json"
-_ADAPTER_WEIGHTS = "adapter_model.safetensors"
-_TOKENIZER_FILES = ("tokenizer.json", "vocab.txt")
 _DETECTOR_TYPES = ("grounding-dino",)
 # The published SAM2 folders call themselves by the video model, which contains the image model.
-_MASK_HEAD_TYPES = ("sam2", "sam2_video")
-# BERT's pooler is not used by Grounding DINO, and its position numbers were stored by older transformers.
-_IGNORED_KEYS = r"text_backbone\.(pooler\.|embeddings\.position_ids$)"
+_SAM2_TYPES = ("sam2", "sam2_video")
+_SAM_TYPES = ("sam",)
 
 
 def load_detector(name: str, adapter: str | Path | None = None) -> Detector:
     """Load a frozen detector for prediction, adapters merged into its weights.
 
-    name: see ``load_grounding_dino``, or an adapter folder, whose base is loaded with it. adapter: a LoRA folder to put
-    on top. Raises InputError where a folder or file is missing, unreadable or of another architecture.
+    name: see ``load_grounding_dino``, or an adapter folder, whose base is loaded with it. adapter: a LoRA folder, or the
+    published LoRA file, to put on top. Raises InputError where a folder or file is missing, unreadable or of another
+    architecture.
     """
-    if (Path(name) / _ADAPTER_CONFIG).is_file():
+    if is_adapter(Path(name)):
         if adapter is not None:
             raise InputError(f"{name} is an adapter itself; name its base as the detector to use adapter {adapter}")
-        base = _read_json(Path(name) / _ADAPTER_CONFIG).get("base_model_name_or_path")
-        if not base:
-            raise InputError(f"adapter {name} does not name its base; give the base as detector beside the adapter")
-        name, adapter = str(base), name
+        name, adapter = base_of(Path(name)), name
     model, tokenizer = load_grounding_dino(name)
     if adapter is not None:
-        model = _with_adapter(model, Path(adapter)).merge_and_unload()
+        model = load_adapter(model, Path(adapter)).merge_and_unload()
     return Detector(model.requires_grad_(False), tokenizer).eval()
 
 
 def load_grounding_dino(name: str) -> tuple[GroundingDinoForObjectDetection, PreTrainedTokenizerBase]:
     """Load Grounding DINO and its tokenizer.
 
-    name: a folder in transformers' format, a hub id, or ``random-small`` for the small configuration with random
-    weights from torch's generator. Raises InputError as ``load_detector`` does.
+    name: an official weight file (Swin-T or Swin-B), a folder in transformers' format, a hub id, or ``random-small``
+    for the small configuration with random weights from torch's generator. Raises InputError as ``load_detector`` does.
     """
     if name == RANDOM_SMALL:
         return random_small_detector(), small_tokenizer()
-    return _pretrained(GroundingDinoForObjectDetection, name, _DETECTOR_TYPES), _pretrained_tokenizer(name)
+    if Path(name).is_file():
+        path = Path(name)
+        return grounding_dino_from(require_kind(read_tensors(path), "Grounding DINO", path), path), official_tokenizer(
+            path
+        )
+    return from_folder_or_hub(GroundingDinoForObjectDetection, name, _DETECTOR_TYPES), pretrained_tokenizer(name)
 
 
-def load_mask_head(name: str) -> MaskHead:
-    """Load a frozen SAM2: a folder in transformers' format, a hub id, or ``random-small``; raises InputError."""
-    model = random_small_mask_head() if name == RANDOM_SMALL else _pretrained(Sam2Model, name, _MASK_HEAD_TYPES)
-    return MaskHead(model.requires_grad_(False)).eval()
+def load_mask_head(name: str) -> BoxPrompted:
+    """Load a frozen mask head: SAM2, SAM or MedSAM, told apart by what the file or folder holds.
+
+    name: an official weight file, a folder in transformers' format, a hub id, or ``random-small`` for a small SAM2 with
+    random weights. Raises InputError as ``load_detector`` does.
+    """
+    if name == RANDOM_SMALL:
+        return _frozen(MaskHead(random_small_mask_head()))
+    if Path(name).is_file():
+        return _mask_head_of_file(Path(name))
+    if model_type_of(name, (*_SAM2_TYPES, *_SAM_TYPES)) in _SAM_TYPES:
+        return _frozen(SamMaskHead(from_folder_or_hub(SamModel, name, _SAM_TYPES), sam_preprocessing(name)))
+    return _frozen(MaskHead(from_folder_or_hub(Sam2Model, name, _SAM2_TYPES)))
 
 
 def trained_resize(name: str | Path) -> ResizeSettings:
@@ -88,7 +91,7 @@ def trained_resize(name: str | Path) -> ResizeSettings:
     if not notes.is_file():
         return ResizeSettings()
     try:
-        return ResizeSettings.model_validate(_read_json(notes))
+        return ResizeSettings.model_validate(read_json(notes))
     except ValidationError as error:
         problem = error.errors()[0]
         key = ".".join(map(str, problem["loc"]))
@@ -109,91 +112,13 @@ def pick_device(device: str) -> torch.device:
     return torch.device(device)
 
 
-def _with_adapter(model: GroundingDinoForObjectDetection, folder: Path) -> PeftModel:
-    if not (folder / _ADAPTER_CONFIG).is_file():
-        raise InputError(f"{folder} has no {_ADAPTER_CONFIG}; give a LoRA folder as written by train.py or peft")
-    try:
-        # not PeftModel.from_pretrained, which warns of every further name that the shared box head has
-        prepare_for_adapters(model)
-        adapted = get_peft_model(model, PeftConfig.from_pretrained(str(folder)))
-        stored = load_file(folder / _ADAPTER_WEIGHTS)
-        loaded: Any = set_peft_model_state_dict(adapted, stored)
-    except (RuntimeError, ValueError, SafetensorError, OSError) as error:
-        raise InputError(f"adapter {folder} does not fit the detector: {_first_line(error)}") from error
-    missing = sorted(get_peft_model_state_dict(adapted).keys() - stored.keys())
-    for keys, verb in ((missing, "lacks"), (loaded.unexpected_keys, "has unknown")):
-        if keys:
-            raise InputError(f"adapter {folder} {verb} {len(keys)} tensors for this detector, first {keys[0]}")
-    return adapted
+def _mask_head_of_file(path: Path) -> BoxPrompted:
+    tensors = read_tensors(path)
+    if kind_of(tensors) == "SAM":
+        return _frozen(SamMaskHead(sam_from(tensors, path), sam_preprocessing(str(path))))
+    return _frozen(MaskHead(sam2_from(require_kind(tensors, "SAM2", path), path)))
 
 
-def _pretrained(model_class: type[PreTrainedModel], name: str, model_types: tuple[str, ...]) -> Any:
-    local = Path(name).exists()
-    if local:
-        _check_folder(Path(name), model_types)
-    elif Path(name).is_absolute():
-        raise InputError(f"{name}: no such folder; give a folder in transformers' format or a hub id")
-    with _quiet_transformers():  # it warns of the keys that we make an error of
-        model, info = _fetched(
-            name, lambda: model_class.from_pretrained(name, local_files_only=local, output_loading_info=True)
-        )
-    for kind in ("missing", "unexpected"):
-        keys = sorted(key for key in info[f"{kind}_keys"] if not re.search(_IGNORED_KEYS, key))
-        if keys:
-            raise InputError(f"{name}: {len(keys)} {kind} keys, first {keys[0]}; it is another architecture")
-    return model
-
-
-@contextmanager
-def _quiet_transformers() -> Iterator[None]:
-    earlier = logging.get_verbosity()
-    logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(earlier)
-
-
-def _pretrained_tokenizer(name: str) -> Any:
-    folder = Path(name)
-    if folder.is_dir() and not any((folder / file).is_file() for file in _TOKENIZER_FILES):
-        raise InputError(f"{name} has no tokenizer ({' or '.join(_TOKENIZER_FILES)}); save it beside the model")
-    return _fetched(name, lambda: AutoTokenizer.from_pretrained(name, local_files_only=folder.exists()))
-
-
-def _fetched(name: str, load: Callable[[], Any]) -> Any:
-    try:
-        return load()
-    except (OSError, HFValidationError, ValueError, RuntimeError, SafetensorError) as error:
-        if Path(name).exists():
-            raise InputError(f"cannot load {name}: {_first_line(error)}") from error
-        raise InputError(
-            f"model {name!r} is no local folder and could not be fetched as a hub id ({_first_line(error)}); "
-            "give a folder in transformers' format, or go online once"
-        ) from error
-
-
-def _check_folder(folder: Path, model_types: tuple[str, ...]) -> None:
-    if folder.is_file():
-        raise InputError(f"{folder} is a file; give a folder in transformers' format (config.json, model.safetensors)")
-    if not (folder / "config.json").is_file():
-        raise InputError(f"{folder} has no config.json; give a folder in transformers' format or a hub id")
-    model_type = _read_json(folder / "config.json").get("model_type")
-    if model_type not in model_types:
-        raise InputError(f"{folder} holds a model of type {model_type!r}; expected {' or '.join(model_types)}")
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError(f"{path} is no JSON file: {_first_line(error)}") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path} holds no JSON object")
-    return content
-
-
-def _first_line(error: Exception) -> str:
-    lines = (str(error).strip() or type(error).__name__).splitlines()
-    # torch's "Error(s) in loading state_dict for ...:" says what is wrong in the next line
-    return " ".join(line.strip() for line in lines[: 2 if lines[0].endswith(":") else 1])
+def _frozen(head: BoxPrompted) -> BoxPrompted:
+    head.requires_grad_(False)
+    return head.eval()

@@ -1,11 +1,13 @@
-"""The mask head: SAM2 from transformers, prompted with boxes.
+"""Mask heads: what they share, and the one of the paper, SAM2 from transformers, prompted with boxes.
 
 Shapes: B images, N boxes of an image, S side of the square that the model sees (1024 for the published models).
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,11 +15,59 @@ import torch.nn.functional as F
 from torch import nn
 from transformers import Sam2Model
 
-from gdinousam.preprocessing import ResizeSettings, build_resize, image_to_tensor, normalize_image
+from gdinousam.preprocessing import ResizeSettings, box_scale, build_resize, image_to_tensor, normalize_image
 from gdinousam.records import Image, Mask
 
 
-class MaskHead(nn.Module):
+class BoxPrompted(nn.Module, ABC):
+    """A model that gives one mask per box. It encodes an image once, whatever the number of its boxes."""
+
+    @property
+    @abstractmethod
+    def side(self) -> int:
+        """S, the side in pixels of the square image that the model sees."""
+
+    @property
+    @abstractmethod
+    def device(self) -> torch.device:
+        """Where the model lies."""
+
+    @abstractmethod
+    def encode(self, images: Sequence[Image]) -> list[Any]:
+        """What the model keeps of each (H, W, 3) uint8 RGB image, for ``low_res_logits``."""
+
+    @abstractmethod
+    def low_res_logits(self, encoded: Any, boxes_xyxy: torch.Tensor, size_hw: tuple[int, int]) -> torch.Tensor:
+        """The decoder's answer for the boxes of one image.
+
+        encoded: one entry of ``encode``. boxes_xyxy: (N, 4) in pixels of the image, N at least 1. size_hw: height and
+        width of the image. Returns (N, 1, S/4, S/4) float32 on the square that the model sees; above 0 is inside.
+        """
+
+    @abstractmethod
+    def masks_of_size(self, low_res_logits: torch.Tensor, size_hw: tuple[int, int]) -> torch.Tensor:
+        """Turn the answer of ``low_res_logits`` into (N, H, W) bool masks of the image of size (H, W)."""
+
+    @torch.inference_mode()
+    def masks_in_boxes(self, images: Sequence[Image], boxes_xyxy: Sequence[torch.Tensor]) -> list[list[Mask]]:
+        """Segment the object in each box.
+
+        images: (H, W, 3) uint8 RGB. boxes_xyxy: for each image (N, 4) in pixels of that image.
+        Returns for each image its N masks, (H, W) bool. Images without boxes cost nothing; all boxes of an image go
+        through the decoder together.
+        """
+        masks: list[list[Mask]] = [[] for _ in images]
+        wanted = [index for index, boxes in enumerate(boxes_xyxy) if len(boxes)]
+        if not wanted:
+            return masks
+        for index, encoded in zip(wanted, self.encode([images[index] for index in wanted]), strict=True):
+            size_hw = images[index].shape[:2]
+            low_res_logits = self.low_res_logits(encoded, boxes_xyxy[index], size_hw)
+            masks[index] = list(np.asarray(self.masks_of_size(low_res_logits, size_hw).cpu(), dtype=bool))
+        return masks
+
+
+class MaskHead(BoxPrompted):
     """SAM2's image encoder, prompt encoder and mask decoder, asked for one mask per box."""
 
     def __init__(self, model: Sam2Model) -> None:
@@ -44,29 +94,26 @@ class MaskHead(nn.Module):
         output = self.model(pixel_values=pixel_values, input_boxes=boxes_xyxy.clone(), multimask_output=False)
         return output.pred_masks[:, :, 0].float()
 
-    @torch.inference_mode()
-    def masks_in_boxes(self, images: Sequence[Image], boxes_xyxy: Sequence[torch.Tensor]) -> list[list[Mask]]:
-        """Segment the object in each box.
-
-        images: (H, W, 3) uint8 RGB. boxes_xyxy: for each image (N, 4) in pixels of that image.
-        Returns for each image its N masks, (H, W) bool. Images without boxes cost nothing; all boxes of an image go
-        through the decoder together.
-        """
-        masks: list[list[Mask]] = [[] for _ in images]
-        wanted = [index for index, boxes in enumerate(boxes_xyxy) if len(boxes)]
-        if not wanted:
-            return masks
+    def encode(self, images: Sequence[Image]) -> list[list[torch.Tensor]]:
+        """The features of each (H, W, 3) uint8 RGB image on three levels, each (1, C, h, w)."""
         resize = build_resize(ResizeSettings(size=self.side))
-        squares = torch.stack([resize(image_to_tensor(images[index])) for index in wanted])
+        squares = torch.stack([resize(image_to_tensor(image)) for image in images])
         levels = self.model.get_image_embeddings(normalize_image(squares.to(self.device)))  # type: ignore[arg-type]
-        for row, index in enumerate(wanted):
-            height, width = images[index].shape[:2]
-            scale = torch.tensor([self.side / width, self.side / height] * 2, device=self.device)
-            output = self.model(
-                image_embeddings=[level[row : row + 1] for level in levels],
-                input_boxes=(boxes_xyxy[index].to(self.device).float() * scale)[None],
-                multimask_output=False,
-            )
-            full_size = F.interpolate(output.pred_masks[0].float(), (height, width), mode="bilinear")  # (N, 1, H, W)
-            masks[index] = list(np.asarray((full_size[:, 0] > 0).cpu(), dtype=bool))
-        return masks
+        return [[level[row : row + 1] for level in levels] for row in range(len(images))]
+
+    def low_res_logits(
+        self, encoded: list[torch.Tensor], boxes_xyxy: torch.Tensor, size_hw: tuple[int, int]
+    ) -> torch.Tensor:
+        """The decoder's answer for the boxes of one image; see ``BoxPrompted.low_res_logits``."""
+        boxes = boxes_xyxy.to(self.device).float()
+        boxes = boxes * (self.side / box_scale(boxes, size_hw))
+        output = self.model(image_embeddings=encoded, input_boxes=boxes[None], multimask_output=False)
+        return output.pred_masks[0].float()
+
+    def masks_of_size(self, low_res_logits: torch.Tensor, size_hw: tuple[int, int]) -> torch.Tensor:
+        """(N, H, W) bool: where the logits, resized to the image, are above 0."""
+        return self.logits_of_size(low_res_logits, size_hw) > 0
+
+    def logits_of_size(self, low_res_logits: torch.Tensor, size_hw: tuple[int, int]) -> torch.Tensor:
+        """Resize (N, 1, S/4, S/4) logits to (N, H, W) of the image."""
+        return F.interpolate(low_res_logits, size_hw, mode="bilinear")[:, 0]

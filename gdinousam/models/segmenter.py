@@ -10,17 +10,17 @@ import torch
 
 from gdinousam.models.box_finder import BoxFinder, PredictionSettings
 from gdinousam.models.loading import load_detector, load_mask_head, pick_device, trained_resize
-from gdinousam.models.mask_head import MaskHead
+from gdinousam.models.mask_head import BoxPrompted
 from gdinousam.preprocessing import ResizeSettings
 from gdinousam.records import Detection, Image, Need
 
 
 class TextSegmenter:
-    """Grounding DINO finds boxes for a phrase, SAM2 turns each box into a mask (paper, section 2.2)."""
+    """Grounding DINO finds boxes for a phrase, the mask head, SAM2 in the paper (section 2.2), a mask for each."""
 
     needs: frozenset[Need] = frozenset({"text"})
 
-    def __init__(self, box_finder: BoxFinder, mask_head: MaskHead) -> None:
+    def __init__(self, box_finder: BoxFinder, mask_head: BoxPrompted) -> None:
         self.box_finder = box_finder
         self.mask_head = mask_head
 
@@ -45,7 +45,7 @@ def load_segmenter(
 ) -> TextSegmenter:
     """Load the whole pipeline, ready to segment.
 
-    detector, adapter, mask_head: folders, hub ids or own names, see ``load_detector`` and ``load_mask_head``.
+    detector, adapter, mask_head: folders, weight files, hub ids or own names, see ``load_detector`` and ``load_mask_head``.
     resize: ``None`` takes the sizes that the detector was trained with, as written beside its weights, else 800 x 800.
     device: ``auto``, ``cpu`` or ``cuda``. Raises InputError for what cannot be loaded.
     """

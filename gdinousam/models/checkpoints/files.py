@@ -1,0 +1,113 @@
+"""Read a weight file of any origin as plain tensors, and tell from their names what it holds."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from gdinousam.errors import InputError
+
+Tensors = dict[str, torch.Tensor]
+Kind = Literal["Grounding DINO", "SAM2", "SAM", "LoRA", "transformers"]
+
+# Training scripts put the weights beside optimizer and epoch, under one of these names.
+_WEIGHT_ENTRIES = ("model", "state_dict", "model_state_dict")
+# DistributedDataParallel puts this before every name.
+_PARALLEL_PREFIX = "module."
+
+# Names that only one kind of file has; the first kind that fits counts, as adapters repeat names of their base.
+_MARKS: tuple[tuple[Kind, tuple[str, ...]], ...] = (
+    ("LoRA", (".lora_A.",)),
+    ("transformers", ("model.text_backbone.", "vision_encoder.")),
+    ("Grounding DINO", ("transformer.encoder.fusion_layers.", "feat_map.")),
+    ("SAM2", ("image_encoder.trunk.",)),
+    ("SAM", ("image_encoder.patch_embed.",)),
+)
+
+
+def read_tensors(path: Path) -> Tensors:
+    """Read the weights of a torch file (``.pth``, ``.pt``, ``.bin``) or a safetensors file, on the CPU.
+
+    Returns name -> tensor as stored, unwrapped from the entry that training scripts put them in. Raises InputError for a
+    file that is missing, cut off, no weight file, or a pickle that wants to run code.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such weight file; check the path")
+    content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
+    for entry in _WEIGHT_ENTRIES:
+        if isinstance(content, Mapping) and isinstance(content.get(entry), Mapping):
+            content = content[entry]
+            break
+    if not isinstance(content, Mapping) or not content:
+        raise InputError(f"{path} holds no table of weights but {_describe(content)}; give a file with a state dict")
+    strange = next((name for name, value in content.items() if not isinstance(value, torch.Tensor)), None)
+    if strange is not None:
+        raise InputError(f"{path}: entry {strange!r} is {_describe(content[strange])}, not a tensor; give a state dict")
+    wrapped = all(name.startswith(_PARALLEL_PREFIX) for name in content)
+    return {name.removeprefix(_PARALLEL_PREFIX) if wrapped else name: tensor for name, tensor in content.items()}
+
+
+def kind_of(names: Iterable[str]) -> Kind | None:
+    """What a file with these tensor names holds; ``None``: nothing that we know."""
+    names = list(names)
+    for kind, marks in _MARKS:
+        if any(mark in name for mark in marks for name in names):
+            return kind
+    return None
+
+
+def require_kind(tensors: Tensors, expected: Kind, path: Path) -> Tensors:
+    """Return the tensors of a file if they are of the expected kind; raises InputError that says what they are."""
+    kind = kind_of(tensors)
+    if kind != expected:
+        raise InputError(f"{path} holds {_content_of(kind, tensors)}; expected an official {expected} file")
+    return tensors
+
+
+def _content_of(kind: Kind | None, tensors: Tensors) -> str:
+    if kind is None:
+        return f"an unknown model ({len(tensors)} tensors, first {next(iter(tensors))})"
+    if kind == "transformers":
+        return "weights in transformers' format, which are given as the folder with their config.json"
+    return f"a {kind} {'adapter' if kind == 'LoRA' else 'model'}"
+
+
+def _read_safetensors(path: Path) -> Any:
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path} is cut off or no safetensors file ({error}); fetch it again") from error
+
+
+def _read_torch(path: Path) -> Any:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        wanted = _wanted_code(error)
+        if wanted is None:
+            raise InputError(f"{path} is cut off or no torch file; fetch it again") from error
+        raise InputError(
+            f"{path} is refused: reading it would run code ({wanted}); where you trust its origin, load it with the "
+            "program that wrote it and save the state dict alone"
+        ) from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is cut off or no torch file; fetch it again") from error
+
+
+def _wanted_code(error: Exception) -> str | None:
+    """The class or function that an unpickling asked for, from torch's explanation; ``None``: it was about other things."""
+    for line in str(error).splitlines():
+        for mark in ("Unsupported global: GLOBAL ", "Unsupported class ", "Trying to call reduce for "):
+            if mark in line:
+                return line.split(mark, 1)[1].split()[0].strip("`.,")
+    return None
+
+
+def _describe(value: object) -> str:
+    return "nothing" if value is None or value == {} else f"a {type(value).__name__}"

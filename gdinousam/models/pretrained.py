@@ -1,0 +1,138 @@
+"""Models and tokenizers in transformers' format: from a folder, a hub id, or tensors at hand, every key accounted for."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub.errors import HFValidationError
+from safetensors import SafetensorError
+from transformers import AutoTokenizer, PretrainedConfig, PreTrainedModel
+from transformers.utils import logging
+
+from gdinousam.errors import InputError
+from gdinousam.models.checkpoints.files import Tensors
+from gdinousam.models.checkpoints.keys import listed
+
+_LONGEST_REASON = 160
+_TOKENIZER_FILES = ("tokenizer.json", "vocab.txt")
+# BERT's pooler is not used by Grounding DINO, and its position numbers were stored by older transformers.
+_IGNORED_KEYS = r"text_backbone\.(pooler\.|embeddings\.position_ids$)"
+
+
+def from_folder_or_hub(model_class: type[PreTrainedModel], name: str, model_types: tuple[str, ...]) -> Any:
+    """Load a model from a folder or by hub id.
+
+    model_types: what its config.json may call itself. Raises InputError where it is missing, of another type, or lacks
+    or has left over any tensor.
+    """
+    model_type_of(name, model_types)
+    local = Path(name).exists()
+    with _quiet_transformers():  # it warns of the keys that we make an error of
+        model, info = _fetched(
+            name, lambda: model_class.from_pretrained(name, local_files_only=local, output_loading_info=True)
+        )
+    _require_all_keys(info, name)
+    return model
+
+
+def model_type_of(name: str, model_types: tuple[str, ...]) -> str:
+    """What the config.json of a folder or hub id calls its model; raises InputError where that is none of model_types."""
+    folder = Path(name)
+    if folder.exists():
+        if not (folder / "config.json").is_file():
+            raise InputError(
+                f"{name} has no config.json; give a folder in transformers' format, a weight file or a hub id"
+            )
+        config = read_json(folder / "config.json")
+    elif folder.is_absolute():
+        raise InputError(f"{name}: no such folder or file; give weights on disk or a hub id")
+    else:
+        config, _ = _fetched(name, lambda: PretrainedConfig.get_config_dict(name))
+    model_type = config.get("model_type")
+    if model_type not in model_types:
+        raise InputError(f"{name} holds a model of type {model_type!r}; expected {' or '.join(model_types)}")
+    return str(model_type)
+
+
+def from_tensors(model_class: type[PreTrainedModel], config: PretrainedConfig, tensors: Tensors, path: Path) -> Any:
+    """Build a model of this config, in eval mode, from tensors under transformers' names.
+
+    path: the file that they come from, for messages. Raises InputError where any tensor is missing, left over or of
+    another shape.
+    """
+    with _quiet_transformers():
+        try:
+            model, info = model_class.from_pretrained(None, config=config, state_dict=tensors, output_loading_info=True)
+        except (RuntimeError, ValueError) as error:
+            raise InputError(f"{path} does not fit the architecture it looks like: {first_line(error)}") from error
+    _require_all_keys(info, str(path))
+    return model
+
+
+def pretrained_tokenizer(name: str) -> Any:
+    """Load the tokenizer of a folder or hub id; raises InputError where there is none."""
+    folder = Path(name)
+    if folder.is_dir() and not has_tokenizer(folder):
+        raise InputError(f"{name} has no tokenizer ({' or '.join(_TOKENIZER_FILES)}); save it beside the model")
+    return _fetched(name, lambda: AutoTokenizer.from_pretrained(name, local_files_only=folder.exists()))
+
+
+def has_tokenizer(folder: Path) -> bool:
+    """Whether a tokenizer's files lie in a folder."""
+    return any((folder / file).is_file() for file in _TOKENIZER_FILES)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object; raises InputError for anything else."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise InputError(f"{path} is no JSON file: {first_line(error)}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path} holds no JSON object")
+    return content
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error's text that says something."""
+    lines = (str(error).strip() or type(error).__name__).splitlines()
+    # torch's "Error(s) in loading state_dict for ...:" says what is wrong in the next line
+    return " ".join(line.strip() for line in lines[: 2 if lines[0].endswith(":") else 1])
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST_REASON else text[:_LONGEST_REASON] + " ..."
+
+
+def _require_all_keys(info: dict[str, Any], name: str) -> None:
+    for kind in ("missing", "unexpected"):
+        keys = [key for key in info[f"{kind}_keys"] if not re.search(_IGNORED_KEYS, key)]
+        if keys:
+            raise InputError(f"{name}: {kind} {listed(keys)}; it is another architecture")
+
+
+@contextmanager
+def _quiet_transformers() -> Iterator[None]:
+    earlier = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(earlier)
+
+
+def _fetched(name: str, load: Callable[[], Any]) -> Any:
+    try:
+        return load()
+    except (OSError, HFValidationError, ValueError, RuntimeError, SafetensorError) as error:
+        if Path(name).exists():
+            raise InputError(f"cannot load {name}: {first_line(error)}") from error
+        raise InputError(
+            f"model {name!r} is nothing on disk and could not be fetched as a hub id ({_short(first_line(error))}); "
+            "give weights on disk, or fetch them once with scripts/download_weights.py"
+        ) from error
