@@ -17,9 +17,9 @@ LEVELS = [
     {"errors", "records", "settings", "seeding", "folders"},
     {"prompts", "preprocessing", "drawing", "weights"},
     {"data", "models"},
-    {"training", "evaluation", "baselines"},
+    {"training", "evaluation", "baselines", "parity"},
     {"config"},
-    {"config_reference", "runs", "prediction"},
+    {"config_reference", "runs", "prediction", "conversion"},
     {"command_line"},
 ]
 LEVEL_OF = {part: level for level, parts in enumerate(LEVELS) for part in parts}

@@ -1,21 +1,45 @@
-"""LoRA adapters from disk: put on the model they were made for, every tensor accounted for."""
+"""LoRA adapters on disk: ours and peft's folders and the published file, on the model they were made for.
+
+``load_detector`` reads every one of them. peft opens a folder of ours as well, by
+``PeftModel.from_pretrained(model, folder)``. It then warns of missing keys, the further names of the shared box head,
+which is one module: nothing is missing. With transformers 5, call ``gdinousam.models.lora.prepare_for_adapters(model)``
+before; peft stops with a NotImplementedError otherwise.
+"""
 
 from __future__ import annotations
 
+import logging
+import warnings
 from pathlib import Path
 from typing import Any
 
+import torch
 from peft import PeftConfig, PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from torch import nn
 from transformers import GroundingDinoForObjectDetection
 
 from gdinousam.errors import InputError
-from gdinousam.models.lora import prepare_for_adapters
+from gdinousam.models.base_note import BaseNote, require_same_base, save_base_note, weights_sha256
+from gdinousam.models.checkpoints.files import Tensors, read_tensors, require_kind
+from gdinousam.models.checkpoints.grounding_dino import grounding_dino_from, transformers_module
+from gdinousam.models.checkpoints.keys import listed
+from gdinousam.models.checkpoints.published_lora import (
+    LAST_BOX_LAYER,
+    PublishedLora,
+    adapted_modules,
+    published_lora_from,
+)
+from gdinousam.models.lora import LoraSettings, add_lora, prepare_for_adapters
 from gdinousam.models.pretrained import first_line, read_json
+
+logger = logging.getLogger(__name__)
 
 _ADAPTER_CONFIG = "adapter_config.json"
 _ADAPTER_WEIGHTS = "adapter_model.safetensors"
+# peft's name for the only adapter of a model
+_DEFAULT = "default"
 
 
 def is_adapter(folder: Path) -> bool:
@@ -31,16 +55,47 @@ def base_of(folder: Path) -> str:
     return str(base)
 
 
-def load_adapter(model: GroundingDinoForObjectDetection, folder: Path) -> PeftModel:
-    """Put the adapter of a folder on a model; raises InputError where it is none or does not fit."""
+def load_adapter(model: GroundingDinoForObjectDetection, path: Path) -> PeftModel:
+    """Put an adapter on a model.
+
+    path: a folder as train.py or peft writes it, or the published LoRA file. The model must be the base that the
+    adapter was made for, which is checked where the adapter tells: ours by a hash, the published file by base weights
+    if it holds any. Raises InputError where the path is neither, where the base is another, or where any tensor is
+    missing, left over, or of another shape or rank.
+    """
+    if path.name == _ADAPTER_WEIGHTS and is_adapter(path.parent):
+        raise InputError(f"{path} is a part of an adapter; give its folder, {path.parent}")
+    with warnings.catch_warnings():
+        # peft (0.21) asks every model for what transformers (5.23) deprecates; removable once peft no longer does
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
+        return _load_published(model, path) if path.is_file() else _load_folder(model, path)
+
+
+def save_adapter(adapted: PeftModel, base: BaseNote, folder: Path) -> None:
+    """Write an adapter into an existing folder, in peft's format, with the note of its base beside it."""
+    adapted.peft_config[_DEFAULT].base_model_name_or_path = base.name
+    # save_embedding_layers: peft would otherwise ask the hub whether the base's vocabulary grew
+    adapted.save_pretrained(str(folder), save_embedding_layers=False)
+    save_base_note(base, folder)
+
+
+def _load_folder(model: GroundingDinoForObjectDetection, folder: Path) -> PeftModel:
     if not is_adapter(folder):
-        raise InputError(f"{folder} has no {_ADAPTER_CONFIG}; give a LoRA folder as written by train.py or peft")
+        raise InputError(
+            f"{folder} has no {_ADAPTER_CONFIG}; give a LoRA folder of train.py or peft, or the published LoRA file"
+        )
+    require_same_base(model, folder)
     try:
         # not PeftModel.from_pretrained, which warns of every further name that the shared box head has
         prepare_for_adapters(model)
-        adapted = get_peft_model(model, PeftConfig.from_pretrained(str(folder)))
+        config = PeftConfig.from_pretrained(str(folder))
+        config.base_model_name_or_path = None  # peft would warn of another name; the hash says more
         stored = load_file(folder / _ADAPTER_WEIGHTS)
+        _require_rank(config, stored, folder)
+        adapted = get_peft_model(model, config)
         loaded: Any = set_peft_model_state_dict(adapted, stored)
+    except InputError:
+        raise
     except (RuntimeError, ValueError, SafetensorError, OSError) as error:
         raise InputError(f"adapter {folder} does not fit the detector: {first_line(error)}") from error
     missing = sorted(get_peft_model_state_dict(adapted).keys() - stored.keys())
@@ -48,3 +103,73 @@ def load_adapter(model: GroundingDinoForObjectDetection, folder: Path) -> PeftMo
         if keys:
             raise InputError(f"adapter {folder} {verb} {len(keys)} tensors for this detector, first {keys[0]}")
     return adapted
+
+
+def _require_rank(config: Any, stored: Tensors, folder: Path) -> None:
+    """The rank of the config and of the tensors must be one, unless the config gives modules ranks of their own."""
+    if getattr(config, "r", None) is None or config.rank_pattern:
+        return
+    for name, tensor in stored.items():
+        if ".lora_A." in name and tensor.shape[:1] != (config.r,):
+            raise InputError(
+                f"adapter {folder} does not fit the detector: {_ADAPTER_CONFIG} says rank {config.r}, "
+                f"{name} has rank {tensor.shape[:1].numel()}; restore the one that was changed"
+            )
+
+
+def _load_published(model: GroundingDinoForObjectDetection, path: Path) -> PeftModel:
+    tensors = require_kind(read_tensors(path), "LoRA", path)
+    content = published_lora_from(tensors, path, model.config.encoder_layers, model.config.decoder_layers)
+    _require_published_base(model, content, path)
+    adapted = add_lora(model, LoraSettings(rank=content.rank, alpha=content.rank))
+    base: nn.Module = adapted.get_base_model()
+    with torch.no_grad():
+        for name, tensor in (content.adapters | content.trained).items():
+            _parameter_of(base, name).copy_(_of_shape(tensor, _parameter_of(base, name), name, path))
+    logger.info("published LoRA %s: rank %d, %d tensors", path, content.rank, len(tensors))
+    return adapted
+
+
+def _parameter_of(adapted: nn.Module, name: str) -> nn.Parameter:
+    """The parameter that a tensor of ``PublishedLora`` belongs to."""
+    module, _, part = name.rpartition(".")
+    layer: Any = adapted.get_submodule(transformers_module(module) or "")
+    if part.startswith("lora_"):
+        parameter: nn.Parameter = getattr(layer, part)[_DEFAULT].weight
+    else:
+        # Not the wrapped layer's own weights, where the public code puts them: peft drops those when it merges, and the
+        # box head is then the untrained one.
+        parameter = getattr(layer.modules_to_save[_DEFAULT], part)
+    return parameter
+
+
+def _of_shape(tensor: torch.Tensor, parameter: nn.Parameter, name: str, path: Path) -> torch.Tensor:
+    if tensor.shape != parameter.shape:
+        raise InputError(
+            f"{path} does not fit the detector: {name} has shape {tuple(tensor.shape)}, not {tuple(parameter.shape)}"
+        )
+    return tensor
+
+
+def _require_published_base(model: GroundingDinoForObjectDetection, content: PublishedLora, path: Path) -> None:
+    """Compare the base weights that a file holds, all or those of the adapted modules, with the model's."""
+    if not content.base:
+        logger.info("adapter %s holds no weights of its base, so the base could not be checked", path)
+        return
+    adapted = {*adapted_modules(model.config.encoder_layers, model.config.decoder_layers), LAST_BOX_LAYER}
+    if {name.rpartition(".")[0] for name in content.base} <= adapted:
+        weights = model.state_dict()
+        other = [name for name, tensor in content.base.items() if not _is_equal(weights.get(_new_name(name)), tensor)]
+        if other:
+            raise InputError(f"{path} is an adapter for another base: {listed(other)} differ; name its own as detector")
+    elif weights_sha256(grounding_dino_from(content.base, path)) != weights_sha256(model):
+        raise InputError(f"{path} is an adapter for another base: its weights differ; name its own as detector")
+
+
+def _is_equal(ours: torch.Tensor | None, other: torch.Tensor) -> bool:
+    return ours is not None and torch.equal(ours.float().cpu(), other.float())
+
+
+def _new_name(name: str) -> str:
+    module, _, part = name.rpartition(".")
+    return f"{transformers_module(module)}.{part}"

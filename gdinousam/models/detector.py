@@ -16,6 +16,7 @@ from torch import nn
 from transformers import GroundingDinoForObjectDetection, PreTrainedTokenizerBase
 from transformers.modeling_outputs import BaseModelOutput
 
+from gdinousam.models.corrections import correct, inverse_sigmoid
 from gdinousam.prompts import TokenizedCaptions
 
 
@@ -56,6 +57,7 @@ class Detector(nn.Module):
         if not any(parameter.requires_grad for parameter in text_encoder.parameters()):
             _remember_texts(text_encoder)
         _keep_boxes_in_float32(self.grounding_dino)
+        correct(self.grounding_dino)
 
     @property
     def grounding_dino(self) -> GroundingDinoForObjectDetection:
@@ -103,7 +105,7 @@ class Detector(nn.Module):
         )
         num_tokens = tokens.input_ids.shape[1]
         valid = tokens.attention_mask.bool()
-        last = LayerPrediction(output.logits[..., :num_tokens].float(), output.pred_boxes.float())
+        last = LayerPrediction(output.logits[..., :num_tokens].float(), self._boxes(output, layer=-1))
         if not with_earlier_layers:
             return DetectorOutput(last, (), None, valid)
         encoder = LayerPrediction(
@@ -111,17 +113,21 @@ class Detector(nn.Module):
         )
         return DetectorOutput(last, self._earlier_layers(output, valid), encoder, valid)
 
+    def _boxes(self, output: Any, layer: int) -> torch.Tensor:
+        """(B, Q, 4) boxes of a decoder layer: not transformers' own, whose inverse sigmoid is another one."""
+        references = [output.init_reference_points, *output.intermediate_reference_points.unbind(dim=1)[:-1]]
+        offsets = self.grounding_dino.bbox_embed[layer](output.intermediate_hidden_states[:, layer])
+        return (offsets + inverse_sigmoid(references[layer])).float().sigmoid()
+
     def _earlier_layers(self, output: Any, valid_tokens: torch.Tensor) -> tuple[LayerPrediction, ...]:
         """Predictions of all decoder layers but the last, which transformers computes but returns with labels only."""
-        model = self.grounding_dino
         hidden = output.intermediate_hidden_states  # (B, L, Q, D)
         text = output.encoder_last_hidden_state_text
-        references = [output.init_reference_points, *output.intermediate_reference_points.unbind(dim=1)]
         predictions = []
         for layer in range(hidden.shape[1] - 1):
-            logits = model.class_embed[layer](hidden[:, layer], text, valid_tokens)[..., : valid_tokens.shape[1]]
-            offsets = model.bbox_embed[layer](hidden[:, layer]) + torch.special.logit(references[layer], eps=1e-5)
-            predictions.append(LayerPrediction(logits.float(), offsets.float().sigmoid()))
+            embed = self.grounding_dino.class_embed[layer]
+            logits = embed(hidden[:, layer], text, valid_tokens)[..., : valid_tokens.shape[1]]
+            predictions.append(LayerPrediction(logits.float(), self._boxes(output, layer)))
         return tuple(predictions)
 
 

@@ -8,10 +8,11 @@ box head is trained in full without LoRA: ``box_head="full"``.
 from __future__ import annotations
 
 import re
+import warnings
 from dataclasses import dataclass
 from typing import Literal
 
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import LoraConfig, PeftConfig, PeftModel, get_peft_model
 from peft.tuners.lora import LoraLayer
 from pydantic import Field
 from torch import nn
@@ -90,7 +91,7 @@ def add_lora(model: GroundingDinoForObjectDetection, settings: LoraSettings) -> 
     linear = dict(model.named_modules())
     num_trainable = sum(settings.rank * sum(linear[name].weight.shape) for name in adapted)
     num_trainable += sum(parameter.numel() for name in saved for parameter in linear[name].parameters())
-    adapted_model = get_peft_model(
+    adapted_model = insert_adapters(
         model,
         LoraConfig(
             r=settings.rank,
@@ -104,6 +105,14 @@ def add_lora(model: GroundingDinoForObjectDetection, settings: LoraSettings) -> 
     assert counted.adapted_modules == expected, f"peft adapted {counted.adapted_modules} modules, not {expected}"
     assert counted.trainable == num_trainable, f"peft trains {counted.trainable} parameters, not {num_trainable}"
     return adapted_model
+
+
+def insert_adapters(model: GroundingDinoForObjectDetection, config: PeftConfig) -> PeftModel:
+    """peft's ``get_peft_model`` on a prepared model."""
+    with warnings.catch_warnings():
+        # peft 0.21 asks by the old name, of which transformers 5 warns; goes when peft asks by the new one
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
+        return get_peft_model(model, config)
 
 
 def prepare_for_adapters(model: GroundingDinoForObjectDetection) -> None:

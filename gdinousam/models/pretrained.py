@@ -1,4 +1,4 @@
-"""Models and tokenizers in transformers' format: from a folder, a hub id, or tensors at hand, every key accounted for."""
+"""Models and tokenizers in transformers' format, from a folder, a hub id or tensors at hand; every key must fit."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def from_folder_or_hub(model_class: type[PreTrainedModel], name: str, model_type
 
 
 def model_type_of(name: str, model_types: tuple[str, ...]) -> str:
-    """What the config.json of a folder or hub id calls its model; raises InputError where that is none of model_types."""
+    """What a folder's or hub id's config.json calls its model; raises InputError where that is not in model_types."""
     folder = Path(name)
     if folder.exists():
         if not (folder / "config.json").is_file():
@@ -118,12 +118,15 @@ def _require_all_keys(info: dict[str, Any], name: str) -> None:
 
 @contextmanager
 def _quiet_transformers() -> Iterator[None]:
-    earlier = logging.get_verbosity()
+    earlier, with_bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
+    logging.disable_progress_bar()  # transformers 5 draws one for reading a file
     try:
         yield
     finally:
         logging.set_verbosity(earlier)
+        if with_bars:
+            logging.enable_progress_bar()
 
 
 def _fetched(name: str, load: Callable[[], Any]) -> Any:

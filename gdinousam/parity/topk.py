@@ -33,17 +33,16 @@ class RecordTopk(TorchFunctionMode):
 
 
 class ReplayTopk(TorchFunctionMode):
-    """While active, ``torch.topk`` along the last axis gives the recorded choices, if they are as good as its own.
+    """While active, ``torch.topk`` along the last axis gives recorded choices instead of its own.
 
-    choices: from ``RecordTopk``. tolerance: how far the score at each rank of the choice may be from the score that
-    belongs there. largest_difference: the largest such distance so far. Raises ValueError where it is larger, and where
-    topk is called more often than was recorded.
+    choices: from ``RecordTopk``. largest_difference: how far the score at any rank of a recorded choice was from the
+    score that belongs there; near zero where the choices differ in ties only, and for the caller to judge. Raises
+    ValueError where topk is called more often than was recorded.
     """
 
-    def __init__(self, choices: Sequence[torch.Tensor], tolerance: float) -> None:
+    def __init__(self, choices: Sequence[torch.Tensor]) -> None:
         super().__init__()
         self.remaining = list(choices)
-        self.tolerance = tolerance
         self.largest_difference = 0.0
 
     def __torch_function__(
@@ -57,7 +56,6 @@ class ReplayTopk(TorchFunctionMode):
         choice = self.remaining.pop(0)
         scores = arguments[0].gather(-1, choice)
         difference = float((scores - result.values).abs().max())
-        if not difference <= self.tolerance:
-            raise ValueError(f"the two programs choose differently: scores of one rank differ by {difference:.1e}")
-        self.largest_difference = max(self.largest_difference, difference)
+        if not difference <= self.largest_difference:  # also where it is not a number
+            self.largest_difference = difference
         return torch.return_types.topk((scores, choice))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -12,6 +13,8 @@ from torch import nn
 from torchvision.ops import clip_boxes_to_image
 
 from gdinousam.data.dataset import Batch, Example
+from gdinousam.models.adapters import save_adapter
+from gdinousam.models.base_note import BaseNote, describe_base
 from gdinousam.models.detector import Detector, DetectorOutput, LayerPrediction
 from gdinousam.models.loading import save_resize
 from gdinousam.models.mask_head import MaskHead
@@ -82,12 +85,17 @@ class DetectorTask(Task):
     def save(self, folder: Path) -> None:
         model: PeftModel | nn.Module = self.detector.model
         if isinstance(model, PeftModel):
-            # save_embedding_layers: peft would otherwise ask the hub whether the base's vocabulary grew
-            model.save_pretrained(str(folder), save_embedding_layers=False)
+            save_adapter(model, self._base, folder)
         else:
             self.detector.grounding_dino.save_pretrained(folder)
             self.detector.tokenizer.save_pretrained(folder)
         save_resize(folder, self.resize)
+
+    @cached_property
+    def _base(self) -> BaseNote:
+        """Of the frozen weights below the adapters, which are the same at every save."""
+        model = self.detector.grounding_dino
+        return describe_base(model, model.name_or_path or "")
 
 
 class MaskHeadTask(Task):

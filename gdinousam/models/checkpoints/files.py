@@ -34,8 +34,8 @@ _MARKS: tuple[tuple[Kind, tuple[str, ...]], ...] = (
 def read_tensors(path: Path) -> Tensors:
     """Read the weights of a torch file (``.pth``, ``.pt``, ``.bin``) or a safetensors file, on the CPU.
 
-    Returns name -> tensor as stored, unwrapped from the entry that training scripts put them in. Raises InputError for a
-    file that is missing, cut off, no weight file, or a pickle that wants to run code.
+    Returns name -> tensor as stored, unwrapped from the entry that training scripts put them in. Raises InputError for
+    a file that is missing, cut off, no weight file, or a pickle that wants to run code.
     """
     if not path.is_file():
         raise InputError(f"{path}: no such weight file; check the path")
@@ -101,7 +101,7 @@ def _read_torch(path: Path) -> Any:
 
 
 def _wanted_code(error: Exception) -> str | None:
-    """The class or function that an unpickling asked for, from torch's explanation; ``None``: it was about other things."""
+    """The class or function that a pickle asked for, from torch's explanation; ``None``: that was not the trouble."""
     for line in str(error).splitlines():
         for mark in ("Unsupported global: GLOBAL ", "Unsupported class ", "Trying to call reduce for "):
             if mark in line:

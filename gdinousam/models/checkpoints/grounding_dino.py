@@ -1,4 +1,4 @@
-"""Official Grounding DINO files (``groundingdino_swint_ogc.pth``, ``groundingdino_swinb_cogcoor.pth``), renamed to ours.
+"""Official Grounding DINO files, ``groundingdino_swint_ogc.pth`` and ``groundingdino_swinb_cogcoor.pth``, renamed.
 
 The names of groundingdino-py 0.4.0 on the left of the rules, those of transformers 4.57 on the right; transformers 5
 renames the latter by itself. Sizes are read off the tensors, so that Swin-T, Swin-B and smaller models of the same

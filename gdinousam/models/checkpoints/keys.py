@@ -11,7 +11,7 @@ from typing import Literal
 from gdinousam.errors import InputError
 from gdinousam.models.checkpoints.files import Tensors
 
-_NAMES_SHOWN = 5
+_NAMES_SHOWN = 8
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,63 @@
+"""Bring named weights into a folder: what is there already is checked, what is missing is fetched and checked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gdinousam.errors import InputError
+from gdinousam.weights.checksums import add_sums, check_present, read_sums, sha256_of
+from gdinousam.weights.hub import fetch_from_hub
+from gdinousam.weights.plain import fetch_file, size_at
+from gdinousam.weights.registry import OfficialFile, Weights
+
+
+def fetch_weights(weights: Weights, out: Path) -> str:
+    """Make ``out/NAME`` hold the weights and return a line that says what was done and what to name in a config.
+
+    Nothing that is there already is changed. Raises InputError where something cannot be fetched or is not what it
+    should be; what arrived so far is kept, and the next run goes on from there.
+    """
+    folder = out / weights.name
+    fetched: list[str] = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # the hub's part first: beside an official file it is small, and a failure shows at once
+        if weights.hub is not None:
+            fetched += fetch_from_hub(weights.hub, folder)
+        if weights.official is not None:
+            fetched += _fetch_official(weights.official, folder)
+    except OSError as error:
+        raise InputError(f"cannot use {error.filename or folder} ({error.strerror}); name another folder") from error
+    path = folder / weights.official.name if weights.official else folder
+    return f"{weights.name}: {_summary(weights, folder, fetched)} -> {path}"
+
+
+def _fetch_official(file: OfficialFile, folder: Path) -> list[str]:
+    """The names of what was fetched: the file's, or none."""
+    path = folder / file.name
+    if not path.exists():
+        add_sums(folder, {file.name: fetch_file(file.url, path, file.sha256, file.num_bytes)})
+        return [file.name]
+    expected = file.sha256 or read_sums(folder).get(file.name)
+    if expected is None:
+        _check_size(file, path)
+    found = sha256_of(path)
+    check_present(path, f"sha256 {expected or found}", f"sha256 {found}")
+    add_sums(folder, {file.name: found})
+    return []
+
+
+def _check_size(file: OfficialFile, path: Path) -> None:
+    """A file that somebody put there, of which no sum is known: at least its size must be the published file's."""
+    expected = file.num_bytes or size_at(file.url)
+    check_present(path, f"{expected} bytes", f"{path.stat().st_size} bytes")
+
+
+def _summary(weights: Weights, folder: Path, fetched: list[str]) -> str:
+    if not fetched:
+        return "already there, checked"
+    megabytes = sum((folder / name).stat().st_size for name in fetched) / 1e6
+    files = "1 file" if len(fetched) == 1 else f"{len(fetched)} files"
+    unknown = weights.official is not None and weights.official.sha256 is None
+    checked = "its size checked (no sha256 is known)" if unknown else "checked"
+    return f"{files}, {megabytes:.1f} MB fetched, {checked}"
