@@ -18,6 +18,7 @@ REQUIRED = [
     "huggingface-hub>=0.34",
     "numpy>=1.26",
     "scipy>=1.13",
+    "scikit-image>=0.22",
     "pandas>=2.2",
     "pydantic>=2.7",
     "pyyaml>=6.0",

@@ -1,6 +1,6 @@
-"""Where transformers' Grounding DINO computes something else than the official code, set right on the instance.
+"""The one place where transformers' Grounding DINO computes something else than the official code, set right.
 
-Published weights were trained with the official arithmetic. ``tests/parity`` shows that both differences are gone.
+Published weights were trained with the official arithmetic; ``parity.detector`` shows that nothing else differs.
 """
 
 from __future__ import annotations
@@ -17,12 +17,10 @@ from transformers import GroundingDinoForObjectDetection
 _SMALLEST_FRACTION = 1e-3
 
 
-def correct(model: GroundingDinoForObjectDetection) -> None:
-    """Make the decoder refine boxes, and the encoder embed text positions, as the official code does; in place."""
+def refine_boxes_officially(model: GroundingDinoForObjectDetection) -> None:
+    """Make the decoder refine boxes with ``inverse_sigmoid``, in place; the boxes that the model returns stay its own."""
     decoder = model.model.decoder
     decoder.forward = _with_official_inverse_sigmoid(decoder.forward)
-    for layer in model.model.encoder.layers:
-        layer.get_text_position_embeddings = _of_float_positions(layer.get_text_position_embeddings)
 
 
 def inverse_sigmoid(fractions: torch.Tensor) -> torch.Tensor:
@@ -48,14 +46,3 @@ def _with_official_inverse_sigmoid(forward: Callable[..., Any]) -> Callable[...,
             return forward(*arguments, **options)
 
     return corrected_forward
-
-
-def _of_float_positions(embed: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
-    """transformers 5.9 to 5.22 return sines in the type of the positions, and those of integers are cut to integers."""
-
-    def embed_float_positions(
-        text: torch.Tensor, embedding: torch.Tensor | None, positions: torch.Tensor | None
-    ) -> torch.Tensor:
-        return embed(text, embedding, None if positions is None else positions.float())
-
-    return embed_float_positions

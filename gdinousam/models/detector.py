@@ -16,7 +16,7 @@ from torch import nn
 from transformers import GroundingDinoForObjectDetection, PreTrainedTokenizerBase
 from transformers.modeling_outputs import BaseModelOutput
 
-from gdinousam.models.corrections import correct, inverse_sigmoid
+from gdinousam.models.corrections import inverse_sigmoid, refine_boxes_officially
 from gdinousam.prompts import TokenizedCaptions
 
 
@@ -57,7 +57,7 @@ class Detector(nn.Module):
         if not any(parameter.requires_grad for parameter in text_encoder.parameters()):
             _remember_texts(text_encoder)
         _keep_boxes_in_float32(self.grounding_dino)
-        correct(self.grounding_dino)
+        refine_boxes_officially(self.grounding_dino)
 
     @property
     def grounding_dino(self) -> GroundingDinoForObjectDetection:

@@ -16,6 +16,7 @@ import numpy as np
 import PIL.Image
 import torch
 import torch.nn.functional as F
+from skimage.transform import resize
 from transformers import SamModel
 
 from gdinousam.errors import InputError
@@ -122,8 +123,6 @@ class MedSamFrame(Frame):
 
     def pixel_values(self, image: Image) -> torch.Tensor:
         """Resize with a bicubic spline after blurring away what is too fine, then stretch minimum to maximum."""
-        from skimage.transform import resize  # takes long to import, and only this needs it
-
         square = resize(image, (self.side, self.side), order=3, preserve_range=True, anti_aliasing=True)
         square = square.astype(np.uint8)  # cuts off the fraction, as the script does
         lowest, highest = int(square.min()), int(square.max())

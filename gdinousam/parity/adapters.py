@@ -1,8 +1,8 @@
 """LoRA: the published adaptation on the official model by peft, its file read by us, both at full size and live.
 
-torch's MultiheadAttention takes the weight of its output projection but never calls the module, so that an adapter there
-has no say before it is merged, and no gradient in training: in a trained file these 18 are zero. They are zero here too
-while unmerged models are compared, and filled for the comparison of merged ones.
+torch's MultiheadAttention takes the weight of its output projection but never calls the module: an adapter there has
+no say until it is merged, and gets no gradient in training, so that in a trained file these 18 are zero. They are zero
+here too while the official model is unmerged, and filled for the comparison of merged ones.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import logging
 import tempfile
 from collections.abc import Iterator
 from copy import deepcopy
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,8 @@ from gdinousam.models.adapters import load_adapter
 from gdinousam.models.checkpoints.files import Tensors
 from gdinousam.models.checkpoints.grounding_dino import grounding_dino_from, official_tokenizer
 from gdinousam.models.checkpoints.published_lora import LAST_BOX_LAYER, adapted_modules
-from gdinousam.models.detector import Detector
-from gdinousam.parity.detector import TOLERANCE, DetectorCase, case_images, compare, parity_phantom
+from gdinousam.models.detector import Detector, LayerPrediction
+from gdinousam.parity.detector import TOLERANCE, DetectorCase, case_images, parity_phantom
 from gdinousam.parity.official_grounding_dino import (
     PACKAGE,
     OfficialOutput,
@@ -34,13 +35,14 @@ from gdinousam.parity.official_grounding_dino import (
     write_text_encoder,
 )
 from gdinousam.parity.rows import ParityRow, largest_difference
+from gdinousam.parity.topk import ReplayTopk
 from gdinousam.parity.weights import rule_values
 from gdinousam.prompts import tokenize_captions
 from gdinousam.records import Image
 
 logger = logging.getLogger(__name__)
 
-CASE = DetectorCase("two phrases", ((352, 416),), (("cyst", "benign lesion"),))
+CASE = DetectorCase("two phrases", ((256, 288),), (("cyst", "benign lesion"),))
 MERGING_TOLERANCE = 1e-5
 _RANK = 32  # of the public adaptation, with alpha the same
 _NUM_LAYERS = 6
@@ -61,19 +63,23 @@ def adapter_rows() -> Iterator[ParityRow]:
         adapted = adapt_official(official)
 
         logger.info("LoRA, unmerged: %s", CASE)
-        output = _output_of(adapted.get_base_model(), phantom)
-        unmerged = ours.detector(get_peft_model_state_dict(adapted, save_embedding_layers=False), merged=False)
-        yield from compare(CASE, phantom, output, unmerged, "Swin-T with LoRA", against)
+        output = _official_output(adapted.get_base_model(), phantom)
+        content = get_peft_model_state_dict(adapted, save_embedding_layers=False)
+        unmerged = _answer(ours.detector(content, merged=False), output, phantom)
+        yield from _rows("Swin-T with LoRA, unmerged", unmerged, output, against)
+
+        logger.info("LoRA, ours merged: %s", CASE)
         trained = {name: parameter for name, parameter in adapted.named_parameters() if parameter.requires_grad}
-        merged = ours.detector(trained, merged=True)
-        yield from compare(CASE, phantom, output, merged, "Swin-T with LoRA, ours merged", against)
-        yield from _merging_rows(unmerged, merged, phantom)
+        merged = _answer(ours.detector(trained, merged=True), output, phantom)
+        yield from _rows("Swin-T with LoRA, ours merged", merged, output, against)
+        yield from _merging_rows("Swin-T with LoRA, ours merged", merged, unmerged)
 
         logger.info("LoRA, both merged, attention outputs too: %s", CASE)
         fill_attention_adapters(adapted)
-        merged = ours.detector(get_peft_model_state_dict(adapted, save_embedding_layers=False), merged=True)
-        output = _output_of(adapted.merge_and_unload(), phantom)
-        yield from compare(CASE, phantom, output, merged, "Swin-T with LoRA, both merged", against)
+        content = get_peft_model_state_dict(adapted, save_embedding_layers=False)
+        output = _official_output(adapted.merge_and_unload(), phantom)
+        merged = _answer(ours.detector(content, merged=True), output, phantom)
+        yield from _rows("Swin-T with LoRA, both merged", merged, output, against)
 
 
 class AdaptedOurs:
@@ -100,7 +106,7 @@ def adapt_official(official: nn.Module) -> PeftModel:
     """Put the public adaptation on the official model: values by rule, the adapters that torch ignores zero."""
     targets = adapted_modules(_NUM_LAYERS, _NUM_LAYERS)
     settings = LoraConfig(r=_RANK, lora_alpha=_RANK, target_modules=targets, modules_to_save=[LAST_BOX_LAYER])
-    adapted = get_peft_model(official, settings).eval()  # type: ignore[arg-type]
+    adapted = get_peft_model(official, settings).eval()
     with torch.no_grad():
         for name, parameter in adapted.named_parameters():
             if parameter.requires_grad:
@@ -130,18 +136,41 @@ def _is_ignored(name: str) -> bool:
     return ".out_proj.lora_B." in name
 
 
-def _output_of(official: Any, phantom: Image) -> OfficialOutput:
+def _official_output(official: Any, phantom: Image) -> OfficialOutput:
     return official_output(official, *case_images(CASE, phantom), [caption.text for caption in CASE.captions])
 
 
-def _merging_rows(unmerged: Detector, merged: Detector, phantom: Image) -> Iterator[ParityRow]:
+@dataclass(frozen=True, eq=False)
+class _Answer:
+    """last: our answer from the proposals that the official model chose. choice: how far their scores are from ours."""
+
+    last: LayerPrediction
+    choice: float
+
+
+def _answer(detector: Detector, official: OfficialOutput, phantom: Image) -> _Answer:
     pixel_values, pixel_mask = case_images(CASE, phantom)
-    tokens = tokenize_captions(CASE.captions, merged.tokenizer, merged.max_tokens)
-    with torch.no_grad():
-        first, second = (detector(pixel_values, tokens, pixel_mask).last for detector in (unmerged, merged))
+    tokens = tokenize_captions(CASE.captions, detector.tokenizer, detector.max_tokens)
+    replay = ReplayTopk([official.choices])
+    with torch.no_grad(), replay:
+        last = detector(pixel_values, tokens, pixel_mask).last
+    return _Answer(last, replay.largest_difference)
+
+
+def _rows(model: str, ours: _Answer, official: OfficialOutput, against: str) -> Iterator[ParityRow]:
     differences = {
-        "token logits": largest_difference(second.logits, first.logits),
-        "boxes": largest_difference(second.boxes_cxcywh_norm, first.boxes_cxcywh_norm),
+        "scores of the proposals chosen": ours.choice,
+        "token logits": largest_difference(ours.last.logits, official.logits),
+        "boxes": largest_difference(ours.last.boxes_cxcywh_norm, official.boxes_cxcywh_norm),
     }
     for output, difference in differences.items():
-        yield ParityRow("Swin-T with LoRA, ours merged", str(CASE), output, "unmerged", difference, MERGING_TOLERANCE)
+        yield ParityRow(model, str(CASE), output, against, difference, TOLERANCE)
+
+
+def _merging_rows(model: str, merged: _Answer, unmerged: _Answer) -> Iterator[ParityRow]:
+    differences = {
+        "token logits": largest_difference(merged.last.logits, unmerged.last.logits),
+        "boxes": largest_difference(merged.last.boxes_cxcywh_norm, unmerged.last.boxes_cxcywh_norm),
+    }
+    for output, difference in differences.items():
+        yield ParityRow(model, str(CASE), output, "unmerged", difference, MERGING_TOLERANCE)

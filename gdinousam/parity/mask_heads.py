@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 import torch
@@ -92,7 +91,7 @@ def mask_head_rows() -> Iterator[ParityRow]:
         logger.info("SAM ViT-B is left out: pip install segment-anything to compare it")
 
 
-def load_as_file(official: nn.Module) -> MaskHead | SamMaskHead:
+def load_as_file(official: nn.Module) -> BoxPrompted:
     """Save an official model as its authors publish it, and load that file as a user would."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "official.pt"
@@ -102,13 +101,13 @@ def load_as_file(official: nn.Module) -> MaskHead | SamMaskHead:
 
 @torch.inference_mode()
 def our_logits(head: BoxPrompted, prompted: Prompted) -> MaskLogits:
-    """What our mask head answers, before it is cut off at 0; MedSAM, whose answer are probabilities, is not for here."""
+    """What our mask head answers before the cut at 0. Not for MedSAM, which is cut as probabilities."""
     size_hw = prompted.image.shape[:2]
     (encoded,) = head.encode([prompted.image])
     low_res = head.low_res_logits(encoded, prompted.boxes_xyxy, size_hw)
-    full_size: Any = head.frame if isinstance(head, SamMaskHead) else head
-    assert isinstance(full_size, MaskHead | OriginalFrame)
-    return {LOW_RES: low_res, FULL_SIZE: full_size.logits_of_size(low_res, size_hw)}
+    resizer = head.frame if isinstance(head, SamMaskHead) else head
+    assert isinstance(resizer, MaskHead | OriginalFrame)
+    return {LOW_RES: low_res, FULL_SIZE: resizer.logits_of_size(low_res, size_hw)}
 
 
 def _rows(

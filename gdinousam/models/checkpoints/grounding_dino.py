@@ -146,22 +146,27 @@ def official_tokenizer(path: Path) -> PreTrainedTokenizerBase:
 
     Never fetches. Raises InputError where it is in neither place, or where the folder holds another model's.
     """
-    folders = [path.parent] if has_tokenizer(path.parent) else []
-    for repository in _TOKENIZER_REPOSITORIES:
-        cached = try_to_load_from_cache(repository, "tokenizer.json") or try_to_load_from_cache(repository, "vocab.txt")
-        if isinstance(cached, str):
-            folders.append(Path(cached).parent)
-    if not folders:
+    folder = path.parent if has_tokenizer(path.parent) else _cached_tokenizer()
+    if folder is None:
         raise InputError(
             f"{path} comes without BERT's tokenizer and {path.parent} has none; "
             "python scripts/download_weights.py official-grounding-dino-swin-t fetches both into one folder"
         )
     # the class by name: BERT's own repository does not say in its tokenizer files which class reads them
-    tokenizer: PreTrainedTokenizerBase = BertTokenizerFast.from_pretrained(str(folders[0]), local_files_only=True)
+    tokenizer: PreTrainedTokenizerBase = BertTokenizerFast.from_pretrained(str(folder), local_files_only=True)
     for token, index in SEPARATOR_TOKENS.items():
         if tokenizer.convert_tokens_to_ids(token) != index:
-            raise InputError(f"{folders[0]} holds another tokenizer than BERT's ({token} is not token {index})")
+            raise InputError(f"{folder} holds another tokenizer than BERT's ({token} is not token {index})")
     return tokenizer
+
+
+def _cached_tokenizer() -> Path | None:
+    for repository in _TOKENIZER_REPOSITORIES:
+        for file in ("tokenizer.json", "vocab.txt"):
+            cached = try_to_load_from_cache(repository, file)
+            if isinstance(cached, str):
+                return Path(cached).parent
+    return None
 
 
 def _require_one_box_head(tensors: Tensors, path: Path) -> None:
