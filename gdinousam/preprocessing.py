@@ -53,9 +53,12 @@ def image_to_tensor(image: Image) -> torch.Tensor:
     return torch.from_numpy(np.array(image.transpose(2, 0, 1), order="C"))
 
 
-def normalize_image(image_uint8: torch.Tensor) -> torch.Tensor:
-    """Turn a (..., 3, H, W) uint8 RGB image into float32 of about zero mean by ImageNet's statistics; same shape."""
-    scaled = functional.to_dtype(image_uint8.as_subclass(torch.Tensor), torch.float32, scale=True)
+def normalize_image(image: torch.Tensor) -> torch.Tensor:
+    """Turn a (..., 3, H, W) RGB image into float32 of about zero mean by ImageNet's statistics; same shape.
+
+    image: uint8 in [0, 255], or floating point in [0, 1].
+    """
+    scaled = functional.to_dtype(image.as_subclass(torch.Tensor), torch.float32, scale=True)
     return functional.normalize(scaled, list(IMAGENET_MEAN), list(IMAGENET_STD))
 
 

@@ -21,16 +21,11 @@ from torch import nn
 from transformers import GroundingDinoForObjectDetection
 
 from gdinousam.errors import InputError
-from gdinousam.models.base_note import BaseNote, require_same_base, save_base_note, weights_sha256
+from gdinousam.models.base_note import BaseNote, digest_of, require_same_base, save_base_note, weight_digests
 from gdinousam.models.checkpoints.files import Tensors, read_tensors, require_kind
-from gdinousam.models.checkpoints.grounding_dino import grounding_dino_from, transformers_module
+from gdinousam.models.checkpoints.grounding_dino import transformers_module
 from gdinousam.models.checkpoints.keys import listed
-from gdinousam.models.checkpoints.published_lora import (
-    LAST_BOX_LAYER,
-    PublishedLora,
-    adapted_modules,
-    published_lora_from,
-)
+from gdinousam.models.checkpoints.published_lora import PublishedLora, published_lora_from
 from gdinousam.models.lora import LoraSettings, add_lora, prepare_for_adapters
 from gdinousam.models.pretrained import first_line, read_json
 
@@ -152,24 +147,11 @@ def _of_shape(tensor: torch.Tensor, parameter: nn.Parameter, name: str, path: Pa
 
 
 def _require_published_base(model: GroundingDinoForObjectDetection, content: PublishedLora, path: Path) -> None:
-    """Compare the base weights that a file holds, all or those of the adapted modules, with the model's."""
+    """Find the base weights that a file holds, all or a part, among those of the model."""
     if not content.base:
         logger.info("adapter %s holds no weights of its base, so the base could not be checked", path)
         return
-    adapted = {*adapted_modules(model.config.encoder_layers, model.config.decoder_layers), LAST_BOX_LAYER}
-    if {name.rpartition(".")[0] for name in content.base} <= adapted:
-        weights = model.state_dict()
-        other = [name for name, tensor in content.base.items() if not _is_equal(weights.get(_new_name(name)), tensor)]
-        if other:
-            raise InputError(f"{path} is an adapter for another base: {listed(other)} differ; name its own as detector")
-    elif weights_sha256(grounding_dino_from(content.base, path)) != weights_sha256(model):
-        raise InputError(f"{path} is an adapter for another base: its weights differ; name its own as detector")
-
-
-def _is_equal(ours: torch.Tensor | None, other: torch.Tensor) -> bool:
-    return ours is not None and torch.equal(ours.float().cpu(), other.float())
-
-
-def _new_name(name: str) -> str:
-    module, _, part = name.rpartition(".")
-    return f"{transformers_module(module)}.{part}"
+    known = weight_digests(model)
+    other = [name for name, parts in content.base_parts.items() if not all(digest_of(part) in known for part in parts)]
+    if other:
+        raise InputError(f"{path} is an adapter for another base: {listed(other)} differ; name its own as detector")

@@ -64,8 +64,20 @@ def weights_sha256(model: nn.Module) -> str:
     Digest over the sorted set of the digests of all parameters (shape and values in float32, little-endian). Names and
     repetitions do not count: versions of transformers differ in both, for the same weights.
     """
-    digests = {_digest(parameter) for parameter in _base_parameters(model)}
-    return hashlib.sha256(b"".join(sorted(digests))).hexdigest()
+    return hashlib.sha256(b"".join(sorted(weight_digests(model)))).hexdigest()
+
+
+def weight_digests(model: nn.Module) -> set[bytes]:
+    """The digest of every parameter of a Grounding DINO, without its adapters if it has some."""
+    return {digest_of(parameter) for parameter in _base_parameters(model)}
+
+
+def digest_of(tensor: torch.Tensor) -> bytes:
+    """The sha256 of a tensor's shape and values in float32."""
+    values = tensor.detach().to("cpu", torch.float32).contiguous().numpy()
+    digest = hashlib.sha256(repr(tuple(values.shape)).encode())
+    digest.update(values.astype("<f4", copy=False).data)
+    return digest.digest()
 
 
 def save_base_note(note: BaseNote, folder: Path) -> None:
@@ -99,10 +111,3 @@ def _base_parameters(model: nn.Module) -> list[nn.Parameter]:
     """Every parameter of the base once."""
     named = model.named_parameters()
     return [parameter for name, parameter in named if not re.search(f"{_ADDED}|{_UNREAD}", name)]
-
-
-def _digest(parameter: torch.Tensor) -> bytes:
-    values = parameter.detach().to("cpu", torch.float32).contiguous().numpy()
-    digest = hashlib.sha256(repr(tuple(values.shape)).encode())
-    digest.update(values.astype("<f4", copy=False).data)
-    return digest.digest()

@@ -97,7 +97,7 @@ class MaskHead(BoxPrompted):
     def encode(self, images: Sequence[Image]) -> list[list[torch.Tensor]]:
         """The features of each (H, W, 3) uint8 RGB image on three levels, each (1, C, h, w)."""
         resize = build_resize(ResizeSettings(size=self.side))
-        # resized as fractions, like the official predictor does: rounding to 8 bits in between moves logits by up to 0.2
+        # resized as fractions, as the official predictor does: rounding to 8 bits in between moves logits by up to 0.2
         squares = torch.stack([resize(image_to_tensor(image) / 255) for image in images])
         levels = self.model.get_image_embeddings(normalize_image(squares.to(self.device)))  # type: ignore[arg-type]
         return [[level[row : row + 1] for level in levels] for row in range(len(images))]

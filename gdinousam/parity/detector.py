@@ -97,7 +97,7 @@ def recorded_rows(recording: Recording) -> Iterator[ParityRow]:
 
 
 def record(path: Path) -> None:
-    """Run the official Swin-T on all cases and save its outputs; raises InputError where groundingdino-py is missing."""
+    """Save what the official Swin-T says of all cases; raises InputError where groundingdino-py is missing."""
     made_with = f"recorded {PACKAGE} {official_version()}"
     phantom = parity_phantom()
     with tempfile.TemporaryDirectory() as folder:

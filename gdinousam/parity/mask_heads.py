@@ -25,6 +25,7 @@ from gdinousam.parity.official_sam import (
     has_official_sam,
     official_sam,
     official_sam2,
+    official_sam2_version,
     sam2_answers,
     sam_answers,
 )
@@ -75,13 +76,14 @@ def mask_head_rows() -> Iterator[ParityRow]:
     """Compare SAM2.1 in all four sizes, SAM2 in one, and SAM ViT-B where segment-anything is installed.
 
     Yields two rows per image: the decoder's answer, and its logits in the size of the image. Takes minutes on a CPU.
+    Raises InputError where the package sam2 is missing.
     """
+    against_sam2 = f"sam2 {official_sam2_version()}"
     for name, config, inputs in _SAM2_CASES:
         logger.info("%s: building the official model and ours", name)
         official = official_sam2(config)
-        yield from _rows(
-            name, f"sam2 {version('sam2')}", sam2_answers(official), load_as_file(official), [one() for one in inputs]
-        )
+        prompted = [one() for one in inputs]
+        yield from _rows(name, against_sam2, sam2_answers(official), load_as_file(official), prompted)
     if has_official_sam():
         logger.info("SAM ViT-B: building the official model and ours")
         sam = official_sam()

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
 import torch
 from torch import nn
 
+from gdinousam.errors import InputError
 from gdinousam.parity.weights import fill_by_rule
 from gdinousam.records import Image
 
@@ -22,6 +24,14 @@ FULL_SIZE = "mask logits"
 # (N, 1, S/4, S/4) and (N, H, W) float32 under the two names above.
 MaskLogits = dict[str, torch.Tensor]
 AnswerBoxes = Callable[[Image, torch.Tensor], MaskLogits]
+
+
+def official_sam2_version() -> str:
+    """The version of the package sam2; raises InputError where it is missing."""
+    try:
+        return version("sam2")
+    except PackageNotFoundError as error:
+        raise InputError("sam2 is not installed; pip install -e .[official]") from error
 
 
 def official_sam2(config: str) -> nn.Module:

@@ -27,8 +27,8 @@ class Recording:
     """The official model's outputs and what they were made from.
 
     phantom: the image that ``case_images`` starts from. shapes: official name -> shape of every floating-point tensor.
-    integers: the other tensors. outputs: case name -> output, ``logits`` and ``boxes_cxcywh_norm`` of every third query.
-    made_with: versions, for people.
+    integers: the other tensors. outputs: case name -> output, of every third query but with all choices. made_with: the
+    official package and its version.
     """
 
     phantom: Image

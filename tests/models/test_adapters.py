@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 from peft import PeftModel
-from published import linear, merge_by_hand, published_lora, write
 from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import GroundingDinoForObjectDetection
+from weight_files import linear, merge_by_hand, published_lora, write
 
 from gdinousam.errors import InputError
 from gdinousam.models.adapters import load_adapter, save_adapter
@@ -109,15 +109,27 @@ def test_the_trained_box_layer_of_the_published_file_counts_merged_and_unmerged(
     assert (boxes[0] - boxes[1]).abs().max() > 0.01
 
 
-def test_a_published_file_with_the_frozen_layer_beside_loads_on_its_own_base_only(
+def test_a_published_file_with_base_weights_loads_on_its_own_base_only(
     small_detector: Path, model: GroundingDinoForObjectDetection, published: Tensors, tmp_path: Path
 ) -> None:
-    frozen = linear(model, LAST_BOX_LAYER).weight.detach()
-    tensors = published | {"bbox_embed.0.layers.2.original_module.weight": frozen}
-    load_adapter(model, write(tmp_path / "lora.pth", tensors))
-    path = write(tmp_path / "other.pth", tensors | {"feat_map.base_layer.bias": torch.ones(model.config.d_model)})
-    message = refusal(lambda: load_adapter(plain(small_detector), path))
-    assert "for another base" in message and "1 tensor (feat_map.bias)" in message
+    attention = model.model.decoder.layers[0].self_attn
+    joint = torch.cat([part.weight.detach() for part in (attention.query, attention.key, attention.value)])
+    own = {
+        "bbox_embed.0.layers.2.original_module.weight": linear(model, LAST_BOX_LAYER).weight.detach(),
+        "feat_map.base_layer.weight": linear(model, "feat_map").weight.detach(),
+        "transformer.level_embed": model.model.level_embed.detach(),
+        "transformer.decoder.layers.0.self_attn.in_proj_weight": joint,
+        # read by nothing, and so no part of the base
+        "bert.pooler.dense.weight": torch.rand(2, 2),
+        "bert.embeddings.position_ids": torch.arange(9),
+    }
+    path = write(tmp_path / "lora.pth", published | own)
+    load_adapter(model, path)
+    for name in list(own)[:4]:
+        write(path, published | own | {name: own[name] + 1e-6})
+        message = refusal(lambda: load_adapter(plain(small_detector), path))
+        shown = name.replace(".base_layer", "").replace(".original_module", "")
+        assert f"for another base: 1 tensor ({shown})" in message
 
 
 def test_a_published_file_with_unknown_base_weights_is_refused(

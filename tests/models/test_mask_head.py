@@ -73,7 +73,7 @@ def test_masks_are_those_of_the_processor_of_transformers(mask_head: MaskHead, p
     image = phantom_images[0]
     side = mask_head.side
     processor = Sam2Processor(Sam2ImageProcessorFast(size={"height": side, "width": side}))
-    # fractions, which the processor resizes as such; from 8-bit pixels it rounds to 8 bits again, unlike the official one
+    # given 8-bit pixels, the processor resizes to 8-bit pixels, unlike the official predictor
     fractions = image_to_tensor(image) / 255
     inputs = processor(images=fractions, input_boxes=[BOXES_XYXY.tolist()], do_rescale=False, return_tensors="pt")
     with torch.no_grad():

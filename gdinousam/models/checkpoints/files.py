@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -46,9 +47,11 @@ def read_tensors(path: Path) -> Tensors:
             break
     if not isinstance(content, Mapping) or not content:
         raise InputError(f"{path} holds no table of weights but {_describe(content)}; give a file with a state dict")
-    strange = next((name for name, value in content.items() if not isinstance(value, torch.Tensor)), None)
-    if strange is not None:
-        raise InputError(f"{path}: entry {strange!r} is {_describe(content[strange])}, not a tensor; give a state dict")
+    for name, value in content.items():
+        if not isinstance(value, torch.Tensor):
+            raise InputError(f"{path}: entry {name!r} is {_describe(value)}, not a tensor; give a state dict")
+        if not isinstance(name, str):
+            raise InputError(f"{path}: the tensor {name!r} has no name but {_describe(name)}; give a state dict")
     wrapped = all(name.startswith(_PARALLEL_PREFIX) for name in content)
     return {name.removeprefix(_PARALLEL_PREFIX) if wrapped else name: tensor for name, tensor in content.items()}
 
@@ -96,17 +99,18 @@ def _read_torch(path: Path) -> Any:
             f"{path} is refused: reading it would run code ({wanted}); where you trust its origin, load it with the "
             "program that wrote it and save the state dict alone"
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, UnicodeDecodeError) as error:
+    except Exception as error:  # bytes that are no pickle are read as instructions of one, and fail in any way
         raise InputError(f"{path} is cut off or no torch file; fetch it again") from error
 
 
 def _wanted_code(error: Exception) -> str | None:
-    """The class or function that a pickle asked for, from torch's explanation; ``None``: that was not the trouble."""
-    for line in str(error).splitlines():
-        for mark in ("Unsupported global: GLOBAL ", "Unsupported class ", "Trying to call reduce for "):
-            if mark in line:
-                return line.split(mark, 1)[1].split()[0].strip("`.,")
-    return None
+    """The class or function that a pickle asked for, from torch's explanation; ``None``: it was about other things.
+
+    torch words it in two ways: not known to be safe, and of a module that is blocked (``os`` and its like). A text that
+    is read as a pickle can ask for something too, but hardly by a name that could be one.
+    """
+    match = re.search(r"GLOBAL (\w+(?:\.\w+)*)(?: |$)", str(error), re.MULTILINE)
+    return match[1] if match else None
 
 
 def _describe(value: object) -> str:

@@ -42,6 +42,10 @@ _ADAPTER = re.compile(r"(.+\.lora_[AB])(?:\.\w+)?\.weight")
 _TRAINED = re.compile(r"(.+)\.modules_to_save(?:\.\w+)?\.(weight|bias)")
 _FROZEN = re.compile(r"(.+)\.(?:base_layer|original_module)\.(weight|bias)")
 
+# In the base: query, key and value in one matrix, and what only pre-training reads.
+_JOINT = r"\.in_proj_(?:weight|bias)$|\.qkv\.(?:weight|bias)$"
+_UNREAD = r"bert\.pooler\..+|label_enc\.weight"
+
 
 @dataclass(frozen=True, eq=False)
 class PublishedLora:
@@ -54,6 +58,16 @@ class PublishedLora:
     adapters: Tensors = field(default_factory=dict)
     trained: Tensors = field(default_factory=dict)
     base: Tensors = field(default_factory=dict)
+
+    @property
+    def base_parts(self) -> dict[str, tuple[torch.Tensor, ...]]:
+        """The weights in ``base`` that a model reads, those of query, key and value in one matrix taken apart."""
+        read = {
+            name: tensor
+            for name, tensor in self.base.items()
+            if tensor.is_floating_point() and not re.fullmatch(_UNREAD, name)
+        }
+        return {name: tensor.chunk(3) if re.search(_JOINT, name) else (tensor,) for name, tensor in read.items()}
 
     @property
     def rank(self) -> int:

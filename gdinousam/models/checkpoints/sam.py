@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from transformers import SamConfig, SamModel, SamVisionConfig
 from gdinousam.errors import InputError
 from gdinousam.models.checkpoints.files import Tensors
 from gdinousam.models.checkpoints.keys import rename, translate
-from gdinousam.models.checkpoints.sam_parts import ATTENTION, DECODER, PROMPT, SHARED_RULES, WEIGHT
+from gdinousam.models.checkpoints.sam_parts import ATTENTION, DECODER, PROMPT, SHARED_RULES, WEIGHT, encoder_size
 from gdinousam.models.pretrained import from_tensors
 
 
@@ -58,7 +57,7 @@ _NOTHING = r"(?!)"
 
 
 def sam_from(tensors: Tensors, path: Path) -> SamModel:
-    """Build SAM ViT-B, ViT-L or ViT-H, frozen in nothing and in eval mode, from the tensors of an official file.
+    """Build SAM ViT-B, ViT-L or ViT-H, in eval mode, from the tensors of an official file.
 
     tensors: names and shapes as published, also those of MedSAM. path: the file, for messages. Raises InputError where
     the size is none of these, or any tensor is missing, left over or of another shape.
@@ -74,9 +73,7 @@ def sam_from(tensors: Tensors, path: Path) -> SamModel:
 
 
 def _size_of(tensors: Tensors, path: Path) -> _Size:
-    projection = tensors.get("image_encoder.patch_embed.proj.weight")
-    width = 0 if projection is None else projection.shape[0]
-    num_blocks = len({match[1] for name in tensors if (match := re.match(rf"{_BLOCK}\.", name))})
+    width, num_blocks = encoder_size(tensors, "image_encoder")
     for size in _SIZES:
         if (size.width, size.num_blocks) == (width, num_blocks):
             return size

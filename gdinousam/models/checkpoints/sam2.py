@@ -5,7 +5,6 @@ The files of both versions hold the same image model; they differ in how a video
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from transformers import Sam2Config, Sam2HieraDetConfig, Sam2Model, Sam2VisionCo
 from gdinousam.errors import InputError
 from gdinousam.models.checkpoints.files import Tensors
 from gdinousam.models.checkpoints.keys import listed, rename, translate
-from gdinousam.models.checkpoints.sam_parts import ATTENTION, DECODER, PROMPT, SHARED_RULES, WEIGHT
+from gdinousam.models.checkpoints.sam_parts import ATTENTION, DECODER, PROMPT, SHARED_RULES, WEIGHT, encoder_size
 from gdinousam.models.pretrained import from_tensors
 
 
@@ -95,9 +94,7 @@ def sam2_from(tensors: Tensors, path: Path) -> Sam2Model:
 
 
 def _size_of(tensors: Tensors, path: Path) -> _Size:
-    projection = tensors.get("image_encoder.trunk.patch_embed.proj.weight")
-    width = 0 if projection is None else projection.shape[0]
-    num_blocks = len({match[1] for name in tensors if (match := re.match(rf"{_BLOCK}\.", name))})
+    width, num_blocks = encoder_size(tensors, "image_encoder.trunk")
     for size in _SIZES:
         if (size.width, size.num_blocks) == (width, num_blocks):
             return size

@@ -1,7 +1,10 @@
-"""Names that official files of SAM and SAM2 share: prompt encoder and mask decoder, apart from a prefix ``sam_``."""
+"""What official files of SAM and SAM2 share: names of prompt encoder and mask decoder, apart from a prefix ``sam_``."""
 
 from __future__ import annotations
 
+import re
+
+from gdinousam.models.checkpoints.files import Tensors
 from gdinousam.models.checkpoints.keys import Rule, rename
 
 WEIGHT = r"(weight|bias)"
@@ -41,3 +44,11 @@ SHARED_RULES = (
     rename(rf"{DECODER}\.{_HEAD}\.layers\.1\.{WEIGHT}", r"mask_decoder.\1.layers.0.\2"),
     rename(rf"{DECODER}\.{_HEAD}\.layers\.2\.{WEIGHT}", r"mask_decoder.\1.proj_out.\2"),
 )
+
+
+def encoder_size(tensors: Tensors, encoder: str) -> tuple[int, int]:
+    """Width of the first block and number of blocks of the image encoder under this name; zeros where there is none."""
+    projection = tensors.get(f"{encoder}.patch_embed.proj.weight")
+    block = re.compile(rf"{re.escape(encoder)}\.blocks\.(\d+)\.")
+    num_blocks = len({match[1] for name in tensors if (match := block.match(name))})
+    return 0 if projection is None else projection.shape[0], num_blocks

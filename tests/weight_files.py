@@ -1,16 +1,28 @@
-"""LoRA files like the published one, for a Grounding DINO of any size, under the names of groundingdino-py."""
+"""Weight files as others publish them, made by rule: official Grounding DINO, SAM, SAM2, and the published LoRA."""
 
+import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import torch
 from transformers import GroundingDinoForObjectDetection
 
 from gdinousam.models.checkpoints.files import Tensors
 from gdinousam.models.checkpoints.grounding_dino import transformers_module
 from gdinousam.models.checkpoints.published_lora import LAST_BOX_LAYER, adapted_modules
+from gdinousam.models.small import small_vocabulary
+from gdinousam.parity.recorded import load_recording
 from gdinousam.seeding import torch_seed
 
+TESTS = Path(__file__).parent
+RECORDING = TESTS / "parity" / "recorded" / "grounding_dino_swin_t.npz"
+SAM_NAMES = TESTS / ".." / ".." / "shared" / "goldens" / "medsam" / "state_dict_keys.json"
+# All layers but two of each kind: a third of the size, and no other path through the code.
+LAYERS_LEFT_OUT = (
+    r"(transformer\.(en|de)coder\.\w*layers|(transformer\.decoder\.)?bbox_embed|bert\.encoder\.layer)\.([2-9]|1\d)\."
+)
 PEFT_PREFIX = "base_model.model."
 
 
@@ -48,6 +60,32 @@ def merge_by_hand(model: GroundingDinoForObjectDetection, tensors: Tensors) -> G
         last.weight.copy_(tensors[f"{LAST_BOX_LAYER}.weight"])
         last.bias.copy_(tensors[f"{LAST_BOX_LAYER}.bias"])
     return model
+
+
+def official_grounding_dino(folder: Path) -> Path:
+    """An official Grounding DINO file with fewer layers, and BERT's special places in a vocabulary beside it."""
+    recording = load_recording(RECORDING)
+    tensors = {name: torch.rand(shape) for name, shape in recording.shapes.items()} | recording.integers
+    torch.save({name: t for name, t in tensors.items() if not re.match(LAYERS_LEFT_OUT, name)}, folder / "dino.pth")
+    (folder / "vocab.txt").write_text("\n".join(small_vocabulary()) + "\n")
+    return folder / "dino.pth"
+
+
+def official_sam(path: Path) -> Path:
+    """An official ViT-B file of SAM or MedSAM, all zeros, which take no room."""
+    if not SAM_NAMES.is_file():
+        pytest.skip("needs the list of official names that developers have")
+    keys = json.loads(SAM_NAMES.read_text(encoding="utf-8"))["keys"]
+    torch.save({name: torch.zeros(()).expand(shape) for name, (shape, _) in keys.items()}, path)
+    return path
+
+
+def official_sam2(path: Path) -> Path:
+    """An official SAM2.1 tiny file with random weights."""
+    build = pytest.importorskip("sam2.build_sam", reason="needs the official package sam2")
+    model = build.build_sam2("configs/sam2.1/sam2.1_hiera_t.yaml", device="cpu")
+    torch.save({"model": model.state_dict()}, path)
+    return path
 
 
 def write(path: Path, tensors: Tensors, rename: Callable[[str], str] = lambda name: PEFT_PREFIX + name) -> Path:
