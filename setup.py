@@ -8,10 +8,13 @@ from setuptools import find_packages, setup
 HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "gdinousam" / "__init__.py").read_text(encoding="utf-8"))
 
+# transformers 5.0 to 5.22 compute wrong text positions in Grounding DINO (docs/parity.md)
+WRONG_TEXT_POSITIONS = ",".join(f"!=5.{minor}.*" for minor in range(23))
 REQUIRED = [
     "torch>=2.6",
     "torchvision>=0.21",
-    "transformers>=4.57,<6",  # 4.57 brought Sam2Model; 6 may change what models/detector.py builds on
+    # 4.57 brought Sam2Model; 6 may change what models/detector.py builds on
+    f"transformers>=4.57,<6,{WRONG_TEXT_POSITIONS}",
     "peft>=0.17",
     "accelerate>=1.10",
     "safetensors>=0.5",

@@ -18,6 +18,7 @@ from gdinousam.models.adapters import base_of, is_adapter, load_adapter, save_ad
 from gdinousam.models.base_note import describe_base
 from gdinousam.models.checkpoints.files import Tensors, kind_of, read_tensors
 from gdinousam.models.checkpoints.grounding_dino import grounding_dino_from, official_tokenizer
+from gdinousam.models.checkpoints.keys import listed
 from gdinousam.models.checkpoints.sam import sam_from
 from gdinousam.models.checkpoints.sam2 import sam2_from
 from gdinousam.models.loading import load_detector, load_grounding_dino, save_resize, trained_resize
@@ -43,6 +44,7 @@ def convert_checkpoint(source: Path, out: Path, detector: str | None = None, ove
     _require_free(out, [source, *_local(detector)], overwrite)
     tensors = read_tensors(source)
     kind = kind_of(tensors)
+    logger.info("%s: %s, %d tensors", source, kind or "unknown", len(tensors))
     if detector is not None and kind != "LoRA":
         logger.warning("the detector %s is not used: %s is no LoRA file", detector, source)
     if kind == "LoRA":
@@ -54,8 +56,8 @@ def convert_checkpoint(source: Path, out: Path, detector: str | None = None, ove
     if kind == "transformers":
         raise InputError(f"{source} is in transformers' format already; give its folder in the config as it is")
     raise InputError(
-        f"{source} is of no known kind ({len(tensors)} tensors, first {next(iter(tensors))}); "
-        "known are official Grounding DINO, SAM2, SAM and MedSAM files and the published LoRA file"
+        f"{source} holds {listed(list(tensors))} of no model that we know; "
+        "give an official Grounding DINO, SAM2, SAM or MedSAM file or the published LoRA file"
     )
 
 

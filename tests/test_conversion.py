@@ -113,7 +113,8 @@ def test_a_detector_without_a_tokenizer_is_refused_and_nothing_is_written(tmp_pa
 def test_a_sam_or_medsam_file_becomes_a_folder_that_remembers_which(
     tmp_path: Path, out: Path, file: str, kind: str
 ) -> None:
-    said = convert_checkpoint(official_sam(tmp_path / file), out)
+    (tmp_path / "weights").mkdir()  # the name of this test's folder would say that it is MedSAM
+    said = convert_checkpoint(official_sam(tmp_path / "weights" / file), out)
     assert f"model.mask_head: {out}" in said and f" {'MedSAM' if kind == 'medsam' else 'SAM'} " in said
     assert load_mask_head(str(out)).preprocessing == kind
     assert isinstance(SamModel.from_pretrained(out), SamModel)

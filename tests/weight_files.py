@@ -13,6 +13,7 @@ from gdinousam.models.checkpoints.files import Tensors
 from gdinousam.models.checkpoints.grounding_dino import transformers_module
 from gdinousam.models.checkpoints.published_lora import LAST_BOX_LAYER, adapted_modules
 from gdinousam.models.small import small_vocabulary
+from gdinousam.parity.official_grounding_dino import official_values
 from gdinousam.parity.recorded import load_recording
 from gdinousam.seeding import torch_seed
 
@@ -65,8 +66,9 @@ def merge_by_hand(model: GroundingDinoForObjectDetection, tensors: Tensors) -> G
 def official_grounding_dino(folder: Path) -> Path:
     """An official Grounding DINO file with fewer layers, and BERT's special places in a vocabulary beside it."""
     recording = load_recording(RECORDING)
-    tensors = {name: torch.rand(shape) for name, shape in recording.shapes.items()} | recording.integers
-    torch.save({name: t for name, t in tensors.items() if not re.match(LAYERS_LEFT_OUT, name)}, folder / "dino.pth")
+    shapes = {name: shape for name, shape in recording.shapes.items() if not re.match(LAYERS_LEFT_OUT, name)}
+    tensors = {name: official_values(name, shape) for name, shape in shapes.items()} | recording.integers
+    torch.save({"model": tensors}, folder / "dino.pth")
     (folder / "vocab.txt").write_text("\n".join(small_vocabulary()) + "\n")
     return folder / "dino.pth"
 

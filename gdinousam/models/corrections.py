@@ -18,7 +18,7 @@ _SMALLEST_FRACTION = 1e-3
 
 
 def refine_boxes_officially(model: GroundingDinoForObjectDetection) -> None:
-    """Make the decoder refine boxes with ``inverse_sigmoid``, in place; the boxes that the model returns stay its own."""
+    """Make the decoder refine boxes with ``inverse_sigmoid``, in place; ``pred_boxes`` stay transformers' own."""
     decoder = model.model.decoder
     decoder.forward = _with_official_inverse_sigmoid(decoder.forward)
 
@@ -30,7 +30,7 @@ def inverse_sigmoid(fractions: torch.Tensor) -> torch.Tensor:
 
 
 class _OfficialInverseSigmoid(TorchFunctionMode):
-    """While active, ``torch.special.logit`` is ``inverse_sigmoid``; transformers' decoder has the bound as a constant."""
+    """While active, ``torch.special.logit`` is ``inverse_sigmoid``: in transformers the bound is a constant."""
 
     def __torch_function__(
         self, function: Any, types: Any, arguments: Sequence[Any] = (), options: Mapping[str, Any] | None = None

@@ -38,8 +38,8 @@ def load_detector(name: str, adapter: str | Path | None = None) -> Detector:
     """Load a frozen detector for prediction, adapters merged into its weights.
 
     name: see ``load_grounding_dino``, or an adapter folder, whose base is loaded with it. adapter: a LoRA folder, or
-    the published LoRA file, to put on top. Raises InputError where a folder or file is missing, unreadable or of another
-    architecture.
+    the published LoRA file, to put on top. Raises InputError where a folder or file is missing, unreadable or of
+    another architecture.
     """
     if is_adapter(Path(name)):
         if adapter is not None:

@@ -46,8 +46,8 @@ def load_segmenter(
     """Load the whole pipeline, ready to segment.
 
     detector, adapter, mask_head: folders, weight files, hub ids or own names, see ``load_detector`` and
-    ``load_mask_head``. resize: ``None`` takes the sizes that the detector was trained with, as written beside its weights, else 800 x 800.
-    device: ``auto``, ``cpu`` or ``cuda``. Raises InputError for what cannot be loaded.
+    ``load_mask_head``. resize: ``None`` takes the sizes that the detector was trained with, as written beside its
+    weights, else 800 x 800. device: ``auto``, ``cpu`` or ``cuda``. Raises InputError for what cannot be loaded.
     """
     chosen = pick_device(device)
     loaded = load_detector(detector, adapter).to(chosen)
