@@ -70,11 +70,12 @@ def export_adapter(adapter: Path, out: Path, detector: str | None = None, overwr
     """
     base = detector or _base_named_by(adapter)
     _require_free(out, [adapter, *_local(base)], overwrite)
+    resize = trained_resize(adapter)
     merged = load_detector(base, adapter)
     with _new_folder(out, {"made_from": str(adapter.resolve()), "base": _full_name(base), "kind": "merged"}) as new:
         merged.grounding_dino.save_pretrained(new)
         merged.tokenizer.save_pretrained(new)
-        save_resize(new, trained_resize(adapter))
+        save_resize(new, resize)
     return f"adapter {adapter} merged into {base}: in a config, model.detector: {out}"
 
 

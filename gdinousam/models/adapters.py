@@ -9,12 +9,14 @@ before; peft stops with a NotImplementedError otherwise.
 from __future__ import annotations
 
 import logging
+import re
 import warnings
 from pathlib import Path
 from typing import Any
 
 import torch
 from peft import PeftConfig, PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+from peft.tuners.lora import LoraLayer
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
@@ -35,6 +37,7 @@ _ADAPTER_CONFIG = "adapter_config.json"
 _ADAPTER_WEIGHTS = "adapter_model.safetensors"
 # peft's name for the only adapter of a model
 _DEFAULT = "default"
+_BACKBONE = "model.backbone."
 
 
 def is_adapter(folder: Path) -> bool:
@@ -68,7 +71,9 @@ def load_adapter(model: GroundingDinoForObjectDetection, path: Path) -> PeftMode
 
 def save_adapter(adapted: PeftModel, base: BaseNote, folder: Path) -> None:
     """Write an adapter into an existing folder, in peft's format, with the note of its base beside it."""
-    adapted.peft_config[_DEFAULT].base_model_name_or_path = base.name
+    config: Any = adapted.peft_config[_DEFAULT]
+    config.base_model_name_or_path = base.name
+    config.target_modules = _adapted_names(adapted)
     # save_embedding_layers: peft would otherwise ask the hub whether the base's vocabulary grew
     adapted.save_pretrained(str(folder), save_embedding_layers=False)
     save_base_note(base, folder)
@@ -86,6 +91,8 @@ def _load_folder(model: GroundingDinoForObjectDetection, folder: Path) -> PeftMo
         config = PeftConfig.from_pretrained(str(folder))
         config.base_model_name_or_path = None  # peft would warn of another name; the hash says more
         stored = load_file(folder / _ADAPTER_WEIGHTS)
+        if not any(_BACKBONE in name for name in stored):  # see _adapted_names: peft itself stores endings
+            config.exclude_modules = rf".*{re.escape(_BACKBONE)}.*"
         _require_rank(config, stored, folder)
         adapted = get_peft_model(model, config)
         loaded: Any = set_peft_model_state_dict(adapted, stored)
@@ -98,6 +105,16 @@ def _load_folder(model: GroundingDinoForObjectDetection, folder: Path) -> PeftMo
         if keys:
             raise InputError(f"adapter {folder} {verb} {len(keys)} tensors for this detector, first {keys[0]}")
     return adapted
+
+
+def _adapted_names(adapted: PeftModel) -> list[str]:
+    """Whole names of the adapted modules.
+
+    peft shortens them to endings that no other module of this model has. With another version of transformers others
+    may have them too: "fc1" is in the image backbone from version 5 on, and was not before.
+    """
+    modules: nn.Module = adapted.get_base_model()
+    return [name for name, module in modules.named_modules() if isinstance(module, LoraLayer)]
 
 
 def _require_rank(config: Any, stored: Tensors, folder: Path) -> None:

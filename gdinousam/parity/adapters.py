@@ -46,7 +46,7 @@ CASE = DetectorCase("two phrases", ((256, 288),), (("cyst", "benign lesion"),))
 MERGING_TOLERANCE = 1e-5
 _RANK = 32  # of the public adaptation, with alpha the same
 _NUM_LAYERS = 6
-# Updates of a tenth of what a layer gives, about what tuning leaves.
+# A tenth of what a layer gives: far above the noise of float32, and no layer leaves its range.
 _UPDATE = 0.1
 
 

@@ -42,7 +42,7 @@ _ADAPTER = re.compile(r"(.+\.lora_[AB])(?:\.\w+)?\.weight")
 _TRAINED = re.compile(r"(.+)\.modules_to_save(?:\.\w+)?\.(weight|bias)")
 _FROZEN = re.compile(r"(.+)\.(?:base_layer|original_module)\.(weight|bias)")
 
-# In the base: query, key and value in one matrix, and what only pre-training reads.
+# In the base: query, key and value in one matrix; and what no part of the detector reads.
 _JOINT = r"\.in_proj_(?:weight|bias)$|\.qkv\.(?:weight|bias)$"
 _UNREAD = r"bert\.pooler\..+|label_enc\.weight"
 
