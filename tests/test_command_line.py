@@ -137,8 +137,8 @@ def test_the_printed_config_of_a_test_names_its_thresholds(
         ("data.train_ann=empty.CSV", "empty.CSV: no header in the first line"),
         ("training.output_dir=file/run", "cannot write to"),
         ("training.output_dir=used", "used holds an earlier run; name another folder or add --overwrite"),
-        ("model.detector=./none", "none: no such folder; give a folder in transformers' format or a hub id"),
-        ("model.detector=file", "file is a file; give a folder in transformers' format"),
+        ("model.detector=./none", "none: no such folder or file; give weights on disk or a hub id"),
+        ("model.detector=file", "file is cut off or no torch file"),
         ("model.detector=used", "used has no config.json"),
     ],
 )
@@ -223,7 +223,7 @@ def broken_detector(folder: Path, kind: str) -> str:
         tensors = load_file(folder / "model.safetensors")
         del tensors["model.level_embed"]
         save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-        return "1 missing keys, first model.level_embed; it is another architecture"
+        return "missing 1 tensor (model.level_embed); it is another architecture"
     if kind == "no weights":
         (folder / "model.safetensors").unlink()
         return "cannot load"
@@ -348,7 +348,7 @@ def test_a_hub_name_without_a_network_is_one_line_of_the_whole_program(train_con
         [*command, "--set", "model.detector=nobody/nothing"], env=environment(), capture_output=True, text=True
     )
     assert (result.returncode, result.stdout) == (BAD_INPUT, "")
-    assert result.stderr.startswith("error: model 'nobody/nothing' is no local folder and could not be fetched")
+    assert result.stderr.startswith("error: model 'nobody/nothing' is nothing on disk and could not be fetched")
     assert result.stderr.count("\n") == 1
     assert not output.exists()
 

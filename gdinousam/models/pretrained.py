@@ -20,8 +20,12 @@ from gdinousam.models.checkpoints.keys import listed
 
 _LONGEST_REASON = 160
 _TOKENIZER_FILES = ("tokenizer.json", "vocab.txt")
-# BERT's pooler is not used by Grounding DINO, and its position numbers were stored by older transformers.
-_IGNORED_KEYS = r"text_backbone\.(pooler\.|embeddings\.position_ids$)"
+# Not read or computed anew: BERT's pooler and position numbers, and in files of transformers 5, which leaves out Swin's
+# position indices, the norm behind Swin's last stage.
+_IGNORED_KEYS = (
+    r"text_backbone\.(pooler\.|embeddings\.position_ids$)"
+    r"|relative_position_index$|conv_encoder\.model\.(swin\.)?layernorm\."
+)
 
 
 def from_folder_or_hub(model_class: type[PreTrainedModel], name: str, model_types: tuple[str, ...]) -> Any:
@@ -71,6 +75,7 @@ def from_tensors(model_class: type[PreTrainedModel], config: PretrainedConfig, t
         except (RuntimeError, ValueError) as error:
             raise InputError(f"{path} does not fit the architecture it looks like: {first_line(error)}") from error
     _require_all_keys(info, str(path))
+    model.name_or_path = str(path.resolve())  # what an adapter trained on it names as its base
     return model
 
 

@@ -26,7 +26,7 @@ from transformers import (
 from gdinousam.errors import InputError
 from gdinousam.models.checkpoints.files import Tensors
 from gdinousam.models.checkpoints.keys import Rule, new_names, rename, translate
-from gdinousam.models.pretrained import from_tensors, has_tokenizer
+from gdinousam.models.pretrained import first_line, from_tensors, has_tokenizer
 from gdinousam.models.small import SEPARATOR_TOKENS
 
 _TEXT = "model.text_backbone."
@@ -121,7 +121,9 @@ def grounding_dino_from(tensors: Tensors, path: Path) -> GroundingDinoForObjectD
     """
     _require_one_box_head(tensors, path)
     config = _config_from(tensors, path)
-    renamed = translate(tensors, _RULES, _IGNORED, path)
+    # transformers 5 would build the model in the type that it finds
+    floats = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+    renamed = translate(floats, _RULES, _IGNORED, path)
     box_head = {name: tensor for name, tensor in renamed.items() if name.startswith(_NEW_BOX_HEAD)}
     for prefix in ("bbox_embed.", "model.decoder.bbox_embed."):
         for layer in range(config.decoder_layers):
@@ -153,7 +155,10 @@ def official_tokenizer(path: Path) -> PreTrainedTokenizerBase:
             "python scripts/download_weights.py official-grounding-dino-swin-t fetches both into one folder"
         )
     # the class by name: BERT's own repository does not say in its tokenizer files which class reads them
-    tokenizer: PreTrainedTokenizerBase = BertTokenizerFast.from_pretrained(str(folder), local_files_only=True)
+    try:
+        tokenizer: PreTrainedTokenizerBase = BertTokenizerFast.from_pretrained(str(folder), local_files_only=True)
+    except Exception as error:  # the tokenizers library raises nothing narrower
+        raise InputError(f"cannot read the tokenizer in {folder}: {first_line(error)}") from error
     for token, index in SEPARATOR_TOKENS.items():
         if tokenizer.convert_tokens_to_ids(token) != index:
             raise InputError(f"{folder} holds another tokenizer than BERT's ({token} is not token {index})")
@@ -224,7 +229,7 @@ def _text_config(shapes: _Shapes) -> BertConfig:
         vocab_size=words,
         hidden_size=width,
         num_hidden_layers=shapes.count("bert.encoder.layer."),
-        num_attention_heads=width // _BERT_HEAD_SIZE,
+        num_attention_heads=max(1, width // _BERT_HEAD_SIZE),
         intermediate_size=shapes.of("bert.encoder.layer.0.intermediate.dense.bias")[0],
         max_position_embeddings=shapes.of("bert.embeddings.position_embeddings.weight")[0],
     )

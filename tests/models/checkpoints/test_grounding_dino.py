@@ -243,3 +243,17 @@ def test_the_tokenizer_of_another_model_is_refused(folder: Path) -> None:
     words = (folder / "vocab.txt").read_text().splitlines()
     (folder / "vocab.txt").write_text("\n".join(["[BOS]", *words]) + "\n")
     assert "holds another tokenizer than BERT's" in refusal(lambda: official_tokenizer(folder / "official.pth"))
+
+
+def test_a_tokenizer_that_cannot_be_read_is_named(folder: Path) -> None:
+    (folder / "tokenizer.json").write_text("{")
+    said = refusal(lambda: official_tokenizer(folder / "official.pth"))
+    assert said.startswith(f"cannot read the tokenizer in {folder}")
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_file_of_half_precision_makes_a_model_of_float32(tensors: Tensors, dtype: torch.dtype) -> None:
+    halved = {name: tensor.to(dtype) if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+    model = grounding_dino_from(halved, PATH)
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+    assert torch.equal(model.model.text_projection.weight, halved["feat_map.weight"].float())
