@@ -64,9 +64,9 @@ CASES = (
     DetectorCase("one phrase", ((480, 480),), (("cyst",),)),
     DetectorCase("several phrases", ((416, 544),), (_SEVERAL,)),
     DetectorCase("phrases that share words", ((480, 480),), (_SHARED_WORDS,)),
-    DetectorCase("two images with one caption", ((416, 416),) * 2, (("thyroid nodule",),) * 2),
-    DetectorCase("two captions of unequal length", ((384, 448),) * 2, (("cyst",), _SHARED_WORDS)),
-    DetectorCase("two images of unequal size, padded", ((384, 448), (416, 352)), (("cyst",), _SEVERAL)),
+    DetectorCase("two images with one caption", ((288, 288),) * 2, (("thyroid nodule",),) * 2),
+    DetectorCase("two captions of unequal length", ((256, 320),) * 2, (("cyst",), _SHARED_WORDS)),
+    DetectorCase("two images of unequal size, padded", ((256, 320), (288, 224)), (("cyst",), _SEVERAL)),
 )
 # What depends on the size of the image backbone.
 SWIN_B_CASES = (CASES[1],)
