@@ -22,7 +22,11 @@ REQUIRED = [
     "numpy>=1.26",
     "scipy>=1.13",
     "scikit-image>=0.22",
+    "imagehash>=4.3",
     "pandas>=2.2",
+    "openpyxl>=3.1",
+    "pycocotools>=2.0.7",
+    "filelock>=3.13",
     "pydantic>=2.7",
     "pyyaml>=6.0",
     "pillow>=10.1",
@@ -31,8 +35,10 @@ REQUIRED = [
     "tqdm>=4.66",
 ]
 EXTRAS = {
+    # formats of clinics: DICOM, NIfTI, MetaImage
+    "medical": ["pydicom>=3.0", "nibabel>=5.3", "SimpleITK>=2.4"],
     # the official code: what parity tests and benchmarks compare with; groundingdino-py 0.4.0 needs transformers < 5
-    "official": ["groundingdino-py==0.4.0", "sam2>=1.1", "pycocotools>=2.0.7"],
+    "official": ["groundingdino-py==0.4.0", "sam2>=1.1"],
     "dev": ["pytest>=8", "hypothesis>=6.100", "ruff>=0.6", "mypy>=1.11", "types-PyYAML", "pandas-stubs"],
 }
 

@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image as PILImage
 
 from gdinousam.data.contract import write_records
+from gdinousam.data.layout import SPLIT_FOLDERS, Split, csv_name
 from gdinousam.data.speckle import FloatMap, PointSpread, depth_loss_db, log_compress, speckle_envelope
 from gdinousam.errors import InputError
 from gdinousam.folders import replaced_folder
@@ -23,7 +24,6 @@ from gdinousam.records import BoxXYWH, Image, ImageRecord, Instance, Mask, MaskR
 Range = tuple[float, float]
 
 DATASET_NAME = "phantom"
-SPLIT_FOLDERS = {"train": ("train", "train_mask"), "val": ("val", "val_mask"), "test": ("test_image", "test_mask")}
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ def write_phantoms(
     after each image. The folder appears only once it is complete.
     Raises InputError where the folder exists and is not to be replaced, or holds anything else than phantoms.
     """
-    counts = {"train": num_train, "val": num_val, "test": num_test}
+    counts: dict[Split, int] = {"train": num_train, "val": num_val, "test": num_test}
     for split, count in counts.items():
         if count < 0:
             raise InputError(f"number of {split} images is {count}: give 0 or more")
@@ -156,14 +156,14 @@ def _check_target(folder: Path, replace: bool) -> None:
         return
     if not replace:
         raise InputError(f"{folder} exists already: choose another folder or ask for it to be replaced")
-    ours = {name for names in SPLIT_FOLDERS.values() for name in names} | {f"{split}.CSV" for split in SPLIT_FOLDERS}
+    ours = {name for names in SPLIT_FOLDERS.values() for name in names} | {csv_name(split) for split in SPLIT_FOLDERS}
     foreign = sorted(path.name for path in folder.iterdir() if path.name not in ours) if folder.is_dir() else [""]
     if foreign:
         raise InputError(f"{folder / foreign[0]} is no part of a phantom dataset: choose another folder")
 
 
 def _write_split(
-    folder: Path, split: str, count: int, seed: int, settings: PhantomSettings, on_image: Callable[[], object] | None
+    folder: Path, split: Split, count: int, seed: int, settings: PhantomSettings, on_image: Callable[[], object] | None
 ) -> None:
     image_folder, mask_folder = (folder / name for name in SPLIT_FOLDERS[split])
     image_folder.mkdir(parents=True)
@@ -177,7 +177,7 @@ def _write_split(
         records.append(_write_phantom(phantom, image_folder / name, mask_folder / name))
         if on_image is not None:
             on_image()
-    write_records(records, folder / f"{split}.CSV")
+    write_records(records, folder / csv_name(split))
 
 
 def _write_phantom(phantom: Phantom, image_path: Path, mask_path: Path) -> ImageRecord:

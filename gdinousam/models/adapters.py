@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import re
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,7 @@ from gdinousam.models.checkpoints.files import Tensors, read_tensors, require_ki
 from gdinousam.models.checkpoints.grounding_dino import transformers_module
 from gdinousam.models.checkpoints.keys import listed
 from gdinousam.models.checkpoints.published_lora import PublishedLora, published_lora_from
-from gdinousam.models.lora import LoraSettings, add_lora, prepare_for_adapters
+from gdinousam.models.lora import LoraSettings, add_lora, prepare_for_adapters, without_peft_warning
 from gdinousam.models.pretrained import first_line, read_json
 
 logger = logging.getLogger(__name__)
@@ -63,9 +62,7 @@ def load_adapter(model: GroundingDinoForObjectDetection, path: Path) -> PeftMode
     """
     if path.name == _ADAPTER_WEIGHTS and is_adapter(path.parent):
         raise InputError(f"{path} is a part of an adapter; give its folder, {path.parent}")
-    with warnings.catch_warnings():
-        # peft (0.21) asks every model for what transformers (5.23) deprecates; removable once peft no longer does
-        warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
+    with without_peft_warning():
         return _load_published(model, path) if path.is_file() else _load_folder(model, path)
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -109,10 +111,19 @@ def add_lora(model: GroundingDinoForObjectDetection, settings: LoraSettings) -> 
 
 def insert_adapters(model: GroundingDinoForObjectDetection, config: PeftConfig) -> PeftModel:
     """peft's ``get_peft_model`` on a prepared model."""
-    with warnings.catch_warnings():
-        # peft 0.21 asks by the old name, of which transformers 5 warns; goes when peft asks by the new one
-        warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
+    with without_peft_warning():
         return get_peft_model(model, config)
+
+
+@contextmanager
+def without_peft_warning() -> Iterator[None]:
+    """Silence one warning: peft (0.21) asks every model by a name that transformers (5.23) deprecates.
+
+    Removable once peft asks by the new name.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
+        yield
 
 
 def prepare_for_adapters(model: GroundingDinoForObjectDetection) -> None:

@@ -1,0 +1,126 @@
+"""Releases that come as archives: unpacked into a scratch folder, and nowhere else."""
+
+from __future__ import annotations
+
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+from typing import TypeVar
+
+from tqdm import tqdm
+
+from gdinousam.errors import InputError
+
+PROGRESS_DELAY = 2.0  # seconds unpacking may take before a progress bar appears
+MAX_NESTING = 2  # releases that are archives within archives go no deeper
+Member = TypeVar("Member")
+
+ARCHIVE_ERRORS = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, NotImplementedError, RuntimeError)
+
+
+def is_archive(path: Path) -> bool:
+    """Whether a path is a zip or tar file (also compressed by gzip, bzip2 or xz), seen from its content."""
+    return path.is_file() and (zipfile.is_zipfile(path) or tarfile.is_tarfile(path))
+
+
+def unpacked(raw: Path, scratch: Path, progress: bool = True) -> Path:
+    """The folder of a release: ``raw`` itself, or ``scratch`` after unpacking the archive or the folder of archives.
+
+    A folder without any archive is returned as it is. Where a folder holds archives, their content goes to
+    ``scratch``, each into a folder of the archive's name, and the folder's other files are linked beside them.
+    Raises ``InputError`` for a path that does not exist, for a file that is no archive or damaged, and for an archive
+    with a path that leads outside; nothing outside ``scratch`` is ever written.
+    """
+    if raw.is_dir():
+        archives = [path for path in sorted(raw.iterdir()) if _looks_like_archive(path)]
+        if not archives:
+            return raw
+        scratch.mkdir(parents=True)
+        for path in sorted(raw.iterdir()):
+            if path not in archives:
+                (scratch / path.name).symlink_to(path.resolve())
+        for path in archives:
+            if not (raw / _stem(path)).exists():  # else it has been unpacked by hand
+                _unpack(path, scratch / _stem(path), progress)
+        return scratch
+    if not raw.exists():
+        raise InputError(f"{raw}: no such folder or archive; check the path")
+    if not is_archive(raw):
+        raise InputError(f"{raw}: neither a folder nor a zip or tar archive; unpack it and give its folder")
+    _unpack(raw, scratch, progress)
+    return scratch
+
+
+def _unpack(archive: Path, folder: Path, progress: bool, depth: int = 0) -> None:
+    """Unpack an archive and the archives in it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        if zipfile.is_zipfile(archive):
+            _unpack_zip(archive, folder, progress)
+        else:
+            _unpack_tar(archive, folder, progress)
+    except ARCHIVE_ERRORS as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{archive.name}: damaged archive ({reason}); fetch it again") from error
+    except OSError as error:
+        raise InputError(f"{archive.name}: could not be unpacked to {folder} ({error.strerror}); make room") from error
+    _unwrap(folder)
+    if depth < MAX_NESTING:
+        for inner in [path for path in sorted(folder.rglob("*")) if _looks_like_archive(path)]:
+            _unpack(inner, inner.with_name(_stem(inner)), progress, depth + 1)
+            inner.unlink()
+
+
+def _unpack_zip(archive: Path, folder: Path, progress: bool) -> None:
+    with zipfile.ZipFile(archive) as file:
+        members = file.infolist()
+        for member in members:
+            is_link = stat.S_ISLNK(member.external_attr >> 16)
+            _require_inside(member.filename, archive, is_link)
+        for member in _bar(members, archive, progress):
+            file.extract(member, folder)
+
+
+def _unpack_tar(archive: Path, folder: Path, progress: bool) -> None:
+    with tarfile.open(archive) as file:
+        members = file.getmembers()
+        for member in members:
+            _require_inside(member.name, archive, not (member.isfile() or member.isdir()))
+        for member in _bar(members, archive, progress):
+            file.extract(member, folder, filter="data")
+
+
+def _unwrap(folder: Path) -> None:
+    """Where an archive wraps all it holds in one folder of its own name, keep that folder's content only."""
+    entries = list(folder.iterdir())
+    if len(entries) == 1 and entries[0].is_dir() and entries[0].name.lower() == folder.name.lower():
+        wrapping = entries[0].rename(folder.with_name(f".{folder.name}.wrapped"))
+        folder.rmdir()
+        wrapping.rename(folder)
+
+
+def _require_inside(name: str, archive: Path, is_link: bool) -> None:
+    path = PurePosixPath(name.replace("\\", "/"))
+    if path.is_absolute() or ".." in path.parts or ":" in path.parts[0] or is_link:
+        raise InputError(f"{archive}: holds {name!r}, which leads outside its folder; do not use this archive")
+
+
+def _looks_like_archive(path: Path) -> bool:
+    """Whether a file is an archive by name and content: a spreadsheet is a zip file too."""
+    named = path.name.lower().endswith((".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz"))
+    return named and is_archive(path)
+
+
+def _stem(archive: Path) -> str:
+    name = archive.name
+    for suffix in (".tar.gz", ".tar.bz2", ".tar.xz", archive.suffix):
+        if name.lower().endswith(suffix.lower()):
+            return name[: -len(suffix)]
+    return name
+
+
+def _bar(members: list[Member], archive: Path, progress: bool) -> Iterable[Member]:
+    return tqdm(members, desc=f"unpacking {archive.name}", delay=PROGRESS_DELAY, disable=None if progress else True)

@@ -1,0 +1,124 @@
+"""Putting a prepared dataset in place: all of it, or, until it is complete, nothing.
+
+A preparation is collected in a hidden folder beside the data, on the same disk. When it is complete the folder is
+renamed, and from then on the change only goes forward: should the program be killed while files move into place, the
+next preparation in the same folder finishes the move first. CSVs change last, so no row ever names a missing file.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pandas as pd
+from filelock import FileLock, Timeout
+
+from gdinousam.data import contract
+from gdinousam.data.layout import SPLITS, Split, csv_name
+from gdinousam.errors import InputError
+
+FILES = "files"  # in the collecting folder: what moves into place, under the paths it will have
+ROWS = "rows"  # in the collecting folder: this dataset's rows of each split
+PLAN = "commit.json"
+LISTS = "splits"  # in the data folder: list and report of each dataset
+
+
+@contextmanager
+def collecting(data: Path, tag: str) -> Iterator[Path]:
+    """Yield an empty folder to collect a dataset in; whatever is left of it at the end is removed.
+
+    data: folder of the prepared datasets, made if it is not there. First the move that an interrupted preparation
+    left behind is finished. Raises ``InputError`` while another program prepares the same dataset there, and where
+    the folder cannot be written.
+    """
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        with FileLock(data / f".{tag}.lock", timeout=0):
+            for ready in sorted(data.glob(".*.ready")):
+                _move_into_place(data, ready)
+            folder = data / f".{tag}.new"
+            shutil.rmtree(folder, ignore_errors=True)
+            try:
+                (folder / FILES).mkdir(parents=True)
+                (folder / ROWS).mkdir()
+                yield folder
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+    except Timeout as error:
+        raise InputError(f"{data}: {tag} is being prepared here by another program; wait for it") from error
+
+
+def commit(data: Path, tag: str, folder: Path) -> None:
+    """Put what was collected in place of what an earlier preparation of the same dataset wrote.
+
+    folder: as from ``collecting``, with everything below ``FILES`` under its final relative path and one CSV per split
+    below ``ROWS``. Files of other datasets and rows of other datasets stay as they are. Raises ``InputError`` where a
+    file to be written is there already and belongs to something else; nothing is changed then.
+    """
+    new = _relative_files(folder / FILES)
+    old = written_files(data, tag)
+    taken = sorted(name for name in new - old if (data / name).exists())
+    if taken:
+        raise InputError(f"{data / taken[0]}: is there already and not from {tag}; name another output folder")
+    (folder / PLAN).write_text(json.dumps({"tag": tag, "stale": sorted(old - new)}), encoding="utf-8")
+    ready = data / f".{tag}.ready"
+    folder.rename(ready)
+    _move_into_place(data, ready)
+
+
+def written_files(data: Path, tag: str) -> set[str]:
+    """Paths, relative to ``data``, of what an earlier preparation of the dataset wrote; empty where there was none."""
+    report = data / LISTS / f"{tag}.json"
+    if not report.is_file():
+        return set()
+    return set(json.loads(report.read_text(encoding="utf-8"))["files"])
+
+
+def _move_into_place(data: Path, ready: Path) -> None:
+    """Every step may be taken twice: what has been moved before the program was killed is not there to be moved."""
+    with FileLock(data / ".lock"):  # several datasets may end at the same time, and they share the CSVs
+        if not ready.exists():  # its own program has just finished it
+            return
+        plan = json.loads((ready / PLAN).read_text(encoding="utf-8"))
+        for name in sorted(_relative_files(ready / FILES)):
+            (data / name).parent.mkdir(parents=True, exist_ok=True)
+            (ready / FILES / name).replace(data / name)
+        for split in SPLITS:
+            _replace_rows(data / csv_name(split), ready / ROWS / csv_name(split), plan["tag"])
+        for name in plan["stale"]:
+            (data / name).unlink(missing_ok=True)
+        shutil.rmtree(ready)
+
+
+def _replace_rows(csv_path: Path, rows_path: Path, tag: str) -> None:
+    """Put the dataset's rows in the place of its earlier ones, or behind all others; a CSV without rows goes."""
+    rows = contract.read_table(rows_path)
+    try:
+        csv_path = contract.find_csv(csv_path)
+    except InputError:
+        if not rows.empty:
+            contract.write_table(rows, csv_path)
+        return
+    table = contract.read_table(csv_path)
+    ours = table[contract.DATASET] == tag
+    first = int(ours.to_numpy().argmax()) if ours.any() else len(table)
+    others = table[~ours]
+    parts = [others.iloc[:first], rows, others.iloc[first:]]
+    merged = pd.concat([part for part in parts if not part.empty] or [rows]).fillna("")
+    if merged.empty:
+        csv_path.unlink()
+    elif not merged.reset_index(drop=True).equals(table.reset_index(drop=True)):
+        contract.write_table(merged, csv_path)
+
+
+def write_rows(folder: Path, split: Split, rows: Sequence[contract.Row]) -> None:
+    """Put this dataset's rows of a split into the collecting folder; they may be none."""
+    columns = list(rows[0]) if rows else list(contract.COLUMNS)
+    contract.write_table(pd.DataFrame(rows, columns=columns, dtype=str), folder / ROWS / csv_name(split))
+
+
+def _relative_files(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}

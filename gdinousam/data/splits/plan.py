@@ -1,0 +1,54 @@
+"""What a split is made of and what comes out: images as splits see them, and a plan of who goes where."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from gdinousam.data.layout import Split
+from gdinousam.data.public.interface import PaperRow
+
+
+@dataclass(frozen=True)
+class SplitImage:
+    """One prepared image.
+
+    name: unique within the dataset. group: what must not be in two splits; the image itself where nothing is known.
+    phrases: distinct paper phrases of its instances, without an order that matters; empty: an image without target.
+    official_split: the split of the release itself, if it has one. paper_rows: as ``RawImage.paper_rows``.
+    """
+
+    name: str
+    group: str
+    phrases: tuple[str, ...]
+    official_split: Split | None = None
+    paper_rows: tuple[PaperRow, ...] = ()
+
+
+@dataclass(frozen=True)
+class SplitPlan:
+    """Where the instances of every image go.
+
+    members: for each of the three splits, image name to the phrases whose instances go there, both in the order in which
+    they were given; no phrases: an image without target. An image is in several splits only in a plan of
+    ``paper_split``. num_rows: rows of the paper's script in each split, zeros in a plan of ``grouped_split``.
+    counted: images in each split; in a plan of ``paper_split`` as table 1 of the paper counts them, so that it can
+    differ from the number of members. left_out: what is in no split and why, such as a row of the paper's script that
+    names a phrase which the image's annotation does not have. moved: images that are not in the split which the release
+    gives them, and why.
+    """
+
+    members: Mapping[Split, Mapping[str, tuple[str, ...]]]
+    num_rows: Mapping[Split, int]
+    counted: Mapping[Split, int]
+    left_out: tuple[tuple[str, str], ...] = ()
+    moved: tuple[tuple[str, str], ...] = ()
+
+
+def require_distinct_names(images: Sequence[SplitImage]) -> None:
+    """Raise ``ValueError`` where two images share a name; a plan could hold only one of them."""
+    seen: set[str] = set()
+    for image in images:
+        if image.name in seen:
+            raise ValueError(f"two images are named {image.name}; a name must be unique within the dataset")
+        seen.add(image.name)
