@@ -202,7 +202,11 @@ def test_a_disk_that_fills_up_is_one_line(server: FileServer, path: Path) -> Non
 
 
 @pytest.mark.skipif(os.name == "nt", reason="sends a POSIX signal")
-def test_an_interruption_keeps_what_has_arrived(server: FileServer, path: Path) -> None:
+def test_an_interruption_keeps_what_has_arrived(server: FileServer, path: Path, request: pytest.FixtureRequest) -> None:
+    # a program that a shell starts in the background ignores the signal, and tests may run in one
+    earlier = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, earlier))
+
     def interrupt() -> None:
         time.sleep(0.2)  # until the client has read what was sent and waits for more
         os.kill(os.getpid(), signal.SIGINT)

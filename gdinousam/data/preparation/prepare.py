@@ -83,6 +83,7 @@ def _prepare(dataset: PublicDataset, root: Path, data: Path, folder: Path, optio
         found=Counter(case.label for case in cases),
         written=written,
         left_out=left_out,
+        moved=plan.moved,
         remarks=count_remarks([image.remarks for image in images]),
         split_hash=split_hash,
         files=sorted([*files, report_path.relative_to(folder / FILES).as_posix()]),
@@ -152,18 +153,18 @@ def _vocabulary(dataset: PublicDataset, options: Options) -> dict[str, str]:
 
 
 def _with_duplicate_clusters(images: Sequence[PreparedImage]) -> list[PreparedImage]:
-    """Where a release tells no patients, images that look alike become one group."""
-    single = [image for image in images if image.group_kind == "image"]
-    hashes = np.array([image.perceptual_hash for image in single], dtype=np.uint64)
-    cluster_of = clusters([image.name for image in single], hashes)
-    sizes = Counter(cluster_of.values())
-    grouped = []
+    """Groups that share a picture become one: images of unknown patients, and patients that a release confuses."""
+    hashes = np.array([image.perceptual_hash for image in images], dtype=np.uint64)
+    cluster_of = clusters([image.name for image in images], hashes, [image.group for image in images])
+    groups_of: dict[str, set[str]] = {}
     for image in images:
-        cluster = cluster_of.get(image.name)
-        if cluster is not None and sizes[cluster] > 1:
-            image = dataclasses.replace(image, group=cluster, group_kind="duplicate cluster")
-        grouped.append(image)
-    return grouped
+        groups_of.setdefault(cluster_of[image.name], set()).add(image.group)
+    return [
+        dataclasses.replace(image, group=cluster_of[image.name], group_kind="duplicate cluster")
+        if len(groups_of[cluster_of[image.name]]) > 1
+        else image
+        for image in images
+    ]
 
 
 def _split(dataset: PublicDataset, images: Sequence[PreparedImage], options: Options) -> SplitPlan:

@@ -51,8 +51,8 @@ class Report:
     """The outcome for one dataset.
 
     found: cases in the release by label. written: by split. left_out: (name, reason) of what is not in any split.
-    remarks: how many images were mended in which way. split_hash: SHA-256 of the list of members. files: what was
-    written, relative to the output folder. preview: its file, if one was drawn.
+    moved: (image, reason) of those that are not in the release's own split. remarks: how many images were mended in
+    which way. split_hash: SHA-256 of the list of members. files: what was written, relative to the output folder.
     """
 
     facts: DatasetFacts
@@ -60,6 +60,7 @@ class Report:
     found: Mapping[str, int]
     written: Mapping[Split, Written]
     left_out: Sequence[tuple[str, str]]
+    moved: Sequence[tuple[str, str]]
     remarks: Mapping[str, int]
     split_hash: str
     files: Sequence[str]
@@ -70,6 +71,8 @@ class Report:
         lines += self._cases() + [""] + self._splits()
         if self.left_out:
             lines += ["", "left out"] + _counted_reasons(self.left_out)
+        if self.moved:
+            lines += ["", "not in the split of the release"] + _counted_reasons(self.moved)
         if self.remarks:
             lines += ["", "mended"] + [f"{number:>8}  {remark}" for remark, number in self.remarks.items()]
         return "\n".join(lines)
@@ -90,6 +93,7 @@ class Report:
             "written": {split: vars(size) for split, size in self.written.items()},
             "table_1": dict(zip(SPLITS, self.facts.paper_counts, strict=True)),
             "left_out": [list(pair) for pair in self.left_out],
+            "moved": [list(pair) for pair in self.moved],
             "remarks": dict(self.remarks),
             "files": sorted(self.files),
         }
@@ -114,9 +118,9 @@ class Report:
         return lines
 
 
-def _counted_reasons(left_out: Sequence[tuple[str, str]]) -> list[str]:
+def _counted_reasons(named: Sequence[tuple[str, str]]) -> list[str]:
     names_of: dict[str, list[str]] = {}
-    for name, reason in left_out:
+    for name, reason in named:
         names_of.setdefault(reason, []).append(name)
     lines = []
     for reason, names in names_of.items():

@@ -29,8 +29,8 @@ class SplitImage:
 class SplitPlan:
     """Where the instances of every image go.
 
-    members: for each of the three splits, image name to the phrases whose instances go there, both in the order in which
-    they were given; no phrases: an image without target. An image is in several splits only in a plan of
+    members: for each of the three splits, image name to the phrases whose instances go there, both in the order in
+    which they were given; no phrases: an image without target. An image is in several splits only in a plan of
     ``paper_split``. num_rows: rows of the paper's script in each split, zeros in a plan of ``grouped_split``.
     counted: images in each split; in a plan of ``paper_split`` as table 1 of the paper counts them, so that it can
     differ from the number of members. left_out: what is in no split and why, such as a row of the paper's script that

@@ -7,6 +7,7 @@ import hashlib
 import io
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from gdinousam.data.layout import SPLITS, Split
@@ -38,7 +39,7 @@ def write_split_list(path: str | Path, rows: Iterable[SplitListRow]) -> str:
     that holds the separator and for an image that is twice in one split.
     """
     ordered = sorted(rows, key=lambda row: (SPLITS.index(row.split), natural_key(row.image_name), row.image_name))
-    for row, after in zip(ordered, ordered[1:], strict=False):
+    for row, after in pairwise(ordered):
         if (row.split, row.image_name) == (after.split, after.image_name):
             raise ValueError(f"{row.image_name} is twice in {row.split}; name each image once per split")
     text = io.StringIO()
