@@ -31,6 +31,7 @@ COLUMNS = (PHRASE, *BOX_COLUMNS, IMAGE_NAME, IMAGE_WIDTH, IMAGE_HEIGHT, DATASET)
 MASK_NAME = "mask_name"
 GROUP = "group"
 OPTIONAL_COLUMNS = (MASK_NAME, GROUP)
+GROUP_KIND = "group_kind"  # extra column of prepared datasets: what the group is, such as patient or volume
 MASK_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 
 Row = dict[str, str]

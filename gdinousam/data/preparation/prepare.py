@@ -28,7 +28,6 @@ from gdinousam.data.splits.plan import SplitImage, SplitPlan
 from gdinousam.data.splits.split_list import SplitListRow, write_split_list
 from gdinousam.errors import InputError
 
-GROUP_KIND = "group_kind"  # extra CSV column: what the group is
 PROGRESS_DELAY = 2.0  # seconds a dataset may take before a progress bar appears
 MAX_THREADS = 4  # each may hold a volume
 
@@ -226,5 +225,5 @@ def _csv_row(tag: str, image: PreparedImage, phrase: str, row: PreparedRow | Non
         contract.DATASET: tag,
         contract.MASK_NAME: "" if row is None else f"{row.mask_file}#{row.mask_value}",
         contract.GROUP: image.group,
-        GROUP_KIND: image.group_kind,
+        contract.GROUP_KIND: image.group_kind,
     }

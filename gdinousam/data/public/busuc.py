@@ -40,7 +40,7 @@ class Busuc(SingleMask):
             for image in images:
                 mask = folder / "masks" / image.name
                 partners.append(mask)
-                name = image.stem
+                name = f"{label}_{image.stem}"
                 found.append(RawCase(name, label, image, (mask,), name, "image"))
         require_files(partners, root, self.facts.name)
         return found

@@ -36,9 +36,7 @@ MAX_DEPTH = 3  # folders that an archive may wrap round a release
 
 def all_datasets() -> tuple[PublicDataset, ...]:
     """Every dataset that can be prepared, in the order of table 1."""
-    return tuple(
-        getattr(import_module(f"gdinousam.data.public.{module}"), name)() for module, name in MODULES.items()
-    )
+    return tuple(getattr(import_module(f"gdinousam.data.public.{module}"), name)() for module, name in MODULES.items())
 
 
 def find_dataset(name: str) -> PublicDataset:

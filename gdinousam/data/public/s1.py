@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import NamedTuple
 
 import numpy as np
@@ -41,6 +42,8 @@ READINGS: tuple[Reading, ...] = (SCRIPT_READING, {1: "benign", 2: "malignant"})
 MIN_OVERLAP = 0.5  # intersection over union of one class in both labels: outlines may differ, lesions may not
 
 OTHER_WORD = "class named as in the Expanded labels, the paper's script names the other one"
+
+_one_at_a_time = Lock()
 
 
 class LabelPair(NamedTuple):
@@ -85,7 +88,8 @@ class S1(PublicDataset):
         general_hw = _read_labels(case.masks[0], SCRIPT_READING)
         if case.label == TRAINING:
             _reading_of(*case.masks)
-        reading = _release_reading(_label_pairs(case.image.parents[2]))
+        with _one_at_a_time:  # a cache alone would let every thread work the same out
+            reading = _release_reading(_label_pairs(case.image.parents[2]))
         labels_hw = resize_labels(general_hw, image.shape[:2], case.masks[0])
         remarks = [RESIZED] if labels_hw.shape != general_hw.shape else []
         objects: list[RawInstance] = []
@@ -172,9 +176,10 @@ def _read_labels(path: Path, allowed: Collection[int]) -> GreyMask:
     values = read_mask_file(path).values
     if values is None:
         raise InputError(f"{path}: is in colour, expected the grey values 0, {_listed(allowed)}; fetch it again")
-    found = {int(value) for value in np.unique(values)} - {0, *allowed}
-    if found:
-        raise InputError(f"{path}: holds the value {min(found)}, expected 0, {_listed(allowed)}; fetch it again")
+    others = ~np.isin(values, (0, *allowed))
+    if others.any():
+        value = values[others].min()
+        raise InputError(f"{path}: holds the value {value}, expected 0, {_listed(allowed)}; fetch it again")
     return np.asarray(values, dtype=np.uint8)
 
 

@@ -98,6 +98,7 @@ def test_labels_of_two_images_that_contradict_each_other_are_refused(release):
     "expanded",
     [
         {BENIGN: OTHER_BOX},  # another place
+        {BENIGN: (30, 16, 24, 24)},  # hardly any overlap
         {},  # nothing
         {BENIGN: BOX, MALIGNANT: OTHER_BOX},  # one more lesion
     ],
