@@ -11,8 +11,8 @@ VERSION = re.search(r'__version__ = "(.+)"', (HERE / "gdinousam" / "__init__.py"
 # transformers 5.0 to 5.22 compute wrong text positions in Grounding DINO (docs/parity.md)
 WRONG_TEXT_POSITIONS = ",".join(f"!=5.{minor}.*" for minor in range(23))
 REQUIRED = [
-    "torch>=2.6",
-    "torchvision>=0.21",
+    "torch>=2.8",
+    "torchvision>=0.23",
     # 4.57 brought Sam2Model; 6 may change what models/detector.py builds on
     f"transformers>=4.57,<6,{WRONG_TEXT_POSITIONS}",
     "peft>=0.17",
@@ -23,6 +23,9 @@ REQUIRED = [
     "scipy>=1.13",
     "scikit-image>=0.22",
     "imagehash>=4.3",
+    "monai>=1.5",
+    "matplotlib>=3.9",
+    "jinja2>=3.1",
     "pandas>=2.2",
     "openpyxl>=3.1",
     "pycocotools>=2.0.7",
