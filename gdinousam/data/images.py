@@ -116,19 +116,21 @@ def union_mask(instances: Iterable[Instance], size_hw: tuple[int, int]) -> Mask:
     return union
 
 
-def scale_to_uint8(pixels: Pixels) -> npt.NDArray[np.uint8]:
+def scale_to_uint8(pixels: Pixels, value_range: tuple[float, float] | None = None) -> npt.NDArray[np.uint8]:
     """Bring stored values to [0, 255] such that black stays black and no picture goes dark for its depth alone.
 
-    pixels: any shape, finite. 8-bit values stay as they are. Integers of 0 and more are divided by the power of two
-    that fits their maximum into 8 bits: 8-bit values in a 16-bit file stay as they are, 12-bit values are divided by
-    16, full 16-bit values by 256. Unlike a stretch from minimum to maximum this keeps dark pictures dark and, as a
-    rule, the frames of one series alike. Floats within [0, 1] are multiplied by 255; other floats of 0 and more, which
-    have no natural full scale, by the power of two that brings their maximum into [128, 256). Where values are
-    negative, so that zero is not black (decibels), minimum to maximum is stretched to [0, 255].
+    pixels: any shape, finite. value_range: lowest and highest value of the series or volume that the pixels are part
+    of, so that all its pictures are scaled alike; ``None``: those of the pixels. 8-bit values stay as they are.
+    Integers of 0 and more are divided by the power of two that fits their maximum into 8 bits: 8-bit values in a 16-bit
+    file stay as they are, 12-bit values are divided by 16, full 16-bit values by 256. Unlike a stretch from minimum to
+    maximum this keeps dark pictures dark and, as a rule, the frames of one series alike. Floats within [0, 1] are
+    multiplied by 255; other floats of 0 and more, which have no natural full scale, by the power of two that brings
+    their maximum into [128, 256). Where values are negative, so that zero is not black (decibels), minimum to maximum
+    is stretched to [0, 255].
     """
     if pixels.dtype == np.uint8:
         return pixels
-    lowest, highest = float(pixels.min()), float(pixels.max())
+    lowest, highest = value_range or (float(pixels.min()), float(pixels.max()))
     values = pixels.astype(np.float64)
     if lowest < 0:
         values = (values - lowest) * (255 / (highest - lowest or 1.0))

@@ -17,7 +17,7 @@ import PIL.Image
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from gdinousam.data.public.pairing import natural_key
+from gdinousam.data.natural_order import natural_key
 from gdinousam.records import Image
 
 PerceptualHash = npt.NDArray[np.uint64]  # (8,): 256 bits of phash, then 256 of dhash

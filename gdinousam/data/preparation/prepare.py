@@ -135,13 +135,19 @@ def _write_pictures(
                     raise InputError(f"{converted}, or leave it out with --skip-bad") from converted
                 left_out.append((case.name, "not readable"))
                 continue
-            empty = [image for image in converted if not image.rows and image.label != NORMAL]
+            empty = [image for image in converted if _is_empty(image, options)]
             left_out += [(image.name, "no object in its mask") for image in empty]
             if not converted:
                 left_out.append((case.name, "no slice with an object"))
             images += [image for image in converted if image not in empty]
             bar.update()
     return images
+
+
+def _is_empty(image: PreparedImage, options: Options) -> bool:
+    """Whether an image has nothing to be written for; the paper's split still counts the rows of specks in it."""
+    is_counted = options.split == "paper" and bool(image.paper_rows)
+    return not image.rows and image.label != NORMAL and not is_counted
 
 
 def _vocabulary(dataset: PublicDataset, options: Options) -> dict[str, str]:

@@ -6,16 +6,10 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from gdinousam.data.natural_order import natural_key
 from gdinousam.errors import InputError
 
 NUM_SHOWN = 5  # missing files that a message names; it counts the rest
-
-
-def natural_key(path: Path | str) -> tuple[tuple[int, int | str], ...]:
-    """A sort key under which ``2.png`` comes before ``10.png``; of a path only the name counts, in either case."""
-    name = path.name if isinstance(path, Path) else path
-    parts = re.findall(r"\d+|\D+", name.lower())
-    return tuple((0, int(part)) if part.isdecimal() else (1, part) for part in parts)
 
 
 def release_files(folder: Path, pattern: str) -> list[Path]:

@@ -11,7 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from gdinousam.data.layout import SPLITS, Split
-from gdinousam.data.public.pairing import natural_key
+from gdinousam.data.natural_order import natural_key
 from gdinousam.errors import InputError
 
 COLUMNS = ("split", "image_name", "group", "phrases")

@@ -242,3 +242,11 @@ def test_the_preview_shows_images_of_every_split(release: Path, tmp_path: Path) 
 def test_a_preview_of_nothing_is_refused(release: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no image of busi"):
         write_preview(tmp_path, "busi", tmp_path / "sheet.png")
+
+
+def test_a_speck_counts_in_the_paper_split_although_no_image_is_written_for_it(release: Path, tmp_path: Path) -> None:
+    write_grey(release / "malignant" / "malignant (5)_mask.png", mask((40, 30, 1, 1)))
+    report = run(release, tmp_path / "data", split="paper")
+    assert sum(report.written[split].counted or 0 for split in SPLITS) == 2 * NUM_PER_CLASS
+    assert sum(report.written[split].num_images for split in SPLITS) == 2 * NUM_PER_CLASS - 1
+    assert ("malignant (5): rows of 'malignant'", "its annotation has no such object") in report.left_out

@@ -97,7 +97,7 @@ def test_a_release_that_is_there_twice_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_folder_of_something_else_says_what_was_expected(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="none of the known datasets.*expected in it"):
+    with pytest.raises(InputError, match=r"none of the known datasets.*expected in it"):
         find_release(find_dataset("STU"), tmp_path)
 
 

@@ -1,0 +1,102 @@
+"""What every medical reader gives back: the frames of a file, one after the other, and what is known of their scale."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from gdinousam.data.images import DECODING_ERRORS, Pixels, scale_to_uint8
+from gdinousam.errors import InputError
+from gdinousam.records import BoxXYXY, Image
+
+Spacing = tuple[float, float]  # millimetres from one pixel to the next, (across, down)
+RegionKind = Literal["2d", "m-mode", "spectral", "waveform", "graphics", "unknown"]
+
+# What the libraries raise on damaged files, beside what Pillow's decoders do.
+READING_ERRORS = (*DECODING_ERRORS, RuntimeError, AttributeError, LookupError, TypeError, ArithmeticError)
+
+
+@dataclass(frozen=True)
+class Region:
+    """A part of an ultrasound picture with a scale of its own.
+
+    box_xyxy: (x0, y0, x1, y1) in pixels of the picture. kind: what it shows. spacing_mm: ``None`` where an axis is no
+    length, such as the time of an M-mode trace, or is not told.
+    """
+
+    box_xyxy: BoxXYXY
+    kind: RegionKind
+    spacing_mm: Spacing | None
+
+
+@dataclass(frozen=True, eq=False)
+class MedicalFrames:
+    """The frames of one file, decoded as they are asked for.
+
+    num_frames, width, height: number and size in pixels; all frames of a file are alike. is_colour: whether channels
+    can differ. spacing_mm: of the tissue that is shown, ``None`` where the file does not tell it with a unit of length.
+    regions: empty where the file does not tell them. open_frames: starts anew at the first frame.
+    """
+
+    num_frames: int
+    width: int
+    height: int
+    is_colour: bool
+    spacing_mm: Spacing | None
+    open_frames: Callable[[], Iterator[Image]]
+    regions: tuple[Region, ...] = ()
+
+    def __len__(self) -> int:
+        return self.num_frames
+
+    def __iter__(self) -> Iterator[Image]:
+        """Each frame as (H, W, 3) uint8 RGB in [0, 255]; ``InputError`` for one that does not decode, with the file."""
+        return self.open_frames()
+
+
+def scaled_alike(open_planes: Callable[[], Iterable[Pixels]], path: Path) -> Iterator[npt.NDArray[np.uint8]]:
+    """The planes of one series as uint8 in [0, 255], all by the scale of the whole series (``scale_to_uint8``).
+
+    open_planes: starts the series anew; it is read twice unless it is 8-bit already. path: for messages. Raises
+    ``InputError`` for nan and infinite values.
+    """
+    first = next(iter(open_planes()), None)
+    whole = None if first is None or first.dtype == np.uint8 else value_range(open_planes(), path)
+    for plane in open_planes():
+        yield scale_to_uint8(plane, whole)
+
+
+def value_range(planes: Iterable[Pixels], path: Path) -> tuple[float, float]:
+    """Lowest and highest value of a series that is not empty; ``InputError`` for nan and infinite values."""
+    lowest, highest = math.inf, -math.inf
+    for plane in planes:
+        low, high = float(plane.min()), float(plane.max())
+        if not math.isfinite(low) or not math.isfinite(high):
+            raise InputError(f"{path}: holds nan or infinite values; replace them")
+        lowest, highest = min(lowest, low), max(highest, high)
+    return lowest, highest
+
+
+def as_rgb(plane: npt.NDArray[np.uint8]) -> Image:
+    """(H, W) or (H, W, 3) uint8 as (H, W, 3)."""
+    return np.repeat(plane[:, :, None], 3, axis=2) if plane.ndim == 2 else plane
+
+
+def known_spacing(across: float, down: float) -> Spacing | None:
+    """The two distances in millimetres, ``None`` unless both are real lengths."""
+    spacing = abs(float(across)), abs(float(down))
+    return spacing if all(0 < distance < math.inf for distance in spacing) else None
+
+
+def unreadable(path: Path, format_name: str, error: BaseException | str) -> InputError:
+    """What to raise for a file that its library cannot read, in one line. error: the library's, or the reason."""
+    if isinstance(error, FileNotFoundError) and not path.exists():
+        return InputError(f"{path}: no such file; check the name and the folder")
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return InputError(f"{path}: not readable as {format_name} ({reason}); replace the file")
