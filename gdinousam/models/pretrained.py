@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
 from huggingface_hub.errors import HFValidationError
 from safetensors import SafetensorError
 from transformers import AutoTokenizer, PretrainedConfig, PreTrainedModel
@@ -38,7 +39,11 @@ def from_folder_or_hub(model_class: type[PreTrainedModel], name: str, model_type
     local = Path(name).exists()
     with _quiet_transformers():  # it warns of the keys that we make an error of
         model, info = _fetched(
-            name, lambda: model_class.from_pretrained(name, local_files_only=local, output_loading_info=True)
+            name,
+            # without the type, transformers 5 builds half-precision models from half-precision files
+            lambda: model_class.from_pretrained(
+                name, dtype=torch.float32, local_files_only=local, output_loading_info=True
+            ),
         )
     _require_all_keys(info, name)
     return model
@@ -71,9 +76,20 @@ def from_tensors(model_class: type[PreTrainedModel], config: PretrainedConfig, t
     """
     with _quiet_transformers():
         try:
-            model, info = model_class.from_pretrained(None, config=config, state_dict=tensors, output_loading_info=True)
+            model, info = model_class.from_pretrained(
+                None,
+                config=config,
+                state_dict=tensors,
+                dtype=torch.float32,
+                ignore_mismatched_sizes=True,  # they are named below, which transformers' own error does not do
+                output_loading_info=True,
+            )
         except (RuntimeError, ValueError) as error:
             raise InputError(f"{path} does not fit the architecture it looks like: {first_line(error)}") from error
+    # transformers 5 gives each with its two shapes
+    mismatched = [key if isinstance(key, str) else key[0] for key in info["mismatched_keys"]]
+    if mismatched:
+        raise InputError(f"{path} does not fit the architecture it looks like: {listed(mismatched)} of another shape")
     _require_all_keys(info, str(path))
     model.name_or_path = str(path.resolve())  # what an adapter trained on it names as its base
     return model

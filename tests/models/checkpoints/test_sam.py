@@ -110,7 +110,10 @@ def test_an_unknown_size_is_refused(base: Tensors) -> None:
 
 def test_another_image_size_is_refused(base: Tensors) -> None:
     base["image_encoder.pos_embed"] = torch.zeros(1, 32, 32, 768)
-    assert "does not fit the architecture" in refusal(base)
+    message = refusal(base)
+    assert (
+        "does not fit the architecture" in message and "1 tensor (vision_encoder.pos_embed) of another shape" in message
+    )
 
 
 @pytest.mark.parametrize(("file", "preprocessing"), [("sam_vit_b_01ec64.pth", "sam"), ("medsam_vit_b.pth", "medsam")])
