@@ -36,12 +36,16 @@ quickstart: install
 	$(RUN) test.py --config configs/quickstart/test.yaml --overwrite
 	@echo "pictures: results/quickstart/pictures, training curves: runs/quickstart"
 
+# Two processes of one thread each: small models are limited by Python, not by arithmetic.
+PYTEST := -m pytest -n 2 --dist loadscope
+test test-newer: export OMP_NUM_THREADS = 1
+
 test: install
-	$(RUN) -m pytest
+	$(RUN) $(PYTEST)
 
 # What depends on transformers, with the newer one.
 test-newer: $(NEWER_VENV)/installed
-	$(NEWER_VENV)/bin/python -m pytest tests/models tests/parity tests/training tests/test_prompts.py tests/test_prediction.py
+	$(NEWER_VENV)/bin/python $(PYTEST) tests/models tests/parity tests/training tests/test_prompts.py tests/test_prediction.py
 
 lint: install
 	$(BIN)/ruff check .

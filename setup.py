@@ -42,7 +42,15 @@ EXTRAS = {
     "medical": ["pydicom>=3.0", "nibabel>=5.3", "SimpleITK>=2.4"],
     # the official code: what parity tests and benchmarks compare with; groundingdino-py 0.4.0 needs transformers < 5
     "official": ["groundingdino-py==0.4.0", "sam2>=1.1"],
-    "dev": ["pytest>=8", "hypothesis>=6.100", "ruff>=0.6", "mypy>=1.11", "types-PyYAML", "pandas-stubs"],
+    "dev": [
+        "pytest>=8",
+        "pytest-xdist>=3.6",
+        "hypothesis>=6.100",
+        "ruff>=0.6",
+        "mypy>=1.11",
+        "types-PyYAML",
+        "pandas-stubs",
+    ],
 }
 
 assert VERSION is not None
@@ -55,7 +63,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=find_packages(include=["gdinousam", "gdinousam.*"]),
-    package_data={"gdinousam": ["py.typed"]},
+    package_data={"gdinousam": ["py.typed", "evaluation/*.yaml"]},
     install_requires=REQUIRED,
     extras_require=EXTRAS,
 )

@@ -19,13 +19,17 @@ from pydantic import Field, ValidationError, model_validator
 from gdinousam.data.augmentation import AugmentationSettings
 from gdinousam.errors import InputError
 from gdinousam.models.box_finder import PredictionSettings
+from gdinousam.models.boxes_to_masks import TRUE_BOX, WHOLE_IMAGE
 from gdinousam.models.loading import RANDOM_SMALL
 from gdinousam.models.lora import LoraSettings
 from gdinousam.preprocessing import ResizeSettings
+from gdinousam.records import Need
 from gdinousam.settings import CommandLineText, ModelName, Settings, SettingsPath
 from gdinousam.training.settings import LossSettings, TrainingSettings
 
 logger = logging.getLogger(__name__)
+
+OUR_METHOD = "GroundingDINO-US-SAM"
 
 # Names in the public repository's YAML files and what they are called here; ``None``: has no meaning here any more.
 RENAMED_KEYS: dict[str, str | None] = {
@@ -79,16 +83,38 @@ class TestData(Settings):
 class ModelSettings(Settings):
     """Which weights: a local folder, a hub id, or random-small."""
 
-    detector: ModelName = Field(description="Grounding DINO, or an adapter folder that names its base.")
+    detector: ModelName = Field(
+        description="Grounding DINO, or an adapter folder that names its base; true-box or whole-image for the two "
+        "references without a detector: the boxes of the truth, or one box around every image."
+    )
     adapter: SettingsPath | None = Field(None, description="LoRA folder to put on the detector.")
-    mask_head: ModelName = Field(description="SAM2.")
+    mask_head: ModelName = Field(description="SAM2 of any size, SAM or MedSAM.")
+
+    @model_validator(mode="after")
+    def _adapter_has_a_detector(self) -> ModelSettings:
+        if self.is_reference and self.adapter is not None:
+            raise ValueError(f"{self.detector} is no detector that an adapter fits on; leave out adapter")
+        return self
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether boxes are given to the mask head instead of found by a detector."""
+        return self.detector in (TRUE_BOX, WHOLE_IMAGE)
 
 
 class EvaluationSettings(Settings):
-    """What test.py writes."""
+    """What test.py writes, and whose masks it scores."""
 
     output_dir: SettingsPath = Field(description="Folder of the results; new for every run.")
+    method: str = Field(OUR_METHOD, min_length=1, description="Name of the method in tables and figures.")
     num_pictures: int = Field(20, ge=0, description="Images drawn with truth and prediction, spread over the file.")
+    save_masks: bool = Field(False, description="Keep what was found as masks/, which --predictions can score again.")
+    predictions: SettingsPath | None = Field(
+        None, description="Folder of masks made by any other program, to score instead of running models."
+    )
+    needs: tuple[Need, ...] = Field(
+        ("text",), description="What the method that made those masks was given beside the image."
+    )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where to run.")
 
 
@@ -131,12 +157,32 @@ class TestConfig(Settings):
 
     data: TestData
     resize: ResizeSettings | None = Field(None, description="none: as the detector was trained.")
-    model: ModelSettings
+    model: ModelSettings | None = Field(None, description="Needed unless evaluation.predictions is given.")
     prediction: PredictionSettings = PredictionSettings()
     evaluation: EvaluationSettings
 
+    @model_validator(mode="after")
+    def _method_is_known(self) -> TestConfig:
+        evaluation = self.evaluation
+        if evaluation.predictions is None and self.model is None:
+            raise ValueError("name model.detector and model.mask_head, or masks to score with --predictions")
+        if evaluation.predictions is not None and "method" not in evaluation.model_fields_set:
+            raise ValueError("the masks to score need the name of their method; give it in evaluation.method")
+        if self.model is not None and self.model.is_reference and "method" not in evaluation.model_fields_set:
+            raise ValueError(f"{self.model.detector} is a reference, not our method; name it in evaluation.method")
+        if evaluation.predictions is None and evaluation.needs != ("text",):
+            raise ValueError("evaluation.needs is for masks of another program; models say themselves what they need")
+        return self
 
-Config = TypeVar("Config", TrainConfig, TestConfig)
+    @property
+    def named_model(self) -> ModelSettings:
+        """The models; InputError where the config names none because it scores a folder of masks."""
+        if self.model is None:
+            raise InputError("the config names no models; add model.detector and model.mask_head")
+        return self.model
+
+
+Config = TypeVar("Config", bound=Settings)
 
 
 def load_config(config_class: type[Config], path: Path, overrides: Sequence[str] = ()) -> Config:
@@ -155,7 +201,7 @@ def load_config(config_class: type[Config], path: Path, overrides: Sequence[str]
         raise InputError(f"{path}: {_explain(error, config_class)}") from error
 
 
-def dump_config(config: TrainConfig | TestConfig) -> str:
+def dump_config(config: Settings) -> str:
     """The config as YAML that ``load_config`` reads to the same settings, with absolute paths."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 

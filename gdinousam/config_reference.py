@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -11,6 +11,8 @@ from pydantic.fields import FieldInfo
 
 from gdinousam.config import RENAMED_KEYS, TestConfig, TrainConfig
 from gdinousam.settings import Settings
+from gdinousam.studies.ablation import AblationConfig
+from gdinousam.studies.prompt_study import PromptStudyConfig
 
 _INTRODUCTION = """\
 # Configuration
@@ -21,6 +23,12 @@ A config is a YAML file of groups of settings. Unknown keys, wrong types and imp
 nearest correct key. Paths in the file are relative to the file. `--set group.key=value` replaces one setting for one
 run; paths given there are relative to the working folder. `--print-config` prints every setting as resolved and does
 nothing else, and the same text is written as `config.yaml` beside every result. `null` stands for "none".
+"""
+
+_ABLATION = """\
+## scripts/ablation.py
+
+The groups `data`, `resize` and `prediction` are those of test.py.
 """
 
 _PUBLIC_KEYS = """\
@@ -41,21 +49,29 @@ def describe_config() -> str:
         *_tables(TrainConfig, ""),
         "## test.py and scripts/predict.py\n",
         *_tables(TestConfig, ""),
+        _ABLATION,
+        *_tables(AblationConfig, "", without=("data", "resize", "prediction")),
+        "## scripts/prompt_study.py\n",
+        *_tables(PromptStudyConfig, "", without=tuple(TestConfig.model_fields)),
         _PUBLIC_KEYS
         + "".join(f"| `{old}` | {_code(new) if new else 'ignored'} |\n" for old, new in RENAMED_KEYS.items()),
     ]
     return "\n".join(parts)
 
 
-def _tables(settings: type[Settings], prefix: str, about: str = "") -> Iterator[str]:
-    """A table of the group's own settings, then those of the groups in it. about: what its field says of it."""
-    fields = settings.model_fields.items()
+def _tables(settings: type[Settings], prefix: str, about: str = "", without: Collection[str] = ()) -> Iterator[str]:
+    """A table of the group's own settings, then those of the groups in it.
+
+    about: what its field says of it. without: fields that are described elsewhere.
+    """
+    fields = [(name, field) for name, field in settings.model_fields.items() if name not in without]
     inner = {name: group for name, field in fields if (group := _group(field)) is not None}
     rows = [_row(name, field) for name, field in fields if name not in inner]
     if rows:
         meaning = " ".join(f"{settings.__doc__} {about}".split())
+        heading = f"### {prefix}\n\n" if prefix else ""
         header = "| key | type | default | meaning |\n| --- | --- | --- | --- |\n"
-        yield f"### {prefix}\n\n{meaning}\n\n{header}" + "".join(rows)
+        yield f"{heading}{meaning}\n\n{header}" + "".join(rows)
     for name, group in inner.items():
         about = settings.model_fields[name].description or ""
         yield from _tables(group, f"{prefix}.{name}" if prefix else name, about)
@@ -81,6 +97,8 @@ def _type(annotation: Any) -> str:
         return " or ".join("null" if one is NoneType else _type(one) for one in arguments)
     if origin is Literal:
         return " or ".join(map(_code, arguments))
+    if origin is tuple and arguments[-1] is Ellipsis:
+        return f"list of {_type(arguments[0])}"
     if origin is tuple:
         return f"list of {len(arguments)} {_type(arguments[0])}s"
     names = {int: "integer", float: "number", bool: "true or false", str: "text", Path: "path"}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,16 +15,22 @@ import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 
 from gdinousam import __version__
-from gdinousam.config import TestConfig, TrainConfig, dump_config
+from gdinousam.config import TestConfig, TestData, TrainConfig, dump_config
 from gdinousam.data.augmentation import build_augmentation
 from gdinousam.data.check import require_valid
 from gdinousam.data.contract import read_records
 from gdinousam.data.dataset import TrainingDataset
 from gdinousam.data.fingerprint import fingerprint
 from gdinousam.errors import InputError
-from gdinousam.evaluation.runner import evaluate
+from gdinousam.evaluation.origin import about_method, complete_origin, require_same_origin, write_origin
+from gdinousam.evaluation.parts import part_paths
+from gdinousam.evaluation.predictions import SavedMasks
+from gdinousam.evaluation.processes import Processes, joined_processes
+from gdinousam.evaluation.runner import Method, evaluate
 from gdinousam.evaluation.tables import write_tables
+from gdinousam.evaluation.true_boxes import TrueBoxes
 from gdinousam.folders import CONFIG_COPY, new_output_folder
+from gdinousam.models.boxes_to_masks import WHOLE_IMAGE, WholeImageSegmenter, segment_boxes
 from gdinousam.models.detector import Detector
 from gdinousam.models.loading import load_grounding_dino, load_mask_head, pick_device
 from gdinousam.models.lora import add_lora, count_parameters
@@ -38,6 +46,7 @@ from gdinousam.training.tasks import DetectorTask, MaskHeadTask, Task
 logger = logging.getLogger(__name__)
 
 _LIBRARIES = ("torch", "torchvision", "transformers", "peft", "accelerate")
+_SCORING_LIBRARIES: tuple[str, ...] = ("monai", "numpy")
 
 
 def train(config: TrainConfig, resume: bool = False, overwrite: bool = False) -> Outcome:
@@ -86,29 +95,101 @@ def train(config: TrainConfig, resume: bool = False, overwrite: bool = False) ->
     return trainer.run(resume)
 
 
-def evaluate_config(config: TestConfig, overwrite: bool = False) -> str:
+def evaluate_config(config: TestConfig, overwrite: bool = False, resume: bool = False) -> str:
     """Evaluate as the config says into ``evaluation.output_dir`` and return the tables as text.
 
-    Raises InputError, before anything is written, for data with problems, weights that do not load, a folder in use.
+    Of several processes each scores a share; the first one writes the tables, the others return an empty text.
+    resume: go on with the run in that folder, which must have the same config and data. overwrite: replace it.
+    Raises InputError, before anything is written, for data with problems, weights that do not load, masks of
+    ``evaluation.predictions`` that do not fit the data, a folder in use.
+    """
+    with joined_processes() as processes:
+        records = read_test_records(config.data)
+        return evaluate_method(config, build_method(config, records), records, processes, overwrite, resume)
+
+
+def read_test_records(data: TestData) -> tuple[ImageRecord, ...]:
+    """The images of a test file, all checked; InputError where there are problems."""
+    require_valid(data.test_ann, data.test_dir, data.test_masks, masks_required=True)
+    return read_records(data.test_ann, data.test_dir, data.test_masks)[: data.max_images]
+
+
+def build_method(config: TestConfig, records: Sequence[ImageRecord]) -> Method:
+    """What the config says is to be scored on these records, ready to run.
+
+    Raises InputError for weights that do not load and for saved masks that do not fit the records.
+    """
+    settings = config.evaluation
+    if settings.predictions is not None:
+        return SavedMasks(settings.predictions, records, frozenset(settings.needs))
+    if "LOCAL_RANK" in os.environ and torch.cuda.is_available():  # one of several processes: each its own GPU
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
+    model = config.named_model
+    if model.is_reference:
+        mask_head = load_mask_head(model.mask_head).to(pick_device(settings.device))
+        if model.detector == WHOLE_IMAGE:
+            return WholeImageSegmenter(mask_head)
+        return TrueBoxes(partial(segment_boxes, mask_head))
+    return load_segmenter(
+        model.detector, model.mask_head, model.adapter, config.resize, config.prediction, settings.device
+    )
+
+
+def evaluate_method(
+    config: TestConfig,
+    method: Method,
+    records: Sequence[ImageRecord],
+    processes: Processes,
+    overwrite: bool = False,
+    resume: bool = False,
+) -> str:
+    """Evaluate a method into ``evaluation.output_dir``; see ``evaluate_config``.
+
+    config: what is written beside the results. method, records: as ``build_method`` and ``read_test_records`` give
+    them, or what a study makes of them.
     """
     data, folder = config.data, config.evaluation.output_dir
-    require_valid(data.test_ann, data.test_dir, data.test_masks, masks_required=True)
-    records = read_records(data.test_ann, data.test_dir, data.test_masks)[: data.max_images]
-    segmenter = load_segmenter(
-        config.model.detector,
-        config.model.mask_head,
-        config.model.adapter,
-        config.resize,
-        config.prediction,
-        config.evaluation.device,
+    if processes.is_first:
+        origin = dump_config(config), fingerprint(records, data.test_ann), _about(config, method)
+        if resume:
+            require_same_origin(folder, *origin)
+        else:
+            if part_paths(folder) and not overwrite:
+                raise InputError(
+                    f"evaluation.output_dir: {folder} holds an evaluation that did not finish; go on with it by "
+                    "--resume, or replace it by --overwrite"
+                )
+            write_origin(new_output_folder(folder, "evaluation.output_dir", overwrite), *origin)
+    rows = evaluate(
+        method,
+        records,
+        folder,
+        data.batch_size,
+        data.num_workers,
+        config.evaluation.num_pictures,
+        config.evaluation.save_masks,
+        resume,
+        processes,
     )
-    new_output_folder(folder, "evaluation.output_dir", overwrite)
-    _write_origin(folder, config, fingerprint(records, data.test_ann))
-    rows = evaluate(segmenter, records, folder, data.batch_size, data.num_workers, config.evaluation.num_pictures)
+    if not processes.is_first:
+        return ""
+    complete_origin(folder, rows)
     return write_tables(rows, folder)
 
 
-def _write_origin(folder: Path, config: TrainConfig | TestConfig, data_print: dict[str, Any]) -> None:
+def _about(config: TestConfig, method: Method) -> dict[str, Any]:
+    libraries, device = _SCORING_LIBRARIES, "unknown"  # of the masks of another program
+    if config.evaluation.predictions is None:
+        libraries = (*_LIBRARIES, *_SCORING_LIBRARIES)
+        device = _device_name(pick_device(config.evaluation.device))
+    return about_method(config.evaluation.method, method.needs, libraries, device)
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def _write_origin(folder: Path, config: TrainConfig, data_print: dict[str, Any]) -> None:
     """Write beside a result what it came from: the resolved config and the fingerprint of the data."""
     (folder / CONFIG_COPY).write_text(dump_config(config), encoding="utf-8")
     (folder / "data.json").write_text(json.dumps(data_print, indent=2) + "\n", encoding="utf-8")

@@ -19,7 +19,9 @@ LEVELS = [
     {"data", "models"},
     {"training", "evaluation", "baselines", "parity"},
     {"config"},
-    {"config_reference", "runs", "prediction", "conversion"},
+    {"runs", "prediction", "conversion", "benchmark"},
+    {"studies"},
+    {"config_reference"},
     {"command_line"},
 ]
 LEVEL_OF = {part: level for level, parts in enumerate(LEVELS) for part in parts}

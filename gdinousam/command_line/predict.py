@@ -35,7 +35,7 @@ def predict_command(arguments: Sequence[str] | None = None) -> int:
     from gdinousam.prediction import predict_files
 
     config = load_config(TestConfig, options.config, options.overrides)
-    model = config.model
+    model = config.named_model
     segmenter = load_segmenter(
         model.detector, model.mask_head, model.adapter, config.resize, config.prediction, config.evaluation.device
     )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from functools import partial
 
-from gdinousam.command_line.common import add_config_options, run
+from gdinousam.command_line.common import add_config_options, is_first_process, run
+from gdinousam.errors import InputError
 
 DEFAULT_CONFIG = "configs/test_config.yaml"
 
@@ -21,15 +23,31 @@ def evaluate_command(arguments: Sequence[str] | None = None, default_config: str
     """Parse arguments and evaluate; returns the exit code."""
     parser = argparse.ArgumentParser(description="Segment a test set from its phrases alone and print Dice and IoU.")
     add_config_options(parser, default_config)
+    parser.add_argument(
+        "--resume", action="store_true", help="go on with the interrupted evaluation in the output folder"
+    )
+    parser.add_argument(
+        "--predictions",
+        metavar="FOLDER",
+        help="score the masks in this folder, made by any other program, instead of running models: one PNG per image "
+        "and phrase, STEM.png, or STEM.PHRASE.png where an image has several; name the method in evaluation.method",
+    )
     options = parser.parse_args(arguments)
 
     from gdinousam.config import TestConfig, dump_config, load_config
     from gdinousam.runs import evaluate_config
 
-    config = load_config(TestConfig, options.config, options.overrides)
+    overrides = options.overrides
+    if options.predictions is not None:
+        overrides = [*overrides, f"evaluation.predictions={json.dumps(options.predictions)}"]
+    config = load_config(TestConfig, options.config, overrides)
+    if options.resume and options.overwrite:
+        raise InputError("--resume goes on with a run and --overwrite replaces it; give one of them")
     if options.print_config:
         print(dump_config(config), end="")
         return 0
-    print(evaluate_config(config, overwrite=options.overwrite))
-    print(f"rows, tables and pictures in {config.evaluation.output_dir}")
+    tables = evaluate_config(config, options.overwrite, options.resume)
+    if is_first_process():
+        print(tables)
+        print(f"rows, tables and pictures in {config.evaluation.output_dir}")
     return 0

@@ -12,29 +12,40 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from gdinousam.errors import InputError
 from gdinousam.evaluation.metrics import box_iou_xyxy, dice_of_counts, iou_of_counts, overlap_counts
-from gdinousam.evaluation.rows import ProtocolName, ScoreRow
+from gdinousam.evaluation.rows import ProtocolName, ScoredBox, ScoreRow
+from gdinousam.evaluation.surface import NOT_SCORED, surface_scores
 from gdinousam.records import BoxXYXY, Detection, ImageRecord, Instance, Mask, Query
 
 
-def score_image(record: ImageRecord, detections: Sequence[Detection], truth: Mapping[str, Mask]) -> list[ScoreRow]:
+def score_image(
+    record: ImageRecord, detections: Sequence[Detection], truth: Mapping[str, Mask], seconds: float = math.nan
+) -> list[ScoreRow]:
     """Score what a method found in one image, under both protocols.
 
     detections: those of all phrases of the image, in any order; empty where nothing was found.
     truth: for each phrase of the record the union of its instances' masks, (H, W) bool, all false where it is absent.
+    seconds: what the method took for the image; nan where nobody measured it. It is shared out over the phrases.
     Returns one strict row per phrase in the record's order, then one paper row if the image has an instance.
-    Raises InputError where a detection has no mask or a present phrase has an empty one, ValueError where a detection
-    answers a phrase that was not asked or its mask has another size than the truth.
+    Raises InputError where a detection has no mask or a score or box that is no number, or a present phrase has an
+    empty mask; ValueError where a detection answers a phrase that was not asked or its mask has another size than the
+    truth.
     """
     _check(record, detections, truth)
     rows = [_strict_row(Query(record, phrase), detections, truth[phrase]) for phrase in record.phrases]
     if record.instances:
         rows.append(_paper_row(record, detections, truth))
-    return rows
+    return [replace(row, seconds=seconds / len(record.phrases)) for row in rows]
+
+
+def num_rows(record: ImageRecord) -> int:
+    """How many rows ``score_image`` returns for an image."""
+    return len(record.phrases) + bool(record.instances)
 
 
 def _strict_row(query: Query, detections: Sequence[Detection], truth_hw: Mask) -> ScoreRow:
@@ -61,6 +72,7 @@ def _row(
     scored: bool,
 ) -> ScoreRow:
     counts = overlap_counts(prediction_hw, truth_hw)
+    surface = surface_scores(prediction_hw, truth_hw) if scored else NOT_SCORED
     record = query.image
     return ScoreRow(
         protocol=protocol,
@@ -81,7 +93,23 @@ def _row(
         true_pixels=counts[2],
         image_width=record.width,
         image_height=record.height,
+        surface_dice=surface.surface_dice,
+        hausdorff_95=surface.hausdorff_95,
+        surface_distance=surface.surface_distance,
+        seconds=math.nan,
+        detected_boxes=tuple(_scored_box(one) for one in detections),
+        true_boxes=tuple(_plain_numbers(instance.box_xyxy) for instance in instances),
     )
+
+
+def _scored_box(detection: Detection) -> ScoredBox:
+    return (*_plain_numbers(detection.box_xyxy), float(detection.score))
+
+
+def _plain_numbers(box_xyxy: BoxXYXY) -> BoxXYXY:
+    """Python's floats, because a method may answer with numpy's, which are written in another way."""
+    x0, y0, x1, y1 = box_xyxy
+    return float(x0), float(y0), float(x1), float(y1)
 
 
 def _of_phrase(detections: Sequence[Detection], phrase: str) -> list[Detection]:
@@ -109,6 +137,12 @@ def _check(record: ImageRecord, detections: Sequence[Detection], truth: Mapping[
     for detection in detections:
         if detection.phrase not in record.phrases:
             raise ValueError(f"{record.path}: a detection of {detection.phrase!r}, which was not asked for")
+        if not all(map(math.isfinite, (*detection.box_xyxy, detection.score))):
+            # A nan would sort anywhere and take its query out of every mean without a word.
+            raise InputError(
+                f"{record.path}: the method answered {detection.phrase!r} with score {detection.score} and box "
+                f"{tuple(map(float, detection.box_xyxy))}, which are not all numbers; mend the method or its weights"
+            )
         if detection.mask_hw is None:
             raise InputError(
                 f"{record.path}: the method gave a box without a mask for {detection.phrase!r}; "

@@ -7,17 +7,19 @@ that a table made from the file equals the one made in memory.
 from __future__ import annotations
 
 import csv
+import io
+import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from types import TracebackType
 from typing import Literal
 
 from gdinousam.errors import InputError
+from gdinousam.records import BoxXYXY
 
 ProtocolName = Literal["strict", "paper"]
-PARTIAL_SUFFIX = ".part"
+ScoredBox = tuple[float, float, float, float, float]  # x0, y0, x1, y1, score
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,12 @@ class ScoreRow:
     dice, iou: in [0, 1]; nan where the protocol leaves the row out of its mean.
     overlap_pixels, predicted_pixels, true_pixels: the counts behind dice and iou, always there.
     image_width, image_height: pixels.
+    surface_dice: normalised surface Dice, in [0, 1]; nan where dice is nan.
+    hausdorff_95, surface_distance: 95 % Hausdorff distance and average symmetric surface distance, in pixels of the
+    original image; nan where dice is nan, and where the prediction or the truth has no pixel.
+    seconds: time of the method for the image divided by the number of its phrases; nan where it was not measured.
+    detected_boxes: (x0, y0, x1, y1, score) of every detection of the phrase, best first; may be empty.
+    true_boxes: (x0, y0, x1, y1) of the instances that they are scored against; empty where the target is absent.
     """
 
     protocol: ProtocolName
@@ -53,71 +61,103 @@ class ScoreRow:
     true_pixels: int
     image_width: int
     image_height: int
+    surface_dice: float
+    hausdorff_95: float
+    surface_distance: float
+    seconds: float
+    detected_boxes: tuple[ScoredBox, ...]
+    true_boxes: tuple[BoxXYXY, ...]
 
 
 COLUMNS = tuple(field.name for field in fields(ScoreRow))
 
 
-class RowWriter:
-    """Write rows to a CSV file as they come.
-
-    The file is named ``<path>.part`` until the block ends without an error; an interrupted run leaves that name.
-    path: final name; its folder exists. Raises FileExistsError where ``<path>.part`` is there already.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._partial_path = path.with_name(path.name + PARTIAL_SUFFIX)
-        self._file = self._partial_path.open("x", newline="", encoding="utf-8")
-        self._writer = csv.writer(self._file)
-        self._writer.writerow(COLUMNS)
-
-    def append(self, rows: Sequence[ScoreRow]) -> None:
-        """Add rows and hand them to the operating system, so that a run that dies keeps what it has scored."""
-        self._writer.writerows([_to_text(getattr(row, name)) for name in COLUMNS] for row in rows)
-        self._file.flush()
-
-    def __enter__(self) -> RowWriter:
-        return self
-
-    def __exit__(
-        self, error_type: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._file.close()
-        if error is None:
-            self._partial_path.replace(self._path)
+def write_rows(path: Path, rows: Iterable[ScoreRow]) -> None:
+    """Write rows to a CSV file, which appears, or takes the place of an earlier one, when it is whole."""
+    unfinished = path.with_name(path.name + ".new")
+    with unfinished.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        writer.writerows(to_cells(row) for row in rows)
+    unfinished.replace(path)
 
 
 def read_rows(path: Path) -> list[ScoreRow]:
-    """Read a file that RowWriter wrote; a file with a header only gives an empty list.
+    """Read a file of rows; a file with a header only gives an empty list.
 
-    Column order does not matter. Raises InputError where the file, a column or a value is missing or wrong.
+    Column order does not matter and further columns are ignored. Raises InputError where the file, a column or a value
+    is missing or wrong, and where the file ends in the middle of a line.
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file; give the rows.csv of an evaluation")
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
-        if missing:
-            raise InputError(f"{path}: no column {', '.join(missing)}; give the rows.csv of an evaluation")
-        return [_parse(path, reader.line_num, cells) for cells in reader]
+    text = read_text(path)
+    header, *lines = parse_lines(path, text) or [[]]
+    require_columns(path, header, COLUMNS)
+    if not text.endswith("\n"):
+        raise InputError(
+            f"{path}: the file is cut off in its last line ({lines[-1][:3] if lines else header[:3]}); copy it again "
+            "from where it was made, or evaluate again"
+        )
+    return [from_cells(path, number, header, cells) for number, cells in enumerate(lines, start=1)]
 
 
-def _parse(path: Path, line: int, cells: dict[str, str]) -> ScoreRow:
+def to_cells(row: ScoreRow) -> list[str]:
+    """The texts of a row, in the order of ``COLUMNS``."""
+    return [_to_text(getattr(row, name)) for name in COLUMNS]
+
+
+def from_cells(path: Path, number: int, header: Sequence[str], cells: Sequence[str]) -> ScoreRow:
+    """The row that ``to_cells`` wrote. number: of the row in the file, from 1, for the message of an InputError."""
+    if len(cells) != len(header):
+        raise InputError(f"{path}, row {number}: {len(cells)} cells of {len(header)}; {_DAMAGED}")
+    text_of = dict(zip(header, cells, strict=True))
     values: dict[str, object] = {}
     for field in fields(ScoreRow):
+        text = text_of[field.name]
         try:
-            values[field.name] = _FROM_TEXT[str(field.type)](cells[field.name])
-        except (KeyError, ValueError, TypeError, AttributeError):
-            raise InputError(
-                f"{path}, line {line}: {field.name} is {cells[field.name]!r}; the file is cut off or was edited by hand"
-            ) from None
+            values[field.name] = _FROM_TEXT[str(field.type)](text)
+        except (KeyError, ValueError, TypeError):
+            raise InputError(f"{path}, row {number}: {field.name} is {text!r}; {_DAMAGED}") from None
     return ScoreRow(**values)  # type: ignore[arg-type]
+
+
+def read_text(path: Path, whole_lines: bool = False) -> str:
+    """The text of a CSV file with its line ends as they are; InputError where it is none.
+
+    whole_lines: leave out what follows the last line end.
+    """
+    content = path.read_bytes()
+    try:
+        return content[: content.rfind(b"\n") + 1 if whole_lines else None].decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: no text in UTF-8 (byte {error.start}); {_DAMAGED}") from None
+
+
+def parse_lines(path: Path, text: str) -> list[list[str]]:
+    """The cells of each line of a CSV text; empty lines are skipped. Raises InputError where it is no CSV."""
+    try:
+        return [cells for cells in csv.reader(io.StringIO(text, newline="")) if cells]
+    except csv.Error as error:
+        raise InputError(f"{path}: not readable as CSV ({error}); {_DAMAGED}") from error
+
+
+def require_columns(path: Path, header: Sequence[str], columns: Sequence[str]) -> None:
+    """Raise InputError where a file of rows lacks columns."""
+    missing = [name for name in columns if name not in header]
+    if missing:
+        raise InputError(
+            f"{path}: no column {', '.join(missing)}; give the rows.csv of an evaluation by this version of gdinousam"
+        )
+
+
+_DAMAGED = "the file is cut off or was edited by hand"
 
 
 def _to_text(value: object) -> str:
     if value is None:
         return ""
+    if isinstance(value, tuple):
+        return json.dumps(value)
     return repr(value) if isinstance(value, float) else str(value)
 
 
@@ -136,6 +176,13 @@ def _read_protocol(text: str) -> ProtocolName:
     return names[text]
 
 
+def _read_boxes(text: str, num_numbers: int) -> tuple[tuple[float, ...], ...]:
+    boxes = tuple(tuple(float(number) for number in box) for box in json.loads(text))
+    if any(len(box) != num_numbers for box in boxes):
+        raise ValueError(f"a box of other than {num_numbers} numbers")
+    return boxes
+
+
 _FROM_TEXT: dict[str, Callable[[str], object]] = {
     "ProtocolName": _read_protocol,
     "str": str,
@@ -143,4 +190,6 @@ _FROM_TEXT: dict[str, Callable[[str], object]] = {
     "bool": _read_bool,
     "int": int,
     "float": _read_float,
+    "tuple[ScoredBox, ...]": lambda text: _read_boxes(text, 5),
+    "tuple[BoxXYXY, ...]": lambda text: _read_boxes(text, 4),
 }

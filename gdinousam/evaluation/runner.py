@@ -1,72 +1,100 @@
 """Run a method over a test set and write what it scored.
 
-The runner knows a method only as a Segmenter, so ours and every compared one are scored by the same code.
+The runner knows a method only as a Segmenter, or as the folder of masks that another program made, so ours and every
+compared one are scored by the same code.
 """
 
 from __future__ import annotations
 
 import logging
-from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+import math
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from tqdm import tqdm
 
-from gdinousam.data.images import read_image, union_mask
 from gdinousam.drawing import write_picture
 from gdinousam.errors import InputError
+from gdinousam.evaluation.cases import Case, read_ahead
+from gdinousam.evaluation.parts import (
+    PART_NAME,
+    PartWriter,
+    RowsOfImage,
+    collect_parts,
+    part_path,
+    part_paths,
+    read_finished,
+    read_parts,
+)
 from gdinousam.evaluation.pictures import choose_pictures, draw_scores
+from gdinousam.evaluation.predictions import MASKS_NAME, SavedMasks, mask_names, write_masks
+from gdinousam.evaluation.processes import Processes
 from gdinousam.evaluation.protocols import score_image
-from gdinousam.evaluation.rows import PARTIAL_SUFFIX, RowWriter, ScoreRow
-from gdinousam.records import Detection, Image, ImageRecord, Mask, Query, Segmenter
+from gdinousam.evaluation.results import ROWS_NAME
+from gdinousam.evaluation.rows import ScoreRow, write_rows
+from gdinousam.evaluation.true_boxes import TrueBoxes
+from gdinousam.records import Detection, ImageRecord, Segmenter
 
 logger = logging.getLogger(__name__)
 
-ROWS_NAME = "rows.csv"
 PICTURES_NAME = "pictures"
-BATCHES_AHEAD = 2  # read while the method works: enough to hide decoding, few enough to fit in memory
+Method = Segmenter | SavedMasks | TrueBoxes
 
 
 def evaluate(
-    segmenter: Segmenter,
+    method: Method,
     records: Sequence[ImageRecord],
     output_dir: Path,
     batch_size: int = 4,
     num_workers: int = 4,
     num_pictures: int = 20,
+    save_masks: bool = False,
+    resume: bool = False,
+    processes: Processes | None = None,
 ) -> list[ScoreRow]:
     """Segment every phrase of every image and score it under both protocols.
 
-    batch_size: images given to the method at once; it changes the speed, not the rows.
+    batch_size: images given to the method at once; it changes the speed, and of the rows at most what a method's last
+    digits change.
     num_workers: threads that read images and masks ahead; 0 counts as 1. num_pictures: pictures to draw; may be 0.
+    save_masks: write what was found as ``masks/``, a folder that ``SavedMasks`` reads.
+    resume: go on where an interrupted run with the same records stopped, if there is one; a finished one is only read.
+    processes: those that share the images; ``None``: this one alone.
     Writes ``rows.csv`` and ``pictures/`` into output_dir, which is made if missing; an interrupted run leaves
-    ``rows.csv.part``. Returns the rows in the order of the records; tables.write_tables makes the tables of them.
+    ``rows.csv.part``. Returns the rows in the order of the records, in all but the first of several processes an empty
+    list; tables.write_tables makes the tables of them.
     Raises InputError where output_dir holds results, or where a record cannot be scored: before the method starts
     whatever the records alone tell, and on reaching it an image or mask that cannot be read.
     """
     check_records(records)
-    _refuse_results(output_dir)
-    output_dir.mkdir(parents=True, exist_ok=True)
+    processes = processes or Processes()
+    if resume and (output_dir / ROWS_NAME).is_file():  # all processes see the same: it comes when they are through
+        return read_finished(output_dir / ROWS_NAME, records) if processes.is_first else []
+    names = mask_names(records) if save_masks else {}
+    folders = [output_dir / PICTURES_NAME] * (num_pictures > 0) + [output_dir / MASKS_NAME] * save_masks
+    done: set[int] = set()
+    if processes.is_first:
+        done = _begin(output_dir, records, folders, resume)
+    done = processes.from_first(done)
+    mine = _batches(len(records), batch_size, done)[processes.rank :: processes.count]
     to_draw = choose_pictures(len(records), num_pictures)
-    if to_draw:
-        (output_dir / PICTURES_NAME).mkdir()
-    all_rows: list[ScoreRow] = []
-    number = 0
-    with RowWriter(output_dir / ROWS_NAME) as writer, tqdm(total=len(records), unit="image", disable=None) as bar:
-        for cases in _read_ahead(records, batch_size, num_workers):
-            answers = segmenter.segment([one.image for one in cases], [one.record.phrases for one in cases])
+    with PartWriter(part_path(output_dir, processes.rank)) as writer, _bar(mine, processes) as bar:
+        for cases in read_ahead(records, mine, num_workers):
+            answers, seconds = _answer(method, cases)
             for case, detections in zip(cases, answers, strict=True):
-                rows = score_image(case.record, detections, case.truth)
-                writer.append(rows)
-                all_rows += rows
-                if number in to_draw:
-                    _write_picture(output_dir, number, case, detections, rows)
-                number += 1
+                if case.number in done:
+                    continue
+                rows = score_image(case.record, detections, case.truth, seconds)
+                # The rows come last, because they say that an image is done.
+                if case.number in to_draw:
+                    _write_picture(output_dir / PICTURES_NAME, case, detections, rows)
+                if save_masks:
+                    write_masks(output_dir / MASKS_NAME, names[case.record.path], case.record, detections)
+                writer.append(case.number, rows)
             bar.update(len(cases))
-    logger.info("scored %d images, %d rows in %s", len(records), len(all_rows), output_dir / ROWS_NAME)
-    return all_rows
+    processes.wait()
+    return _finish(output_dir, records) if processes.is_first else []
 
 
 def check_records(records: Sequence[ImageRecord]) -> None:
@@ -100,55 +128,74 @@ def check_records(records: Sequence[ImageRecord]) -> None:
         )
 
 
-def _shares_a_mask(record: ImageRecord) -> bool:
-    pairs = {(instance.mask, instance.phrase) for instance in record.instances}
-    return len({mask for mask, _ in pairs}) < len(pairs)
-
-
-def _refuse_results(output_dir: Path) -> None:
-    for name in (ROWS_NAME, ROWS_NAME + PARTIAL_SUFFIX, PICTURES_NAME):
-        if (output_dir / name).exists():
+def _begin(output_dir: Path, records: Sequence[ImageRecord], folders: Sequence[Path], resume: bool) -> set[int]:
+    """Make the folders and return the numbers of the images that an earlier run has scored."""
+    for name in (ROWS_NAME, PART_NAME, PICTURES_NAME, MASKS_NAME):
+        if (output_dir / name).exists() and not resume:
             raise InputError(
                 f"{output_dir}: holds {name} of an earlier evaluation; give another folder or move it away"
             )
+    done: RowsOfImage = {}
+    if resume and part_paths(output_dir):
+        done = collect_parts(output_dir, records)
+        logger.info("%d of %d images are scored already", len(done), len(records))
+    for folder in [output_dir, *folders]:
+        folder.mkdir(parents=True, exist_ok=True)
+    return set(done)
 
 
-@dataclass(frozen=True, eq=False)
-class _Case:
-    """A record with its image, (H, W, 3) uint8 RGB, and per phrase the union of its masks, (H, W) bool."""
-
-    record: ImageRecord
-    image: Image
-    truth: dict[str, Mask]
-
-
-def _read_ahead(records: Sequence[ImageRecord], batch_size: int, num_workers: int) -> Iterator[list[_Case]]:
-    """Batches in the order of the records; threads suffice because decoding releases Python's lock."""
-    waiting: deque[list[Future[_Case]]] = deque()
-    with ThreadPoolExecutor(max(1, num_workers)) as pool:
-        for start in range(0, len(records), batch_size):
-            waiting.append([pool.submit(_read, record) for record in records[start : start + batch_size]])
-            if len(waiting) > BATCHES_AHEAD:
-                yield [future.result() for future in waiting.popleft()]
-        while waiting:
-            yield [future.result() for future in waiting.popleft()]
-
-
-def _read(record: ImageRecord) -> _Case:
-    image = read_image(record.path)
-    if image.shape[:2] != (record.height, record.width):
+def _finish(output_dir: Path, records: Sequence[ImageRecord]) -> list[ScoreRow]:
+    """Bring the rows of all processes into the order of the records, as the file that stays."""
+    done = read_parts(output_dir, records)
+    num_missing = len(records) - len(done)
+    if num_missing:
         raise InputError(
-            f"{record.path}: {image.shape[1]} x {image.shape[0]} pixels, but the CSV says {record.width} x "
-            f"{record.height}; correct image_width and image_height"
+            f"{output_dir}: {num_missing} of {len(records)} images have no rows; all processes must write into one "
+            "folder. Go on with --resume"
         )
-    size_hw = (record.height, record.width)
-    truth = {phrase: union_mask(Query(record, phrase).instances, size_hw) for phrase in record.phrases}
-    return _Case(record, image, truth)
+    rows = [row for number in range(len(records)) for row in done[number]]
+    write_rows(output_dir / ROWS_NAME, rows)
+    for path in part_paths(output_dir):
+        path.unlink()
+    logger.info("scored %d images, %d rows in %s", len(records), len(rows), output_dir / ROWS_NAME)
+    return rows
 
 
-def _write_picture(
-    output_dir: Path, number: int, case: _Case, detections: Sequence[Detection], rows: Sequence[ScoreRow]
-) -> None:
+def _answer(method: Method, cases: Sequence[Case]) -> tuple[list[list[Detection]], float]:
+    """What the method finds in each image, and its seconds per image, nan for saved masks."""
+    if isinstance(method, SavedMasks):
+        return [method.detections(case.record) for case in cases], math.nan
+    images = [case.image for case in cases]
+    begin = time.perf_counter()
+    # Masks are arrays of numpy, so the work of a GPU is over when they are here.
+    if isinstance(method, TrueBoxes):
+        answers = method.segment(images, [case.record for case in cases])
+    else:
+        answers = method.segment(images, [case.record.phrases for case in cases])
+    return answers, (time.perf_counter() - begin) / len(cases)
+
+
+def _batches(num_images: int, batch_size: int, done: set[int]) -> list[range]:
+    """Numbers of the images that go to the method together: the same batches whatever is done and whoever does them.
+
+    The last digits of a model's answers follow the batch that an image is in; so they do not follow the processes, nor
+    where a run was interrupted.
+    """
+    batches = [range(start, min(start + batch_size, num_images)) for start in range(0, num_images, batch_size)]
+    return [batch for batch in batches if not done.issuperset(batch)]
+
+
+def _bar(batches: Sequence[range], processes: Processes) -> tqdm:
+    total = sum(map(len, batches))
+    return tqdm(total=total, unit="image", disable=None if processes.is_first else True)
+
+
+def _write_picture(folder: Path, case: Case, detections: Sequence[Detection], rows: Sequence[ScoreRow]) -> None:
     # The number keeps images of one name from two datasets apart.
-    path = output_dir / PICTURES_NAME / f"{number:05d}_{case.record.path.stem}.png"
+    path = folder / f"{case.number:05d}_{case.record.path.stem}.png"
     write_picture(draw_scores(case.image, case.record, case.truth, detections, rows), path)
+
+
+def _shares_a_mask(record: ImageRecord) -> bool:
+    pairs = {(instance.mask, instance.phrase) for instance in record.instances}
+    return len({mask for mask, _ in pairs}) < len(pairs)

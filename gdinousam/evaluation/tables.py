@@ -1,188 +1,197 @@
 """Tables of an evaluation, made from its rows alone.
 
-One table per protocol, one line per dataset and a last one with their average: as text for the terminal, as CSV with
-all digits, as Markdown. Scores are in percent.
+For each protocol one line per dataset, one for all queries together and one for the average of the datasets: a short
+form for the terminal, everything as CSV with all digits and as Markdown. The strata of the strict protocol likewise.
 """
 
 from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+import textwrap
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, fields
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from gdinousam.evaluation.rows import ProtocolName, ScoreRow
+from gdinousam.evaluation.strata import ABSENT, Stratum, stratify
+from gdinousam.evaluation.summary import FEW, Summary, summarize, summary_of
+from gdinousam.evaluation.table_files import (
+    Cell,
+    Column,
+    Table,
+    as_markdown,
+    as_plain,
+    count_cell,
+    number_cell,
+    text_cell,
+    text_column,
+)
 
 PROTOCOLS: tuple[ProtocolName, ...] = ("strict", "paper")
-AVERAGE = "average"
-FEW = 50  # below this many scored queries a mean says little, and the table says so
-_RULES = {
+TERMINAL_WIDTH = 120
+RULES = {
     "strict": "every phrase of every image, all its detections against all its instances, a miss scores 0",
     "paper": "one phrase per image, best detection against the image's whole mask, misses left out of the mean",
 }
-
-
-@dataclass(frozen=True)
-class Summary:
-    """One line of a table. Every percentage is in [0, 100], and nan where its n is 0.
-
-    dataset: its name, or "average".
-    num_scored: queries behind Dice and IoU. num_left_out: queries with a target that the mean does not hold.
-    dice_percent, iou_percent: means over queries; dice_std_percent, iou_std_percent: population standard deviations.
-    detection_percent: share of the queries with a target that got a detection.
-    num_absent: queries without a target. specificity_percent: share of them that got no detection.
-    In the line "average" the counts are totals and the rest are plain means over the datasets that have a value, so
-    that a small dataset weighs as much as a large one; its standard deviations too are means, as in the paper's tables.
-    """
-
-    protocol: ProtocolName
-    dataset: str
-    num_scored: int
-    num_left_out: int
-    dice_percent: float
-    dice_std_percent: float
-    iou_percent: float
-    iou_std_percent: float
-    detection_percent: float
-    num_absent: int
-    specificity_percent: float
-
-
-def summarize(rows: Sequence[ScoreRow], protocol: ProtocolName) -> list[Summary]:
-    """Summaries of the rows of one protocol: one per dataset, in order of first appearance, then the average.
-
-    Without rows of that protocol only the average is returned, with n 0 and nan.
-    """
-    by_dataset: dict[str, list[ScoreRow]] = {}
-    for row in rows:
-        of_dataset = by_dataset.setdefault(row.dataset, [])
-        if row.protocol == protocol:
-            of_dataset.append(row)
-    summaries = [_of_dataset(protocol, dataset, of_dataset) for dataset, of_dataset in by_dataset.items()]
-    return [*summaries, _average(protocol, summaries)]
+_BRACKETS = "In brackets: 95 % bootstrap interval of the mean, over patients where they are known, else over images."
+_SURFACES = "HD95 and ASD know nothing of a miss: they are means over the n surfaces in which something was found."
+_COLUMNS = [field.name for field in fields(Summary)]
+_STRATA_COLUMNS = _COLUMNS[2 : _COLUMNS.index("num_true_boxes")]  # strata have other names and no average precision
+_Columns = list[tuple[str, Callable[[Summary], Cell]]]  # title, and how to make the cell of a line
 
 
 def write_tables(rows: Sequence[ScoreRow], folder: Path) -> str:
-    """Write ``table_strict.csv``, ``table_paper.csv`` and ``tables.md`` into the folder, which is made if missing.
+    """Write ``table_strict.csv``, ``table_paper.csv``, ``strata_strict.csv`` and ``tables.md`` into the folder.
 
-    rows: those of an evaluation, or of ``read_rows``; may be empty. Existing tables are replaced.
-    Returns both tables as text for a terminal. A mean of nothing is printed as "-".
+    rows: those of an evaluation, or of ``read_rows``; may be empty. folder: made if missing; existing tables are
+    replaced. Returns the tables of both protocols as text for a terminal, at most 120 columns wide unless names are
+    long. A mean of nothing is printed as "-" and is nan in the CSV.
     """
     folder.mkdir(parents=True, exist_ok=True)
     texts, markdowns = [], []
     for protocol in PROTOCOLS:
-        summaries = summarize(rows, protocol)
-        _write_csv(summaries, folder / f"table_{protocol}.csv")
-        cells, notes = _cells(summaries), "".join(f"\n{note}" for note in _notes(summaries))
-        texts.append(f"Protocol {protocol}: {_RULES[protocol]}\n\n{_plain(cells)}\n{notes}")
-        markdowns.append(f"## Protocol {protocol}\n\n{_RULES[protocol].capitalize()}.\n\n{_markdown(cells)}\n{notes}")
-    (folder / "tables.md").write_text("\n\n".join(part.rstrip() for part in markdowns) + "\n", encoding="utf-8")
-    return "\n\n".join(part.rstrip() for part in texts) + "\n"
+        lines, notes = _lines(rows, protocol)
+        _write_csv(_COLUMNS, [asdict(line) for line in lines], folder / f"table_{protocol}.csv")
+        texts.append(_terminal(protocol, lines, notes))
+        markdowns.append(f"## Protocol {protocol}\n\n{RULES[protocol].capitalize()}.\n")
+        markdowns += map(as_markdown, _protocol_tables(protocol, lines, notes))
+    strata = stratify(rows, "strict")
+    strata_lines = [{"kind": one.kind, "stratum": one.name, **asdict(one.summary)} for one in strata]
+    _write_csv(["kind", "stratum", *_STRATA_COLUMNS], strata_lines, folder / "strata_strict.csv")
+    markdowns.append("## Strata, protocol strict\n")
+    markdowns += map(as_markdown, strata_tables(strata))
+    (folder / "tables.md").write_text("\n".join(markdowns), encoding="utf-8")
+    return "\n".join(texts)
 
 
-def _of_dataset(protocol: ProtocolName, dataset: str, rows: Sequence[ScoreRow]) -> Summary:
-    present = [row for row in rows if row.target_present]
-    absent = [row for row in rows if not row.target_present]
-    scored = [row for row in present if not math.isnan(row.dice)]
-    dice = np.array([row.dice for row in scored])
-    iou = np.array([row.iou for row in scored])
-    return Summary(
-        protocol=protocol,
-        dataset=dataset,
-        num_scored=len(scored),
-        num_left_out=len(present) - len(scored),
-        dice_percent=_percent(dice),
-        dice_std_percent=float(100 * dice.std()) if scored else math.nan,
-        iou_percent=_percent(iou),
-        iou_std_percent=float(100 * iou.std()) if scored else math.nan,
-        detection_percent=_percent(np.array([row.found for row in present])),
-        num_absent=len(absent),
-        specificity_percent=_percent(np.array([not row.found for row in absent])),
-    )
+def protocol_tables(rows: Sequence[ScoreRow], protocol: ProtocolName) -> list[Table]:
+    """Everything about one protocol's rows: a table of the masks' scores, one of boxes and detection."""
+    return _protocol_tables(protocol, *_lines(rows, protocol))
 
 
-def _average(protocol: ProtocolName, summaries: Sequence[Summary]) -> Summary:
-    return Summary(
-        protocol=protocol,
-        dataset=AVERAGE,
-        num_scored=sum(one.num_scored for one in summaries),
-        num_left_out=sum(one.num_left_out for one in summaries),
-        dice_percent=_mean_of_known([one.dice_percent for one in summaries]),
-        dice_std_percent=_mean_of_known([one.dice_std_percent for one in summaries]),
-        iou_percent=_mean_of_known([one.iou_percent for one in summaries]),
-        iou_std_percent=_mean_of_known([one.iou_std_percent for one in summaries]),
-        detection_percent=_mean_of_known([one.detection_percent for one in summaries]),
-        num_absent=sum(one.num_absent for one in summaries),
-        specificity_percent=_mean_of_known([one.specificity_percent for one in summaries]),
-    )
+def strata_tables(strata: Sequence[Stratum]) -> list[Table]:
+    """One table for each kind of strata, as from ``stratify``."""
+    return [_strata_table(strata, kind) for kind in dict.fromkeys(one.kind for one in strata)]
 
 
-def _percent(values: np.ndarray) -> float:
-    return float(100 * values.mean()) if values.size else math.nan
+def few_notes(lines: Sequence[Summary]) -> list[str]:
+    """What a table has to admit about its lines: nothing scored, few images, no interval. Empty where all is well."""
+    empty = [one.dataset for one in lines if one.num_scored == 0]
+    few = [f"{one.dataset} ({one.num_images})" for one in lines if 0 < one.num_images < FEW]
+    alone = [one.dataset for one in lines if one.num_groups == 1]
+    notes = {
+        "No scored query, so no Dice and no part in its average": empty,
+        f"Fewer than {FEW} images, so the means say little": few,
+        "One patient or image only, so no interval, nor for an average that it is part of": alone,
+    }
+    return [f"{note}: {', '.join(names)}." for note, names in notes.items() if names]
 
 
-def _mean_of_known(values: Sequence[float]) -> float:
-    known = [value for value in values if not math.isnan(value)]
-    return float(np.mean(known)) if known else math.nan
+def _lines(rows: Sequence[ScoreRow], protocol: ProtocolName) -> tuple[list[Summary], list[str]]:
+    """The lines of a table, the last two being all queries and the average, and what has to be admitted about them."""
+    *of_datasets, average = summarize(rows, protocol)
+    return [*of_datasets, summary_of(rows, protocol), average], few_notes(of_datasets)
 
 
-def _cells(summaries: Sequence[Summary]) -> list[list[str]]:
-    """The printed table, header first. The columns follow the protocol."""
-    paper = summaries[0].protocol == "paper"
-    with_absent = any(one.num_absent for one in summaries)
-    header = [
-        "dataset",
-        "n scored" if paper else "n",
-        *(["n left out"] if paper else []),
-        "Dice %",
-        "IoU %",
-        "detected %",
+def _terminal(protocol: ProtocolName, lines: Sequence[Summary], notes: Sequence[str]) -> str:
+    columns: _Columns = [
+        *_queries(protocol),
+        ("Dice", lambda one: _mean(one, "dice", with_std=False)),
+        ("IoU", lambda one: _mean(one, "iou", with_std=False)),
+        ("detected", lambda one: number_cell(one.detection_percent)),
+        ("box IoU", lambda one: number_cell(one.box_iou_percent)),
     ]
-    table = [header + (["specificity %", "n absent"] if with_absent else [])]
-    for one in summaries:
-        line = [one.dataset, str(one.num_scored), *([str(one.num_left_out)] if paper else [])]
-        line += [_spread(one.dice_percent, one.dice_std_percent), _spread(one.iou_percent, one.iou_std_percent)]
-        line += [_number(one.detection_percent)]
-        table.append(line + ([_number(one.specificity_percent), str(one.num_absent)] if with_absent else []))
-    return table
+    if protocol == "strict":
+        columns.append(("AP50", lambda one: number_cell(one.ap50_percent)))
+    if any(one.num_absent for one in lines):
+        columns.append(("specificity", lambda one: number_cell(one.specificity_percent)))
+        columns.append(("absent", lambda one: count_cell(one.num_absent)))
+    wrapped = [
+        part for note in [f"Scores in percent. {_BRACKETS}", *notes] for part in textwrap.wrap(note, TERMINAL_WIDTH)
+    ]
+    return as_plain(_table(f"Protocol {protocol}: {RULES[protocol]}", "dataset", lines, columns, wrapped, 2))
 
 
-def _notes(summaries: Sequence[Summary]) -> list[str]:
-    of_datasets = summaries[:-1]
-    empty = [one.dataset for one in of_datasets if one.num_scored == 0]
-    few = [one.dataset for one in of_datasets if 0 < one.num_scored < FEW]
-    notes = [f"No scored query, so not in the average Dice and IoU: {', '.join(empty)}."] if empty else []
-    return notes + ([f"Fewer than {FEW} scored queries: {', '.join(few)}."] if few else [])
+def _protocol_tables(protocol: ProtocolName, lines: Sequence[Summary], notes: Sequence[str]) -> list[Table]:
+    boxes = [*_queries(protocol), *_DETECTION]
+    if protocol == "strict":
+        boxes += [*_PRECISION, *_SPECIFICITY]
+    masks = [*_queries(protocol), *_UNITS, *_MASKS]
+    return [
+        _table("Masks", "dataset", lines, masks, [_BRACKETS, _SURFACES, *notes], 2),
+        _table("Boxes and detection", "dataset", lines, boxes, [], 2),
+    ]
 
 
-def _number(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.2f}"
+def _strata_table(strata: Sequence[Stratum], kind: str) -> Table:
+    members = [one.summary for one in strata if one.kind == kind]
+    columns = [*_queries("strict"), *_UNITS, *_MASKS, *_DETECTION, *_SPECIFICITY]
+    notes = few_notes([one for one in members if one.dataset != ABSENT])
+    return _table(kind.capitalize(), kind, members, columns, notes)
 
 
-def _spread(mean: float, deviation: float) -> str:
-    return "-" if math.isnan(mean) else f"{mean:.2f} ± {deviation:.2f}"
+def _table(
+    title: str, first: str, lines: Sequence[Summary], columns: _Columns, notes: Sequence[str], num_summaries: int = 0
+) -> Table:
+    return Table(
+        title,
+        (text_column(first), *(Column(name, ()) for name, _ in columns)),
+        tuple((text_cell(one.dataset), *(make(one) for _, make in columns)) for one in lines),
+        tuple(notes),
+        num_summaries=num_summaries,
+    )
 
 
-def _plain(cells: Sequence[Sequence[str]]) -> str:
-    widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
-    lines = []
-    for line in cells:
-        numbers = [cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True)]
-        lines.append("  ".join([line[0].ljust(widths[0]), *numbers]))
-    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
+def _queries(protocol: ProtocolName) -> _Columns:
+    if protocol == "strict":
+        return [("n", lambda one: count_cell(one.num_scored))]
+    return [
+        ("n scored", lambda one: count_cell(one.num_scored)),
+        ("n left out", lambda one: count_cell(one.num_left_out)),
+    ]
 
 
-def _markdown(cells: Sequence[Sequence[str]]) -> str:
-    escaped = [[cell.replace("|", "\\|") for cell in line] for line in cells]
-    rule = ["---"] + ["---:"] * (len(cells[0]) - 1)
-    return "\n".join("| " + " | ".join(line) + " |" for line in [escaped[0], rule, *escaped[1:]])
+def _mean(one: Summary, name: str, unit: str = "percent", with_std: bool = True) -> Cell:
+    """Mean, standard deviation if wanted, and interval where there is one."""
+    mean, low, high = (getattr(one, f"{name}{end}_{unit}") for end in ("", "_low", "_high"))
+    text = number_cell(mean).text
+    if with_std and not math.isnan(mean):
+        text += f" ± {getattr(one, f'{name}_std_{unit}'):.2f}"
+    return Cell(text if math.isnan(low) else f"{text} [{low:.2f}, {high:.2f}]", ())
 
 
-def _write_csv(summaries: Sequence[Summary], path: Path) -> None:
+_UNITS: _Columns = [
+    ("images", lambda one: count_cell(one.num_images)),
+    ("groups", lambda one: count_cell(one.num_groups)),
+]
+_MASKS: _Columns = [
+    ("Dice %", lambda one: _mean(one, "dice")),
+    ("IoU %", lambda one: _mean(one, "iou")),
+    ("surface Dice %", lambda one: _mean(one, "surface_dice")),
+    ("HD95 px", lambda one: _mean(one, "hausdorff_95", "pixels")),
+    ("ASD px", lambda one: _mean(one, "surface_distance", "pixels")),
+    ("n surfaces", lambda one: count_cell(one.num_surfaces)),
+]
+_DETECTION: _Columns = [
+    ("detected %", lambda one: _mean(one, "detection", with_std=False)),
+    ("box IoU %", lambda one: _mean(one, "box_iou")),
+]
+_PRECISION: _Columns = [
+    ("AP %", lambda one: number_cell(one.ap_percent)),
+    ("AP50 %", lambda one: number_cell(one.ap50_percent)),
+    ("AP75 %", lambda one: number_cell(one.ap75_percent)),
+    ("true boxes", lambda one: count_cell(one.num_true_boxes)),
+]
+_SPECIFICITY: _Columns = [
+    ("specificity %", lambda one: _mean(one, "specificity", with_std=False)),
+    ("absent", lambda one: count_cell(one.num_absent)),
+]
+
+
+def _write_csv(columns: Sequence[str], lines: Sequence[dict[str, Any]], path: Path) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, [field.name for field in fields(Summary)])
+        writer = csv.DictWriter(file, columns, extrasaction="ignore")
         writer.writeheader()
-        writer.writerows(asdict(one) for one in summaries)
+        writer.writerows(lines)

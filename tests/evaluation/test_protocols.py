@@ -128,6 +128,51 @@ def test_a_mask_of_another_size_is_refused():
         score_image(RECORD, [Detection("liver", (0, 0, 2, 2), 0.5, np.ones((2, 2), bool))], TRUTH)
 
 
+@pytest.mark.parametrize(
+    ("box_xyxy", "score"),
+    [((0, 0, 4, 4), math.nan), ((0, 0, 4, 4), math.inf), ((0, 0, math.nan, 4), 0.5), ((-math.inf, 0, 4, 4), 0.5)],
+)
+def test_a_score_or_box_that_is_no_number_is_refused_with_image_and_phrase(box_xyxy, score):
+    wrong = Detection("liver", box_xyxy, score, columns(0, 4))
+    with pytest.raises(InputError, match=r"exams/17\.png: the method answered 'liver' with score .* not all numbers"):
+        score_image(RECORD, [found("cyst", 0.5, 5, 6), wrong], TRUTH)
+
+
+def test_rows_hold_every_box_of_the_phrase_best_first_and_those_they_are_scored_against():
+    detections = [found("cyst", 0.4, 5, 6), found("liver", 0.9, 0, 2), found("cyst", 0.8, 8, 10)]
+    liver, cyst, stone, paper = score_image(RECORD, detections, TRUTH)
+    assert cyst.detected_boxes == paper.detected_boxes == ((8, 0, 10, 4, 0.8), (5, 0, 6, 4, 0.4))
+    assert cyst.true_boxes == ((5, 0, 6, 4), (8, 0, 10, 4))
+    assert paper.true_boxes == ((0, 0, 4, 4), (5, 0, 6, 4), (8, 0, 10, 4))
+    assert (liver.detected_boxes, liver.true_boxes) == (((0, 0, 2, 4, 0.9),), ((0, 0, 4, 4),))
+    assert stone.detected_boxes == stone.true_boxes == ()
+
+
+def test_numbers_of_rows_are_python_s_own_whatever_the_method_answers_with():
+    box_xyxy = tuple(np.float32([0, 0, 2, 4]))
+    row = score_image(RECORD, [Detection("liver", box_xyxy, np.float32(0.5), columns(0, 2))], TRUTH)[0]
+    assert {type(number) for box in (*row.detected_boxes, *row.true_boxes) for number in box} == {float}
+    assert all(type(getattr(row, name)) is float for name in ("score", "box_iou", "surface_dice", "hausdorff_95"))
+
+
+def test_outlines_are_scored_where_the_masks_are():
+    liver, cyst, stone, paper = score_image(RECORD, [found("liver", 0.9, 0, 2), found("stone", 0.5, 0, 2)], TRUTH)
+    # Half of the liver: an outline of 8 pixels, 2 of them 1 away from the true one of 12, of which 2 are 1 away from
+    # it and 4 are 2 away. The tolerance is 1 in so small an image.
+    assert (liver.surface_dice, liver.hausdorff_95, liver.surface_distance) == (16 / 20, 2.0, (2 + 2 + 4 * 2) / 20)
+    # A miss: nothing of an outline is found, and there is no distance to it.
+    assert cyst.surface_dice == 0.0
+    for row in (stone, paper):
+        assert math.isnan(row.surface_dice)
+    for row in (cyst, stone, paper):
+        assert math.isnan(row.hausdorff_95) and math.isnan(row.surface_distance)
+
+
+def test_the_time_of_an_image_is_shared_out_over_its_phrases():
+    assert [row.seconds for row in score_image(RECORD, [], TRUTH, seconds=6.0)] == [2.0] * 4
+    assert all(math.isnan(row.seconds) for row in score_image(RECORD, [], TRUTH))
+
+
 def test_an_empty_mask_of_a_present_phrase_is_an_error_not_a_perfect_score_for_silence():
     with pytest.raises(InputError, match="'liver' is empty although it has a box"):
         score_image(RECORD, [], {**TRUTH, "liver": columns(0, 0)})

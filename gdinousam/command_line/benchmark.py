@@ -1,0 +1,66 @@
+"""``python scripts/benchmark.py``: seconds per image of the pipeline of a test config, and the paper's table 6."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from gdinousam.command_line.common import add_config_options, run
+from gdinousam.errors import InputError
+
+DEFAULT_CONFIG = "configs/test_config.yaml"
+
+
+def main() -> None:
+    """Entry point."""
+    sys.exit(run(benchmark_command))
+
+
+def benchmark_command(arguments: Sequence[str] | None = None) -> int:
+    """Parse arguments, time the pipeline and print the table; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        description="Time the pipeline of a test config on its test images, stage by stage, and print the paper's "
+        "table 6 of all methods timed so far. The first call is reported apart, a warm-up is not counted.",
+        epilog="exit code: 0, or 2 where it cannot be timed",
+    )
+    add_config_options(parser, DEFAULT_CONFIG)
+    parser.add_argument("--table", type=int, choices=(6,), default=6, help="the paper's table (default: %(default)s)")
+    parser.add_argument("--images", type=_positive, default=50, help="images to time (default: %(default)s)")
+    parser.add_argument("--batch-size", type=_positive, default=1, help="images per call (default: %(default)s)")
+    parser.add_argument("--warm-up", type=_positive, default=3, help="batches before it counts (default: %(default)s)")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("results/benchmark"),
+        metavar="FOLDER",
+        help="gets one JSON file per method and the table of all that lie there (default: %(default)s)",
+    )
+    options = parser.parse_args(arguments)
+
+    from gdinousam.benchmark.measurement import measure, measurement_path, write_measurement
+    from gdinousam.benchmark.table import read_measurements, seconds_table
+    from gdinousam.config import TestConfig, dump_config, load_config
+    from gdinousam.evaluation.table_files import as_plain, write_table_files
+
+    config = load_config(TestConfig, options.config, options.overrides)
+    if options.print_config:
+        print(dump_config(config), end="")
+        return 0
+    path = measurement_path(options.out, config.evaluation.method)
+    if path.exists() and not options.overwrite:
+        raise InputError(f"{path} exists; name another method with --set evaluation.method=NAME or add --overwrite")
+    write_measurement(measure(config, options.images, options.batch_size, options.warm_up), path)
+    table = seconds_table(read_measurements(options.out))
+    print(as_plain(table))
+    paths = write_table_files({"seconds": table}, options.out, f"table{options.table}")
+    print(f"{', '.join(one.name for one in (path, *paths))} in {options.out}")
+    return 0
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is not 1 or more")
+    return number

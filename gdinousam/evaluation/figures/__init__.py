@@ -1,0 +1,1 @@
+"""Figures of evaluations: overlays as in the paper's figures 2 and 3, box plots, training curves, and the report."""

@@ -1,0 +1,189 @@
+"""One page that holds an evaluation: tables, plots, strata and a gallery, in a single file that needs nothing else."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from gdinousam import __version__
+from gdinousam.errors import InputError
+from gdinousam.evaluation.comparison import Compared, compare
+from gdinousam.evaluation.comparison_tables import comparison_tables
+from gdinousam.evaluation.figures.case_pictures import CasePictures
+from gdinousam.evaluation.figures.gallery import case_text, make_gallery
+from gdinousam.evaluation.figures.plots import dice_box_plot, strata_plot
+from gdinousam.evaluation.figures.saving import as_svg, figure_style
+from gdinousam.evaluation.results import Results
+from gdinousam.evaluation.rows import ProtocolName
+from gdinousam.evaluation.strata import UNKNOWN, Stratum, stratify
+from gdinousam.evaluation.table_files import NOTHING, Table
+from gdinousam.evaluation.tables import PROTOCOLS, RULES, protocol_tables, strata_tables
+
+TEMPLATE = "report.html.j2"
+_PLOT_WIDTH = 3.7  # inches: where this becomes the width of a phone, letters of 8 points can still be read
+_PLOTTED = ("organ", "training", "target size", "number of targets")
+_BOXES_TEXT = (
+    "Box: quartiles with median; whiskers: to the last value within 1.5 box lengths; dots: values beyond; "
+    "diamond: mean."
+)
+
+
+@dataclass(frozen=True)
+class _Plot:
+    svg: str
+    caption: str
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Tables under a heading of their own."""
+
+    title: str
+    tables: list[Table]
+
+
+@dataclass(frozen=True)
+class _Protocol:
+    """comparison: by name as in ``comparison_tables``. methods: each by itself; both empty without queries."""
+
+    name: str
+    rule: str
+    comparison: dict[str, Table]
+    methods: list[_Part]
+
+
+def write_report(
+    results: Sequence[Results],
+    path: Path,
+    with_gallery: bool = True,
+    common: bool = False,
+    data_dir: Path | None = None,
+) -> int:
+    """Write a report of results as one HTML file and return its size in bytes.
+
+    results: at least one, the first being the one that the page begins with. with_gallery: needs their masks and data.
+    common, data_dir: as for ``compare`` and ``CasePictures``. An earlier file is replaced when the new one is whole.
+    Raises InputError where the results cannot be compared, their masks or data are missing, or the file cannot be
+    written.
+    """
+    if not path.absolute().parent.is_dir():
+        raise InputError(f"{path}: its folder does not exist; make it first")
+    compared = compare(results, "strict", common)
+    gallery = make_gallery(compared, CasePictures(results, data_dir)) if with_gallery else None
+    # the tables of the protocol hold the datasets already
+    strata = {
+        method: [one for one in stratify(rows, "strict") if one.kind != "dataset"]
+        for method, rows in compared.rows.items()
+    }
+    page = _template().render(
+        title=", ".join(compared.rows),
+        version=__version__,
+        facts=_facts(results, compared),
+        protocols=[_protocol(results, name, common) for name in PROTOCOLS],
+        plots=_plots(compared, strata),
+        strata=[_Part(method, strata_tables(of_method)) for method, of_method in strata.items()],
+        gallery=gallery,
+        case_text=case_text,
+        methods=list(compared.rows),
+        datasets=compared.datasets,
+    )
+    _write(path, page)
+    return len(page.encode("utf-8"))
+
+
+def _protocol(results: Sequence[Results], name: ProtocolName, common: bool) -> _Protocol:
+    if not any(row.protocol == name for one in results for row in one.rows):
+        return _Protocol(name, RULES[name], {}, [])
+    compared = compare(results, name, common)
+    tables = comparison_tables(compared)
+    if len(results) == 1:
+        del tables["methods"]  # says less than the table of its only method
+    if not _holds_numbers_of_the_paper(tables["numbers"]):
+        del tables["numbers"]
+    methods = [_Part(method, protocol_tables(rows, name)) for method, rows in compared.rows.items()]
+    return _Protocol(name, RULES[name], tables, methods)
+
+
+def _holds_numbers_of_the_paper(table: Table) -> bool:
+    printed = [place for place, column in enumerate(table.columns) if column.title == "paper"]
+    return any(line[place].text != NOTHING for line in table.lines for place in printed)
+
+
+def _facts(results: Sequence[Results], compared: Compared) -> list[tuple[str, str]]:
+    """What the page says of where its numbers come from, a line per fact."""
+    rows = next(iter(compared.rows.values()))
+    num_images = len({(row.dataset, row.image_name) for row in rows})
+    num_absent = sum(not row.target_present for row in rows)
+    facts = [
+        ("images", str(num_images)),
+        ("queries", f"{len(rows)}, a phrase of an image each; {num_absent} without a target"),
+    ]
+    facts.append(("test file", ", ".join(dict.fromkeys(f"sha256 {one.data_sha256[:16]}" for one in results))))
+    for one in results:
+        needs = ", ".join(one.needs)
+        libraries = ", ".join(f"{name} {number}" for name, number in one.libraries.items())
+        took = "" if one.seconds_total is None else f", {one.seconds_total:.1f} s"
+        about = f"given {needs}; gdinousam {one.version}, {libraries}; {one.device}{took}"
+        facts.append((one.method, f"{about}; config sha256 {one.config_sha256[:16]}"))
+    return facts
+
+
+def _plots(compared: Compared, strata: dict[str, list[Stratum]]) -> list[_Plot]:
+    """No plot without a scored query."""
+    if all(math.isnan(row.dice) for rows in compared.rows.values() for row in rows):
+        return []
+    methods = ", ".join(compared.rows)
+    with figure_style():
+        label = f"Box plots of Dice in each dataset, for {methods}. The tables above hold the numbers."
+        svg = as_svg(dice_box_plot(compared, compared.datasets, _PLOT_WIDTH), "boxes", label)
+    plots = [_Plot(svg, f"Dice in each dataset, protocol strict. {_BOXES_TEXT}")]
+    shown = {method: [one for one in of_method if _is_telling(one)] for method, of_method in strata.items()}
+    if any(one.summary.num_scored for of_method in shown.values() for one in of_method):
+        with figure_style():
+            label = f"Mean Dice with interval by stratum, for {methods}. The tables below hold the numbers."
+            svg = as_svg(strata_plot(shown, _PLOT_WIDTH), "strata", label)
+        plots.append(_Plot(svg, "Mean Dice with 95 % bootstrap interval by stratum, protocol strict."))
+    return plots
+
+
+def _is_telling(one: Stratum) -> bool:
+    return one.kind in _PLOTTED and one.name != UNKNOWN
+
+
+def _template() -> Any:
+    import jinja2
+
+    text = resources.files("gdinousam.evaluation.figures").joinpath(TEMPLATE).read_text(encoding="utf-8")
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"footnotes": _footnotes, "groups": _groups}
+    return environment.from_string(text)
+
+
+def _footnotes(table: Table) -> list[str]:
+    """The footnotes of a table in order of first appearance."""
+    return list(dict.fromkeys(note for line in table.lines for cell in line for note in cell.notes))
+
+
+def _groups(table: Table) -> list[tuple[str, int]]:
+    """Headings over the headings with the number of columns below each; an empty list where there are none."""
+    names = [column.group for column in table.columns]
+    return [(name, len(list(run))) for name, run in groupby(names)] if any(names) else []
+
+
+def _write(path: Path, page: str) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.temporary")
+    try:
+        temporary.write_text(page, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror}); name another file") from error
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,94 @@
+"""How figures look and how they are written; matplotlib's object interface only, so nothing global changes."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gdinousam.drawing import PALETTE
+from gdinousam.errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+DPI = 300
+PNG_LEVEL = 4  # of zlib: speckle gets little smaller beyond, but takes several times longer
+PAGE_WIDTH, PAGE_HEIGHT = 7.1, 9.4  # inches: the text of an A4 or letter page
+INK = "#1a1b1c"  # a colour of its own: in SVG it becomes that of the page's text
+GRID = "#8a8d91"
+# The drawing palette, neighbours as different as may be, and then what Okabe and Ito's and a grey are left.
+SERIES = (*("#{:02x}{:02x}{:02x}".format(*PALETTE[place]) for place in (0, 4, 2, 5, 1, 3)), "#0072b2", "#999999")
+_STYLE: dict[Any, Any] = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib, so a figure looks alike everywhere
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.labelsize": 8,
+    "legend.fontsize": 7,
+    "legend.frameon": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "text.parse_math": False,  # a dollar sign in a name is a dollar sign
+    "pdf.fonttype": 42,  # letters stay letters, as journals ask
+    "svg.fonttype": "none",
+    "svg.hashsalt": "gdinousam",  # else ids are drawn anew every time
+}
+
+
+@contextmanager
+def figure_style() -> Iterator[None]:
+    """Everything drawn and written within looks alike."""
+    import matplotlib
+
+    with matplotlib.rc_context(_STYLE):
+        yield
+
+
+def save_figure(figure: Figure, folder: Path, stem: str) -> list[Path]:
+    """Write ``<stem>.png`` (300 dpi) and ``<stem>.pdf`` and return the paths; the same figure gives the same bytes.
+
+    folder: made if missing; earlier files are replaced. Raises InputError where it cannot be written.
+    """
+    options: dict[str, dict[str, Any]] = {
+        "png": {"metadata": {"Software": None}, "pil_kwargs": {"compress_level": PNG_LEVEL}},
+        "pdf": {"metadata": {"CreationDate": None}},
+    }
+    paths = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for suffix, more in options.items():
+            paths.append(folder / f"{stem}.{suffix}")
+            figure.savefig(paths[-1], dpi=DPI, facecolor="white", **more)
+    except OSError as error:
+        raise InputError(f"cannot write to {folder} ({error.strerror}); name another folder") from error
+    return paths
+
+
+def as_svg(figure: Figure, name: str, label: str) -> str:
+    """The figure as an ``<svg>`` element for a page: it fills its column, its ink has the colour of the page's text.
+
+    name: no other figure of the page has it; its ids begin with it. label: what a reader who cannot see it is told.
+    """
+    import html
+
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :].replace(INK, "currentColor")
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r'(\bid="|\burl\(#|\bhref="#)', rf"\g<1>{name}-", text)
+    view_box = re.search(r'viewBox="[^"]+"', text)
+    assert view_box is not None
+    opening = (
+        f'<svg {view_box[0]} role="img" aria-label="{html.escape(label)}" xmlns:xlink="http://www.w3.org/1999/xlink">'
+    )
+    return re.sub(r"^<svg[^>]*>", lambda _: opening, text)

@@ -1,0 +1,47 @@
+"""The folder of a study and the evaluations in it: begun, finished, resumed.
+
+Every evaluation has a folder that test.py could have written, so it is resumed and compared like any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from gdinousam.config import TestConfig, dump_config
+from gdinousam.data.fingerprint import fingerprint
+from gdinousam.errors import InputError
+from gdinousam.evaluation.origin import require_same_origin
+from gdinousam.evaluation.results import METHOD_NAME, ROWS_NAME, read_json
+from gdinousam.folders import CONFIG_COPY, new_output_folder
+from gdinousam.records import ImageRecord
+
+
+def begin_study(folder: Path, key: str, config_text: str, overwrite: bool, resume: bool) -> None:
+    """Make the folder of a study, or find it again, and write its config into it.
+
+    key: the setting that names it, for messages. config_text: YAML. The settings may have changed since where no
+    evaluation in it is concerned. Raises InputError where the folder is in use, or holds nothing to resume.
+    """
+    if not resume:
+        new_output_folder(folder, key, overwrite)
+    elif not (folder / CONFIG_COPY).is_file():
+        raise InputError(f"{key}: {folder} holds no study to go on with; start it without --resume")
+    (folder / CONFIG_COPY).write_text(config_text, encoding="utf-8")
+
+
+def is_begun(config: TestConfig) -> bool:
+    """Whether an evaluation of the study has left anything to go on with."""
+    return (config.evaluation.output_dir / CONFIG_COPY).is_file()
+
+
+def is_finished(config: TestConfig, records: Sequence[ImageRecord]) -> bool:
+    """Whether the evaluation is there as a whole.
+
+    Raises InputError where one is there, finished or not, that was begun with other settings or data.
+    """
+    folder = config.evaluation.output_dir
+    if not is_begun(config):
+        return False
+    require_same_origin(folder, dump_config(config), fingerprint(records, config.data.test_ann), {})
+    return (folder / ROWS_NAME).is_file() and "num_rows" in read_json(folder / METHOD_NAME)

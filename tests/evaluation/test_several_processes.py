@@ -1,0 +1,102 @@
+"""Real processes that evaluate together."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from coloured_images import LeftHalf, untimed, write_mixed
+
+from gdinousam.evaluation.rows import read_rows
+from gdinousam.evaluation.runner import evaluate
+
+PROGRAM = """
+import os, sys
+from pathlib import Path
+from coloured_images import LeftHalf, write_mixed
+from gdinousam.command_line.common import run
+from gdinousam.errors import InputError
+from gdinousam.evaluation.processes import joined_processes
+from gdinousam.evaluation.runner import evaluate
+
+class Fatal(LeftHalf):
+    def segment(self, images, phrases):
+        if sys.argv[2] == "dies" and os.environ["RANK"] == "1":
+            os._exit(9)  # as when the system kills a process for want of memory
+        if sys.argv[2] == "errs" and os.environ["RANK"] == "1":
+            raise InputError("a broken image")
+        return super().segment(images, phrases)
+
+def main(arguments):
+    folder = Path(sys.argv[1])
+    with joined_processes() as processes:
+        rows = evaluate(
+            Fatal(), write_mixed(folder / os.environ["RANK"]), folder / "out", 2,
+            num_pictures=3, save_masks=True, processes=processes,
+        )
+        print(len(rows), "rows")
+    return 0
+
+sys.exit(run(main))
+"""
+HERE = Path(__file__).parent
+
+
+def launch(folder: Path, what: str, count: int = 2) -> list[tuple[int, str, str]]:
+    """Exit code, output and errors of processes that no launcher watches over."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    running = []
+    for rank in range(count):
+        (folder / str(rank)).mkdir(exist_ok=True)
+        environment = os.environ | {
+            "PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parents[1])]),
+            "OMP_NUM_THREADS": "1",
+            "RANK": str(rank),
+            "WORLD_SIZE": str(count),
+            "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": str(port),
+        }
+        command = [sys.executable, "-c", PROGRAM, str(folder), what]
+        running.append(
+            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+        )
+    ended = []
+    for process in running:
+        output, errors = process.communicate(timeout=240)
+        ended.append((process.returncode, output, errors))
+    return ended
+
+
+@pytest.fixture
+def expected(tmp_path: Path) -> str:
+    """The rows of one process."""
+    (tmp_path / "alone").mkdir()
+    return untimed(evaluate(LeftHalf(), write_mixed(tmp_path / "alone"), tmp_path / "one", num_pictures=0))
+
+
+@pytest.mark.slow
+def test_several_processes_give_the_rows_of_one(tmp_path: Path, expected: str) -> None:
+    ended = launch(tmp_path, "runs", count=3)
+    assert [code for code, _, _ in ended] == [0, 0, 0], ended
+    assert [output for _, output, _ in ended] == ["22 rows\n", "0 rows\n", "0 rows\n"]
+    assert untimed(read_rows(tmp_path / "out/rows.csv")) == expected
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["masks", "pictures", "rows.csv"]
+    assert len(list((tmp_path / "out/pictures").iterdir())) == 3
+    assert len(list((tmp_path / "out/masks").iterdir())) == 16
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ["dies", "errs"])
+def test_a_process_that_stops_is_noticed_and_the_run_can_be_resumed(tmp_path: Path, expected: str, what: str) -> None:
+    (first, _, said), (second, _, other_said) = launch(tmp_path, what)
+    assert second == (9 if what == "dies" else 2)
+    assert first == 2
+    assert "error: another of the processes stopped before it had done its share" in said
+    assert ("error: a broken image" in other_said) == (what == "errs")
+    assert not (tmp_path / "out/rows.csv").exists()
+    resumed = evaluate(LeftHalf(), write_mixed(tmp_path / "0"), tmp_path / "out", num_pictures=0, resume=True)
+    assert untimed(resumed) == expected

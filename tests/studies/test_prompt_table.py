@@ -1,0 +1,93 @@
+"""The table of a prompt study, from rows whose scores are known."""
+
+import math
+
+import pytest
+
+from gdinousam.evaluation.rows import ScoreRow
+from gdinousam.evaluation.table_files import Table
+from gdinousam.studies.prompt_table import prompt_table
+from gdinousam.studies.prompts_file import Wording
+
+
+def row(number: int, dice: float, phrase: str = "kidney cortex", dataset: str = "kidnyus") -> ScoreRow:
+    """A strict row of an image of its own; a Dice of 0 is a miss."""
+    found = dice > 0
+    return ScoreRow(
+        protocol="strict",
+        dataset=dataset,
+        image_name=f"{number}.png",
+        group=None,
+        phrase=phrase,
+        target_present=True,
+        found=found,
+        score=0.5 if found else math.nan,
+        num_detections=int(found),
+        num_instances=1,
+        box_iou=0.5 if found else math.nan,
+        dice=dice,
+        iou=dice / (2 - dice),
+        overlap_pixels=0,
+        predicted_pixels=0,
+        true_pixels=4,
+        image_width=9,
+        image_height=9,
+        surface_dice=dice,
+        hausdorff_95=1.0 if found else math.nan,
+        surface_distance=1.0 if found else math.nan,
+        seconds=0.1,
+        detected_boxes=((0, 0, 2, 2, 0.5),) if found else (),
+        true_boxes=((0, 0, 2, 2),),
+    )
+
+
+FIRST, SECOND = Wording("kidney cortex", "delineate cortex"), Wording("kidney cortex", "the bark of it")
+
+
+def line(table: Table, number: int) -> dict[str, str]:
+    """The printed cells by heading; of equal headings the first, that of Dice."""
+    titles = [column.title for column in table.columns]
+    return {title: table.lines[number][titles.index(title)].text for title in titles}
+
+
+def test_a_prompt_of_the_paper_stands_beside_its_printed_number() -> None:
+    table = prompt_table({FIRST: [row(1, 0.8), row(2, 0.6)], SECOND: [row(1, 0.8), row(2, 0.0)]}, "strict")
+    first, second = line(table, 0), line(table, 1)
+    assert (first["n"], first["Dice %"], first["paper"], first["difference"]) == (
+        "2",
+        "70.00 ± 10.00",
+        "72.04",
+        "-2.04",
+    )
+    assert (second["Dice %"], second["detected %"], second["paper"]) == ("40.00 ± 40.00", "50.00", "-")
+    assert [cells[5].best for cells in table.lines] == [True, False]
+
+
+def test_the_remarks_say_how_far_the_wording_moves_the_mean_and_that_images_are_few() -> None:
+    remarks = prompt_table({FIRST: [row(1, 0.8)], SECOND: [row(1, 0.5)]}, "strict").remarks
+    assert remarks[0] == "kidney cortex: mean Dice 50.00 to 80.00 over 2 prompts, 30.00 apart."
+    assert "Fewer than 50 images, so the means say little: kidney cortex." in remarks
+
+
+def test_the_best_is_of_each_phrase() -> None:
+    other = Wording("kidney medulla", "delineate medulla"), Wording("kidney medulla", "medulla")
+    rows = {
+        FIRST: [row(1, 0.8)],
+        SECOND: [row(1, 0.9)],
+        other[0]: [row(1, 0.3, "kidney medulla")],
+        other[1]: [row(1, 0.2, "kidney medulla")],
+    }
+    assert [cells[5].best for cells in prompt_table(rows, "strict").lines] == [False, True, True, False]
+
+
+def test_several_datasets_weigh_the_same_and_have_no_number_of_the_paper() -> None:
+    rows = [row(1, 0.8), row(2, 0.8), row(3, 0.8), row(1, 0.4, dataset="mine")]
+    first = line(prompt_table({FIRST: rows}, "strict"), 0)
+    assert first["Dice %"].startswith("60.00")
+    assert first["paper"] == "-"
+
+
+@pytest.mark.parametrize("protocol", ["strict", "paper"])
+def test_a_prompt_without_a_scored_image_is_printed_as_nothing(protocol) -> None:
+    nothing = line(prompt_table({FIRST: []}, protocol), 0)
+    assert (nothing["n"], nothing["Dice %"], nothing["95 % interval"]) == ("0", "-", "-")
