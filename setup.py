@@ -63,7 +63,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=find_packages(include=["gdinousam", "gdinousam.*"]),
-    package_data={"gdinousam": ["py.typed", "evaluation/*.yaml"]},
+    package_data={"gdinousam": ["py.typed", "evaluation/*.yaml", "evaluation/figures/*.j2"]},
     install_requires=REQUIRED,
     extras_require=EXTRAS,
 )

@@ -81,3 +81,11 @@ def test_the_package_is_described_whole(setup_arguments: Mapping[str, Any]) -> N
     folders = {path.parent for path in (ROOT / "gdinousam").rglob("__init__.py")}
     assert set(setup_arguments["packages"]) == {".".join(path.relative_to(ROOT).parts) for path in folders}
     assert (ROOT / "gdinousam" / "py.typed").is_file()
+
+
+def test_every_file_of_the_package_is_shipped(setup_arguments: Mapping[str, Any]) -> None:
+    package = ROOT / "gdinousam"
+    patterns = setup_arguments["package_data"]["gdinousam"]
+    shipped = {path for pattern in patterns for path in package.glob(pattern)}
+    files = {path for path in package.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
+    assert {path for path in files if path.suffix != ".py"} == shipped
