@@ -10,6 +10,7 @@ from figure_results import exact, shifted, silent, write_data, write_results
 
 from gdinousam.command_line.common import BAD_INPUT, run
 from gdinousam.command_line.figures import figures_command
+from gdinousam.evaluation.figures import saving
 from gdinousam.evaluation.figures.curves import read_run, training_curves
 
 LONG = "a dataset whose name nobody would ever want to type twice, with a $ and a % in it"
@@ -24,6 +25,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_results(folder / "exact", data, exact, "exact")
     write_results(folder / "silent", data, silent, "silent")
     return folder
+
+
+@pytest.fixture
+def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few dots, where a test is not about the pictures."""
+    monkeypatch.setattr(saving, "DPI", 30)
 
 
 def draw(out: Path, *arguments: object) -> None:
@@ -54,6 +61,7 @@ def test_overlays_and_box_plots_are_png_at_print_resolution_and_pdf(folder: Path
         assert (tmp_path / f"{stem}.pdf").read_bytes().startswith(b"%PDF")
 
 
+@pytest.mark.usefixtures("coarse")
 def test_the_list_says_what_each_row_shows_with_all_digits(folder: Path, tmp_path: Path) -> None:
     options = ("--choose", "worst", "--count", 2, "--datasets", "hc18", "--only", "overlays")
     draw(tmp_path, folder / "ours", folder / "exact", *options)
@@ -65,12 +73,14 @@ def test_the_list_says_what_each_row_shows_with_all_digits(folder: Path, tmp_pat
     assert [float(row["dice"]) for row in rows] == [pytest.approx(8 / 12), 1.0, pytest.approx(8 / 12), 1.0]
 
 
+@pytest.mark.usefixtures("coarse")
 def test_a_named_method_chooses(folder: Path, tmp_path: Path) -> None:
     options = ("--method", "ours", "--choose", "best", "--datasets", "hc18", "--only", "overlays")
     draw(tmp_path, folder / "silent", folder / "ours", *options)
     assert read_list(tmp_path / "overlays_best.csv")[0]["image_name"] == "im0000.png"
 
 
+@pytest.mark.usefixtures("coarse")
 def test_listed_images_show_absent_phrases_too(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("im0003.png\n")
     draw(tmp_path, folder / "ours", "--choose", tmp_path / "mine.txt", "--only", "overlays")
@@ -82,6 +92,7 @@ def test_listed_images_show_absent_phrases_too(folder: Path, tmp_path: Path) -> 
     ]
 
 
+@pytest.mark.usefixtures("coarse")
 def test_more_rows_than_a_page_holds_go_to_further_pages(tmp_path: Path) -> None:
     results = write_results(tmp_path / "results", write_data(tmp_path / "data", 4, size_hw=(64, 40)))
     options = (results, "--choose", tmp_path / "mine.txt", "--only", "overlays")
@@ -102,6 +113,7 @@ def test_the_same_results_give_the_same_bytes(folder: Path, tmp_path: Path) -> N
         assert path.read_bytes() == (tmp_path / "second" / path.name).read_bytes(), path.name
 
 
+@pytest.mark.usefixtures("coarse")
 def test_one_image_and_absent_phrases_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     one = write_results(tmp_path / "one", write_data(tmp_path / "one_data", 1))
     draw(tmp_path / "figures", one)
@@ -128,6 +140,7 @@ def write_metrics(folder: Path, lines: list[str]) -> Path:
 HEADER = "epoch,step,learning_rate,train_loss,train_l1,train_focal,val_loss,val_l1,val_focal"
 
 
+@pytest.mark.usefixtures("coarse")
 def test_training_curves_have_a_panel_for_the_loss_each_term_and_the_learning_rate(tmp_path: Path) -> None:
     first = write_metrics(tmp_path / "a", [HEADER, "1,2,0.1,3,1,0,4,2,0", "2,4,0.05,2,1,0,3,1,0"])
     second = write_metrics(tmp_path / "b", ["epoch,learning_rate,train_loss,train_mask", "1,0.1,5,5"])
@@ -147,6 +160,7 @@ def test_metrics_without_an_epoch_or_with_a_broken_one_are_an_error(
     assert "metrics.csv" in error(capsys, "--training", folder, "--out", tmp_path / "out")
 
 
+@pytest.mark.usefixtures("coarse")
 def test_a_loss_that_is_no_number_does_not_stop_the_plot(tmp_path: Path) -> None:
     run_folder = write_metrics(tmp_path / "a", [HEADER, f"1,2,0.1,{math.nan},1,1,{math.nan},1,1"])
     draw(tmp_path / "out", "--training", run_folder)
