@@ -49,8 +49,9 @@ def prompt_table(rows: Mapping[Wording, Sequence[ScoreRow]], protocol: ProtocolN
     rows: of each prompt, those of an evaluation in which it stood for its phrase. Several datasets weigh the same.
     """
     lines = [_Line(wording, summarize(of, protocol)[-1], _printed(wording, of)) for wording, of in rows.items()]
-    columns = [text_column("phrase"), text_column("prompt"), Column("n", ("n",)), Column("left out", ("left out",))]
-    columns.append(Column("detected %", ("detected %",)))
+    columns = [text_column("phrase"), text_column("prompt"), Column("n", ("n",))]
+    columns += [Column("left out", ("left out",))] if protocol == "paper" else []
+    columns += [Column("detected %", ("detected %",))]
     for score in ("Dice", "IoU"):
         columns += [
             Column(f"{score} %", (f"{score} %", f"{score} % std")),
@@ -79,7 +80,7 @@ def _cells(line: _Line, best_dice: bool, best_iou: bool) -> tuple[Cell, ...]:
         text_cell(line.wording.phrase),
         text_cell(line.wording.prompt),
         count_cell(one.num_scored),
-        count_cell(one.num_left_out),
+        *([count_cell(one.num_left_out)] if one.protocol == "paper" else []),
         number_cell(one.detection_percent),
         spread_cell(one.dice_percent, one.dice_std_percent, best_dice),
         interval_cell(one.dice_low_percent, one.dice_high_percent),

@@ -60,7 +60,7 @@ def test_a_prompt_of_the_paper_stands_beside_its_printed_number() -> None:
         "-2.04",
     )
     assert (second["Dice %"], second["detected %"], second["paper"]) == ("40.00 ± 40.00", "50.00", "-")
-    assert [cells[5].best for cells in table.lines] == [True, False]
+    assert [cells[4].best for cells in table.lines] == [True, False]
 
 
 def test_the_remarks_say_how_far_the_wording_moves_the_mean_and_that_images_are_few() -> None:
@@ -77,7 +77,7 @@ def test_the_best_is_of_each_phrase() -> None:
         other[0]: [row(1, 0.3, "kidney medulla")],
         other[1]: [row(1, 0.2, "kidney medulla")],
     }
-    assert [cells[5].best for cells in prompt_table(rows, "strict").lines] == [False, True, True, False]
+    assert [cells[4].best for cells in prompt_table(rows, "strict").lines] == [False, True, True, False]
 
 
 def test_several_datasets_weigh_the_same_and_have_no_number_of_the_paper() -> None:
