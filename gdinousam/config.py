@@ -17,6 +17,7 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from gdinousam.data.augmentation import AugmentationSettings
+from gdinousam.data.endless_phantoms import PhantomData
 from gdinousam.errors import InputError
 from gdinousam.models.box_finder import PredictionSettings
 from gdinousam.models.boxes_to_masks import TRUE_BOX, WHOLE_IMAGE
@@ -49,12 +50,16 @@ RENAMED_KEYS: dict[str, str | None] = {
 class TrainData(Settings):
     """Where the training and validation images lie and how they are batched."""
 
-    train_dir: SettingsPath = Field(description="Folder of the training images.")
-    train_ann: SettingsPath = Field(description="CSV of the training boxes and phrases.")
+    train_dir: SettingsPath | None = Field(None, description="Folder of the training images; none: phantoms alone.")
+    train_ann: SettingsPath | None = Field(None, description="CSV of the training boxes and phrases.")
     train_masks: SettingsPath | None = Field(None, description="Folder of the training masks; the mask head needs it.")
     val_dir: SettingsPath | None = Field(None, description="Folder of the validation images; none: no validation.")
     val_ann: SettingsPath | None = Field(None, description="CSV of the validation boxes and phrases.")
     val_masks: SettingsPath | None = Field(None, description="Folder of the validation masks.")
+    unlike_dir: SettingsPath | None = Field(
+        None, description="Folder of test images; training images that are near-duplicates of one are left out."
+    )
+    phantoms: PhantomData | None = Field(None, description="null: none.")
     batch_size: int = Field(4, ge=1, description="Images per batch and process.")
     num_workers: int = Field(4, ge=0, description="Processes that read images; 0: the main process reads.")
     num_absent_phrases: int = Field(
@@ -63,9 +68,13 @@ class TrainData(Settings):
     max_images: int | None = Field(None, ge=1, description="Use only the first so many images of each file.")
 
     @model_validator(mode="after")
-    def _validation_is_whole(self) -> TrainData:
+    def _splits_are_whole(self) -> TrainData:
         if (self.val_dir is None) != (self.val_ann is None):
             raise ValueError("give both val_dir and val_ann, or neither")
+        if (self.train_dir is None) != (self.train_ann is None):
+            raise ValueError("give both train_dir and train_ann")
+        if self.train_dir is None and self.phantoms is None:
+            raise ValueError("give train_dir and train_ann, or phantoms")
         return self
 
 
@@ -81,7 +90,7 @@ class TestData(Settings):
 
 
 class ModelSettings(Settings):
-    """Which weights: a local folder, a hub id, or random-small."""
+    """Which weights: a local folder or file, a hub id, ``small`` (bundled), or ``random-small``."""
 
     detector: ModelName = Field(
         description="Grounding DINO, or an adapter folder that names its base; true-box or whole-image for the two "
@@ -121,8 +130,8 @@ class EvaluationSettings(Settings):
 class TrainModelSettings(Settings):
     """What training starts from; the part that is trained must be named."""
 
-    detector: ModelName | None = Field(None, description="Grounding DINO: folder, hub id or random-small.")
-    mask_head: ModelName | None = Field(None, description="SAM2: folder, hub id or random-small.")
+    detector: ModelName | None = Field(None, description="Grounding DINO: folder, file, hub id, small or random-small.")
+    mask_head: ModelName | None = Field(None, description="SAM2: folder, file, hub id, small or random-small.")
 
 
 class TrainConfig(Settings):
@@ -143,13 +152,18 @@ class TrainConfig(Settings):
             raise ValueError(f"training.part is {part}, so name the weights to start from in model.{part}")
         if part == "mask_head" and tune == "lora":
             raise ValueError("the mask head has no adapters; set training.tune to full")
-        if part == "mask_head" and self.data.train_masks is None:
+        if part == "mask_head" and self.data.train_dir is not None and self.data.train_masks is None:
             raise ValueError("the mask head learns from masks; name their folder in data.train_masks")
         if part == "mask_head" and self.data.val_dir is not None and self.data.val_masks is None:
             raise ValueError("the mask head learns from masks; name their folder in data.val_masks")
         if part == "detector" and tune == "lora" and self.model.detector == RANDOM_SMALL:
             raise ValueError("adapters on random weights learn nothing; set training.tune to full or name a detector")
         return self
+
+    @property
+    def trains_mask_head(self) -> bool:
+        """Whether the mask head is trained, not the detector."""
+        return self.training.part == "mask_head"
 
 
 class TestConfig(Settings):

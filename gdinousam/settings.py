@@ -7,6 +7,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationInfo
 
+# Names of models that are neither a file nor a hub id, whatever lies in the working folder.
+OWN_MODEL_NAMES = ("small", "random-small", "true-box", "whole-image")
+
 
 class Settings(BaseModel):
     """A group of settings: unknown keys are errors, values are checked once and never change."""
@@ -30,7 +33,7 @@ def _resolve_path(value: object, info: ValidationInfo) -> object:
 
 
 def _resolve_model_name(value: object, info: ValidationInfo) -> object:
-    if not isinstance(value, str | Path):
+    if not isinstance(value, str | Path) or str(value) in OWN_MODEL_NAMES:
         return value
     local = (_base_folder(value, info) / Path(value).expanduser()).resolve()
     looks_local = str(value).startswith((".", "/", "~"))
@@ -41,4 +44,4 @@ SettingsPath = Annotated[Path, BeforeValidator(_resolve_path)]
 """A file or folder; relative to the config file, or to the working folder where given on the command line."""
 
 ModelName = Annotated[str, BeforeValidator(_resolve_model_name)]
-"""A local folder (relative as in ``SettingsPath``), a hub id, or one of our own names such as ``random-small``."""
+"""A local folder (relative as in ``SettingsPath``), a hub id, or one of ``OWN_MODEL_NAMES``."""

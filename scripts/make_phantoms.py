@@ -12,7 +12,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from gdinousam.command_line.common import run
-from gdinousam.data.phantoms import write_phantoms
+from gdinousam.data.phantoms import FAMILIES, VARIED, PhantomSettings, write_phantoms
 
 
 def make_phantoms(arguments: Sequence[str] | None = None) -> int:
@@ -23,11 +23,31 @@ def make_phantoms(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--val", type=int, default=60, help="number of validation images (default 60)")
     parser.add_argument("--test", type=int, default=60, help="number of test images (default 60)")
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same images (default 0)")
+    parser.add_argument(
+        "--families",
+        nargs="+",
+        default=["breast"],
+        choices=[*FAMILIES, "all"],
+        metavar="FAMILY",
+        help=f"organs that the images show in turn: {', '.join(FAMILIES)}, or all (default breast)",
+    )
+    parser.add_argument(
+        "--varied", action="store_true", help="vary size, probe, gain and overlays, and draw images without targets too"
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace a phantom dataset that lies at OUT")
     given = parser.parse_args(arguments)
-    with tqdm(total=given.train + given.val + given.test, unit="image", delay=0.2) as bar:
+    families = FAMILIES if "all" in given.families else given.families
+    settings = VARIED if given.varied else PhantomSettings()
+    counts = given.train, given.val, given.test
+    with tqdm(total=sum(counts), unit="image", delay=0.2) as bar:
         write_phantoms(
-            given.folder, given.train, given.val, given.test, given.seed, replace=given.overwrite, on_image=bar.update
+            given.folder,
+            *counts,
+            given.seed,
+            settings,
+            families=families,
+            replace=given.overwrite,
+            on_image=bar.update,
         )
     print(f"{given.train} training, {given.val} validation and {given.test} test images in {given.folder}")
     return 0

@@ -14,13 +14,13 @@ MAX_LINES = 400
 
 # A part is a module or folder directly below the package; it may import parts of lower levels.
 LEVELS = [
-    {"errors", "records", "settings", "seeding", "folders"},
+    {"errors", "records", "settings", "seeding", "folders", "allocator", "assets"},
     {"prompts", "preprocessing", "drawing", "weights"},
     {"data", "models"},
     {"training", "evaluation", "baselines", "parity"},
     {"config"},
     {"runs", "prediction", "conversion", "benchmark"},
-    {"studies"},
+    {"studies", "pretraining"},
     {"config_reference"},
     {"command_line"},
 ]

@@ -35,7 +35,7 @@ def evaluate_command(arguments: Sequence[str] | None = None, default_config: str
     options = parser.parse_args(arguments)
 
     from gdinousam.config import TestConfig, dump_config, load_config
-    from gdinousam.runs import evaluate_config
+    from gdinousam.runs.evaluation import evaluate_config
 
     overrides = options.overrides
     if options.predictions is not None:

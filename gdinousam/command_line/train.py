@@ -29,7 +29,7 @@ def train_command(arguments: Sequence[str] | None = None) -> int:
     # heavy imports after parsing, so that --help answers at once
     from gdinousam.config import TrainConfig, dump_config, load_config
     from gdinousam.folders import CONFIG_COPY
-    from gdinousam.runs import train
+    from gdinousam.runs.training import train
 
     path, overrides = options.config, options.overrides
     if options.resume is not None:  # the folder may have been moved since its config was written

@@ -1,10 +1,13 @@
-"""The dataset that training reads: image records in, normalised tensors, boxes, phrases and masks out."""
+"""The datasets that training reads: image records in, normalised tensors, boxes, phrases and masks out."""
 
 from __future__ import annotations
 
 import random
+from abc import ABC, abstractmethod
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import torch
 from torch.utils.data import Dataset
@@ -52,13 +55,79 @@ class Batch:
         return sum(len(example.boxes_cxcywh_norm) for example in self.examples)
 
 
-class TrainingDataset(Dataset[Example]):
-    """Image records as examples.
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """What an example is made of.
 
-    augmentation: ``None`` leaves images as they are. What it does to an image depends on the seed, the epoch and the
-    image's place alone, so neither workers nor an interruption change it. with_masks: also read the mask of every
-    instance. num_absent_phrases: phrases of other images added to each caption as negatives. Which are absent is known
-    from the records only: an image is never given a phrase that one of its own rows has.
+    sample: the image with the box, and where asked for the mask, of each of N instances. phrases: the distinct phrases
+    that the image is known about. instance_phrases: N phrases, one per instance.
+    """
+
+    sample: Sample
+    phrases: tuple[str, ...]
+    instance_phrases: tuple[str, ...]
+
+
+class Examples(Dataset[Example], ABC):
+    """Scenes as examples.
+
+    resize: as the model sees images. augmentation: ``None`` leaves images as they are. What is random about an example
+    depends on the seed, the epoch and its place alone, so neither workers nor an interruption change it.
+    num_absent_phrases: phrases of other images added to each caption as negatives; never one that the scene has.
+    """
+
+    def __init__(
+        self,
+        resize: ResizeSettings,
+        augmentation: Augmentation | None = None,
+        seed: int = 0,
+        num_absent_phrases: int = 0,
+    ) -> None:
+        self._resize = build_resize(resize)
+        self._augmentation = augmentation
+        self._seed = seed
+        self._num_absent_phrases = num_absent_phrases
+        self.epoch = 0
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Number of examples in an epoch."""
+
+    @property
+    @abstractmethod
+    def all_phrases(self) -> tuple[str, ...]:
+        """Every distinct phrase that a scene may have."""
+
+    @abstractmethod
+    def scene(self, index: int, seed: int) -> Scene:
+        """The scene at a place; seed: where it comes from a generator."""
+
+    def __getitem__(self, index: int) -> Example:
+        seed = derived_seed(self._seed, self.epoch, index)
+        scene = self.scene(index, seed)
+        sample = scene.sample
+        if self._augmentation is not None:
+            sample = seeded(self._augmentation, seed)(sample)
+        sample = self._resize(sample)
+        phrases = (*scene.phrases, *self._absent_phrases(scene, random.Random(seed)))
+        return Example(
+            pixel_values=normalize_image(sample.image),
+            boxes_cxcywh_norm=boxes_cxcywh_norm(sample.boxes_xyxy, tuple(sample.image.shape[-2:])),
+            phrases=phrases,
+            phrase_indices=torch.tensor([phrases.index(one) for one in scene.instance_phrases], dtype=torch.int64),
+            masks=None if sample.masks_nhw is None else sample.masks_nhw.as_subclass(torch.Tensor),
+        )
+
+    def _absent_phrases(self, scene: Scene, generator: random.Random) -> list[str]:
+        others = [phrase for phrase in self.all_phrases if phrase not in scene.phrases]
+        return generator.sample(others, min(self._num_absent_phrases, len(others)))
+
+
+class TrainingDataset(Examples):
+    """Image records as examples; see ``Examples``.
+
+    with_masks: also read the mask of every instance. Which phrases are absent from an image is known from the records
+    only: it is never given a phrase that one of its own rows has.
     """
 
     def __init__(
@@ -70,46 +139,55 @@ class TrainingDataset(Dataset[Example]):
         with_masks: bool = False,
         num_absent_phrases: int = 0,
     ) -> None:
+        super().__init__(resize, augmentation, seed, num_absent_phrases)
         self.records = tuple(records)
-        self._resize = build_resize(resize)
-        self._augmentation = augmentation
-        self._seed = seed
         self._with_masks = with_masks
-        self._num_absent_phrases = num_absent_phrases
         self._all_phrases = tuple(dict.fromkeys(phrase for record in records for phrase in record.phrases))
-        self.epoch = 0
 
     def __len__(self) -> int:
         return len(self.records)
 
-    def __getitem__(self, index: int) -> Example:
-        record = self.records[index]
-        seed = derived_seed(self._seed, self.epoch, index)
-        sample = self._read(record)
-        if self._augmentation is not None:
-            sample = seeded(self._augmentation, seed)(sample)
-        sample = self._resize(sample)
-        phrases = (*record.phrases, *self._absent_phrases(record, random.Random(seed)))
-        return Example(
-            pixel_values=normalize_image(sample.image),
-            boxes_cxcywh_norm=boxes_cxcywh_norm(sample.boxes_xyxy, tuple(sample.image.shape[-2:])),
-            phrases=phrases,
-            phrase_indices=torch.tensor([phrases.index(one.phrase) for one in record.instances], dtype=torch.int64),
-            masks=None if sample.masks_nhw is None else sample.masks_nhw.as_subclass(torch.Tensor),
-        )
+    @property
+    def all_phrases(self) -> tuple[str, ...]:
+        """Every distinct phrase of the records."""
+        return self._all_phrases
 
-    def _read(self, record: ImageRecord) -> Sample:
+    def scene(self, index: int, seed: int) -> Scene:
+        """The record at a place, read from its files."""
+        record = self.records[index]
         masks = None
         if self._with_masks:
             references = [instance.mask for instance in record.instances]
             if None in references:
                 raise InputError(f"{record.path}: an instance has no mask; give the mask folder in the config")
             masks = [read_mask(reference) for reference in references if reference is not None]
-        return to_sample(read_image(record.path), [instance.box_xywh for instance in record.instances], masks)
+        sample = to_sample(read_image(record.path), [instance.box_xywh for instance in record.instances], masks)
+        return Scene(sample, record.phrases, tuple(instance.phrase for instance in record.instances))
 
-    def _absent_phrases(self, record: ImageRecord, generator: random.Random) -> list[str]:
-        others = [phrase for phrase in self._all_phrases if phrase not in record.phrases]
-        return generator.sample(others, min(self._num_absent_phrases, len(others)))
+
+class JoinedExamples(Dataset[Example]):
+    """Several sets of examples one after the other, as one; ``epoch`` is passed on to each."""
+
+    def __init__(self, parts: Sequence[Examples]) -> None:
+        self.parts = tuple(parts)
+        self._ends = list(accumulate(len(part) for part in self.parts))
+
+    def __len__(self) -> int:
+        return self._ends[-1] if self._ends else 0
+
+    def __getitem__(self, index: int) -> Example:
+        part = bisect_right(self._ends, index)
+        return self.parts[part][index - (self._ends[part - 1] if part else 0)]
+
+    @property
+    def epoch(self) -> int:
+        """The epoch whose examples are drawn."""
+        return self.parts[0].epoch
+
+    @epoch.setter
+    def epoch(self, epoch: int) -> None:
+        for part in self.parts:
+            part.epoch = epoch
 
 
 def collate(examples: Sequence[Example]) -> Batch:

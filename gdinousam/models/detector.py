@@ -56,7 +56,7 @@ class Detector(nn.Module):
         text_encoder = self.grounding_dino.model.text_backbone
         if not any(parameter.requires_grad for parameter in text_encoder.parameters()):
             _remember_texts(text_encoder)
-        _keep_boxes_in_float32(self.grounding_dino)
+        _keep_answers_in_float32(self.grounding_dino)
         refine_boxes_officially(self.grounding_dino)
 
     @property
@@ -173,21 +173,30 @@ def _remember_texts(text_encoder: Any) -> None:
     text_encoder.forward = forward
 
 
-def _keep_boxes_in_float32(model: GroundingDinoForObjectDetection) -> None:
-    """Compute sampling positions and box offsets in float32 inside a mixed-precision region.
+def _keep_answers_in_float32(model: GroundingDinoForObjectDetection) -> None:
+    """Compute sampling positions, box offsets and token logits in float32 inside a mixed-precision region.
 
-    Half a pixel of a small lesion is beyond bfloat16's eight bits.
+    Half a pixel of a small lesion is beyond bfloat16's eight bits, and so is the order of queries whose scores are close.
     """
-    heads = [layer.encoder_attn.sampling_offsets for layer in model.model.decoder.layers]
-    heads += [layer.deformable_layer.self_attn.sampling_offsets for layer in model.model.encoder.layers]
-    heads += [*dict.fromkeys(model.bbox_embed), model.model.encoder_output_bbox_embed]
+    layers = model.model
+    heads = [layer.encoder_attn.sampling_offsets for layer in layers.decoder.layers]
+    heads += [layer.deformable_layer.self_attn.sampling_offsets for layer in layers.encoder.layers]
+    heads += [*dict.fromkeys(model.bbox_embed), layers.encoder_output_bbox_embed]
+    heads += [*dict.fromkeys(model.class_embed), layers.encoder_output_class_embed]
     for module in heads:
         module.forward = _in_float32(module.forward)
 
 
-def _in_float32(forward: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[torch.Tensor], torch.Tensor]:
-    def forward_in_float32(hidden: torch.Tensor) -> torch.Tensor:
-        with torch.autocast(hidden.device.type, enabled=False):
-            return forward(hidden.float())
+def _in_float32(forward: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+    def forward_in_float32(*inputs: torch.Tensor, **named: torch.Tensor) -> torch.Tensor:
+        device = next(iter((*inputs, *named.values()))).device
+        with torch.autocast(device.type, enabled=False):
+            exact = {name: _as_float32(tensor) for name, tensor in named.items()}
+            return forward(*map(_as_float32, inputs), **exact)
 
     return forward_in_float32
+
+
+def _as_float32(tensor: torch.Tensor) -> torch.Tensor:
+    """The tensor in float32, unless it holds truth values or counts."""
+    return tensor.float() if tensor.is_floating_point() else tensor

@@ -1,4 +1,4 @@
-"""Build the models by name: a folder, an official weight file, a hub id, or ``random-small``."""
+"""Build the models by name: a folder, an official weight file, a hub id, ``small`` or ``random-small``."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from transformers import (
     SamModel,
 )
 
+from gdinousam.assets import ASSETS
 from gdinousam.errors import InputError
 from gdinousam.models.adapters import base_of, is_adapter, load_adapter
 from gdinousam.models.checkpoints.files import kind_of, read_tensors, require_kind
@@ -27,6 +28,10 @@ from gdinousam.models.small import random_small_detector, random_small_mask_head
 from gdinousam.preprocessing import ResizeSettings
 
 RANDOM_SMALL = "random-small"
+SMALL = "small"
+# the two parts of the model that comes with the package
+_SMALL_DETECTOR = ASSETS / SMALL / "detector"
+_SMALL_MASK_HEAD = ASSETS / SMALL / "mask_head"
 PREPROCESSING = "gdinousam_preprocessing.json"
 _DETECTOR_TYPES = ("grounding-dino",)
 # The published SAM2 folders call themselves by the video model, which contains the image model.
@@ -54,11 +59,16 @@ def load_detector(name: str, adapter: str | Path | None = None) -> Detector:
 def load_grounding_dino(name: str) -> tuple[GroundingDinoForObjectDetection, PreTrainedTokenizerBase]:
     """Load Grounding DINO and its tokenizer.
 
-    name: an official weight file (Swin-T or Swin-B), a folder in transformers' format, a hub id, or ``random-small``
-    for the small configuration with random weights from torch's generator. Raises InputError as ``load_detector`` does.
+    name: an official weight file (Swin-T or Swin-B), a folder in transformers' format, a hub id, ``small`` for the
+    bundled model, or ``random-small`` for its configuration with random weights from torch's generator.
+    Raises InputError as ``load_detector`` does.
     """
     if name == RANDOM_SMALL:
         return random_small_detector(), small_tokenizer()
+    if name == SMALL:
+        model, tokenizer = load_grounding_dino(str(_SMALL_DETECTOR))
+        model.name_or_path = SMALL  # what an adapter names as its base, on whatever machine
+        return model, tokenizer
     if Path(name).is_file():
         path = Path(name)
         return grounding_dino_from(require_kind(read_tensors(path), "Grounding DINO", path), path), official_tokenizer(
@@ -70,11 +80,13 @@ def load_grounding_dino(name: str) -> tuple[GroundingDinoForObjectDetection, Pre
 def load_mask_head(name: str) -> BoxPrompted:
     """Load a frozen mask head: SAM2, SAM or MedSAM, told apart by what the file or folder holds.
 
-    name: an official weight file, a folder in transformers' format, a hub id, or ``random-small`` for a small SAM2 with
-    random weights. Raises InputError as ``load_detector`` does.
+    name: an official weight file, a folder in transformers' format, a hub id, ``small`` for the bundled SAM2, or
+    ``random-small`` for its configuration with random weights. Raises InputError as ``load_detector`` does.
     """
     if name == RANDOM_SMALL:
         return _frozen(MaskHead(random_small_mask_head()))
+    if name == SMALL:
+        return load_mask_head(str(_SMALL_MASK_HEAD))
     if Path(name).is_file():
         return _mask_head_of_file(Path(name))
     if model_type_of(name, (*_SAM2_TYPES, *_SAM_TYPES)) in _SAM_TYPES:
@@ -87,7 +99,7 @@ def trained_resize(name: str | Path) -> ResizeSettings:
 
     Raises InputError where the note cannot be read.
     """
-    notes = Path(name) / PREPROCESSING
+    notes = (_SMALL_DETECTOR if name == SMALL else Path(name)) / PREPROCESSING
     if not notes.is_file():
         return ResizeSettings()
     try:

@@ -87,15 +87,15 @@ def small_tokenizer() -> PreTrainedTokenizerFast:
 
 
 def small_detector_config() -> GroundingDinoConfig:
-    """Grounding DINO of about 3 million parameters for images of 192 x 192 pixels."""
+    """Grounding DINO of about 8 million parameters for images of 192 x 192 pixels."""
     return GroundingDinoConfig(
         backbone_config=SwinConfig(
-            window_size=4,
+            window_size=6,
             image_size=SMALL_DETECTOR_SIZE,
-            embed_dim=32,
+            embed_dim=48,
             depths=[2, 2, 4, 2],
-            num_heads=[2, 4, 8, 16],
-            drop_path_rate=0.0,
+            num_heads=[3, 6, 12, 24],
+            drop_path_rate=0.1,
             out_indices=[2, 3, 4],
         ),
         text_config=BertConfig(
@@ -125,19 +125,19 @@ def small_mask_head_config() -> Sam2Config:
     """SAM2 of about 2 million parameters for images of 256 x 256 pixels."""
     side = SMALL_MASK_HEAD_SIZE
     backbone = Sam2HieraDetConfig(
-        hidden_size=24,
+        hidden_size=32,
         num_attention_heads=1,
         image_size=[side, side],
         window_positional_embedding_background_size=[4, 4],
         blocks_per_stage=[1, 2, 3, 1],
-        embed_dim_per_stage=[24, 48, 96, 192],
+        embed_dim_per_stage=[32, 64, 128, 256],
         num_attention_heads_per_stage=[1, 2, 4, 8],
         window_size_per_stage=[8, 4, 8, 4],
         global_attention_blocks=[5],
     )
     vision = Sam2VisionConfig(
         backbone_config=backbone,
-        backbone_channel_list=[192, 96, 48, 24],
+        backbone_channel_list=[256, 128, 64, 32],
         backbone_feature_sizes=[[side // 4, side // 4], [side // 8, side // 8], [side // 16, side // 16]],
         fpn_hidden_size=64,
     )

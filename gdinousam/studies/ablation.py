@@ -20,7 +20,7 @@ from gdinousam.models.box_finder import PredictionSettings
 from gdinousam.models.boxes_to_masks import TRUE_BOX, WHOLE_IMAGE
 from gdinousam.preprocessing import ResizeSettings
 from gdinousam.records import ImageRecord
-from gdinousam.runs import build_method, evaluate_method, read_test_records
+from gdinousam.runs.evaluation import build_method, evaluate_method, read_test_records
 from gdinousam.seeding import torch_seed
 from gdinousam.settings import ModelName, Settings, SettingsPath
 from gdinousam.studies.folders import begin_study, is_begun, is_finished

@@ -17,7 +17,7 @@ from gdinousam.evaluation.tables import PROTOCOLS
 from gdinousam.models.segmenter import TextSegmenter
 from gdinousam.prompts import split_into_captions
 from gdinousam.records import ImageRecord
-from gdinousam.runs import build_method, evaluate_method, read_test_records
+from gdinousam.runs.evaluation import build_method, evaluate_method, read_test_records
 from gdinousam.settings import SettingsPath
 from gdinousam.studies.folders import begin_study, is_begun, is_finished
 from gdinousam.studies.prompt_table import prompt_table

@@ -19,7 +19,7 @@ from accelerate import Accelerator
 from torch.utils.data import BatchSampler, DataLoader, Dataset, DistributedSampler, Subset
 from tqdm import tqdm
 
-from gdinousam.data.dataset import Batch, Example, TrainingDataset, collate
+from gdinousam.data.dataset import Batch, Example, JoinedExamples, collate
 from gdinousam.errors import InputError
 from gdinousam.training.checkpoints import BEST, LAST, RunCheckpoints
 from gdinousam.training.metrics_file import EpochRow, MetricsFile
@@ -54,8 +54,8 @@ class Trainer:
     def __init__(
         self,
         task: Task,
-        train_set: TrainingDataset,
-        val_set: TrainingDataset | None,
+        train_set: JoinedExamples,
+        val_set: JoinedExamples | None,
         batch_size: int,
         num_workers: int,
         settings: TrainingSettings,

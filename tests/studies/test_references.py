@@ -9,7 +9,7 @@ from gdinousam.config import TestConfig, load_config
 from gdinousam.errors import InputError
 from gdinousam.evaluation.true_boxes import TrueBoxes
 from gdinousam.models.boxes_to_masks import WholeImageSegmenter
-from gdinousam.runs import build_method
+from gdinousam.runs.evaluation import build_method
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from accelerate.state import AcceleratorState
 from gdinousam.config import TrainConfig, load_config
 from gdinousam.errors import InputError
 from gdinousam.models.segmenter import load_segmenter
-from gdinousam.runs import train
+from gdinousam.runs.training import train
 
 ROOT = Path(__file__).parents[2]
 TIMES = {"seconds", "images_per_second", "peak_memory_mb"}

@@ -11,7 +11,7 @@ import numpy as np
 from gdinousam.data.check_rows import BOX_SLACK
 from gdinousam.data.coco.reading import CocoAnnotation, CocoImage
 from gdinousam.data.coco.segmentation import decode_segmentation
-from gdinousam.data.public.raw_masks import tight_box_xywh
+from gdinousam.data.tight_boxes import tight_box_xywh
 from gdinousam.errors import InputError
 from gdinousam.records import BoxXYWH, Mask
 

@@ -14,7 +14,7 @@ from gdinousam.data.layout import Split
 from gdinousam.data.mask_layers import layer_masks
 from gdinousam.data.near_duplicates import PerceptualHash, perceptual_hash
 from gdinousam.data.public.interface import GroupKind, PaperRow, RawCase, RawImage
-from gdinousam.data.public.raw_masks import tight_box_xywh
+from gdinousam.data.tight_boxes import tight_box_xywh
 from gdinousam.records import BoxXYWH
 
 PNG_LEVEL = 4  # of zlib: about as small as 9 for ultrasound, several times faster

@@ -16,14 +16,8 @@ import numpy as np
 from gdinousam.data.images import read_image
 from gdinousam.data.public.interface import DatasetFacts, PaperRow, PublicDataset, RawCase, RawImage, RawInstance
 from gdinousam.data.public.pairing import release_files, require_any, require_files
-from gdinousam.data.public.raw_masks import (
-    SPECKS,
-    binarise,
-    components,
-    read_grey_mask,
-    script_boxes_xywh,
-    tight_box_xywh,
-)
+from gdinousam.data.public.raw_masks import SPECKS, binarise, components, read_grey_mask, script_boxes_xywh
+from gdinousam.data.tight_boxes import tight_box_xywh
 from gdinousam.errors import InputError
 from gdinousam.records import BoxXYWH
 

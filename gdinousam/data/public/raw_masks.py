@@ -104,13 +104,6 @@ def polygon_mask(points_xy: Sequence[Sequence[float]] | npt.NDArray[np.float64],
     return canvas > 0
 
 
-def tight_box_xywh(mask_hw: Mask) -> BoxXYWH:
-    """The smallest box of whole pixels round a mask that is not empty, (x, y, width, height)."""
-    rows, columns = np.flatnonzero(mask_hw.any(axis=1)), np.flatnonzero(mask_hw.any(axis=0))
-    x, y = int(columns[0]), int(rows[0])
-    return x, y, int(columns[-1]) - x + 1, int(rows[-1]) - y + 1
-
-
 def num_script_contours(grey_hw: GreyMask | Mask, area_floor: float = 0, limit: int | None = None) -> int:
     """How many outer contours the paper's scripts see in a mask as stored: every pixel above 0 is foreground to them.
 

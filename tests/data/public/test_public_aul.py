@@ -10,9 +10,9 @@ from miniatures import write_picture
 
 from gdinousam.data.public.aul import BEYOND_IMAGE, Aul
 from gdinousam.data.public.interface import NORMAL, RawImage
-from gdinousam.data.public.raw_masks import tight_box_xywh
 from gdinousam.data.splits.paper_split import paper_split
 from gdinousam.data.splits.plan import SplitImage
+from gdinousam.data.tight_boxes import tight_box_xywh
 from gdinousam.errors import InputError
 
 DATASET = Aul()

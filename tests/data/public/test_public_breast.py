@@ -12,8 +12,8 @@ from miniatures import write_mask, write_picture, write_pixels
 
 from gdinousam.data.public.breast import TABLE, BrEaST
 from gdinousam.data.public.interface import NORMAL
-from gdinousam.data.public.raw_masks import tight_box_xywh
 from gdinousam.data.public.registry import find_release
+from gdinousam.data.tight_boxes import tight_box_xywh
 from gdinousam.errors import InputError
 
 FOLDER = "BrEaST-Lesions_USG-images_and_masks"

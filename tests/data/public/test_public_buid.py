@@ -8,8 +8,9 @@ import pytest
 from miniatures import box_mask, write_mask, write_picture, write_pixels
 
 from gdinousam.data.public.buid import Buid
-from gdinousam.data.public.raw_masks import GREY_EDGES, SPECKS, tight_box_xywh
+from gdinousam.data.public.raw_masks import GREY_EDGES, SPECKS
 from gdinousam.data.public.registry import find_release, recognised
+from gdinousam.data.tight_boxes import tight_box_xywh
 from gdinousam.errors import InputError
 
 BOX, SMALL, SPECK = (10, 16, 24, 24), (60, 2, 8, 8), (70, 50, 2, 2)

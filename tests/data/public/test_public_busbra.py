@@ -11,7 +11,7 @@ import pytest
 from miniatures import write_mask, write_picture
 
 from gdinousam.data.public.busbra import Busbra
-from gdinousam.data.public.raw_masks import tight_box_xywh
+from gdinousam.data.tight_boxes import tight_box_xywh
 from gdinousam.errors import InputError
 
 RAW = Path(__file__).parents[4] / "shared" / "data" / "raw" / "BUSBRA"

@@ -12,7 +12,8 @@ from miniatures import box_mask, write_mask, write_picture, write_pixels
 
 from gdinousam.data.public.busi import REPEATED, Busi
 from gdinousam.data.public.interface import NORMAL, RawImage
-from gdinousam.data.public.raw_masks import SPECKS, tight_box_xywh
+from gdinousam.data.public.raw_masks import SPECKS
+from gdinousam.data.tight_boxes import tight_box_xywh
 from gdinousam.errors import InputError
 from gdinousam.records import BoxXYWH
 

@@ -19,7 +19,8 @@ from gdinousam.data.public.busuclm import (
     Busuclm,
 )
 from gdinousam.data.public.interface import NORMAL, RawCase, RawImage
-from gdinousam.data.public.raw_masks import RESIZED, SPECKS, tight_box_xywh
+from gdinousam.data.public.raw_masks import RESIZED, SPECKS
+from gdinousam.data.tight_boxes import tight_box_xywh
 from gdinousam.errors import InputError
 from gdinousam.records import BoxXYWH
 

@@ -9,7 +9,8 @@ from miniatures import write_mask, write_picture
 
 from gdinousam.data.public.interface import RawImage
 from gdinousam.data.public.luminous import LEFT, ONE_MUSCLE, RIGHT, TWO_MUSCLES, Luminous
-from gdinousam.data.public.raw_masks import SPECKS, tight_box_xywh
+from gdinousam.data.public.raw_masks import SPECKS
+from gdinousam.data.tight_boxes import tight_box_xywh
 from gdinousam.errors import InputError
 from gdinousam.records import BoxXYWH
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from miniatures import SIZE_HW, box_mask, write_picture, write_pixels
 
-from gdinousam.data.public.raw_masks import RESIZED, tight_box_xywh
+from gdinousam.data.public.raw_masks import RESIZED
 from gdinousam.data.public.registry import find_release, recognised
 from gdinousam.data.public.s1 import (
     EXPANDED_LABELS,
@@ -21,6 +21,7 @@ from gdinousam.data.public.s1 import (
     TEST_LABELS,
     TRAINING_IMAGES,
 )
+from gdinousam.data.tight_boxes import tight_box_xywh
 from gdinousam.errors import InputError
 
 BOX, OTHER_BOX = (10, 16, 24, 24), (50, 4, 16, 16)

@@ -21,8 +21,8 @@ from gdinousam.data.public.raw_masks import (
     require_scaling,
     resize_labels,
     script_boxes_xywh,
-    tight_box_xywh,
 )
+from gdinousam.data.tight_boxes import tight_box_xywh
 from gdinousam.errors import InputError
 
 FILE = Path("mask.png")

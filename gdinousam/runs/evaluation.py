@@ -1,0 +1,121 @@
+"""From a config to an evaluation: checks the data, builds the method, scores it and writes the records."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import torch
+
+from gdinousam.config import TestConfig, TestData, dump_config
+from gdinousam.data.check import require_valid
+from gdinousam.data.contract import read_records
+from gdinousam.data.fingerprint import fingerprint
+from gdinousam.errors import InputError
+from gdinousam.evaluation.origin import about_method, complete_origin, require_same_origin, write_origin
+from gdinousam.evaluation.parts import part_paths
+from gdinousam.evaluation.predictions import SavedMasks
+from gdinousam.evaluation.processes import Processes, joined_processes
+from gdinousam.evaluation.runner import Method, evaluate
+from gdinousam.evaluation.tables import write_tables
+from gdinousam.evaluation.true_boxes import TrueBoxes
+from gdinousam.folders import new_output_folder
+from gdinousam.models.boxes_to_masks import WHOLE_IMAGE, WholeImageSegmenter, segment_boxes
+from gdinousam.models.loading import load_mask_head, pick_device
+from gdinousam.models.segmenter import load_segmenter
+from gdinousam.records import ImageRecord
+from gdinousam.runs.machine import LIBRARIES, device_name
+
+_SCORING_LIBRARIES: tuple[str, ...] = ("monai", "numpy")
+
+
+def evaluate_config(config: TestConfig, overwrite: bool = False, resume: bool = False) -> str:
+    """Evaluate as the config says into ``evaluation.output_dir`` and return the tables as text.
+
+    Of several processes each scores a share; the first one writes the tables, the others return an empty text.
+    resume: go on with the run in that folder, which must have the same config and data. overwrite: replace it.
+    Raises InputError, before anything is written, for data with problems, weights that do not load, masks of
+    ``evaluation.predictions`` that do not fit the data, a folder in use.
+    """
+    with joined_processes() as processes:
+        records = read_test_records(config.data)
+        return evaluate_method(config, build_method(config, records), records, processes, overwrite, resume)
+
+
+def read_test_records(data: TestData) -> tuple[ImageRecord, ...]:
+    """The images of a test file, all checked; InputError where there are problems."""
+    require_valid(data.test_ann, data.test_dir, data.test_masks, masks_required=True)
+    return read_records(data.test_ann, data.test_dir, data.test_masks)[: data.max_images]
+
+
+def build_method(config: TestConfig, records: Sequence[ImageRecord]) -> Method:
+    """What the config says is to be scored on these records, ready to run.
+
+    Raises InputError for weights that do not load and for saved masks that do not fit the records.
+    """
+    settings = config.evaluation
+    if settings.predictions is not None:
+        return SavedMasks(settings.predictions, records, frozenset(settings.needs))
+    if "LOCAL_RANK" in os.environ and torch.cuda.is_available():  # one of several processes: each its own GPU
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
+    model = config.named_model
+    if model.is_reference:
+        mask_head = load_mask_head(model.mask_head).to(pick_device(settings.device))
+        if model.detector == WHOLE_IMAGE:
+            return WholeImageSegmenter(mask_head)
+        return TrueBoxes(partial(segment_boxes, mask_head))
+    return load_segmenter(
+        model.detector, model.mask_head, model.adapter, config.resize, config.prediction, settings.device
+    )
+
+
+def evaluate_method(
+    config: TestConfig,
+    method: Method,
+    records: Sequence[ImageRecord],
+    processes: Processes,
+    overwrite: bool = False,
+    resume: bool = False,
+) -> str:
+    """Evaluate a method into ``evaluation.output_dir``; see ``evaluate_config``.
+
+    config: what is written beside the results. method, records: as ``build_method`` and ``read_test_records`` give
+    them, or what a study makes of them.
+    """
+    data, folder = config.data, config.evaluation.output_dir
+    if processes.is_first:
+        origin = dump_config(config), fingerprint(records, data.test_ann), _about(config, method)
+        if resume:
+            require_same_origin(folder, *origin)
+        else:
+            if part_paths(folder) and not overwrite:
+                raise InputError(
+                    f"evaluation.output_dir: {folder} holds an evaluation that did not finish; go on with it by "
+                    "--resume, or replace it by --overwrite"
+                )
+            write_origin(new_output_folder(folder, "evaluation.output_dir", overwrite), *origin)
+    rows = evaluate(
+        method,
+        records,
+        folder,
+        data.batch_size,
+        data.num_workers,
+        config.evaluation.num_pictures,
+        config.evaluation.save_masks,
+        resume,
+        processes,
+    )
+    if not processes.is_first:
+        return ""
+    complete_origin(folder, rows)
+    return write_tables(rows, folder)
+
+
+def _about(config: TestConfig, method: Method) -> dict[str, Any]:
+    libraries, device = _SCORING_LIBRARIES, "unknown"  # of the masks of another program
+    if config.evaluation.predictions is None:
+        libraries = (*LIBRARIES, *_SCORING_LIBRARIES)
+        device = device_name(pick_device(config.evaluation.device))
+    return about_method(config.evaluation.method, method.needs, libraries, device)

@@ -1,0 +1,106 @@
+"""The images of a training run: read, checked, and joined with phantoms where the config asks for them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gdinousam.config import TrainConfig
+from gdinousam.data.augmentation import build_augmentation
+from gdinousam.data.check import require_valid
+from gdinousam.data.contract import read_records
+from gdinousam.data.dataset import Examples, JoinedExamples, TrainingDataset
+from gdinousam.data.endless_phantoms import EndlessPhantoms
+from gdinousam.data.fingerprint import fingerprint
+from gdinousam.data.lookalikes import without_lookalikes
+from gdinousam.errors import InputError
+from gdinousam.preprocessing import ResizeSettings
+from gdinousam.records import ImageRecord
+from gdinousam.seeding import derived_seed
+
+logger = logging.getLogger(__name__)
+
+Records = tuple[ImageRecord, ...]
+
+
+@dataclass(frozen=True)
+class TrainingImages:
+    """The images with rows in a CSV, checked; either may be empty. num_lookalikes: training images left out because
+    they look like one in ``data.unlike_dir``."""
+
+    train: Records
+    val: Records
+    num_lookalikes: int = 0
+
+
+def read_training_images(config: TrainConfig) -> TrainingImages:
+    """Read and check what the config names; InputError where there are problems or nothing is left to train on."""
+    data = config.data
+    train = _read(config, data.train_ann, data.train_dir, data.train_masks)
+    val = _read(config, data.val_ann, data.val_dir, data.val_masks)
+    if data.unlike_dir is None or not train:
+        return TrainingImages(train, val)
+    kept = without_lookalikes(train, data.unlike_dir)
+    if not kept:
+        raise InputError(f"{data.train_ann}: every image looks like one in data.unlike_dir = {data.unlike_dir}")
+    logger.info("left out %d training images that look like one in %s", len(train) - len(kept), data.unlike_dir)
+    return TrainingImages(kept, val, len(train) - len(kept))
+
+
+def _read(config: TrainConfig, csv_path: Path | None, image_dir: Path | None, mask_dir: Path | None) -> Records:
+    if csv_path is None or image_dir is None:
+        return ()
+    with_masks = config.trains_mask_head
+    mask_dir = mask_dir if with_masks else None
+    require_valid(csv_path, image_dir, mask_dir, masks_required=with_masks)
+    records = read_records(csv_path, image_dir, mask_dir)[: config.data.max_images]
+    if with_masks:  # an image without objects has nothing to prompt with
+        records = tuple(record for record in records if record.instances)
+    if not records:
+        raise InputError(f"{csv_path}: no image with a box; the mask head needs boxes and masks")
+    return records
+
+
+def training_examples(config: TrainConfig, images: TrainingImages, resize: ResizeSettings) -> JoinedExamples:
+    """The training images and, after them, the phantoms of an epoch, both augmented."""
+    num_phantoms = config.data.phantoms.num_train if config.data.phantoms else 0
+    return JoinedExamples(_parts(config, images.train, num_phantoms, resize, config.training.seed, is_training=True))
+
+
+def validation_examples(config: TrainConfig, images: TrainingImages, resize: ResizeSettings) -> JoinedExamples | None:
+    """The validation images and phantoms, neither augmented; ``None`` without any. Its phantoms never train."""
+    num_phantoms = config.data.phantoms.num_val if config.data.phantoms else 0
+    seed = derived_seed("validation", config.training.seed)
+    parts = _parts(config, images.val, num_phantoms, resize, seed, is_training=False)
+    return JoinedExamples(parts) if parts else None
+
+
+def _parts(
+    config: TrainConfig, records: Records, num_phantoms: int, resize: ResizeSettings, seed: int, is_training: bool
+) -> Sequence[Examples]:
+    data, with_masks = config.data, config.trains_mask_head
+    augmentation = build_augmentation(config.augmentation) if is_training and config.augmentation else None
+    parts: list[Examples] = []
+    if records:
+        parts.append(TrainingDataset(records, resize, augmentation, seed, with_masks, data.num_absent_phrases))
+    if num_phantoms and data.phantoms:
+        families = data.phantoms.families
+        parts.append(
+            EndlessPhantoms(families, num_phantoms, resize, augmentation, seed, with_masks, data.num_absent_phrases)
+        )
+    return parts
+
+
+def describe_images(config: TrainConfig, images: TrainingImages) -> dict[str, Any]:
+    """What the run notes about its training data; see ``gdinousam.data.fingerprint``."""
+    described: dict[str, Any] = {}
+    if config.data.train_ann is not None:
+        described |= fingerprint(images.train, config.data.train_ann)
+    if images.num_lookalikes:
+        described["num_lookalikes_left_out"] = images.num_lookalikes
+    if config.data.phantoms is not None:
+        described["phantoms_per_epoch"] = config.data.phantoms.model_dump(mode="json")
+    return described
