@@ -12,10 +12,20 @@ import pytest
 import torch
 from torch import nn
 
+from gdinousam.allocator import keep_freed_memory
 from gdinousam.data.phantoms import make_phantom, write_phantoms
 from gdinousam.models.small import random_small_detector, random_small_mask_head, small_tokenizer
 from gdinousam.records import Image
 from gdinousam.seeding import torch_seed
+
+# models of full size are built and thrown away many times over
+keep_freed_memory()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files with slow tests first, so that of several processes none is left alone with one at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 def _fill_zeros(model: nn.Module) -> nn.Module:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -14,6 +15,9 @@ from pathlib import Path
 import pytest
 from accelerate.state import AcceleratorState
 
+from gdinousam.command_line.common import INTERRUPTED
+from gdinousam.command_line.common import run as run_command
+from gdinousam.command_line.train import train_command
 from gdinousam.config import TrainConfig, load_config
 from gdinousam.errors import InputError
 from gdinousam.models.segmenter import load_segmenter
@@ -33,7 +37,16 @@ def fresh_accelerator() -> Iterator[None]:
 @pytest.fixture
 def config_path(tmp_path: Path, phantom_data: Path) -> Path:
     """A run of three short epochs on phantoms, with random augmentation and accumulated gradients."""
-    path = tmp_path / "train.yaml"
+    return write_config(tmp_path / "train.yaml", phantom_data)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, phantom_data: Path) -> Path:
+    """The folder of that run when nothing stopped it; no test changes it."""
+    return run(write_config(tmp_path_factory.mktemp("whole") / "train.yaml", phantom_data))
+
+
+def write_config(path: Path, phantom_data: Path) -> Path:
     path.write_text(
         f"""
 data:
@@ -81,31 +94,55 @@ def numbers(folder: Path) -> list[dict[str, str]]:
     return [{key: value for key, value in row.items() if key not in TIMES} for row in rows(folder)]
 
 
-def test_a_run_writes_config_data_metrics_weights_state_and_pictures(config_path: Path) -> None:
-    folder = run(config_path)
-    written = {path.name for path in folder.iterdir()}
+def test_a_run_writes_config_data_metrics_weights_state_and_pictures(whole: Path) -> None:
+    written = {path.name for path in whole.iterdir()}
     assert written >= {"config.yaml", "data.json", "metrics.csv", "best", "last", "state", "pictures", "tensorboard"}
-    assert {path.name for path in (folder / "pictures").iterdir()} == {"epoch_0001.png", "epoch_0002.png"}
-    assert [row["epoch"] for row in rows(folder)] == ["1", "2", "3"]
-    assert json.loads((folder / "best" / "training.json").read_text())["trained"] == "detector"
-    assert not list(folder.glob("*.new")) and not list(folder.glob("*.old"))
+    assert {path.name for path in (whole / "pictures").iterdir()} == {"epoch_0001.png", "epoch_0002.png"}
+    assert [row["epoch"] for row in rows(whole)] == ["1", "2", "3"]
+    assert json.loads((whole / "best" / "training.json").read_text())["trained"] == "detector"
+    assert not list(whole.glob("*.new")) and not list(whole.glob("*.old"))
 
 
-@pytest.mark.parametrize("after", ["step 1:", "epoch 1/"])
 def test_ctrl_c_saves_and_resume_gives_the_same_numbers_as_never_stopping(
-    config_path: Path, tmp_path: Path, after: str
+    config_path: Path, whole: Path, tmp_path: Path
 ) -> None:
-    whole = run(config_path, f"training.output_dir={tmp_path}/whole")
     folder = tmp_path / "interrupted"
     command = [sys.executable, "train.py", "--config", str(config_path), "--set", f"training.output_dir={folder}"]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     for line in process.stderr:
-        if after in line:
+        if "step 1:" in line:
             process.send_signal(signal.SIGINT)
             break
     output, errors = process.communicate(timeout=120)
     assert process.returncode == 130, errors
+    assert_resumes_to_the_same_numbers(folder, output, whole)
+
+
+def test_ctrl_c_after_an_epoch_resumes_to_the_same_numbers_too(
+    config_path: Path, whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class CtrlC(logging.Handler):
+        """Interrupts this process, as a terminal does, when the first epoch is told of."""
+
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.getMessage().startswith("epoch 1/"):
+                signal.raise_signal(signal.SIGINT)
+
+    folder, logger, ctrl_c = tmp_path / "interrupted", logging.getLogger("gdinousam.training.loop"), CtrlC()
+    logger.addHandler(ctrl_c)
+    try:
+        arguments = ["--config", str(config_path), "--set", f"training.output_dir={folder}"]
+        assert run_command(train_command, arguments) == INTERRUPTED
+    finally:
+        logger.removeHandler(ctrl_c)
+    AcceleratorState._reset_state(reset_partial_state=True)
+    assert len(rows(folder)) == 1
+    assert_resumes_to_the_same_numbers(folder, capsys.readouterr().out, whole)
+
+
+def assert_resumes_to_the_same_numbers(folder: Path, output: str, whole: Path) -> None:
+    """output: what the interrupted command printed. whole: the run that nothing stopped."""
     assert f"go on with: python train.py --resume {folder}" in output
     finished = rows(folder) if (folder / "metrics.csv").exists() else []
     assert len(finished) < 3
@@ -126,12 +163,11 @@ def test_without_validation_images_the_last_weights_are_kept(config_path: Path) 
     assert (folder / "last").is_dir() and not (folder / "best").exists()
 
 
-def test_an_earlier_run_is_never_overwritten(config_path: Path) -> None:
-    folder = run(config_path, "training.num_epochs=1")
-    before = (folder / "metrics.csv").read_bytes()
+def test_an_earlier_run_is_never_overwritten(config_path: Path, whole: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in whole.rglob("*")}
     with pytest.raises(InputError, match="holds an earlier run"):
-        run(config_path)
-    assert (folder / "metrics.csv").read_bytes() == before
+        run(config_path, f"training.output_dir={whole}")
+    assert {path: path.stat().st_mtime_ns for path in whole.rglob("*")} == before
 
 
 def test_a_run_is_resumed_with_its_own_model_only(config_path: Path, small_mask_head: Path, phantom_data: Path) -> None:

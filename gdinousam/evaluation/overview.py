@@ -1,0 +1,67 @@
+"""An overview of evaluations that need not have anything in common: one line each, for a README or a model card."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from gdinousam.evaluation.results import Results
+from gdinousam.evaluation.rows import ProtocolName
+from gdinousam.evaluation.summary import Summary, summarize, summary_of
+from gdinousam.evaluation.table_files import (
+    Cell,
+    Column,
+    Table,
+    count_cell,
+    interval_cell,
+    number_cell,
+    spread_cell,
+    text_cell,
+    text_column,
+)
+
+_COLUMNS = (
+    text_column("evaluation"),
+    text_column("mean over"),
+    Column("n", ("n",)),
+    Column("Dice %", ("dice_percent", "dice_std_percent")),
+    Column("95 % interval", ("dice_low_percent", "dice_high_percent")),
+    Column("detected %", ("detection_percent",)),
+    Column("box IoU %", ("box_iou_percent",)),
+    Column("s/image", ("seconds_per_image",)),
+)
+
+
+def overview_table(results: Sequence[Results], protocol: ProtocolName = "strict") -> Table:
+    """Two lines per evaluation: the mean over its datasets, and over its queries; one line where it has one dataset.
+
+    Dice as mean ± standard deviation with the bootstrap interval of the mean; seconds per image are the method's own,
+    images and masks being read and scored aside. Below the table: version, libraries, device of every evaluation.
+    """
+    lines = []
+    for one in results:
+        *datasets, average = summarize(one.rows, protocol)
+        pooled = summary_of(one.rows, protocol)
+        if len(datasets) > 1:
+            lines.append(_line(one, f"{len(datasets)} datasets", average))
+        lines.append(_line(one, "queries", pooled))
+    return Table(f"Protocol {protocol}", _COLUMNS, tuple(lines), tuple(dict.fromkeys(map(_origin, results))))
+
+
+def _line(results: Results, mean_over: str, summary: Summary) -> tuple[Cell, ...]:
+    seconds = results.seconds_total / results.num_images if results.seconds_total else math.nan
+    return (
+        text_cell(results.method),
+        text_cell(mean_over),
+        count_cell(summary.num_scored),
+        spread_cell(summary.dice_percent, summary.dice_std_percent),
+        interval_cell(summary.dice_low_percent, summary.dice_high_percent),
+        number_cell(summary.detection_percent),
+        number_cell(summary.box_iou_percent),
+        number_cell(seconds, 3),
+    )
+
+
+def _origin(results: Results) -> str:
+    libraries = ", ".join(f"{name} {version}" for name, version in results.libraries.items())
+    return f"gdinousam {results.version}, {libraries}, on {results.device}."

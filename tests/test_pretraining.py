@@ -1,0 +1,120 @@
+"""Pretraining in stages: a stage starts where the last one ended, finished ones are not repeated, both parts bundled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from accelerate.state import AcceleratorState
+from safetensors.torch import load_file
+
+from gdinousam.command_line.common import run
+from gdinousam.command_line.pretrain_small import pretrain_command
+from gdinousam.config import load_config
+from gdinousam.errors import InputError
+from gdinousam.models.segmenter import load_segmenter
+from gdinousam.pretraining import PretrainConfig
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def fresh_accelerator() -> Iterator[None]:
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+@pytest.fixture
+def config_path(tmp_path: Path) -> Path:
+    """Three stages of one short epoch on four phantoms each."""
+    text = """
+stages:
+  coarse: &coarse
+    data: &data
+      phantoms: {families: [liver, prostate], num_train: 4, num_val: 2}
+      batch_size: 2
+      num_workers: 0
+    resize: {size: 64}
+    model: {detector: random-small}
+    losses: {earlier_layers: true, encoder_matches: 1}
+    training: &training
+      part: detector
+      tune: full
+      output_dir: runs/coarse
+      num_epochs: 1
+      sample_pictures_every: 1
+      device: cpu
+  fine:
+    <<: *coarse
+    model: {detector: runs/coarse/last}
+    training: {<<: *training, output_dir: runs/fine}
+  masks:
+    data: *data
+    model: {mask_head: random-small}
+    training: {<<: *training, part: mask_head, output_dir: runs/masks}
+bundle:
+  detector: runs/fine/best
+  mask_head: runs/masks/best
+  output_dir: small
+"""
+    path = tmp_path / "pretrain.yaml"
+    # a stage's weights are named before they are there, so by a path that cannot be a hub id
+    path.write_text(text.replace("{detector: runs/", "{detector: ./runs/"), encoding="utf-8")
+    return path
+
+
+def pretrain(config_path: Path, *arguments: str) -> int:
+    return run(pretrain_command, ["--config", str(config_path), *arguments])
+
+
+def num_epochs(run_folder: Path) -> int:
+    return len((run_folder / "metrics.csv").read_text().splitlines()) - 1
+
+
+@pytest.mark.slow
+def test_stages_run_in_order_once_and_end_in_a_model_that_segments(
+    config_path: Path, capsys: pytest.CaptureFixture[str], phantom_images: list
+) -> None:
+    assert pretrain(config_path) == 0
+    folder = config_path.parent
+    printed = capsys.readouterr().out
+    assert [line.split()[1] for line in printed.splitlines() if line.startswith("stage")] == ["coarse", "fine", "masks"]
+    assert not (folder / "runs" / "coarse" / "pictures").exists()  # phantoms alone: there is no image to draw
+    for part in ("detector", "mask_head"):
+        tensors = load_file(folder / "small" / part / "model.safetensors")
+        assert {tensor.dtype for tensor in tensors.values() if tensor.is_floating_point()} == {torch.float16}
+    segmenter = load_segmenter(str(folder / "small" / "detector"), str(folder / "small" / "mask_head"))
+    assert segmenter.box_finder.detector.grounding_dino.dtype == torch.float32
+    segmenter.segment(phantom_images, [["prostate"]] * len(phantom_images))
+
+    (folder / "small" / "README.md").write_text("the model card")
+    assert pretrain(config_path) == 0  # nothing is left to train; the bundle is written anew
+    assert {num_epochs(folder / "runs" / stage) for stage in ("coarse", "fine", "masks")} == {1}
+    assert (folder / "small" / "README.md").read_text() == "the model card"
+
+
+def test_one_stage_alone_bundles_nothing(config_path: Path) -> None:
+    assert pretrain(config_path, "--stage", "coarse") == 0
+    assert not (config_path.parent / "small").exists()
+    assert (config_path.parent / "runs" / "coarse" / "last" / "tokenizer.json").is_file()
+
+
+def test_real_images_join_the_phantoms_with_their_test_images_kept_apart(phantom_data: Path) -> None:
+    config = load_config(PretrainConfig, ROOT / "configs/small/pretrain.yaml", [f"images={phantom_data}"])
+    for name in config.stages:
+        data = config.stage(name).data
+        assert data.train_ann == phantom_data / "train.CSV" and data.val_masks == phantom_data / "val_mask"
+        assert data.unlike_dir == phantom_data / "test_image"
+        assert data.phantoms is not None and "muscle" not in data.phantoms.families
+
+
+def test_an_unknown_stage_is_one_line_and_exit_code_2(config_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert pretrain(config_path, "--stage", "finest") == 2
+    assert "stages: coarse, fine, masks" in capsys.readouterr().err
+
+
+def test_stages_of_different_precision_are_refused(config_path: Path) -> None:
+    with pytest.raises(InputError, match="same training.mixed_precision"):
+        load_config(PretrainConfig, config_path, ["stages.fine.training.mixed_precision=bf16"])
