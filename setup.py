@@ -63,7 +63,15 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=find_packages(include=["gdinousam", "gdinousam.*"]),
-    package_data={"gdinousam": ["py.typed", "evaluation/*.yaml", "evaluation/figures/*.j2"]},
+    package_data={
+        "gdinousam": [
+            "py.typed",
+            "evaluation/*.yaml",
+            "evaluation/figures/*.j2",
+            "assets/small/*.*",
+            "assets/small/*/*",
+        ]
+    },
     install_requires=REQUIRED,
     extras_require=EXTRAS,
 )

@@ -1,8 +1,7 @@
 """Memory that a CPU run has freed stays with it.
 
 glibc gives large blocks back to the kernel when they are freed and asks for them again at once, and the kernel hands
-out zeroed pages one fault at a time. A training step frees and takes the same few hundred megabytes over and over, so
-that this costs a third to a half of its time (``docs/training.md`` has the measurement).
+out zeroed pages one fault at a time. A training step frees and takes the same few hundred megabytes over and over.
 """
 
 from __future__ import annotations

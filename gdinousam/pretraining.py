@@ -36,7 +36,7 @@ class PretrainConfig(Settings):
 
     images: SettingsPath | None = Field(
         None,
-        description="Folder of real images in the CSV layout, with masks; train and val are trained on. null: none.",
+        description="Folder of real images in the CSV layout, with masks; trained on train, chosen on val.",
     )
     stages: dict[str, TrainConfig] = Field(
         min_length=1, description="Training runs in order; each is a config of train.py without its image paths."

@@ -1,4 +1,4 @@
-"""Pretraining in stages: a stage starts where the last one ended, finished ones are not repeated, both parts bundled."""
+"""Pretraining: stages in order, finished ones not repeated, both parts bundled in half precision."""
 
 from __future__ import annotations
 
@@ -116,5 +116,5 @@ def test_an_unknown_stage_is_one_line_and_exit_code_2(config_path: Path, capsys:
 
 
 def test_stages_of_different_precision_are_refused(config_path: Path) -> None:
-    with pytest.raises(InputError, match="same training.mixed_precision"):
+    with pytest.raises(InputError, match=r"same training\.mixed_precision"):
         load_config(PretrainConfig, config_path, ["stages.fine.training.mixed_precision=bf16"])

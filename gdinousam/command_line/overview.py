@@ -18,7 +18,7 @@ def main() -> None:
 def overview_command(arguments: Sequence[str] | None = None) -> int:
     """Parse arguments, print the overview; returns the exit code."""
     parser = argparse.ArgumentParser(
-        description="Sum up evaluations that need not share a method or data, one line each: n, Dice with its interval, "
+        description="Sum up evaluations that need not share method or data, one line each: n, Dice with its interval, "
         "detection rate, box IoU and seconds per image. compare.py is for methods on the same data.",
         epilog="exit code: 0, or 2 where a folder holds no finished evaluation",
     )

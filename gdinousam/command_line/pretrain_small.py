@@ -20,8 +20,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def pretrain_command(arguments: Sequence[str] | None = None) -> int:
     """Parse arguments, train what is not trained yet and bundle it; returns the exit code."""
     parser = argparse.ArgumentParser(
-        description="Train a small Grounding DINO and a small SAM2 from random weights, on endless phantoms and on real "
-        "images where a folder of them is given. Ctrl-C saves; the same command goes on where it stopped."
+        description="Train a small Grounding DINO and a small SAM2 from random weights, on endless phantoms and on "
+        "real images where a folder of them is given. Ctrl-C saves; the same command goes on where it stopped."
     )
     parser.add_argument("--config", type=Path, default=Path(DEFAULT_CONFIG), help="YAML file (default: %(default)s)")
     parser.add_argument(

@@ -176,7 +176,7 @@ def _remember_texts(text_encoder: Any) -> None:
 def _keep_answers_in_float32(model: GroundingDinoForObjectDetection) -> None:
     """Compute sampling positions, box offsets and token logits in float32 inside a mixed-precision region.
 
-    Half a pixel of a small lesion is beyond bfloat16's eight bits, and so is the order of queries whose scores are close.
+    Half a pixel of a small lesion is beyond bfloat16's eight bits, and so is the order of close scores.
     """
     layers = model.model
     heads = [layer.encoder_attn.sampling_offsets for layer in layers.decoder.layers]
