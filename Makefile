@@ -42,8 +42,9 @@ quickstart: install
 	@echo "the same on your data with full-size weights, once they are downloaded (README, Weights):"
 	@echo "  $(RUN) train.py --set model.detector=weights/grounding-dino-tiny"
 
-# Two processes of one thread each: small models are limited by Python, not by arithmetic.
-PYTEST := -m pytest -n 2 --dist loadscope
+# Two processes of one thread each: small models are limited by Python, not by arithmetic. Files with slow tests start
+# first (tests/conftest.py), so that no process is left alone with one at the end.
+PYTEST := -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 test test-newer: export OMP_NUM_THREADS = 1
 
 test: install
