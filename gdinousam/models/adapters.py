@@ -97,7 +97,9 @@ def _load_folder(model: GroundingDinoForObjectDetection, folder: Path) -> PeftMo
         raise
     except (RuntimeError, ValueError, SafetensorError, OSError) as error:
         raise InputError(f"adapter {folder} does not fit the detector: {first_line(error)}") from error
-    missing = sorted(get_peft_model_state_dict(adapted).keys() - stored.keys())
+    # save_embedding_layers: see save_adapter
+    expected = get_peft_model_state_dict(adapted, save_embedding_layers=False)
+    missing = sorted(expected.keys() - stored.keys())
     for keys, verb in ((missing, "lacks"), (loaded.unexpected_keys, "has unknown")):
         if keys:
             raise InputError(f"adapter {folder} {verb} {len(keys)} tensors for this detector, first {keys[0]}")
