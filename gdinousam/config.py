@@ -71,10 +71,10 @@ class TrainData(Settings):
     def _splits_are_whole(self) -> TrainData:
         if (self.val_dir is None) != (self.val_ann is None):
             raise ValueError("give both val_dir and val_ann, or neither")
-        if (self.train_dir is None) != (self.train_ann is None):
-            raise ValueError("give both train_dir and train_ann")
-        if self.train_dir is None and self.phantoms is None:
-            raise ValueError("give train_dir and train_ann, or phantoms")
+        if self.train_dir is None and (self.train_ann is not None or self.phantoms is None):
+            raise ValueError("data.train_dir is missing; add it, or leave out train_ann too and give phantoms")
+        if self.train_ann is None and self.train_dir is not None:
+            raise ValueError("data.train_ann is missing; add it")
         return self
 
 

@@ -191,6 +191,18 @@ def test_a_missing_required_key_is_named(tmp_path: Path, key: str) -> None:
     assert f"{key} is missing; add it" in problem(tmp_path, tree)
 
 
+def test_phantoms_stand_in_for_training_images_but_nothing_does_not(tmp_path: Path) -> None:
+    tree = train_tree()
+    del tree["data"]["train_dir"], tree["data"]["train_ann"]
+    assert "data.train_dir is missing; add it" in problem(tmp_path, tree)
+    path = tmp_path / "phantoms.yaml"
+    tree["data"]["phantoms"] = {"families": ["liver"], "num_train": 8}
+    path.write_text(yaml.safe_dump(tree), encoding="utf-8")
+    assert load_config(TrainConfig, path).data.train_dir is None
+    tree["data"]["phantoms"]["families"] = ["spleen"]
+    assert "choose from breast" in problem(tmp_path, tree)
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
