@@ -56,7 +56,7 @@ class Batch:
 
 
 @dataclass(frozen=True, eq=False)
-class Scene:
+class RawExample:
     """What an example is made of.
 
     sample: the image with the box, and where asked for the mask, of each of N instances. phrases: the distinct phrases
@@ -69,11 +69,11 @@ class Scene:
 
 
 class Examples(Dataset[Example], ABC):
-    """Scenes as examples.
+    """What becomes examples, drawn or read one by one.
 
     resize: as the model sees images. augmentation: ``None`` leaves images as they are. What is random about an example
     depends on the seed, the epoch and its place alone, so neither workers nor an interruption change it.
-    num_absent_phrases: phrases of other images added to each caption as negatives; never one that the scene has.
+    num_absent_phrases: phrases of other images added to each caption as negatives; never one that the image has.
     """
 
     def __init__(
@@ -96,30 +96,30 @@ class Examples(Dataset[Example], ABC):
     @property
     @abstractmethod
     def all_phrases(self) -> tuple[str, ...]:
-        """Every distinct phrase that a scene may have."""
+        """Every distinct phrase that an image may have."""
 
     @abstractmethod
-    def scene(self, index: int, seed: int) -> Scene:
-        """The scene at a place; seed: where it comes from a generator."""
+    def raw(self, index: int, seed: int) -> RawExample:
+        """What the example at a place is made of; seed: where it comes from a generator."""
 
     def __getitem__(self, index: int) -> Example:
         seed = derived_seed(self._seed, self.epoch, index)
-        scene = self.scene(index, seed)
-        sample = scene.sample
+        raw = self.raw(index, seed)
+        sample = raw.sample
         if self._augmentation is not None:
             sample = seeded(self._augmentation, seed)(sample)
         sample = self._resize(sample)
-        phrases = (*scene.phrases, *self._absent_phrases(scene, random.Random(seed)))
+        phrases = (*raw.phrases, *self._absent_phrases(raw, random.Random(seed)))
         return Example(
             pixel_values=normalize_image(sample.image),
             boxes_cxcywh_norm=boxes_cxcywh_norm(sample.boxes_xyxy, tuple(sample.image.shape[-2:])),
             phrases=phrases,
-            phrase_indices=torch.tensor([phrases.index(one) for one in scene.instance_phrases], dtype=torch.int64),
+            phrase_indices=torch.tensor([phrases.index(one) for one in raw.instance_phrases], dtype=torch.int64),
             masks=None if sample.masks_nhw is None else sample.masks_nhw.as_subclass(torch.Tensor),
         )
 
-    def _absent_phrases(self, scene: Scene, generator: random.Random) -> list[str]:
-        others = [phrase for phrase in self.all_phrases if phrase not in scene.phrases]
+    def _absent_phrases(self, raw: RawExample, generator: random.Random) -> list[str]:
+        others = [phrase for phrase in self.all_phrases if phrase not in raw.phrases]
         return generator.sample(others, min(self._num_absent_phrases, len(others)))
 
 
@@ -152,7 +152,7 @@ class TrainingDataset(Examples):
         """Every distinct phrase of the records."""
         return self._all_phrases
 
-    def scene(self, index: int, seed: int) -> Scene:
+    def raw(self, index: int, seed: int) -> RawExample:
         """The record at a place, read from its files."""
         record = self.records[index]
         masks = None
@@ -162,7 +162,7 @@ class TrainingDataset(Examples):
                 raise InputError(f"{record.path}: an instance has no mask; give the mask folder in the config")
             masks = [read_mask(reference) for reference in references if reference is not None]
         sample = to_sample(read_image(record.path), [instance.box_xywh for instance in record.instances], masks)
-        return Scene(sample, record.phrases, tuple(instance.phrase for instance in record.instances))
+        return RawExample(sample, record.phrases, tuple(instance.phrase for instance in record.instances))
 
 
 class JoinedExamples(Dataset[Example]):

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field, field_validator
 
 from gdinousam.data.augmentation import Augmentation
-from gdinousam.data.dataset import Examples, Scene
+from gdinousam.data.dataset import Examples, RawExample
 from gdinousam.data.phantoms import VARIED, make_phantom, phrases_of
 from gdinousam.data.samples import to_sample
 from gdinousam.data.tight_boxes import tight_box_xywh
@@ -64,7 +64,7 @@ class EndlessPhantoms(Examples):
         """Every distinct phrase of the families."""
         return self._all_phrases
 
-    def scene(self, index: int, seed: int) -> Scene:
+    def raw(self, index: int, seed: int) -> RawExample:
         """The phantom that the seed gives, of the family whose turn it is."""
         generator = np.random.default_rng(seed)
         family = self._families[index % len(self._families)]
@@ -73,4 +73,4 @@ class EndlessPhantoms(Examples):
         instance_phrases = tuple(phrase for phrase, _ in phantom.instances)
         sample = to_sample(phantom.image, [tight_box_xywh(mask) for mask in masks], masks if self._with_masks else None)
         phrases = tuple(dict.fromkeys(instance_phrases)) or (str(generator.choice(phrases_of(family))),)
-        return Scene(sample, phrases, instance_phrases)
+        return RawExample(sample, phrases, instance_phrases)
