@@ -171,8 +171,8 @@ def random_small_detector() -> GroundingDinoForObjectDetection:
             module.reset_parameters()
     # Token logits are dot products of two normalised vectors, of size sqrt(d_model): every box would start out certain
     # and the first hundreds of steps would go into unlearning that. With text features scaled like this they start near
-    # 0. Not the queries' norm: the decoder refines boxes from queries before that norm and is trained on them after it,
-    # so that a scale between the two makes boxes fly.
+    # 0. Not the queries' norm: with that, boxes diverged (docs/small_model.md). The decoder refines boxes from queries
+    # before that norm and is trained on them after it, and the two should not differ in scale.
     with torch.no_grad():
         model.model.encoder.layers[-1].text_enhancer_layer.layer_norm_after.weight.fill_(model.config.d_model**-0.5)
     return model
