@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from gdinousam.config import TrainConfig
 from gdinousam.data.layout import SPLIT_FOLDERS, csv_name
 from gdinousam.errors import InputError
-from gdinousam.folders import replaced_folder
+from gdinousam.folders import replaced_folder, surviving_folder
 from gdinousam.models.loading import PREPROCESSING, load_grounding_dino, load_mask_head
 from gdinousam.models.mask_head import MaskHead
 from gdinousam.runs.training import train
@@ -76,7 +76,7 @@ def _image_paths(folder: Path) -> dict[str, Path]:
 def run_stage(config: TrainConfig) -> Outcome:
     """Train a stage, from where an earlier run of it stopped; a finished one returns at once with its outcome."""
     folder = config.training.output_dir
-    resume = (folder / STATE).is_dir()
+    resume = surviving_folder(folder / STATE).is_dir()
     return train(config, resume=resume, overwrite=not resume)
 
 

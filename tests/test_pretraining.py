@@ -101,6 +101,18 @@ def test_one_stage_alone_bundles_nothing(config_path: Path) -> None:
     assert (config_path.parent / "runs" / "coarse" / "last" / "tokenizer.json").is_file()
 
 
+def test_a_stage_killed_while_its_state_was_replaced_goes_on_and_is_not_begun_anew(config_path: Path) -> None:
+    assert pretrain(config_path, "--stage", "coarse") == 0
+    folder = config_path.parent / "runs" / "coarse"
+    weights = (folder / "last" / "model.safetensors").read_bytes()
+    (folder / "state").rename(folder / "state.old")
+    (folder / "note.txt").write_text("of an earlier run")
+    AcceleratorState._reset_state(reset_partial_state=True)
+    assert pretrain(config_path, "--stage", "coarse") == 0
+    assert (folder / "note.txt").exists() and num_epochs(folder) == 1
+    assert (folder / "last" / "model.safetensors").read_bytes() == weights
+
+
 def test_real_images_join_the_phantoms_with_their_test_images_kept_apart(phantom_data: Path) -> None:
     config = load_config(PretrainConfig, ROOT / "configs/small/pretrain.yaml", [f"images={phantom_data}"])
     for name in config.stages:

@@ -17,7 +17,14 @@ from gdinousam.data.images import read_image, union_mask
 from gdinousam.data.phantoms import VARIED, make_phantom
 from gdinousam.evaluation.metrics import dice
 from gdinousam.models.boxes_to_masks import TRUE_BOX, WHOLE_IMAGE
-from gdinousam.models.loading import RANDOM_SMALL, SMALL, load_grounding_dino, load_mask_head, trained_resize
+from gdinousam.models.loading import (
+    RANDOM_SMALL,
+    SMALL,
+    load_detector,
+    load_grounding_dino,
+    load_mask_head,
+    trained_resize,
+)
 from gdinousam.models.segmenter import TextSegmenter, load_segmenter
 from gdinousam.models.small import SMALL_DETECTOR_SIZE
 from gdinousam.records import Mask
@@ -57,6 +64,14 @@ def test_an_adapter_on_it_names_it_as_base_on_any_machine() -> None:
     model, tokenizer = load_grounding_dino(SMALL)
     assert model.name_or_path == SMALL and model.dtype == torch.float32
     assert tokenizer("thyroid nodule.")["input_ids"][-2] == 1012
+    assert trained_resize(SMALL).size == SMALL_DETECTOR_SIZE
+
+
+def test_its_name_wins_over_a_folder_in_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / SMALL).mkdir()
+    (tmp_path / SMALL / "adapter_config.json").write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    assert load_detector(SMALL).grounding_dino.name_or_path == SMALL
     assert trained_resize(SMALL).size == SMALL_DETECTOR_SIZE
 
 

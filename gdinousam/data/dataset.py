@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from abc import ABC, abstractmethod
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -71,18 +71,21 @@ class RawExample:
 class Examples(Dataset[Example], ABC):
     """What becomes examples, drawn or read one by one.
 
-    resize: as the model sees images. augmentation: ``None`` leaves images as they are. What is random about an example
-    depends on the seed, the epoch and its place alone, so neither workers nor an interruption change it.
+    all_phrases: every phrase that an image may have. resize: as the model sees images. augmentation: ``None`` leaves
+    images as they are. What is random about an example depends on the seed, the epoch and its place alone, so neither
+    workers nor an interruption change it.
     num_absent_phrases: phrases of other images added to each caption as negatives; never one that the image has.
     """
 
     def __init__(
         self,
+        all_phrases: Iterable[str],
         resize: ResizeSettings,
         augmentation: Augmentation | None = None,
         seed: int = 0,
         num_absent_phrases: int = 0,
     ) -> None:
+        self.all_phrases = tuple(dict.fromkeys(all_phrases))
         self._resize = build_resize(resize)
         self._augmentation = augmentation
         self._seed = seed
@@ -92,11 +95,6 @@ class Examples(Dataset[Example], ABC):
     @abstractmethod
     def __len__(self) -> int:
         """Number of examples in an epoch."""
-
-    @property
-    @abstractmethod
-    def all_phrases(self) -> tuple[str, ...]:
-        """Every distinct phrase that an image may have."""
 
     @abstractmethod
     def raw(self, index: int, seed: int) -> RawExample:
@@ -139,18 +137,13 @@ class TrainingDataset(Examples):
         with_masks: bool = False,
         num_absent_phrases: int = 0,
     ) -> None:
-        super().__init__(resize, augmentation, seed, num_absent_phrases)
+        all_phrases = (phrase for record in records for phrase in record.phrases)
+        super().__init__(all_phrases, resize, augmentation, seed, num_absent_phrases)
         self.records = tuple(records)
         self._with_masks = with_masks
-        self._all_phrases = tuple(dict.fromkeys(phrase for record in records for phrase in record.phrases))
 
     def __len__(self) -> int:
         return len(self.records)
-
-    @property
-    def all_phrases(self) -> tuple[str, ...]:
-        """Every distinct phrase of the records."""
-        return self._all_phrases
 
     def raw(self, index: int, seed: int) -> RawExample:
         """The record at a place, read from its files."""

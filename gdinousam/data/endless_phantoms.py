@@ -49,20 +49,15 @@ class EndlessPhantoms(Examples):
         with_masks: bool = False,
         num_absent_phrases: int = 0,
     ) -> None:
-        super().__init__(resize, augmentation, seed, num_absent_phrases)
+        all_phrases = (phrase for family in families for phrase in phrases_of(family))
+        super().__init__(all_phrases, resize, augmentation, seed, num_absent_phrases)
         self._families = tuple(families)
         self._num_images = num_images
         self._with_masks = with_masks
         self._look = replace(VARIED, empty=0.0) if with_masks else VARIED
-        self._all_phrases = tuple(dict.fromkeys(phrase for family in families for phrase in phrases_of(family)))
 
     def __len__(self) -> int:
         return self._num_images
-
-    @property
-    def all_phrases(self) -> tuple[str, ...]:
-        """Every distinct phrase of the families."""
-        return self._all_phrases
 
     def raw(self, index: int, seed: int) -> RawExample:
         """The phantom that the seed gives, of the family whose turn it is."""

@@ -26,6 +26,7 @@ from gdinousam.models.pretrained import from_folder_or_hub, model_type_of, pretr
 from gdinousam.models.sam_mask_head import SamMaskHead, sam_preprocessing
 from gdinousam.models.small import random_small_detector, random_small_mask_head, small_tokenizer
 from gdinousam.preprocessing import ResizeSettings
+from gdinousam.settings import OWN_MODEL_NAMES
 
 RANDOM_SMALL = "random-small"
 SMALL = "small"
@@ -46,7 +47,7 @@ def load_detector(name: str, adapter: str | Path | None = None) -> Detector:
     the published LoRA file, to put on top. Raises InputError where a folder or file is missing, unreadable or of
     another architecture.
     """
-    if is_adapter(Path(name)):
+    if name not in OWN_MODEL_NAMES and is_adapter(Path(name)):
         if adapter is not None:
             raise InputError(f"{name} is an adapter itself; name its base as the detector to use adapter {adapter}")
         name, adapter = base_of(Path(name)), name

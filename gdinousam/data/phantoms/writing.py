@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as PILImage
 
-from gdinousam.data.contract import write_records
+from gdinousam.data.contract import mask_reference, write_records
 from gdinousam.data.layout import SPLIT_FOLDERS, Split, csv_name
 from gdinousam.data.mask_layers import layer_masks
 from gdinousam.data.phantoms.families import make_phantom, phrases_of
@@ -113,15 +113,14 @@ def _write_phantom(phantom: Phantom, family: str, image_path: Path, mask_folder:
     return ImageRecord(image_path, width, height, name, None, instances, absent, phrases, last_phrase)
 
 
-def _write_masks(phantom: Phantom, stem: str, mask_folder: Path) -> list[MaskReference]:
+def _write_masks(phantom: Phantom, stem: str, mask_folder: Path) -> Sequence[MaskReference | None]:
     """Write the masks of an image; returns where the mask of each instance lies."""
     masks = [mask for _, mask in phantom.instances]
     if masks and np.sum(masks, axis=0).max() > 1:
         files, mask_names = layer_masks(phantom.instances, stem)
         for name, values in files.items():
             PILImage.fromarray(values).save(mask_folder / name)
-        named = [name.rsplit("#", 1) for name in mask_names]
-        return [MaskReference(mask_folder / name, int(value)) for name, value in named]
+        return [mask_reference(name, f"{stem}.png", mask_folder) for name in mask_names]
     path, values = mask_folder / f"{stem}.png", np.zeros(phantom.image.shape[:2], dtype=np.uint8)
     for value, mask in enumerate(masks, start=1):
         values[mask] = value
