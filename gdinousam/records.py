@@ -104,6 +104,53 @@ class Detection:
     mask_hw: Mask | None = None
 
 
+@dataclass(frozen=True)
+class Click:
+    """A point that somebody shows a method: (x, y) in pixels of the original image, the centre of its first pixel being
+    (0.5, 0.5). is_foreground: on the object, or beside it.
+    """
+
+    x: float
+    y: float
+    is_foreground: bool = True
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What a method is shown of one object of an image.
+
+    phrase: what the object is called; methods that cannot read pass it on. box_xyxy: (x0, y0, x1, y1) in pixels of the
+    original image, ``None`` where none is shown. clicks: may be empty. score: confidence of whoever found the object, in
+    [0, 1]; 1 where it was given.
+    """
+
+    phrase: str
+    box_xyxy: BoxXYXY | None = None
+    clicks: tuple[Click, ...] = ()
+    score: float = 1.0
+
+
+class PromptedSegmenter(Protocol):
+    """A method that is shown where an object lies and gives its mask.
+
+    needs: what a prompt must hold, ``box`` or ``point``.
+    """
+
+    @property
+    def needs(self) -> frozenset[Need]: ...
+
+    def segment_prompts(self, images: Sequence[Image], prompts: Sequence[Sequence[Prompt]]) -> list[list[Detection]]:
+        """Segment the object of each prompt.
+
+        images: (H, W, 3) uint8 RGB in [0, 255], sizes may differ. prompts: for each image its prompts, may be none.
+        Returns one list per image, in the order of its prompts, a detection for each with the prompt's phrase and score;
+        its box is the prompt's, or where that has none the one round the mask, and then an empty mask gives no
+        detection. Batch and single give the same answer. Raises ValueError where the lists differ in length, InputError
+        for a prompt that lacks what the method needs.
+        """
+        ...
+
+
 class Segmenter(Protocol):
     """A method that turns images and phrases into detections: ours and every compared one.
 

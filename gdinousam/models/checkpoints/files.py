@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from gdinousam.errors import InputError
 
 Tensors = dict[str, torch.Tensor]
-Kind = Literal["Grounding DINO", "SAM2", "SAM", "LoRA", "transformers"]
+Kind = Literal["Grounding DINO", "SAM2", "SAM", "LoRA", "transformers", "SAMUS", "UltraSam", "UniverSeg"]
 
 # Training scripts put the weights beside optimizer and epoch, under one of these names.
 _WEIGHT_ENTRIES = ("model", "state_dict", "model_state_dict")
@@ -28,7 +28,11 @@ _MARKS: tuple[tuple[Kind, tuple[str, ...]], ...] = (
     ("transformers", ("model.text_backbone.", "vision_encoder.")),
     ("Grounding DINO", ("transformer.encoder.fusion_layers.", "feat_map.")),
     ("SAM2", ("image_encoder.trunk.",)),
+    # built on SAM, whose names it keeps
+    ("SAMUS", ("image_encoder.cnn_embed.",)),
     ("SAM", ("image_encoder.patch_embed.",)),
+    ("UltraSam", ("bbox_head.output_hypernetworks_mlps.",)),
+    ("UniverSeg", ("enc_blocks.0.cross.cross_conv.",)),
 )
 
 
