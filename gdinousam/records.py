@@ -120,8 +120,8 @@ class Prompt:
     """What a method is shown of one object of an image.
 
     phrase: what the object is called; methods that cannot read pass it on. box_xyxy: (x0, y0, x1, y1) in pixels of the
-    original image, ``None`` where none is shown. clicks: may be empty. score: confidence of whoever found the object, in
-    [0, 1]; 1 where it was given.
+    original image, ``None`` where none is shown. clicks: may be empty. score: confidence of whoever found the object,
+    in [0, 1]; 1 where it was given.
     """
 
     phrase: str
@@ -143,10 +143,10 @@ class PromptedSegmenter(Protocol):
         """Segment the object of each prompt.
 
         images: (H, W, 3) uint8 RGB in [0, 255], sizes may differ. prompts: for each image its prompts, may be none.
-        Returns one list per image, in the order of its prompts, a detection for each with the prompt's phrase and score;
-        its box is the prompt's, or where that has none the one round the mask, and then an empty mask gives no
-        detection. Batch and single give the same answer. Raises ValueError where the lists differ in length, InputError
-        for a prompt that lacks what the method needs.
+        Returns one list per image, in the order of its prompts, a detection for each with the prompt's phrase and
+        score; its box is the prompt's, or where that has none the one round the mask, and then an empty mask gives no
+        detection. Batch and single give the same answer. Raises ValueError where the lists differ in length,
+        InputError for a prompt that lacks what the method needs.
         """
         ...
 

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationInfo
 
 # Names of models that are neither a file nor a hub id, whatever lies in the working folder.
-OWN_MODEL_NAMES = ("small", "random-small", "true-box", "whole-image")
+OWN_MODEL_NAMES = ("small", "random", "random-small", "true-box", "whole-image")
 
 
 class Settings(BaseModel):

@@ -25,6 +25,7 @@ from gdinousam.models.loading import (
     load_mask_head,
     trained_resize,
 )
+from gdinousam.models.random_sam import RANDOM
 from gdinousam.models.segmenter import TextSegmenter, load_segmenter
 from gdinousam.models.small import SMALL_DETECTOR_SIZE
 from gdinousam.records import Mask
@@ -50,7 +51,7 @@ def nodules() -> list[tuple[np.ndarray, Mask]]:
 
 
 def test_own_names_are_those_that_settings_leave_alone() -> None:
-    assert set(OWN_MODEL_NAMES) == {SMALL, RANDOM_SMALL, TRUE_BOX, WHOLE_IMAGE}
+    assert set(OWN_MODEL_NAMES) == {SMALL, RANDOM, RANDOM_SMALL, TRUE_BOX, WHOLE_IMAGE}
 
 
 def test_it_is_small_and_says_what_it_is() -> None:
