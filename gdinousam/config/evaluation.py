@@ -1,0 +1,95 @@
+"""The config of ``test.py``."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from gdinousam.errors import InputError
+from gdinousam.models.box_finder import PredictionSettings
+from gdinousam.models.boxes_to_masks import TRUE_BOX, WHOLE_IMAGE
+from gdinousam.preprocessing import ResizeSettings
+from gdinousam.records import Need
+from gdinousam.settings import ModelName, Settings, SettingsPath
+
+OUR_METHOD = "GroundingDINO-US-SAM"
+
+
+class TestData(Settings):
+    """Where the test images lie."""
+
+    test_dir: SettingsPath = Field(description="Folder of the test images.")
+    test_ann: SettingsPath = Field(description="CSV of the test boxes and phrases.")
+    test_masks: SettingsPath = Field(description="Folder of the test masks, named as the images or in mask_name.")
+    batch_size: int = Field(4, ge=1, description="Images given to the method at once.")
+    num_workers: int = Field(4, ge=0, description="Threads that read images and masks ahead.")
+    max_images: int | None = Field(None, ge=1, description="Use only the first so many images.")
+
+
+class ModelSettings(Settings):
+    """Which weights: a local folder or file, a hub id, ``small`` (bundled), or ``random-small``."""
+
+    detector: ModelName = Field(
+        description="Grounding DINO, or an adapter folder that names its base; true-box or whole-image for the two "
+        "references without a detector: the boxes of the truth, or one box around every image."
+    )
+    adapter: SettingsPath | None = Field(None, description="LoRA folder to put on the detector.")
+    mask_head: ModelName = Field(description="SAM2 of any size, SAM or MedSAM.")
+
+    @model_validator(mode="after")
+    def _adapter_has_a_detector(self) -> ModelSettings:
+        if self.is_reference and self.adapter is not None:
+            raise ValueError(f"{self.detector} is no detector that an adapter fits on; leave out adapter")
+        return self
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether boxes are given to the mask head instead of found by a detector."""
+        return self.detector in (TRUE_BOX, WHOLE_IMAGE)
+
+
+class EvaluationSettings(Settings):
+    """What test.py writes, and whose masks it scores."""
+
+    output_dir: SettingsPath = Field(description="Folder of the results; new for every run.")
+    method: str = Field(OUR_METHOD, min_length=1, description="Name of the method in tables and figures.")
+    num_pictures: int = Field(20, ge=0, description="Images drawn with truth and prediction, spread over the file.")
+    save_masks: bool = Field(False, description="Keep what was found as masks/, which --predictions can score again.")
+    predictions: SettingsPath | None = Field(
+        None, description="Folder of masks made by any other program, to score instead of running models."
+    )
+    needs: tuple[Need, ...] = Field(
+        ("text",), description="What the method that made those masks was given beside the image."
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where to run.")
+
+
+class TestConfig(Settings):
+    """Everything test.py needs."""
+
+    data: TestData
+    resize: ResizeSettings | None = Field(None, description="none: as the detector was trained.")
+    model: ModelSettings | None = Field(None, description="Needed unless evaluation.predictions is given.")
+    prediction: PredictionSettings = PredictionSettings()
+    evaluation: EvaluationSettings
+
+    @model_validator(mode="after")
+    def _method_is_known(self) -> TestConfig:
+        evaluation = self.evaluation
+        if evaluation.predictions is None and self.model is None:
+            raise ValueError("name model.detector and model.mask_head, or masks to score with --predictions")
+        if evaluation.predictions is not None and "method" not in evaluation.model_fields_set:
+            raise ValueError("the masks to score need the name of their method; give it in evaluation.method")
+        if self.model is not None and self.model.is_reference and "method" not in evaluation.model_fields_set:
+            raise ValueError(f"{self.model.detector} is a reference, not our method; name it in evaluation.method")
+        if evaluation.predictions is None and evaluation.needs != ("text",):
+            raise ValueError("evaluation.needs is for masks of another program; models say themselves what they need")
+        return self
+
+    @property
+    def named_model(self) -> ModelSettings:
+        """The models; InputError where the config names none because it scores a folder of masks."""
+        if self.model is None:
+            raise InputError("the config names no models; add model.detector and model.mask_head")
+        return self.model

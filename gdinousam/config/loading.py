@@ -1,0 +1,151 @@
+"""YAML into checked settings, and back."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+import yaml
+from pydantic import ValidationError
+
+from gdinousam.errors import InputError
+from gdinousam.settings import CommandLineText, Settings
+
+logger = logging.getLogger(__name__)
+
+# Names in the public repository's YAML files and what they are called here; ``None``: has no meaning here any more.
+RENAMED_KEYS: dict[str, str | None] = {
+    "model.weights_path": "model.detector",
+    "model.lora_weights": "model.adapter",
+    "model.config_path": None,  # the architecture comes with the weights
+    "training.patient": "training.patience",
+    "training.save_dir": "training.output_dir",
+    "training.save_frequency": None,  # every epoch is saved
+    "training.visualization_frequency": "training.sample_pictures_every",
+    "training.lora_rank": "lora.rank",
+    "training.lora_alpha": "lora.alpha",
+    "training.lora_dropout": "lora.dropout",
+}
+
+Config = TypeVar("Config", bound=Settings)
+
+
+def load_config(config_class: type[Config], path: Path, overrides: Sequence[str] = ()) -> Config:
+    """Read and check a config.
+
+    path: YAML file; paths in it are relative to it. overrides: ``a.b=value`` each, value as in YAML, paths relative to
+    the working folder. Raises InputError that names file, key, value and what is allowed.
+    """
+    tree = _read_yaml(path)
+    _rename_public_keys(tree, path)
+    for override in overrides:
+        _override(tree, override)
+    try:
+        return config_class.model_validate(tree, context={"folder": path.parent})
+    except ValidationError as error:
+        raise InputError(f"{path}: {_explain(error, config_class)}") from error
+
+
+def dump_config(config: Settings) -> str:
+    """The config as YAML that ``load_config`` reads to the same settings, with absolute paths."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"config {path} does not exist; give one with --config") from None
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        raise InputError(f"config {path} is not readable as YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(tree, dict):
+        raise InputError(f"config {path} must hold groups of settings such as 'data:' and 'model:'")
+    return tree
+
+
+def _override(tree: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise InputError(f"--set {override}: write it as group.key=value")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InputError(f"--set {override}: {text!r} is no YAML value") from error
+    key_here = _name_here(key, "--set")
+    if key_here is not None:
+        _assign(tree, key_here, CommandLineText(value) if isinstance(value, str) else value)
+
+
+def _assign(tree: dict[str, Any], key: str, value: Any) -> None:
+    *groups, last = key.split(".")
+    for group in groups:
+        if tree.get(group) is None:  # missing, or switched off with null
+            tree[group] = {}
+        if not isinstance(tree[group], dict):
+            raise InputError(f"{key}: {group} is a value, not a group of settings")
+        tree = tree[group]
+    tree[last] = value
+
+
+def _rename_public_keys(tree: dict[str, Any], path: Path) -> None:
+    for old in RENAMED_KEYS:
+        group, key = old.split(".")
+        if not isinstance(tree.get(group), dict) or key not in tree[group]:
+            continue
+        value = tree[group].pop(key)
+        new = _name_here(old, str(path))
+        if new is None:
+            continue
+        new_group, new_key = new.split(".")
+        if new_key in (tree.get(new_group) or {}):
+            raise InputError(f"{path}: {old} and {new} are the same setting; keep {new}")
+        _assign(tree, new, value)
+
+
+def _name_here(key: str, source: str) -> str | None:
+    """What a key is called here, ``None`` where it has no meaning; warns where that is news."""
+    new = RENAMED_KEYS.get(key, key)
+    if new is None:
+        logger.warning("%s: %s has no effect here and is ignored", source, key)
+    elif new != key:
+        logger.warning("%s: %s is called %s here", source, key, new)
+    return new
+
+
+def _explain(error: ValidationError, config_class: type[Settings]) -> str:
+    """All problems of a config in one line."""
+    problems = []
+    for problem in error.errors(include_url=False):
+        key = ".".join(str(part) for part in problem["loc"]) or "the settings together"
+        if problem["type"] == "extra_forbidden":
+            problems.append(f"{key} is no setting{_nearest(key, config_class)}")
+        elif problem["type"] == "missing":
+            problems.append(f"{key} is missing; add it")
+        else:
+            message = problem["msg"].removeprefix("Value error, ")
+            given = "" if isinstance(problem["input"], dict) else f" = {problem['input']!r}"
+            problems.append(f"{key}{given}: {message[:1].lower()}{message[1:]}")
+    return "; ".join(problems)
+
+
+def _nearest(key: str, config_class: type[Settings]) -> str:
+    known = _keys(config_class)
+    same_group = [one for one in known if one.rpartition(".")[0] == key.rpartition(".")[0]]
+    last = key.rpartition(".")[2]
+    values = [one for one in known if not any(other.startswith(f"{one}.") for other in known)]
+    by_last = {one.rpartition(".")[2]: one for one in [*values, *same_group]}
+    close = difflib.get_close_matches(last, by_last, n=1, cutoff=0.6)
+    return f"; did you mean {by_last[close[0]]}?" if close else f"; known here: {', '.join(same_group) or 'nothing'}"
+
+
+def _keys(settings: type[Settings], prefix: str = "") -> list[str]:
+    keys = []
+    for name, field in settings.model_fields.items():
+        keys.append(prefix + name)
+        for kind in (field.annotation, *get_args(field.annotation)):
+            if isinstance(kind, type) and issubclass(kind, Settings):
+                keys += _keys(kind, f"{prefix}{name}.")
+    return keys

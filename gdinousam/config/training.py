@@ -1,0 +1,83 @@
+"""The config of ``train.py``."""
+
+from __future__ import annotations
+
+from pydantic import Field, model_validator
+
+from gdinousam.data.augmentation import AugmentationSettings
+from gdinousam.data.endless_phantoms import PhantomData
+from gdinousam.models.loading import RANDOM_SMALL
+from gdinousam.models.lora import LoraSettings
+from gdinousam.preprocessing import ResizeSettings
+from gdinousam.settings import ModelName, Settings, SettingsPath
+from gdinousam.training.settings import LossSettings, TrainingSettings
+
+
+class TrainData(Settings):
+    """Where the training and validation images lie and how they are batched."""
+
+    train_dir: SettingsPath | None = Field(None, description="Folder of the training images; none: phantoms alone.")
+    train_ann: SettingsPath | None = Field(None, description="CSV of the training boxes and phrases.")
+    train_masks: SettingsPath | None = Field(None, description="Folder of the training masks; the mask head needs it.")
+    val_dir: SettingsPath | None = Field(None, description="Folder of the validation images; none: no validation.")
+    val_ann: SettingsPath | None = Field(None, description="CSV of the validation boxes and phrases.")
+    val_masks: SettingsPath | None = Field(None, description="Folder of the validation masks.")
+    unlike_dir: SettingsPath | None = Field(
+        None, description="Folder of test images; training images that are near-duplicates of one are left out."
+    )
+    phantoms: PhantomData | None = Field(None, description="null: none.")
+    batch_size: int = Field(4, ge=1, description="Images per batch and process.")
+    num_workers: int = Field(4, ge=0, description="Processes that read images; 0: the main process reads.")
+    num_absent_phrases: int = Field(
+        0, ge=0, description="Phrases of other images added to each caption as negatives (the public code: none)."
+    )
+    max_images: int | None = Field(None, ge=1, description="Use only the first so many images of each file.")
+
+    @model_validator(mode="after")
+    def _splits_are_whole(self) -> TrainData:
+        if (self.val_dir is None) != (self.val_ann is None):
+            raise ValueError("give both val_dir and val_ann, or neither")
+        if self.train_dir is None and (self.train_ann is not None or self.phantoms is None):
+            raise ValueError("data.train_dir is missing; add it, or leave out train_ann too and give phantoms")
+        if self.train_ann is None and self.train_dir is not None:
+            raise ValueError("data.train_ann is missing; add it")
+        return self
+
+
+class TrainModelSettings(Settings):
+    """What training starts from; the part that is trained must be named."""
+
+    detector: ModelName | None = Field(None, description="Grounding DINO: folder, file, hub id, small or random-small.")
+    mask_head: ModelName | None = Field(None, description="SAM2: folder, file, hub id, small or random-small.")
+
+
+class TrainConfig(Settings):
+    """Everything train.py needs."""
+
+    data: TrainData
+    resize: ResizeSettings = ResizeSettings()
+    augmentation: AugmentationSettings | None = Field(AugmentationSettings(), description="null: none.")
+    model: TrainModelSettings
+    lora: LoraSettings = LoraSettings()
+    losses: LossSettings = LossSettings()
+    training: TrainingSettings
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> TrainConfig:
+        part, tune = self.training.part, self.training.tune
+        if getattr(self.model, part) is None:
+            raise ValueError(f"training.part is {part}, so name the weights to start from in model.{part}")
+        if part == "mask_head" and tune == "lora":
+            raise ValueError("the mask head has no adapters; set training.tune to full")
+        if part == "mask_head" and self.data.train_dir is not None and self.data.train_masks is None:
+            raise ValueError("the mask head learns from masks; name their folder in data.train_masks")
+        if part == "mask_head" and self.data.val_dir is not None and self.data.val_masks is None:
+            raise ValueError("the mask head learns from masks; name their folder in data.val_masks")
+        if part == "detector" and tune == "lora" and self.model.detector == RANDOM_SMALL:
+            raise ValueError("adapters on random weights learn nothing; set training.tune to full or name a detector")
+        return self
+
+    @property
+    def trains_mask_head(self) -> bool:
+        """Whether the mask head is trained, not the detector."""
+        return self.training.part == "mask_head"
