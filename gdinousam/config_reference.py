@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from gdinousam.config import RENAMED_KEYS, TestConfig, TrainConfig
-from gdinousam.settings import Settings
+from gdinousam.settings import Settings, groups_in
 from gdinousam.studies.ablation import AblationConfig
 from gdinousam.studies.prompt_study import PromptStudyConfig
 
@@ -65,27 +65,23 @@ def _tables(settings: type[Settings], prefix: str, about: str = "", without: Col
     about: what its field says of it. without: fields that are described elsewhere.
     """
     fields = [(name, field) for name, field in settings.model_fields.items() if name not in without]
-    inner = {name: group for name, field in fields if (group := _group(field)) is not None}
+    inner = {name: groups for name, field in fields if (groups := list(groups_in(field.annotation)))}
     rows = [_row(name, field) for name, field in fields if name not in inner]
     if rows:
         meaning = " ".join(f"{settings.__doc__} {about}".split())
         heading = f"### {prefix}\n\n" if prefix else ""
         header = "| key | type | default | meaning |\n| --- | --- | --- | --- |\n"
         yield f"{heading}{meaning}\n\n{header}" + "".join(rows)
-    for name, group in inner.items():
+    for name, groups in inner.items():
         about = settings.model_fields[name].description or ""
-        yield from _tables(group, f"{prefix}.{name}" if prefix else name, about)
+        for group in groups:
+            yield from _tables(group, f"{prefix}.{name}" if prefix else name, about)
 
 
 def _row(name: str, field: FieldInfo) -> str:
     default = "required" if field.is_required() else _code(_yaml(field.default))
     cells = (_code(name), _type(field.annotation) + _limits(field), default, field.description or "")
     return "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in cells) + " |\n"
-
-
-def _group(field: FieldInfo) -> type[Settings] | None:
-    kinds = (field.annotation, *get_args(field.annotation))
-    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Settings)), None)
 
 
 def _type(annotation: Any) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationInfo
 
@@ -15,6 +16,14 @@ class Settings(BaseModel):
     """A group of settings: unknown keys are errors, values are checked once and never change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=False)
+
+
+def groups_in(annotation: Any) -> Iterator[type[Settings]]:
+    """The groups of settings that a field may hold: one, several where it is a choice, none where it is a value."""
+    if isinstance(annotation, type) and issubclass(annotation, Settings):
+        yield annotation
+    for part in get_args(annotation):
+        yield from groups_in(part)
 
 
 class CommandLineText(str):

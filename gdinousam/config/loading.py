@@ -6,13 +6,13 @@ import difflib
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import ValidationError
 
 from gdinousam.errors import InputError
-from gdinousam.settings import CommandLineText, Settings
+from gdinousam.settings import CommandLineText, Settings, groups_in
 
 logger = logging.getLogger(__name__)
 
@@ -119,7 +119,7 @@ def _explain(error: ValidationError, config_class: type[Settings]) -> str:
     """All problems of a config in one line."""
     problems = []
     for problem in error.errors(include_url=False):
-        key = ".".join(str(part) for part in problem["loc"]) or "the settings together"
+        key = _key(problem["loc"], config_class) or "the settings together"
         if problem["type"] == "extra_forbidden":
             problems.append(f"{key} is no setting{_nearest(key, config_class)}")
         elif problem["type"] == "missing":
@@ -129,6 +129,19 @@ def _explain(error: ValidationError, config_class: type[Settings]) -> str:
             given = "" if isinstance(problem["input"], dict) else f" = {problem['input']!r}"
             problems.append(f"{key}{given}: {message[:1].lower()}{message[1:]}")
     return "; ".join(problems)
+
+
+def _key(location: Sequence[int | str], config_class: type[Settings]) -> str:
+    """The dotted key of a place in the settings; pydantic also names which of several groups it took there."""
+    groups: list[type[Settings]] = [config_class]
+    parts = []
+    for part in location:
+        fields = [group.model_fields[str(part)] for group in groups if str(part) in group.model_fields]
+        if len(groups) > 1 and not fields:
+            continue
+        parts.append(str(part))
+        groups = [group for field in fields for group in groups_in(field.annotation)]
+    return ".".join(parts)
 
 
 def _nearest(key: str, config_class: type[Settings]) -> str:
@@ -145,7 +158,6 @@ def _keys(settings: type[Settings], prefix: str = "") -> list[str]:
     keys = []
     for name, field in settings.model_fields.items():
         keys.append(prefix + name)
-        for kind in (field.annotation, *get_args(field.annotation)):
-            if isinstance(kind, type) and issubclass(kind, Settings):
-                keys += _keys(kind, f"{prefix}{name}.")
+        for group in groups_in(field.annotation):
+            keys += [key for key in _keys(group, f"{prefix}{name}.") if key not in keys]
     return keys
