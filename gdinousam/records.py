@@ -114,6 +114,12 @@ class Click:
     y: float
     is_foreground: bool = True
 
+    @classmethod
+    def centre_of(cls, box_xyxy: BoxXYXY) -> Click:
+        """The click of somebody who knows only the box."""
+        x0, y0, x1, y1 = box_xyxy
+        return cls((x0 + x1) / 2, (y0 + y1) / 2)
+
 
 @dataclass(frozen=True)
 class Prompt:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from gdinousam.errors import InputError
+from gdinousam.evaluation.notes import NO_NOTES, Notes
 from gdinousam.evaluation.paper_numbers import METHOD_TABLES, MethodTable, dataset_in_paper, paper_table
 from gdinousam.evaluation.results import Results
 from gdinousam.evaluation.rows import ProtocolName, ScoreRow
@@ -26,12 +27,21 @@ class Compared:
     """Methods on the same queries.
 
     protocol: the one that all rows are of. rows: of each method, the same queries in the same order, at least one.
-    remarks: what a reader of the numbers must know of how they were put together, a sentence each.
+    remarks: what a reader of the numbers must know of how they were put together, a sentence each. notes: by method.
     """
 
     protocol: ProtocolName
     rows: Mapping[str, tuple[ScoreRow, ...]]
     remarks: tuple[str, ...] = ()
+    notes: Mapping[str, Notes] = field(default_factory=dict)
+
+    def footnotes(self, method: str, dataset: str) -> tuple[str, ...]:
+        """What a method's score on a dataset has as its footnotes."""
+        return self.notes.get(method, NO_NOTES).of(dataset)
+
+    def mean_footnotes(self, method: str) -> tuple[str, ...]:
+        """What a method's mean over all datasets has as its footnotes."""
+        return self.notes.get(method, NO_NOTES).of_mean(self.datasets)
 
     @property
     def datasets(self) -> tuple[str, ...]:
@@ -72,7 +82,7 @@ def compare(results: Sequence[Results], protocol: ProtocolName = "strict", commo
         raise InputError(f"no {protocol} query is in all results; give results of the same test file")
     rows = {method: tuple(of_method[key] for key in shared) for method, of_method in by_key.items()}
     _refuse_different_truth(rows)
-    return Compared(protocol, rows, tuple(remarks))
+    return Compared(protocol, rows, tuple(remarks), {one.method: one.notes for one in results})
 
 
 def of_paper_table(compared: Compared, number: MethodTable) -> Compared:
@@ -96,7 +106,7 @@ def of_paper_table(compared: Compared, number: MethodTable) -> Compared:
     rows = {
         method: tuple(row for row in of_method if row.dataset in kept) for method, of_method in compared.rows.items()
     }
-    return Compared(compared.protocol, rows, tuple(remarks))
+    return replace(compared, rows=rows, remarks=tuple(remarks))
 
 
 def _refuse_equal_names(results: Sequence[Results]) -> None:
@@ -177,6 +187,7 @@ def _remarks(results: Sequence[Results]) -> list[str]:
     for one in results:
         if set(one.needs) != {"text"}:
             remarks.append(f"{one.method} is given beside the image: {', '.join(sorted(one.needs)) or 'nothing'}.")
+        remarks += [f"{one.method}: {remark}" for remark in one.notes.remarks]
     versions = {one.method: one.version for one in results}
     if len(set(versions.values())) > 1:
         named = ", ".join(f"{method} {version}" for method, version in versions.items())

@@ -99,9 +99,10 @@ def _methods_table(
         best_dice = best_places([one.dice_percent for one in of_methods], competes)
         best_iou = best_places([one.iou_percent for one in of_methods], competes)
         line = [text_cell(dataset), *([] if is_paper else [count_cell(of_methods[0].num_scored)])]
-        for place, one in enumerate(of_methods):
+        for place, (method, one) in enumerate(zip(summaries, of_methods, strict=True)):
+            notes = _footnotes(compared, method, dataset)
             line += [count_cell(one.num_scored)] if is_paper else []
-            line.append(spread_cell(one.dice_percent, one.dice_std_percent, best=place in best_dice))
+            line.append(spread_cell(one.dice_percent, one.dice_std_percent, place in best_dice, notes))
             line.append(spread_cell(one.iou_percent, one.iou_std_percent, best=place in best_iou))
         lines.append(tuple(line))
     remarks = (
@@ -111,6 +112,13 @@ def _methods_table(
         *_few(compared, summaries),
     )
     return Table(title, tuple(columns), tuple(lines), remarks, num_summaries=1)
+
+
+def _footnotes(compared: Compared, method: str, dataset: str) -> tuple[str, ...]:
+    """Those of a method's score on a dataset, or on all of them."""
+    if dataset in (AVERAGE, POOLED):
+        return compared.mean_footnotes(method)
+    return compared.footnotes(method, dataset)
 
 
 def best_places(values: Sequence[float], competes: Sequence[bool] | None = None) -> set[int]:
@@ -170,7 +178,7 @@ def _numbers_line(
     size_notes = () if dataset == AVERAGE else _size_notes(compared, dataset)
     return (
         text_cell(dataset),
-        text_cell(method),
+        text_cell(method, _footnotes(compared, method, dataset)),
         count_cell(one.num_scored, size_notes),
         *([count_cell(one.num_left_out)] if compared.protocol == "paper" else []),
         number_cell(one.detection_percent),
@@ -282,7 +290,7 @@ def _test_lines(compared: Compared, wanted: Sequence[tuple[str, tuple[str, str]]
     return [
         (
             text_cell(dataset),
-            *map(text_cell, pair),
+            *(text_cell(method, _footnotes(compared, method, dataset)) for method in pair),
             count_cell(test.difference.num_values),
             count_cell(test.difference.num_groups),
             difference_cell(100 * test.difference.mean),

@@ -17,6 +17,7 @@ import yaml
 
 from gdinousam import __version__
 from gdinousam.errors import InputError
+from gdinousam.evaluation.notes import NO_NOTES, Notes
 from gdinousam.evaluation.results import DATA_NAME, METHOD_NAME, read_json
 from gdinousam.evaluation.rows import ScoreRow
 from gdinousam.folders import CONFIG_COPY
@@ -26,7 +27,9 @@ from gdinousam.records import Need
 _FREE_KEYS = {"data.batch_size", "data.num_workers", "prediction.batch_size", "evaluation.output_dir"}
 
 
-def about_method(name: str, needs: frozenset[Need], libraries: Sequence[str], device: str) -> dict[str, Any]:
+def about_method(
+    name: str, needs: frozenset[Need], libraries: Sequence[str], device: str, notes: Notes = NO_NOTES
+) -> dict[str, Any]:
     """What ``method.json`` says from the start.
 
     name: of the method in tables. libraries: distributions whose versions matter. device: that the method runs on.
@@ -37,6 +40,7 @@ def about_method(name: str, needs: frozenset[Need], libraries: Sequence[str], de
         "gdinousam": __version__,
         "libraries": {library: version(library) for library in libraries},
         "device": device,
+        **notes.to_json(),
     }
 
 

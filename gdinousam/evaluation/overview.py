@@ -51,7 +51,7 @@ def overview_table(results: Sequence[Results], protocol: ProtocolName = "strict"
 def _line(results: Results, mean_over: str, summary: Summary) -> tuple[Cell, ...]:
     seconds = results.seconds_total / results.num_images if results.seconds_total else math.nan
     return (
-        text_cell(results.method),
+        text_cell(results.method, _notes(results)),
         text_cell(mean_over),
         count_cell(summary.num_scored),
         spread_cell(summary.dice_percent, summary.dice_std_percent),
@@ -60,6 +60,11 @@ def _line(results: Results, mean_over: str, summary: Summary) -> tuple[Cell, ...
         number_cell(summary.box_iou_percent),
         number_cell(seconds, 3),
     )
+
+
+def _notes(results: Results) -> tuple[str, ...]:
+    datasets = {row.dataset for row in results.rows}
+    return (*results.notes.remarks, *results.notes.of_mean(sorted(datasets)))
 
 
 def _origin(results: Results) -> str:

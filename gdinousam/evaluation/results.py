@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gdinousam.errors import InputError
+from gdinousam.evaluation.notes import NO_NOTES, Notes
 from gdinousam.evaluation.rows import ScoreRow, read_rows
 
 ROWS_NAME = "rows.csv"
@@ -25,6 +26,7 @@ class Results:
     needs: what the method was given beside the image, such as ("text",).
     version: gdinousam that evaluated. libraries: name to version. device: what it ran on.
     config_sha256: of config.yaml. seconds_total: time of the method over all images, ``None`` where not measured.
+    notes: what every table that shows these results must say.
     """
 
     method: str
@@ -38,6 +40,7 @@ class Results:
     device: str
     config_sha256: str
     seconds_total: float | None
+    notes: Notes = NO_NOTES
 
 
 def read_results(folder: Path) -> Results:
@@ -65,6 +68,7 @@ def read_results(folder: Path) -> Results:
             device=str(method["device"]),
             config_sha256=str(method["config_sha256"]),
             seconds_total=method["seconds_total"],
+            notes=Notes.from_json(method),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(

@@ -1,7 +1,7 @@
 """Run a method over a test set and write what it scored.
 
-The runner knows a method only as a Segmenter, or as the folder of masks that another program made, so ours and every
-compared one are scored by the same code.
+The runner knows a method only by its interface (``gdinousam.evaluation.methods``), or as the folder of masks that
+another program made, so ours and every compared one are scored by the same code.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from tqdm import tqdm
 from gdinousam.drawing import write_picture
 from gdinousam.errors import InputError
 from gdinousam.evaluation.cases import Case, read_ahead
+from gdinousam.evaluation.methods import RecordSegmenter
 from gdinousam.evaluation.parts import (
     PART_NAME,
     PartWriter,
@@ -33,13 +34,12 @@ from gdinousam.evaluation.processes import Processes
 from gdinousam.evaluation.protocols import score_image
 from gdinousam.evaluation.results import ROWS_NAME
 from gdinousam.evaluation.rows import ScoreRow, write_rows
-from gdinousam.evaluation.true_boxes import TrueBoxes
 from gdinousam.records import Detection, ImageRecord, Segmenter
 
 logger = logging.getLogger(__name__)
 
 PICTURES_NAME = "pictures"
-Method = Segmenter | SavedMasks | TrueBoxes
+Method = Segmenter | SavedMasks | RecordSegmenter
 
 
 def evaluate(
@@ -168,8 +168,8 @@ def _answer(method: Method, cases: Sequence[Case]) -> tuple[list[list[Detection]
     images = [case.image for case in cases]
     begin = time.perf_counter()
     # Masks are arrays of numpy, so the work of a GPU is over when they are here.
-    if isinstance(method, TrueBoxes):
-        answers = method.segment(images, [case.record for case in cases])
+    if isinstance(method, RecordSegmenter):
+        answers = method.segment_records(images, [case.record for case in cases])
     else:
         answers = method.segment(images, [case.record.phrases for case in cases])
     return answers, (time.perf_counter() - begin) / len(cases)

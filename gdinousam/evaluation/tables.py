@@ -14,6 +14,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+from gdinousam.evaluation.notes import NO_NOTES, Notes
 from gdinousam.evaluation.rows import ProtocolName, ScoreRow
 from gdinousam.evaluation.strata import ABSENT, Stratum, stratify
 from gdinousam.evaluation.summary import FEW, Summary, summarize, summary_of
@@ -42,38 +43,39 @@ _STRATA_COLUMNS = _COLUMNS[2 : _COLUMNS.index("num_true_boxes")]  # strata have 
 _Columns = list[tuple[str, Callable[[Summary], Cell]]]  # title, and how to make the cell of a line
 
 
-def write_tables(rows: Sequence[ScoreRow], folder: Path) -> str:
+def write_tables(rows: Sequence[ScoreRow], folder: Path, about: Notes = NO_NOTES) -> str:
     """Write ``table_strict.csv``, ``table_paper.csv``, ``strata_strict.csv`` and ``tables.md`` into the folder.
 
     rows: those of an evaluation, or of ``read_rows``; may be empty. folder: made if missing; existing tables are
-    replaced. Returns the tables of both protocols as text for a terminal, at most 120 columns wide unless names are
-    long. A mean of nothing is printed as "-" and is nan in the CSV.
+    replaced. about: what the tables must say besides.
+    Returns the tables of both protocols as text for a terminal, at most 120 columns wide unless names are long. A mean
+    of nothing is printed as "-" and is nan in the CSV.
     """
     folder.mkdir(parents=True, exist_ok=True)
     texts, markdowns = [], []
     for protocol in PROTOCOLS:
-        lines, notes = _lines(rows, protocol)
+        lines, notes = _lines(rows, protocol, about)
         _write_csv(_COLUMNS, [asdict(line) for line in lines], folder / f"table_{protocol}.csv")
-        texts.append(_terminal(protocol, lines, notes))
+        texts.append(_terminal(protocol, lines, notes, about))
         markdowns.append(f"## Protocol {protocol}\n\n{RULES[protocol].capitalize()}.\n")
-        markdowns += map(as_markdown, _protocol_tables(protocol, lines, notes))
+        markdowns += map(as_markdown, _protocol_tables(protocol, lines, notes, about))
     strata = stratify(rows, "strict")
     strata_lines = [{"kind": one.kind, "stratum": one.name, **asdict(one.summary)} for one in strata]
     _write_csv(["kind", "stratum", *_STRATA_COLUMNS], strata_lines, folder / "strata_strict.csv")
     markdowns.append("## Strata, protocol strict\n")
-    markdowns += map(as_markdown, strata_tables(strata))
+    markdowns += map(as_markdown, strata_tables(strata, about))
     (folder / "tables.md").write_text("\n".join(markdowns), encoding="utf-8")
     return "\n".join(texts)
 
 
-def protocol_tables(rows: Sequence[ScoreRow], protocol: ProtocolName) -> list[Table]:
+def protocol_tables(rows: Sequence[ScoreRow], protocol: ProtocolName, about: Notes = NO_NOTES) -> list[Table]:
     """Everything about one protocol's rows: a table of the masks' scores, one of boxes and detection."""
-    return _protocol_tables(protocol, *_lines(rows, protocol))
+    return _protocol_tables(protocol, *_lines(rows, protocol, about), about)
 
 
-def strata_tables(strata: Sequence[Stratum]) -> list[Table]:
+def strata_tables(strata: Sequence[Stratum], about: Notes = NO_NOTES) -> list[Table]:
     """One table for each kind of strata, as from ``stratify``."""
-    return [_strata_table(strata, kind) for kind in dict.fromkeys(one.kind for one in strata)]
+    return [_strata_table(strata, kind, about) for kind in dict.fromkeys(one.kind for one in strata)]
 
 
 def few_notes(lines: Sequence[Summary]) -> list[str]:
@@ -89,13 +91,13 @@ def few_notes(lines: Sequence[Summary]) -> list[str]:
     return [f"{note}: {', '.join(names)}." for note, names in notes.items() if names]
 
 
-def _lines(rows: Sequence[ScoreRow], protocol: ProtocolName) -> tuple[list[Summary], list[str]]:
+def _lines(rows: Sequence[ScoreRow], protocol: ProtocolName, about: Notes) -> tuple[list[Summary], list[str]]:
     """The lines of a table, the last two being all queries and the average, and what has to be admitted about them."""
     *of_datasets, average = summarize(rows, protocol)
-    return [*of_datasets, summary_of(rows, protocol), average], few_notes(of_datasets)
+    return [*of_datasets, summary_of(rows, protocol), average], [*about.remarks, *few_notes(of_datasets)]
 
 
-def _terminal(protocol: ProtocolName, lines: Sequence[Summary], notes: Sequence[str]) -> str:
+def _terminal(protocol: ProtocolName, lines: Sequence[Summary], notes: Sequence[str], about: Notes) -> str:
     columns: _Columns = [
         *_queries(protocol),
         ("Dice", lambda one: _mean(one, "dice", with_std=False)),
@@ -111,34 +113,50 @@ def _terminal(protocol: ProtocolName, lines: Sequence[Summary], notes: Sequence[
     wrapped = [
         part for note in [f"Scores in percent. {_BRACKETS}", *notes] for part in textwrap.wrap(note, TERMINAL_WIDTH)
     ]
-    return as_plain(_table(f"Protocol {protocol}: {RULES[protocol]}", "dataset", lines, columns, wrapped, 2))
+    return as_plain(_table(f"Protocol {protocol}: {RULES[protocol]}", "dataset", lines, columns, wrapped, about, 2))
 
 
-def _protocol_tables(protocol: ProtocolName, lines: Sequence[Summary], notes: Sequence[str]) -> list[Table]:
+def _protocol_tables(
+    protocol: ProtocolName, lines: Sequence[Summary], notes: Sequence[str], about: Notes
+) -> list[Table]:
     boxes = [*_queries(protocol), *_DETECTION]
     if protocol == "strict":
         boxes += [*_PRECISION, *_SPECIFICITY]
     masks = [*_queries(protocol), *_UNITS, *_MASKS]
     return [
-        _table("Masks", "dataset", lines, masks, [_BRACKETS, _SURFACES, *notes], 2),
-        _table("Boxes and detection", "dataset", lines, boxes, [], 2),
+        _table("Masks", "dataset", lines, masks, [_BRACKETS, _SURFACES, *notes], about, 2),
+        _table("Boxes and detection", "dataset", lines, boxes, [], about, 2),
     ]
 
 
-def _strata_table(strata: Sequence[Stratum], kind: str) -> Table:
+def _strata_table(strata: Sequence[Stratum], kind: str, about: Notes) -> Table:
     members = [one.summary for one in strata if one.kind == kind]
     columns = [*_queries("strict"), *_UNITS, *_MASKS, *_DETECTION, *_SPECIFICITY]
-    notes = few_notes([one for one in members if one.dataset != ABSENT])
-    return _table(kind.capitalize(), kind, members, columns, notes)
+    few = few_notes([one for one in members if one.dataset != ABSENT])
+    notes = [*about.remarks, *about.of_mean(about.of_datasets), *few]
+    return _table(kind.capitalize(), kind, members, columns, notes, about)
 
 
 def _table(
-    title: str, first: str, lines: Sequence[Summary], columns: _Columns, notes: Sequence[str], num_summaries: int = 0
+    title: str,
+    first: str,
+    lines: Sequence[Summary],
+    columns: _Columns,
+    notes: Sequence[str],
+    about: Notes,
+    num_summaries: int = 0,
 ) -> Table:
+    footnotes = [about.of(one.dataset) for one in lines]
+    if num_summaries:  # the means over the datasets above them
+        of_mean = about.of_mean([one.dataset for one in lines[:-num_summaries]])
+        footnotes[-num_summaries:] = [of_mean] * num_summaries
     return Table(
         title,
         (text_column(first), *(Column(name, ()) for name, _ in columns)),
-        tuple((text_cell(one.dataset), *(make(one) for _, make in columns)) for one in lines),
+        tuple(
+            (text_cell(one.dataset, marks), *(make(one) for _, make in columns))
+            for one, marks in zip(lines, footnotes, strict=True)
+        ),
         tuple(notes),
         num_summaries=num_summaries,
     )

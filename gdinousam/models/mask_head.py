@@ -15,12 +15,18 @@ import torch.nn.functional as F
 from torch import nn
 from transformers import Sam2Model
 
+from gdinousam.errors import InputError
 from gdinousam.preprocessing import ResizeSettings, box_scale, build_resize, image_to_tensor, normalize_image
-from gdinousam.records import Image, Mask
+from gdinousam.records import BoxXYXY, Detection, Image, Mask, Need, Prompt
 
 
 class BoxPrompted(nn.Module, ABC):
-    """A model that gives one mask per box. It encodes an image once, whatever the number of its boxes."""
+    """A model that gives one mask per box. It encodes an image once, whatever the number of its boxes.
+
+    A ``gdinousam.records.PromptedSegmenter`` that looks at nothing of a prompt but its box.
+    """
+
+    needs: frozenset[Need] = frozenset({"box"})
 
     @property
     @abstractmethod
@@ -48,6 +54,20 @@ class BoxPrompted(nn.Module, ABC):
     def masks_of_size(self, low_res_logits: torch.Tensor, size_hw: tuple[int, int]) -> torch.Tensor:
         """Turn the answer of ``low_res_logits`` into (N, H, W) bool masks of the image of size (H, W)."""
 
+    def segment_prompts(self, images: Sequence[Image], prompts: Sequence[Sequence[Prompt]]) -> list[list[Detection]]:
+        """Segment the object in the box of each prompt; see ``gdinousam.records.PromptedSegmenter``."""
+        if len(images) != len(prompts):
+            raise ValueError(f"{len(images)} images but prompts of {len(prompts)}; give the prompts of every image")
+        boxes_xyxy = [[_box_of(prompt) for prompt in row] for row in prompts]
+        masks = self.masks_in_boxes(images, [torch.tensor(row) for row in boxes_xyxy])
+        return [
+            [
+                Detection(prompt.phrase, box, prompt.score, mask_hw)
+                for prompt, box, mask_hw in zip(row, boxes, masks_of_image, strict=True)
+            ]
+            for row, boxes, masks_of_image in zip(prompts, boxes_xyxy, masks, strict=True)
+        ]
+
     @torch.inference_mode()
     def masks_in_boxes(self, images: Sequence[Image], boxes_xyxy: Sequence[torch.Tensor]) -> list[list[Mask]]:
         """Segment the object in each box.
@@ -65,6 +85,12 @@ class BoxPrompted(nn.Module, ABC):
             low_res_logits = self.low_res_logits(encoded, boxes_xyxy[index], size_hw)
             masks[index] = list(np.asarray(self.masks_of_size(low_res_logits, size_hw).cpu(), dtype=bool))
         return masks
+
+
+def _box_of(prompt: Prompt) -> BoxXYXY:
+    if prompt.box_xyxy is None:
+        raise InputError(f"the prompt for {prompt.phrase!r} has no box, which this mask head needs; give one")
+    return prompt.box_xyxy
 
 
 class MaskHead(BoxPrompted):

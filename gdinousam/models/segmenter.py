@@ -3,36 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-
-import torch
+from typing import Generic, TypeVar
 
 from gdinousam.models.box_finder import BoxFinder, PredictionSettings
 from gdinousam.models.loading import load_detector, load_mask_head, pick_device, trained_resize
 from gdinousam.models.mask_head import BoxPrompted
 from gdinousam.preprocessing import ResizeSettings
-from gdinousam.records import Detection, Image, Need
+from gdinousam.records import Click, Detection, Image, Need, Prompt, PromptedSegmenter
+
+Head = TypeVar("Head", bound=PromptedSegmenter)
 
 
-class TextSegmenter:
-    """Grounding DINO finds boxes for a phrase, the mask head, SAM2 in the paper (section 2.2), a mask for each."""
+class TextSegmenter(Generic[Head]):
+    """Grounding DINO finds boxes for a phrase, the mask head, SAM2 in the paper (section 2.2), a mask for each.
+
+    mask_head: anything that is shown boxes or clicks; a click is the centre of the box.
+    """
 
     needs: frozenset[Need] = frozenset({"text"})
 
-    def __init__(self, box_finder: BoxFinder, mask_head: BoxPrompted) -> None:
+    def __init__(self, box_finder: BoxFinder, mask_head: Head) -> None:
         self.box_finder = box_finder
         self.mask_head = mask_head
 
     def segment(self, images: Sequence[Image], phrases: Sequence[Sequence[str]]) -> list[list[Detection]]:
         """Find and segment every phrase in its image; see ``gdinousam.records.Segmenter``."""
         found = self.box_finder.find(images, phrases)
-        boxes_xyxy = [torch.tensor([one.box_xyxy for one in detections]) for detections in found]
-        masks = self.mask_head.masks_in_boxes(images, boxes_xyxy)
-        return [
-            [replace(one, mask_hw=mask_hw) for one, mask_hw in zip(detections, row, strict=True)]
-            for detections, row in zip(found, masks, strict=True)
+        prompts = [
+            [Prompt(one.phrase, one.box_xyxy, (Click.centre_of(one.box_xyxy),), one.score) for one in detections]
+            for detections in found
         ]
+        return self.mask_head.segment_prompts(images, prompts)
 
 
 def load_segmenter(
@@ -42,14 +44,24 @@ def load_segmenter(
     resize: ResizeSettings | None = None,
     prediction: PredictionSettings | None = None,
     device: str = "auto",
-) -> TextSegmenter:
+) -> TextSegmenter[BoxPrompted]:
     """Load the whole pipeline, ready to segment.
 
     detector, adapter, mask_head: folders, weight files, hub ids or own names, see ``load_detector`` and
     ``load_mask_head``. resize: ``None`` takes the sizes that the detector was trained with, as written beside its
     weights, else 800 x 800. device: ``auto``, ``cpu`` or ``cuda``. Raises InputError for what cannot be loaded.
     """
-    chosen = pick_device(device)
-    loaded = load_detector(detector, adapter).to(chosen)
-    finder = BoxFinder(loaded, resize or trained_resize(adapter or detector), prediction)
-    return TextSegmenter(finder, load_mask_head(mask_head).to(chosen))
+    finder = load_box_finder(detector, adapter, resize, prediction, device)
+    return TextSegmenter(finder, load_mask_head(mask_head).to(pick_device(device)))
+
+
+def load_box_finder(
+    detector: str,
+    adapter: str | Path | None = None,
+    resize: ResizeSettings | None = None,
+    prediction: PredictionSettings | None = None,
+    device: str = "auto",
+) -> BoxFinder:
+    """Load the first half of the pipeline, from phrases to boxes; see ``load_segmenter``."""
+    loaded = load_detector(detector, adapter).to(pick_device(device))
+    return BoxFinder(loaded, resize or trained_resize(adapter or detector), prediction)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import torch
@@ -20,9 +19,9 @@ from gdinousam.evaluation.predictions import SavedMasks
 from gdinousam.evaluation.processes import Processes, joined_processes
 from gdinousam.evaluation.runner import Method, evaluate
 from gdinousam.evaluation.tables import write_tables
-from gdinousam.evaluation.true_boxes import TrueBoxes
+from gdinousam.evaluation.true_prompts import TruePrompts
 from gdinousam.folders import new_output_folder
-from gdinousam.models.boxes_to_masks import WHOLE_IMAGE, WholeImageSegmenter, segment_boxes
+from gdinousam.models.boxes_to_masks import WHOLE_IMAGE, WholeImageSegmenter
 from gdinousam.models.loading import load_mask_head, pick_device
 from gdinousam.models.segmenter import load_segmenter
 from gdinousam.records import ImageRecord
@@ -65,7 +64,7 @@ def build_method(config: TestConfig, records: Sequence[ImageRecord]) -> Method:
         mask_head = load_mask_head(model.mask_head).to(pick_device(settings.device))
         if model.detector == WHOLE_IMAGE:
             return WholeImageSegmenter(mask_head)
-        return TrueBoxes(partial(segment_boxes, mask_head))
+        return TruePrompts(mask_head)
     return load_segmenter(
         model.detector, model.mask_head, model.adapter, config.resize, config.prediction, settings.device
     )

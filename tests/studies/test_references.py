@@ -7,7 +7,7 @@ import yaml
 
 from gdinousam.config import TestConfig, load_config
 from gdinousam.errors import InputError
-from gdinousam.evaluation.true_boxes import TrueBoxes
+from gdinousam.evaluation.true_prompts import TruePrompts
 from gdinousam.models.boxes_to_masks import WholeImageSegmenter
 from gdinousam.runs.evaluation import build_method
 
@@ -23,7 +23,7 @@ def config(study_data, small_mask_head: Path, tmp_path: Path) -> Path:
     return tmp_path / "test.yaml"
 
 
-@pytest.mark.parametrize(("name", "kind"), [("true-box", TrueBoxes), ("whole-image", WholeImageSegmenter)])
+@pytest.mark.parametrize(("name", "kind"), [("true-box", TruePrompts), ("whole-image", WholeImageSegmenter)])
 def test_a_reference_is_built_without_a_detector(config: Path, name: str, kind: type) -> None:
     method = build_method(load_config(TestConfig, config, [f"model.detector={name}"]), [])
     assert isinstance(method, kind)

@@ -19,6 +19,7 @@ from gdinousam.evaluation.figures.case_pictures import CasePictures
 from gdinousam.evaluation.figures.gallery import case_text, make_gallery
 from gdinousam.evaluation.figures.plots import dice_box_plot, strata_plot
 from gdinousam.evaluation.figures.saving import as_svg, figure_style
+from gdinousam.evaluation.notes import NO_NOTES
 from gdinousam.evaluation.results import Results
 from gdinousam.evaluation.rows import ProtocolName
 from gdinousam.evaluation.strata import UNKNOWN, Stratum, stratify
@@ -87,7 +88,10 @@ def write_report(
         facts=_facts(results, compared),
         protocols=[_protocol(results, name, common) for name in PROTOCOLS],
         plots=_plots(compared, strata),
-        strata=[_Part(method, strata_tables(of_method)) for method, of_method in strata.items()],
+        strata=[
+            _Part(method, strata_tables(of_method, compared.notes.get(method, NO_NOTES)))
+            for method, of_method in strata.items()
+        ],
         gallery=gallery,
         case_text=case_text,
         methods=list(compared.rows),
@@ -106,7 +110,8 @@ def _protocol(results: Sequence[Results], name: ProtocolName, common: bool) -> _
         del tables["methods"]  # says less than the table of its only method
     if not _holds_numbers_of_the_paper(tables["numbers"]):
         del tables["numbers"]
-    methods = [_Part(method, protocol_tables(rows, name)) for method, rows in compared.rows.items()]
+    methods = [_Part(method, protocol_tables(rows, name, compared.notes.get(method, NO_NOTES)))
+        for method, rows in compared.rows.items()]
     return _Protocol(name, RULES[name], tables, methods)
 
 

@@ -1,0 +1,44 @@
+"""What a reader of a method's numbers must know, kept beside its rows and printed below every table that shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+REMARKS = "remarks"
+OF_DATASETS = "dataset_notes"
+
+
+@dataclass(frozen=True)
+class Notes:
+    """remarks: of all numbers of the method, a sentence each. of_datasets: by the dataset's name in the CSV, what a row
+    of that dataset has as its footnote, such as that the weights were trained on it.
+    """
+
+    remarks: tuple[str, ...] = ()
+    of_datasets: Mapping[str, str] = field(default_factory=dict)
+
+    def of(self, dataset: str) -> tuple[str, ...]:
+        """The footnotes of a dataset's row; may be none."""
+        return (self.of_datasets[dataset],) if dataset in self.of_datasets else ()
+
+    def of_mean(self, datasets: Collection[str]) -> tuple[str, ...]:
+        """The footnotes of a mean over datasets: for each footnote of theirs, which of them have it."""
+        by_note: dict[str, list[str]] = {}
+        for dataset in datasets:
+            for note in self.of(dataset):
+                by_note.setdefault(note, []).append(dataset)
+        return tuple(f"{', '.join(noted)}: {note}" for note, noted in by_note.items())
+
+    def to_json(self) -> dict[str, Any]:
+        """As it stands in ``method.json``."""
+        return {REMARKS: list(self.remarks), OF_DATASETS: dict(self.of_datasets)}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Notes:
+        """What ``to_json`` wrote into an object; results of earlier versions have none."""
+        return cls(tuple(content.get(REMARKS, ())), dict(content.get(OF_DATASETS, {})))
+
+
+NO_NOTES = Notes()
