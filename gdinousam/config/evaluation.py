@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from gdinousam.baselines.settings import BaselineSettings, PromptedSettings
 from gdinousam.errors import InputError
 from gdinousam.models.box_finder import PredictionSettings
 from gdinousam.models.boxes_to_masks import TRUE_BOX, WHOLE_IMAGE
@@ -35,7 +36,9 @@ class ModelSettings(Settings):
         "references without a detector: the boxes of the truth, or one box around every image."
     )
     adapter: SettingsPath | None = Field(None, description="LoRA folder to put on the detector.")
-    mask_head: ModelName = Field(description="SAM2 of any size, SAM or MedSAM.")
+    mask_head: ModelName | None = Field(
+        None, description="SAM2 of any size, SAM or MedSAM; none where a compared method makes the masks."
+    )
 
     @model_validator(mode="after")
     def _adapter_has_a_detector(self) -> ModelSettings:
@@ -47,6 +50,13 @@ class ModelSettings(Settings):
     def is_reference(self) -> bool:
         """Whether boxes are given to the mask head instead of found by a detector."""
         return self.detector in (TRUE_BOX, WHOLE_IMAGE)
+
+    @property
+    def named_mask_head(self) -> str:
+        """The mask head; InputError where the config names none."""
+        if self.mask_head is None:
+            raise InputError("the config names no mask head; add model.mask_head")
+        return self.mask_head
 
 
 class EvaluationSettings(Settings):
@@ -70,15 +80,18 @@ class TestConfig(Settings):
 
     data: TestData
     resize: ResizeSettings | None = Field(None, description="none: as the detector was trained.")
-    model: ModelSettings | None = Field(None, description="Needed unless evaluation.predictions is given.")
+    model: ModelSettings | None = Field(
+        None, description="Needed unless evaluation.predictions is given, or a baseline that needs no detector."
+    )
     prediction: PredictionSettings = PredictionSettings()
+    baseline: BaselineSettings | None = Field(None, description="A compared method instead of ours; null: ours.")
     evaluation: EvaluationSettings
 
     @model_validator(mode="after")
     def _method_is_known(self) -> TestConfig:
         evaluation = self.evaluation
-        if evaluation.predictions is None and self.model is None:
-            raise ValueError("name model.detector and model.mask_head, or masks to score with --predictions")
+        if evaluation.predictions is None:
+            self._models_are_named()
         if evaluation.predictions is not None and "method" not in evaluation.model_fields_set:
             raise ValueError("the masks to score need the name of their method; give it in evaluation.method")
         if self.model is not None and self.model.is_reference and "method" not in evaluation.model_fields_set:
@@ -86,6 +99,24 @@ class TestConfig(Settings):
         if evaluation.predictions is None and evaluation.needs != ("text",):
             raise ValueError("evaluation.needs is for masks of another program; models say themselves what they need")
         return self
+
+    def _models_are_named(self) -> None:
+        model, baseline = self.model, self.baseline
+        if baseline is None:
+            if model is None:
+                raise ValueError("name model.detector and model.mask_head, or masks to score with --predictions")
+            if model.mask_head is None:
+                raise ValueError("name model.mask_head, or the compared method that makes the masks in baseline")
+            return
+        if "method" not in self.evaluation.model_fields_set:
+            raise ValueError(f"{baseline.name} is not our method; name it in evaluation.method")
+        if isinstance(baseline, PromptedSettings) and baseline.prompts.source == "detector":
+            if model is None or model.is_reference:
+                raise ValueError("baseline.prompts.source is detector; name one in model.detector, or choose truth")
+            if model.mask_head is not None:
+                raise ValueError(f"{baseline.name} makes the masks; leave out model.mask_head")
+        elif model is not None:
+            raise ValueError(f"{baseline.name} is given no detector's boxes here; leave out model")
 
     @property
     def named_model(self) -> ModelSettings:

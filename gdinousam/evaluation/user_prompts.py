@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from gdinousam.data.contract import BOX_COLUMNS, IMAGE_NAME, PHRASE, find_csv, read_cells
+from gdinousam.data.contract import BOX_COLUMNS, IMAGE_NAME, PHRASE, find_csv, iterate_rows, read_cells
 from gdinousam.errors import InputError
 from gdinousam.records import BoxXYXY, Click, Detection, Image, ImageRecord, Need, Prompt, PromptedSegmenter
 
@@ -57,7 +57,7 @@ def read_user_prompts(csv_path: Path, records: Sequence[ImageRecord], need: Need
         raise InputError(f"{csv_path}: {reason}; prompts of users need the columns {','.join(wanted)}")
     record_of = {record.path.name: record for record in records}
     prompts: dict[str, tuple[Prompt, ...]] = {}
-    for number, row in zip(table.index, table.to_dict("records"), strict=True):
+    for number, row in iterate_rows(table):
         where = f"{csv_path}, row {number}"
         record = record_of.get(row[IMAGE_NAME])
         if record is None or row[PHRASE] not in record.phrases:

@@ -114,9 +114,9 @@ class BoxFinder:
         last = self.detector(pixel_values.to(device), tokens).last
         for row, job in enumerate(jobs):
             prediction = LayerPrediction(last.logits[row], last.boxes_cxcywh_norm[row])
-            yield self._choose(prediction, tokens.phrase_tokens[row], job.phrases, sizes_hw[row])
+            yield self.choose(prediction, tokens.phrase_tokens[row], job.phrases, sizes_hw[row])
 
-    def _choose(
+    def choose(
         self,
         prediction: LayerPrediction,
         phrase_tokens: torch.Tensor,

@@ -23,7 +23,7 @@ from gdinousam.models.checkpoints.sam2 import sam2_from
 from gdinousam.models.detector import Detector
 from gdinousam.models.mask_head import BoxPrompted, MaskHead
 from gdinousam.models.pretrained import from_folder_or_hub, model_type_of, pretrained_tokenizer, read_json
-from gdinousam.models.sam_mask_head import SamMaskHead, sam_preprocessing
+from gdinousam.models.sam_mask_head import SamMaskHead, frame_of, sam_preprocessing
 from gdinousam.models.small import random_small_detector, random_small_mask_head, small_tokenizer
 from gdinousam.preprocessing import ResizeSettings
 from gdinousam.settings import OWN_MODEL_NAMES
@@ -91,7 +91,7 @@ def load_mask_head(name: str) -> BoxPrompted:
     if Path(name).is_file():
         return _mask_head_of_file(Path(name))
     if model_type_of(name, (*_SAM2_TYPES, *_SAM_TYPES)) in _SAM_TYPES:
-        return _frozen(SamMaskHead(from_folder_or_hub(SamModel, name, _SAM_TYPES), sam_preprocessing(name)))
+        return _frozen(SamMaskHead(from_folder_or_hub(SamModel, name, _SAM_TYPES), frame_of(sam_preprocessing(name))))
     return _frozen(MaskHead(from_folder_or_hub(Sam2Model, name, _SAM2_TYPES)))
 
 
@@ -128,7 +128,7 @@ def pick_device(device: str) -> torch.device:
 def _mask_head_of_file(path: Path) -> BoxPrompted:
     tensors = read_tensors(path)
     if kind_of(tensors) == "SAM":
-        return _frozen(SamMaskHead(sam_from(tensors, path), sam_preprocessing(str(path))))
+        return _frozen(SamMaskHead(sam_from(tensors, path), frame_of(sam_preprocessing(str(path)))))
     return _frozen(MaskHead(sam2_from(require_kind(tensors, "SAM2", path), path)))
 
 

@@ -34,14 +34,13 @@ logger = logging.getLogger(__name__)
 class SamMaskHead(BoxPrompted):
     """SAM's image encoder, prompt encoder and mask decoder, asked for one mask per box.
 
-    preprocessing: what the weights were trained with, ``sam`` (``OriginalFrame``) or ``medsam`` (``MedSamFrame``).
+    frame: how the weights were trained to see images; the class of ``frame_of`` for the published ones.
     """
 
-    def __init__(self, model: SamModel, preprocessing: SamPreprocessing) -> None:
+    def __init__(self, model: SamModel, frame: type[Frame]) -> None:
         super().__init__()
         self.model = model
-        self.preprocessing = preprocessing
-        self.frame = _FRAMES[preprocessing](self.side)
+        self.frame = frame(self.side)
 
     @property
     def side(self) -> int:
@@ -144,6 +143,11 @@ class MedSamFrame(Frame):
 
 
 _FRAMES: dict[SamPreprocessing, type[Frame]] = {"sam": OriginalFrame, "medsam": MedSamFrame}
+
+
+def frame_of(preprocessing: SamPreprocessing) -> type[Frame]:
+    """How weights of SAM or of MedSAM are shown an image."""
+    return _FRAMES[preprocessing]
 
 
 def sam_preprocessing(name: str) -> SamPreprocessing:

@@ -24,6 +24,7 @@ from gdinousam.models.sam_mask_head import (
     OriginalFrame,
     SamMaskHead,
     SamPreprocessing,
+    frame_of,
     sam_preprocessing,
     save_sam_preprocessing,
 )
@@ -59,7 +60,7 @@ def small_sam() -> SamModel:
 
 @pytest.fixture(scope="module", params=WAYS)
 def mask_head(request: pytest.FixtureRequest) -> SamMaskHead:
-    return SamMaskHead(small_sam(), request.param)
+    return SamMaskHead(small_sam(), frame_of(request.param))
 
 
 @contextmanager
@@ -171,7 +172,7 @@ def medsam() -> SamMaskHead:
     """ViT-B with the weights that the outputs were recorded with."""
     keys = json.loads((GOLDENS / "state_dict_keys.json").read_text(encoding="utf-8"))["keys"]
     tensors = {name: torch.from_numpy(rule_values(name, tuple(shape))) for name, (shape, _) in keys.items()}
-    return SamMaskHead(sam_from(tensors, Path("medsam_vit_b.pth")), "medsam")
+    return SamMaskHead(sam_from(tensors, Path("medsam_vit_b.pth")), MedSamFrame)
 
 
 def recorded_image(recorded: Recorded, case: str) -> Image:
@@ -234,7 +235,7 @@ def test_a_note_beside_the_weights_overrules_the_name(
     small_sam().save_pretrained(folder)
     save_sam_preprocessing(folder, preprocessing)
     head = load_mask_head(str(folder))
-    assert isinstance(head, SamMaskHead) and head.preprocessing == preprocessing
+    assert isinstance(head, SamMaskHead) and type(head.frame) is frame_of(preprocessing)
 
 
 @pytest.mark.parametrize("content", ["{}", '{"preprocessing": "sam2"}', '{"preprocessing": ["sam"]}'])
@@ -253,6 +254,6 @@ def test_the_choice_is_logged_with_its_reason(caplog: pytest.LogCaptureFixture) 
 
 def test_a_saved_head_gives_the_same_masks(tmp_path: Path, phantom_images: list[Image]) -> None:
     small_sam().save_pretrained(tmp_path)
-    expected = SamMaskHead(small_sam(), "sam").masks_in_boxes(phantom_images[:1], [BOXES_XYXY])[0]
+    expected = SamMaskHead(small_sam(), OriginalFrame).masks_in_boxes(phantom_images[:1], [BOXES_XYXY])[0]
     found = load_mask_head(str(tmp_path)).masks_in_boxes(phantom_images[:1], [BOXES_XYXY])[0]
     assert agreement(found, expected) == 1
