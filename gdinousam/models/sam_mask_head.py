@@ -92,14 +92,14 @@ class OriginalFrame(Frame):
 
     def pixel_values(self, image: Image) -> torch.Tensor:
         """Resize with Pillow's bilinear filter, normalise by ImageNet's statistics, pad at the right and bottom."""
-        height, width = self._scaled_hw(image.shape[:2])
+        height, width = self.scaled_hw(image.shape[:2])
         resized = PIL.Image.fromarray(image).resize((width, height), PIL.Image.Resampling.BILINEAR)
         normalized = normalize_image(image_to_tensor(np.asarray(resized)))
         return F.pad(normalized, (0, self.side - width, 0, self.side - height))
 
     def boxes_in_square(self, boxes_xyxy: torch.Tensor, size_hw: tuple[int, int]) -> torch.Tensor:
         """Scale by the rounded sides, so that the two axes may differ a little."""
-        return boxes_xyxy * (box_scale(boxes_xyxy, self._scaled_hw(size_hw)) / box_scale(boxes_xyxy, size_hw))
+        return boxes_xyxy * (box_scale(boxes_xyxy, self.scaled_hw(size_hw)) / box_scale(boxes_xyxy, size_hw))
 
     def masks_of_size(self, low_res_logits: torch.Tensor, size_hw: tuple[int, int]) -> torch.Tensor:
         """Logits above 0 after they were brought to the square, cropped of the padding, and brought to the image."""
@@ -108,10 +108,11 @@ class OriginalFrame(Frame):
     def logits_of_size(self, low_res_logits: torch.Tensor, size_hw: tuple[int, int]) -> torch.Tensor:
         """Bring (N, 1, S/4, S/4) logits to (N, H, W) of the image."""
         square = F.interpolate(low_res_logits, (self.side, self.side), mode="bilinear")
-        height, width = self._scaled_hw(size_hw)
+        height, width = self.scaled_hw(size_hw)
         return F.interpolate(square[:, :, :height, :width], size_hw, mode="bilinear")[:, 0]
 
-    def _scaled_hw(self, size_hw: tuple[int, int]) -> tuple[int, int]:
+    def scaled_hw(self, size_hw: tuple[int, int]) -> tuple[int, int]:
+        """Height and width of the picture in the square."""
         scale = self.side / max(size_hw)
         height, width = (int(length * scale + 0.5) for length in size_hw)
         return height, width

@@ -61,7 +61,8 @@ def load_box_finder(
     resize: ResizeSettings | None = None,
     prediction: PredictionSettings | None = None,
     device: str = "auto",
+    kind: type[BoxFinder] = BoxFinder,
 ) -> BoxFinder:
-    """Load the first half of the pipeline, from phrases to boxes; see ``load_segmenter``."""
+    """Load the first half of the pipeline, from phrases to boxes; see ``load_segmenter``. kind: its class."""
     loaded = load_detector(detector, adapter).to(pick_device(device))
-    return BoxFinder(loaded, resize or trained_resize(adapter or detector), prediction)
+    return kind(loaded, resize or trained_resize(adapter or detector), prediction)

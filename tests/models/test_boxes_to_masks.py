@@ -2,14 +2,12 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from gdinousam.models.boxes_to_masks import WholeImageSegmenter
 from gdinousam.models.loading import load_mask_head
 from gdinousam.models.mask_head import BoxPrompted
 from gdinousam.records import Image
-
 
 
 @pytest.fixture(scope="module")

@@ -36,11 +36,31 @@ _MARKS: tuple[tuple[Kind, tuple[str, ...]], ...] = (
 )
 
 
+# What mmengine's training logs beside the weights is made of (mmengine 0.10). UltraSam's file is of such a run.
+_LOGGED_BY_MMENGINE = (
+    "mmengine.logging.history_buffer.HistoryBuffer",
+    "builtins.getattr",
+    "numpy.ndarray",
+    "numpy.dtype",
+    "numpy.core.multiarray._reconstruct",
+    "numpy._core.multiarray._reconstruct",
+)
+
+
+class _Inert:
+    """Stands in a pickle for something that is not wanted: it takes whatever it is given and does nothing."""
+
+    def __init__(self, *arguments: object) -> None: ...
+
+    def __setstate__(self, state: object) -> None: ...
+
+
 def read_tensors(path: Path) -> Tensors:
     """Read the weights of a torch file (``.pth``, ``.pt``, ``.bin``) or a safetensors file, on the CPU.
 
-    Returns name -> tensor as stored, unwrapped from the entry that training scripts put them in. Raises InputError for
-    a file that is missing, cut off, no weight file, or a pickle that wants to run code.
+    Returns name -> tensor as stored, unwrapped from the entry that training scripts put them in. What mmengine logs
+    beside the weights is passed over without running any of its code. Raises InputError for a file that is missing, cut
+    off, no weight file, or a pickle that wants to run code.
     """
     if not path.is_file():
         raise InputError(f"{path}: no such weight file; check the path")
@@ -94,7 +114,8 @@ def _read_safetensors(path: Path) -> Any:
 
 def _read_torch(path: Path) -> Any:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals([(_Inert, name) for name in _LOGGED_BY_MMENGINE]):
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         wanted = _wanted_code(error)
         if wanted is None:

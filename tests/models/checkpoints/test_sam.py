@@ -11,6 +11,7 @@ from gdinousam.errors import InputError
 from gdinousam.models.checkpoints.files import Tensors
 from gdinousam.models.checkpoints.sam import sam_from
 from gdinousam.models.loading import load_mask_head
+from gdinousam.models.sam_mask_head import MedSamFrame, OriginalFrame
 from gdinousam.parity.weights import rule_values
 
 GOLDENS = Path(__file__).parents[3] / ".." / "shared" / "goldens" / "medsam"
@@ -116,13 +117,13 @@ def test_another_image_size_is_refused(base: Tensors) -> None:
     )
 
 
-@pytest.mark.parametrize(("file", "preprocessing"), [("sam_vit_b_01ec64.pth", "sam"), ("medsam_vit_b.pth", "medsam")])
-def test_a_published_file_becomes_a_frozen_mask_head(
-    base: Tensors, tmp_path: Path, file: str, preprocessing: str
-) -> None:
+@pytest.mark.parametrize(
+    ("file", "frame"), [("sam_vit_b_01ec64.pth", OriginalFrame), ("medsam_vit_b.pth", MedSamFrame)]
+)
+def test_a_published_file_becomes_a_frozen_mask_head(base: Tensors, tmp_path: Path, file: str, frame: type) -> None:
     path = tmp_path / file
     torch.save(base, path)
     head = load_mask_head(str(path))
-    assert head.preprocessing == preprocessing
+    assert type(head.frame) is frame
     assert head.side == 1024
     assert not head.training and not any(parameter.requires_grad for parameter in head.parameters())
