@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from gdinousam.config import RENAMED_KEYS, TestConfig, TrainConfig
+from gdinousam.config import RENAMED_KEYS, BaselineTrainConfig, TestConfig, TrainConfig
 from gdinousam.settings import Settings, groups_in
 from gdinousam.studies.ablation import AblationConfig
 from gdinousam.studies.prompt_study import PromptStudyConfig
@@ -23,6 +23,12 @@ A config is a YAML file of groups of settings. Unknown keys, wrong types and imp
 nearest correct key. Paths in the file are relative to the file. `--set group.key=value` replaces one setting for one
 run; paths given there are relative to the working folder. `--print-config` prints every setting as resolved and does
 nothing else, and the same text is written as `config.yaml` beside every result. `null` stands for "none".
+"""
+
+_BASELINE_TRAINING = """\
+## baselines/trainUNet.py
+
+The groups `data` and `augmentation` are those of train.py.
 """
 
 _ABLATION = """\
@@ -47,6 +53,8 @@ def describe_config() -> str:
         _INTRODUCTION,
         "## train.py\n",
         *_tables(TrainConfig, ""),
+        _BASELINE_TRAINING,
+        *_tables(BaselineTrainConfig, "", without=("data", "augmentation")),
         "## test.py and scripts/predict.py\n",
         *_tables(TestConfig, ""),
         _ABLATION,

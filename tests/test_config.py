@@ -7,14 +7,17 @@ from typing import Any
 import pytest
 import yaml
 
+from gdinousam.config import BaselineTrainConfig, TrainConfig, dump_config, load_config
 from gdinousam.config import TestConfig as EvaluateConfig  # pytest would collect a class that is named Test...
-from gdinousam.config import TrainConfig, dump_config, load_config
 from gdinousam.config_reference import describe_config
 from gdinousam.errors import InputError
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = ROOT / "configs"
-TRAIN_CONFIGS = sorted(path.relative_to(CONFIGS).as_posix() for path in CONFIGS.rglob("train*.yaml"))
+BASELINE_TRAIN_CONFIGS = sorted(path.relative_to(CONFIGS).as_posix() for path in CONFIGS.glob("baselines/train*.yaml"))
+TRAIN_CONFIGS = sorted(
+    {path.relative_to(CONFIGS).as_posix() for path in CONFIGS.rglob("train*.yaml")} - {*BASELINE_TRAIN_CONFIGS}
+)
 TEST_CONFIGS = sorted(path.relative_to(CONFIGS).as_posix() for path in CONFIGS.rglob("test*.yaml"))
 
 
@@ -64,9 +67,13 @@ def problem(tmp_path: Path, tree: object, *overrides: str) -> str:
     return message.removeprefix(f"{path}: ")
 
 
-@pytest.mark.parametrize("name", TRAIN_CONFIGS)
+def train_config_class(name: str) -> type[TrainConfig | BaselineTrainConfig]:
+    return BaselineTrainConfig if name in BASELINE_TRAIN_CONFIGS else TrainConfig
+
+
+@pytest.mark.parametrize("name", [*TRAIN_CONFIGS, *BASELINE_TRAIN_CONFIGS])
 def test_our_training_configs_load_without_a_warning(name: str, caplog: pytest.LogCaptureFixture) -> None:
-    config = load_config(TrainConfig, CONFIGS / name)
+    config = load_config(train_config_class(name), CONFIGS / name)
     assert config.training.output_dir.is_relative_to(ROOT / "runs")
     assert not caplog.records
 
@@ -156,7 +163,7 @@ def test_a_group_that_the_file_switches_off_can_be_set(tmp_path: Path) -> None:
     ("key", "value", "message"),
     [
         ("data.bath_size", 2, "data.bath_size is no setting; did you mean data.batch_size?"),
-        ("training.lr", 2, "training.lr is no setting; known here: training.part, training.tune"),
+        ("training.lr", 2, "training.lr is no setting; known here: training.output_dir, training.num_epochs"),
         ("training.patients", 2, "training.patients is no setting; did you mean training.patience?"),
         ("lora.ranks", 2, "lora.ranks is no setting; did you mean lora.rank?"),
         ("trainig.part", "detector", "trainig is no setting; did you mean training?"),
@@ -227,6 +234,47 @@ def test_phantoms_stand_in_for_training_images_but_nothing_does_not(tmp_path: Pa
 )
 def test_settings_that_do_not_go_together_are_refused(tmp_path: Path, overrides: list[str], message: str) -> None:
     assert message in problem(tmp_path, train_tree(), *overrides)
+
+
+def baseline_tree() -> dict[str, Any]:
+    """The least that training a compared method needs."""
+    return {
+        "data": {"train_dir": "train", "train_ann": "train.CSV", "train_masks": "masks"},
+        "baseline": {"name": "unet"},
+        "training": {"output_dir": "../runs/one"},
+    }
+
+
+def test_a_baseline_is_trained_with_the_settings_of_the_loop(tmp_path: Path) -> None:
+    config = load_config(BaselineTrainConfig, write(tmp_path, baseline_tree()), ["baseline.size=64"])
+    assert (config.baseline.name, config.baseline.size) == ("unet", 64)
+    assert (config.training.num_epochs, config.training.schedule) == (200, "constant")
+    assert config.needs_masks and not config.needs_objects
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["baseline.name=vnet"], "baseline.name = 'vnet': input should be 'unet'"),
+        (["baseline.chanels=[8, 16]"], "baseline.chanels is no setting; did you mean baseline.channels?"),
+        (["baseline.channels=[8]"], "baseline.channels = [8]: "),
+        (["baseline.channels=[8, 0]"], "baseline.channels.1 = 0: input should be greater than or equal to 1"),
+        (["baseline.size=200"], "5 levels make size a multiple of 16, at least 32; 200 is not"),
+        (["baseline.size=16"], "5 levels make size a multiple of 16, at least 32; 16 is not"),
+        (["training.part=detector"], "training.part is no setting"),
+        (["data.train_masks=null"], "a unet learns from masks; name their folder in data.train_masks"),
+        (["data.val_dir=v", "data.val_ann=v.CSV"], "a unet learns from masks; name their folder in data.val_masks"),
+        (["data.datasets=[]"], "data.datasets = []: "),
+        (["training.schedule=one_cycle", "training.warmup_steps=5"], "one_cycle has a warm-up of its own"),
+    ],
+)
+def test_what_is_wrong_with_the_training_of_a_baseline_is_named(
+    tmp_path: Path, overrides: list[str], message: str
+) -> None:
+    path = write(tmp_path, baseline_tree())
+    with pytest.raises(InputError) as caught:
+        load_config(BaselineTrainConfig, path, overrides)
+    assert str(caught.value).startswith(f"{path}: ") and message in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -331,9 +379,9 @@ def test_the_command_line_replaces_a_setting_under_either_name(tmp_path: Path) -
     load_config(TrainConfig, path, ["training.save_frequency=2"])
 
 
-@pytest.mark.parametrize("name", [*TRAIN_CONFIGS, *TEST_CONFIGS])
+@pytest.mark.parametrize("name", [*TRAIN_CONFIGS, *BASELINE_TRAIN_CONFIGS, *TEST_CONFIGS])
 def test_a_written_config_reads_back_to_the_same_settings(tmp_path: Path, name: str) -> None:
-    config_class = TrainConfig if name in TRAIN_CONFIGS else EvaluateConfig
+    config_class = EvaluateConfig if name in TEST_CONFIGS else train_config_class(name)
     config = load_config(config_class, CONFIGS / name)
     assert load_config(config_class, write(tmp_path, dump_config(config))) == config
 

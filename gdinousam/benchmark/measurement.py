@@ -80,7 +80,7 @@ def measure(config: TestConfig, num_images: int = 50, batch_size: int = 1, num_w
     device = pick_device(config.evaluation.device)
     resize = config.resize or trained_resize(model.adapter or model.detector)
     segmenter = load_segmenter(
-        model.detector, model.mask_head, model.adapter, resize, config.prediction, config.evaluation.device
+        model.detector, model.named_mask_head, model.adapter, resize, config.prediction, config.evaluation.device
     )
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)

@@ -31,14 +31,11 @@ def predict_command(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
 
     from gdinousam.config import TestConfig, load_config
-    from gdinousam.models.segmenter import load_segmenter
     from gdinousam.prediction import predict_files
+    from gdinousam.runs.evaluation import build_segmenter
 
     config = load_config(TestConfig, options.config, options.overrides)
-    model = config.named_model
-    segmenter = load_segmenter(
-        model.detector, model.mask_head, model.adapter, config.resize, config.prediction, config.evaluation.device
-    )
+    segmenter = build_segmenter(config)
     for line in predict_files(segmenter, options.images, options.prompt, options.output):
         print(line)
     return 0

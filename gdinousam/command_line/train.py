@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gdinousam.command_line.common import INTERRUPTED, add_config_options, is_first_process, run
+from gdinousam.folders import CONFIG_COPY
 
 DEFAULT_CONFIG = "configs/train_config.yaml"
 
@@ -21,29 +22,47 @@ def train_command(arguments: Sequence[str] | None = None) -> int:
     """Parse arguments and train; returns the exit code."""
     parser = argparse.ArgumentParser(description="Tune Grounding DINO with LoRA on images with boxes and phrases.")
     add_config_options(parser, DEFAULT_CONFIG)
-    parser.add_argument(
-        "--resume", type=Path, metavar="RUN", help="go on with an interrupted run; its own config is used, plus --set"
-    )
+    add_resume_option(parser)
     options = parser.parse_args(arguments)
 
     # heavy imports after parsing, so that --help answers at once
     from gdinousam.config import TrainConfig, dump_config, load_config
-    from gdinousam.folders import CONFIG_COPY
     from gdinousam.runs.training import train
 
-    path, overrides = options.config, options.overrides
-    if options.resume is not None:  # the folder may have been moved since its config was written
-        path, overrides = options.resume / CONFIG_COPY, [*overrides, f"training.output_dir={options.resume}"]
-    config = load_config(TrainConfig, path, overrides)
+    config = load_config(TrainConfig, *config_source(options))
     if options.print_config:
         print(dump_config(config), end="")
         return 0
     outcome = train(config, resume=options.resume is not None, overwrite=options.overwrite)
     folder = config.training.output_dir
     if outcome.end == "interrupted":
-        message = f"interrupted in epoch {outcome.num_epochs + 1}; go on with: python train.py --resume {folder}"
-    else:
-        message = f"{outcome.end} after {outcome.num_epochs} epochs; weights in {folder / outcome.weights}"
+        return tell_interruption(outcome.num_epochs, f"python train.py --resume {folder}")
+    tell(f"{outcome.end} after {outcome.num_epochs} epochs; weights in {folder / outcome.weights}")
+    return 0
+
+
+def add_resume_option(parser: argparse.ArgumentParser) -> None:
+    """Add --resume."""
+    parser.add_argument(
+        "--resume", type=Path, metavar="RUN", help="go on with an interrupted run; its own config is used, plus --set"
+    )
+
+
+def config_source(options: argparse.Namespace) -> tuple[Path, list[str]]:
+    """The config file to read and what replaces its settings."""
+    if options.resume is None:
+        return options.config, options.overrides
+    # the folder may have been moved since its config was written
+    return options.resume / CONFIG_COPY, [*options.overrides, f"training.output_dir={options.resume}"]
+
+
+def tell_interruption(num_epochs: int, command: str) -> int:
+    """Say how to go on and return the exit code. num_epochs: epochs done. command: what goes on."""
+    tell(f"interrupted in epoch {num_epochs + 1}; go on with: {command}")
+    return INTERRUPTED
+
+
+def tell(message: str) -> None:
+    """Print a line, of several processes in the first one only."""
     if is_first_process():
         print(message)
-    return INTERRUPTED if outcome.end == "interrupted" else 0

@@ -7,11 +7,19 @@ public repository keep loading, with a warning where the name changed here.
 
 from gdinousam.config.evaluation import OUR_METHOD, EvaluationSettings, ModelSettings, TestConfig, TestData
 from gdinousam.config.loading import RENAMED_KEYS, dump_config, load_config
-from gdinousam.config.training import TrainConfig, TrainData, TrainModelSettings
+from gdinousam.config.training import (
+    AnyTrainConfig,
+    BaselineTrainConfig,
+    TrainConfig,
+    TrainData,
+    TrainModelSettings,
+)
 
 __all__ = [
     "OUR_METHOD",
     "RENAMED_KEYS",
+    "AnyTrainConfig",
+    "BaselineTrainConfig",
     "EvaluationSettings",
     "ModelSettings",
     "TestConfig",

@@ -1,16 +1,17 @@
-"""The config of ``train.py``."""
+"""The configs of ``train.py`` and of the scripts that train compared methods."""
 
 from __future__ import annotations
 
 from pydantic import Field, model_validator
 
+from gdinousam.baselines.unet.settings import UNetTraining
 from gdinousam.data.augmentation import AugmentationSettings
 from gdinousam.data.endless_phantoms import PhantomData
 from gdinousam.models.loading import RANDOM_SMALL
 from gdinousam.models.lora import LoraSettings
 from gdinousam.preprocessing import ResizeSettings
 from gdinousam.settings import ModelName, Settings, SettingsPath
-from gdinousam.training.settings import LossSettings, TrainingSettings
+from gdinousam.training.settings import LoopSettings, LossSettings, TrainingSettings
 
 
 class TrainData(Settings):
@@ -18,7 +19,7 @@ class TrainData(Settings):
 
     train_dir: SettingsPath | None = Field(None, description="Folder of the training images; none: phantoms alone.")
     train_ann: SettingsPath | None = Field(None, description="CSV of the training boxes and phrases.")
-    train_masks: SettingsPath | None = Field(None, description="Folder of the training masks; the mask head needs it.")
+    train_masks: SettingsPath | None = Field(None, description="Folder of the training masks; not for the detector.")
     val_dir: SettingsPath | None = Field(None, description="Folder of the validation images; none: no validation.")
     val_ann: SettingsPath | None = Field(None, description="CSV of the validation boxes and phrases.")
     val_masks: SettingsPath | None = Field(None, description="Folder of the validation masks.")
@@ -31,7 +32,12 @@ class TrainData(Settings):
     num_absent_phrases: int = Field(
         0, ge=0, description="Phrases of other images added to each caption as negatives (the public code: none)."
     )
-    max_images: int | None = Field(None, ge=1, description="Use only the first so many images of each file.")
+    datasets: tuple[str, ...] | None = Field(
+        None, min_length=1, description="Use only the images of these datasets, of both files; letter case counts."
+    )
+    max_images: int | None = Field(
+        None, ge=1, description="Use only the first so many images of each file, of the datasets named."
+    )
 
     @model_validator(mode="after")
     def _splits_are_whole(self) -> TrainData:
@@ -42,6 +48,12 @@ class TrainData(Settings):
         if self.train_ann is None and self.train_dir is not None:
             raise ValueError("data.train_ann is missing; add it")
         return self
+
+    def require_masks(self, learner: str) -> None:
+        """Raise ValueError where images are named without their masks. learner: who needs them."""
+        for split in ("train", "val"):
+            if getattr(self, f"{split}_dir") is not None and getattr(self, f"{split}_masks") is None:
+                raise ValueError(f"{learner} learns from masks; name their folder in data.{split}_masks")
 
 
 class TrainModelSettings(Settings):
@@ -69,15 +81,50 @@ class TrainConfig(Settings):
             raise ValueError(f"training.part is {part}, so name the weights to start from in model.{part}")
         if part == "mask_head" and tune == "lora":
             raise ValueError("the mask head has no adapters; set training.tune to full")
-        if part == "mask_head" and self.data.train_dir is not None and self.data.train_masks is None:
-            raise ValueError("the mask head learns from masks; name their folder in data.train_masks")
-        if part == "mask_head" and self.data.val_dir is not None and self.data.val_masks is None:
-            raise ValueError("the mask head learns from masks; name their folder in data.val_masks")
+        if part == "mask_head":
+            self.data.require_masks("the mask head")
         if part == "detector" and tune == "lora" and self.model.detector == RANDOM_SMALL:
             raise ValueError("adapters on random weights learn nothing; set training.tune to full or name a detector")
         return self
 
     @property
-    def trains_mask_head(self) -> bool:
-        """Whether the mask head is trained, not the detector."""
+    def needs_masks(self) -> bool:
+        """Whether what is trained learns from masks."""
         return self.training.part == "mask_head"
+
+    @property
+    def needs_objects(self) -> bool:
+        """Whether an image without objects teaches nothing: there is nothing to prompt the mask head with."""
+        return self.training.part == "mask_head"
+
+
+BaselineTraining = UNetTraining
+"""The compared methods that can be trained. A second one joins as a choice by ``name``:
+``Annotated[UNetTraining | Other, Field(discriminator="name")]``."""
+
+
+class BaselineTrainConfig(Settings):
+    """Everything that training a compared method needs."""
+
+    data: TrainData
+    augmentation: AugmentationSettings | None = Field(AugmentationSettings(), description="null: none.")
+    baseline: BaselineTraining
+    training: LoopSettings
+
+    @model_validator(mode="after")
+    def _masks_are_named(self) -> BaselineTrainConfig:
+        self.data.require_masks(f"a {self.baseline.name}")
+        return self
+
+    @property
+    def needs_masks(self) -> bool:
+        """Whether what is trained learns from masks; every compared method does."""
+        return True
+
+    @property
+    def needs_objects(self) -> bool:
+        """Whether an image without objects teaches nothing."""
+        return self.baseline.needs_objects
+
+
+AnyTrainConfig = TrainConfig | BaselineTrainConfig

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
 
+from gdinousam.baselines.building import baseline_notes, build_baseline
 from gdinousam.config import TestConfig, TestData, dump_config
 from gdinousam.data.check import require_valid
 from gdinousam.data.contract import read_records
 from gdinousam.data.fingerprint import fingerprint
 from gdinousam.errors import InputError
+from gdinousam.evaluation.methods import RecordSegmenter
+from gdinousam.evaluation.notes import NO_NOTES, Notes
 from gdinousam.evaluation.origin import about_method, complete_origin, require_same_origin, write_origin
 from gdinousam.evaluation.parts import part_paths
 from gdinousam.evaluation.predictions import SavedMasks
@@ -21,10 +25,11 @@ from gdinousam.evaluation.runner import Method, evaluate
 from gdinousam.evaluation.tables import write_tables
 from gdinousam.evaluation.true_prompts import TruePrompts
 from gdinousam.folders import new_output_folder
+from gdinousam.models.box_finder import BoxFinder
 from gdinousam.models.boxes_to_masks import WHOLE_IMAGE, WholeImageSegmenter
 from gdinousam.models.loading import load_mask_head, pick_device
-from gdinousam.models.segmenter import load_segmenter
-from gdinousam.records import ImageRecord
+from gdinousam.models.segmenter import load_box_finder, load_segmenter
+from gdinousam.records import ImageRecord, Segmenter
 from gdinousam.runs.machine import LIBRARIES, device_name
 
 _SCORING_LIBRARIES: tuple[str, ...] = ("monai", "numpy")
@@ -59,15 +64,40 @@ def build_method(config: TestConfig, records: Sequence[ImageRecord]) -> Method:
         return SavedMasks(settings.predictions, records, frozenset(settings.needs))
     if "LOCAL_RANK" in os.environ and torch.cuda.is_available():  # one of several processes: each its own GPU
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
+    if config.baseline is not None:
+        device = pick_device(settings.device)
+        return build_baseline(config.baseline, records, partial(_load_finder, config), device)
     model = config.named_model
     if model.is_reference:
-        mask_head = load_mask_head(model.mask_head).to(pick_device(settings.device))
+        mask_head = load_mask_head(model.named_mask_head).to(pick_device(settings.device))
         if model.detector == WHOLE_IMAGE:
             return WholeImageSegmenter(mask_head)
         return TruePrompts(mask_head)
     return load_segmenter(
-        model.detector, model.mask_head, model.adapter, config.resize, config.prediction, settings.device
+        model.detector, model.named_mask_head, model.adapter, config.resize, config.prediction, settings.device
     )
+
+
+def build_segmenter(config: TestConfig) -> Segmenter:
+    """The config's method for images of the user's, of which nothing is known but phrases.
+
+    Raises InputError for a method that has to be shown more, and for what does not load.
+    """
+    if config.evaluation.predictions is not None:
+        raise InputError("evaluation.predictions names finished masks; leave it out to segment images")
+    method = build_method(config, ())
+    if isinstance(method, RecordSegmenter | SavedMasks):
+        raise InputError(
+            f"{config.evaluation.method} is shown more than an image and a phrase ({', '.join(sorted(method.needs))}); "
+            "only test.py can give it that, from a test file"
+        )
+    return method
+
+
+def _load_finder(config: TestConfig, kind: type[BoxFinder]) -> BoxFinder:
+    model = config.named_model
+    device = config.evaluation.device
+    return load_box_finder(model.detector, model.adapter, config.resize, config.prediction, device, kind)
 
 
 def evaluate_method(
@@ -84,8 +114,9 @@ def evaluate_method(
     them, or what a study makes of them.
     """
     data, folder = config.data, config.evaluation.output_dir
+    notes = NO_NOTES if config.baseline is None else baseline_notes(config.baseline, records)
     if processes.is_first:
-        origin = dump_config(config), fingerprint(records, data.test_ann), _about(config, method)
+        origin = dump_config(config), fingerprint(records, data.test_ann), _about(config, method, notes)
         if resume:
             require_same_origin(folder, *origin)
         else:
@@ -109,12 +140,12 @@ def evaluate_method(
     if not processes.is_first:
         return ""
     complete_origin(folder, rows)
-    return write_tables(rows, folder)
+    return write_tables(rows, folder, notes)
 
 
-def _about(config: TestConfig, method: Method) -> dict[str, Any]:
+def _about(config: TestConfig, method: Method, notes: Notes) -> dict[str, Any]:
     libraries, device = _SCORING_LIBRARIES, "unknown"  # of the masks of another program
     if config.evaluation.predictions is None:
         libraries = (*LIBRARIES, *_SCORING_LIBRARIES)
         device = device_name(pick_device(config.evaluation.device))
-    return about_method(config.evaluation.method, method.needs, libraries, device)
+    return about_method(config.evaluation.method, method.needs, libraries, device, notes)

@@ -13,31 +13,26 @@ from accelerate import Accelerator, DistributedDataParallelKwargs
 
 from gdinousam import __version__
 from gdinousam.allocator import keep_freed_memory
-from gdinousam.config import TrainConfig, dump_config
+from gdinousam.config import AnyTrainConfig, dump_config
 from gdinousam.errors import InputError
 from gdinousam.folders import CONFIG_COPY, new_output_folder
-from gdinousam.models.detector import Detector
-from gdinousam.models.loading import load_grounding_dino, load_mask_head, pick_device
-from gdinousam.models.lora import add_lora, count_parameters
-from gdinousam.models.mask_head import MaskHead
-from gdinousam.preprocessing import ResizeSettings
-from gdinousam.records import ImageRecord
+from gdinousam.models.loading import pick_device
 from gdinousam.runs.machine import LIBRARIES, device_name
 from gdinousam.runs.training_data import (
+    Records,
     describe_images,
     read_training_images,
     training_examples,
     validation_examples,
 )
+from gdinousam.runs.training_models import Learner, build_learner
 from gdinousam.seeding import seed_everything
 from gdinousam.training.loop import Outcome, Trainer
-from gdinousam.training.sheets import detector_sheet, mask_head_sheet
-from gdinousam.training.tasks import DetectorTask, MaskHeadTask, Task
 
 logger = logging.getLogger(__name__)
 
 
-def train(config: TrainConfig, resume: bool = False, overwrite: bool = False) -> Outcome:
+def train(config: AnyTrainConfig, resume: bool = False, overwrite: bool = False) -> Outcome:
     """Train as the config says into ``training.output_dir``; see ``gdinousam.training.loop.Trainer``.
 
     resume: go on with the run in that folder. overwrite: replace an earlier run there.
@@ -48,8 +43,9 @@ def train(config: TrainConfig, resume: bool = False, overwrite: bool = False) ->
         keep_freed_memory()
     images = read_training_images(config)
     seed_everything(config.training.seed, config.training.deterministic)
-    task, resize = _build_task(config)
-    train_set, val_set = training_examples(config, images, resize), validation_examples(config, images, resize)
+    learner = build_learner(config, images)
+    train_set = training_examples(config, images, learner.resize)
+    val_set = validation_examples(config, images, learner.resize)
     accelerator = Accelerator(
         cpu=device.type == "cpu",
         mixed_precision=config.training.mixed_precision,
@@ -71,7 +67,7 @@ def train(config: TrainConfig, resume: bool = False, overwrite: bool = False) ->
     accelerator.wait_for_everyone()
     accelerator.init_trackers("tensorboard")
     trainer = Trainer(
-        task,
+        learner.task,
         train_set,
         val_set,
         config.data.batch_size,
@@ -79,48 +75,27 @@ def train(config: TrainConfig, resume: bool = False, overwrite: bool = False) ->
         config.training,
         folder,
         accelerator,
-        notes=_notes(config, described, device_name(device)),
-        sheet=_sheet(config, task, resize, images.val or images.train),
+        notes=_notes(learner, described, device_name(device)),
+        sheet=_sheet(config, learner, images.val or images.train),
     )
     logger.info("training on %s, %d images, validating on %d", device, len(train_set), len(val_set or ()))
     return trainer.run(resume)
 
 
-def _build_task(config: TrainConfig) -> tuple[Task, ResizeSettings]:
-    """The model to train with its loss, and how its images are resized."""
-    if config.training.part == "mask_head":
-        mask_head = load_mask_head(str(config.model.mask_head))
-        if not isinstance(mask_head, MaskHead):
-            raise InputError(f"{config.model.mask_head} is a SAM; training.part: mask_head trains SAM2 only")
-        mask_head.requires_grad_(True)
-        logger.info("mask head: %s", count_parameters(mask_head))
-        return MaskHeadTask(mask_head, config.training.box_jitter), ResizeSettings(size=mask_head.side)
-    model, tokenizer = load_grounding_dino(str(config.model.detector))
-    tuned = add_lora(model, config.lora) if config.training.tune == "lora" else model
-    logger.info("detector: %s", count_parameters(tuned))
-    return DetectorTask(Detector(tuned, tokenizer), config.losses, config.resize), config.resize
-
-
-def _sheet(
-    config: TrainConfig, task: Task, resize: ResizeSettings, records: tuple[ImageRecord, ...]
-) -> Callable[[Path], None] | None:
+def _sheet(config: AnyTrainConfig, learner: Learner, records: Records) -> Callable[[Path], None] | None:
     if not records:  # phantoms alone
         return None
     count = config.training.num_sample_pictures
     spread = records[:: max(1, len(records) // count)][:count]
-    if isinstance(task, MaskHeadTask):
-        return lambda path: mask_head_sheet(task.mask_head, spread, path)
-    assert isinstance(task, DetectorTask)
-    return lambda path: detector_sheet(task.detector, resize, spread, path)
+    return lambda path: learner.sheet(spread, path)
 
 
-def _notes(config: TrainConfig, described: dict[str, Any], device: str) -> dict[str, Any]:
+def _notes(learner: Learner, described: dict[str, Any], device: str) -> dict[str, Any]:
     """What is kept beside weights so that one can tell later where they came from."""
-    part = config.training.part
     return {
         "gdinousam": __version__,
-        "trained": part,
-        "started_from": getattr(config.model, part),
+        "trained": learner.name,
+        "started_from": learner.started_from,
         "train_csv_sha256": described.get("csv_sha256"),
         "num_train_images": described.get("num_images", 0),
         "phantoms_per_epoch": described.get("phantoms_per_epoch"),
@@ -129,7 +104,7 @@ def _notes(config: TrainConfig, described: dict[str, Any], device: str) -> dict[
     }
 
 
-def _write_origin(folder: Path, config: TrainConfig, described: dict[str, Any]) -> None:
+def _write_origin(folder: Path, config: AnyTrainConfig, described: dict[str, Any]) -> None:
     """Write beside a result what it came from: the resolved config and the fingerprint of the data."""
     (folder / CONFIG_COPY).write_text(dump_config(config), encoding="utf-8")
     (folder / "data.json").write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gdinousam.config import TrainConfig
+from gdinousam.config import AnyTrainConfig
 from gdinousam.data.augmentation import build_augmentation
 from gdinousam.data.check import require_valid
 from gdinousam.data.contract import read_records
@@ -16,6 +16,7 @@ from gdinousam.data.dataset import Examples, JoinedExamples, TrainingDataset
 from gdinousam.data.endless_phantoms import EndlessPhantoms
 from gdinousam.data.fingerprint import fingerprint
 from gdinousam.data.lookalikes import without_lookalikes
+from gdinousam.data.phantoms import phrases_of
 from gdinousam.errors import InputError
 from gdinousam.preprocessing import ResizeSettings
 from gdinousam.records import ImageRecord
@@ -36,7 +37,7 @@ class TrainingImages:
     num_lookalikes: int = 0
 
 
-def read_training_images(config: TrainConfig) -> TrainingImages:
+def read_training_images(config: AnyTrainConfig) -> TrainingImages:
     """Read and check what the config names; InputError where there are problems or nothing is left to train on."""
     data = config.data
     train = _read(config, data.train_ann, data.train_dir, data.train_masks)
@@ -50,27 +51,45 @@ def read_training_images(config: TrainConfig) -> TrainingImages:
     return TrainingImages(kept, val, len(train) - len(kept))
 
 
-def _read(config: TrainConfig, csv_path: Path | None, image_dir: Path | None, mask_dir: Path | None) -> Records:
+def _read(config: AnyTrainConfig, csv_path: Path | None, image_dir: Path | None, mask_dir: Path | None) -> Records:
     if csv_path is None or image_dir is None:
         return ()
-    with_masks = config.trains_mask_head
-    mask_dir = mask_dir if with_masks else None
-    require_valid(csv_path, image_dir, mask_dir, masks_required=with_masks)
-    records = read_records(csv_path, image_dir, mask_dir)[: config.data.max_images]
-    if with_masks:  # an image without objects has nothing to prompt with
+    mask_dir = mask_dir if config.needs_masks else None
+    require_valid(csv_path, image_dir, mask_dir, masks_required=config.needs_masks)
+    records = of_datasets(read_records(csv_path, image_dir, mask_dir), config.data.datasets, csv_path)
+    records = records[: config.data.max_images]
+    if config.needs_objects:
         records = tuple(record for record in records if record.instances)
     if not records:
-        raise InputError(f"{csv_path}: no image with a box; the mask head needs boxes and masks")
+        raise InputError(f"{csv_path}: no image with a box to learn from; add rows with a box")
     return records
 
 
-def training_examples(config: TrainConfig, images: TrainingImages, resize: ResizeSettings) -> JoinedExamples:
+def of_datasets(records: Records, datasets: Sequence[str] | None, csv_path: Path) -> Records:
+    """The records of the named datasets, of all where ``None``; InputError for one that the file does not have."""
+    if datasets is None:
+        return records
+    known = datasets_of(records)
+    for name in datasets:
+        if name not in known:
+            raise InputError(f"{csv_path}: no image of dataset {name!r} (data.datasets); it has: {', '.join(known)}")
+    return tuple(record for record in records if record.dataset in datasets)
+
+
+def datasets_of(records: Iterable[ImageRecord]) -> tuple[str, ...]:
+    """The distinct datasets of the records, in order of first appearance."""
+    return tuple(dict.fromkeys(record.dataset for record in records))
+
+
+def training_examples(config: AnyTrainConfig, images: TrainingImages, resize: ResizeSettings) -> JoinedExamples:
     """The training images and, after them, the phantoms of an epoch, both augmented."""
     num_phantoms = config.data.phantoms.num_train if config.data.phantoms else 0
     return JoinedExamples(_parts(config, images.train, num_phantoms, resize, config.training.seed, is_training=True))
 
 
-def validation_examples(config: TrainConfig, images: TrainingImages, resize: ResizeSettings) -> JoinedExamples | None:
+def validation_examples(
+    config: AnyTrainConfig, images: TrainingImages, resize: ResizeSettings
+) -> JoinedExamples | None:
     """The validation images and phantoms, neither augmented; ``None`` without any. Its phantoms never train."""
     num_phantoms = config.data.phantoms.num_val if config.data.phantoms else 0
     seed = derived_seed("validation", config.training.seed)
@@ -79,9 +98,9 @@ def validation_examples(config: TrainConfig, images: TrainingImages, resize: Res
 
 
 def _parts(
-    config: TrainConfig, records: Records, num_phantoms: int, resize: ResizeSettings, seed: int, is_training: bool
+    config: AnyTrainConfig, records: Records, num_phantoms: int, resize: ResizeSettings, seed: int, is_training: bool
 ) -> Sequence[Examples]:
-    data, with_masks = config.data, config.trains_mask_head
+    data, with_masks = config.data, config.needs_masks
     augmentation = build_augmentation(config.augmentation) if is_training and config.augmentation else None
     parts: list[Examples] = []
     if records:
@@ -94,7 +113,15 @@ def _parts(
     return parts
 
 
-def describe_images(config: TrainConfig, images: TrainingImages) -> dict[str, Any]:
+def training_phrases(config: AnyTrainConfig, images: TrainingImages) -> tuple[str, ...]:
+    """The distinct phrases that training images and phantoms may have, in order of first appearance."""
+    phrases = [phrase for record in images.train for phrase in record.phrases]
+    if config.data.phantoms is not None:
+        phrases += [phrase for family in config.data.phantoms.families for phrase in phrases_of(family)]
+    return tuple(dict.fromkeys(phrases))
+
+
+def describe_images(config: AnyTrainConfig, images: TrainingImages) -> dict[str, Any]:
     """What the run notes about its training data; see ``gdinousam.data.fingerprint``."""
     described: dict[str, Any] = {}
     if config.data.train_ann is not None:

@@ -25,7 +25,7 @@ from gdinousam.training.checkpoints import BEST, LAST, RunCheckpoints
 from gdinousam.training.metrics_file import EpochRow, MetricsFile
 from gdinousam.training.progress import Progress
 from gdinousam.training.schedule import build_schedule
-from gdinousam.training.settings import TrainingSettings
+from gdinousam.training.settings import LoopSettings
 from gdinousam.training.tasks import Task, to_device
 
 logger = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ class Trainer:
         val_set: JoinedExamples | None,
         batch_size: int,
         num_workers: int,
-        settings: TrainingSettings,
+        settings: LoopSettings,
         folder: Path,
         accelerator: Accelerator,
         notes: dict[str, Any] | None = None,
@@ -137,9 +137,9 @@ class Trainer:
         self.progress.step += 1
 
     def _losses(self, batch: Batch) -> dict[str, torch.Tensor]:
-        num_boxes = torch.tensor(float(batch.num_boxes), device=self.accelerator.device)
-        mean_boxes = self.accelerator.reduce(num_boxes, "mean").clamp(min=1)
-        terms = self.task.losses(self.model, to_device(batch, self.accelerator.device), float(mean_boxes))
+        num_judged = torch.tensor(float(self.task.num_judged(batch)), device=self.accelerator.device)
+        mean_judged = self.accelerator.reduce(num_judged, "mean").clamp(min=1)
+        terms = self.task.losses(self.model, to_device(batch, self.accelerator.device), float(mean_judged))
         if not torch.isfinite(terms["loss"]):
             raise InputError(
                 f"the loss is {float(terms['loss'].detach())} at step {self.progress.step}; lower "
@@ -177,7 +177,7 @@ class Trainer:
 
     @torch.no_grad()
     def _validate(self) -> dict[str, float]:
-        """Mean loss terms per box over the validation images; empty without any."""
+        """Mean loss terms per box, or whatever the task judges, over the validation images; empty without any."""
         if self.val_set is None:
             return {}
         self.model.eval()
@@ -189,11 +189,11 @@ class Trainer:
         # the bare model: processes may have different numbers of batches, which the wrapped one would wait for
         model = self.accelerator.unwrap_model(self.model)
         for batch in loader:
-            num_boxes = float(max(1, batch.num_boxes))
-            terms = self.task.losses(model, to_device(batch, self.accelerator.device), num_boxes)
+            num_judged = float(max(1, self.task.num_judged(batch)))
+            terms = self.task.losses(model, to_device(batch, self.accelerator.device), num_judged)
             for name, value in terms.items():
-                sums[name] = sums.get(name, torch.zeros((), device=value.device)) + value.double() * num_boxes
-            weight += num_boxes
+                sums[name] = sums.get(name, torch.zeros((), device=value.device)) + value.double() * num_judged
+            weight += num_judged
         return self._mean(sums, weight)
 
     def _mean(self, sums: dict[str, torch.Tensor], weight: float) -> dict[str, float]:

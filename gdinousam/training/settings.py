@@ -28,15 +28,9 @@ class LossSettings(Settings):
     )
 
 
-class TrainingSettings(Settings):
-    """How to train; the defaults are the paper's (section 2.5)."""
+class LoopSettings(Settings):
+    """How to train, whatever the model; the defaults are the paper's (section 2.5)."""
 
-    part: Literal["detector", "mask_head"] = Field(
-        "detector", description="What is trained. The mask head stays frozen in the paper; small models train theirs."
-    )
-    tune: Literal["lora", "full"] = Field(
-        "lora", description="Adapters on a frozen detector, or every parameter (small models from random weights)."
-    )
     output_dir: SettingsPath = Field(description="Folder of the run; new for every run.")
     num_epochs: int = Field(200, ge=1, description="Passes over the training images at most.")
     learning_rate: float = Field(5e-4, gt=0, description="Peak learning rate of AdamW.")
@@ -54,12 +48,6 @@ class TrainingSettings(Settings):
         "val_loss", description="Loss that picks the best epoch and stops the run (public code: train_loss)."
     )
     patience: int = Field(20, ge=1, description="Epochs without a better loss before the run stops.")
-    box_jitter: float = Field(
-        0.1,
-        ge=0,
-        le=0.5,
-        description="Mask head: box prompts move by up to this fraction of their size, as detected boxes do.",
-    )
     sample_pictures_every: int = Field(5, ge=0, description="Epochs between pictures of predictions; 0: none.")
     num_sample_pictures: int = Field(8, ge=1, description="Images per sheet of pictures.")
     log_every: int = Field(10, ge=1, description="Optimizer steps between entries in TensorBoard and the log file.")
@@ -68,7 +56,24 @@ class TrainingSettings(Settings):
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where to train.")
 
     @model_validator(mode="after")
-    def _warmup_fits(self) -> TrainingSettings:
+    def _warmup_fits(self) -> LoopSettings:
         if self.schedule == "one_cycle" and self.warmup_steps:
             raise ValueError("one_cycle has a warm-up of its own; set warmup_steps to 0 or choose another schedule")
         return self
+
+
+class TrainingSettings(LoopSettings):
+    """How to train the paper's two models."""
+
+    part: Literal["detector", "mask_head"] = Field(
+        "detector", description="What is trained. The mask head stays frozen in the paper; small models train theirs."
+    )
+    tune: Literal["lora", "full"] = Field(
+        "lora", description="Adapters on a frozen detector, or every parameter (small models from random weights)."
+    )
+    box_jitter: float = Field(
+        0.1,
+        ge=0,
+        le=0.5,
+        description="Mask head: box prompts move by up to this fraction of their size, as detected boxes do.",
+    )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 from gdinousam.data.images import read_image
 from gdinousam.drawing import PALETTE, Mark, draw_panel, side_by_side, write_picture
@@ -14,7 +15,7 @@ from gdinousam.models.box_finder import BoxFinder, PredictionSettings
 from gdinousam.models.detector import Detector
 from gdinousam.models.mask_head import MaskHead
 from gdinousam.preprocessing import ResizeSettings
-from gdinousam.records import BoxXYXY, Image, ImageRecord
+from gdinousam.records import BoxXYXY, Image, ImageRecord, Mask, Segmenter
 
 _TRUE_COLOR, _PREDICTED_COLOR = PALETTE[2], PALETTE[1]
 _COLUMNS = 4
@@ -51,10 +52,27 @@ def mask_head_sheet(mask_head: MaskHead, records: Sequence[ImageRecord], path: P
     for record in records:
         image, boxes_xyxy = read_image(record.path), torch.tensor(_true_boxes_xyxy(record))
         masks = mask_head.masks_in_boxes([image], [boxes_xyxy])[0]
-        union_hw = np.logical_or.reduce([np.zeros(image.shape[:2], dtype=bool), *masks])
-        panels.append(draw_panel(image, [_true_mark(record), Mark(_PREDICTED_COLOR, union_hw)]))
+        panels.append(draw_panel(image, [_true_mark(record), _masks_mark(image, masks)]))
     mask_head.train(was_training)
     _write_sheet(panels, path)
+
+
+def segmenter_sheet(segmenter: Segmenter, model: nn.Module, records: Sequence[ImageRecord], path: Path) -> None:
+    """Draw the masks that a method finds for the phrases of each image; writes a PNG. model: what the method runs."""
+    was_training = model.training
+    model.eval()
+    panels = []
+    for record in records:
+        image = read_image(record.path)
+        found = segmenter.segment([image], [record.phrases])[0]
+        masks = [one.mask_hw for one in found if one.mask_hw is not None]
+        panels.append(draw_panel(image, [_true_mark(record), _masks_mark(image, masks)]))
+    model.train(was_training)
+    _write_sheet(panels, path)
+
+
+def _masks_mark(image: Image, masks: Sequence[Mask]) -> Mark:
+    return Mark(_PREDICTED_COLOR, np.logical_or.reduce([np.zeros(image.shape[:2], dtype=bool), *masks]))
 
 
 def _true_mark(record: ImageRecord) -> Mark:

@@ -1,4 +1,4 @@
-"""What the loop trains: the detector or the mask head, behind one interface."""
+"""What the loop trains, behind one interface, and the paper's two: the detector and the mask head."""
 
 from __future__ import annotations
 
@@ -29,12 +29,16 @@ class Task(ABC):
 
     model: nn.Module
 
+    def num_judged(self, batch: Batch) -> int:
+        """How many things of a batch the loss is a mean over: its boxes, unless a task says otherwise."""
+        return batch.num_boxes
+
     @abstractmethod
-    def losses(self, model: nn.Module, batch: Batch, num_boxes: float) -> dict[str, torch.Tensor]:
+    def losses(self, model: nn.Module, batch: Batch, num_judged: float) -> dict[str, torch.Tensor]:
         """Loss terms of a batch, scalars; "loss" is their weighted sum, the one to minimise.
 
-        model: ``self.model``, possibly wrapped for several processes. num_boxes: what sums over boxes are divided by,
-        the mean number of boxes per process, at least 1.
+        model: ``self.model``, possibly wrapped for several processes. num_judged: what sums are divided by, the mean
+        of ``num_judged(batch)`` over the processes, at least 1.
         """
 
     @abstractmethod
@@ -51,7 +55,7 @@ class DetectorTask(Task):
         self.settings = settings
         self.resize = resize
 
-    def losses(self, model: nn.Module, batch: Batch, num_boxes: float) -> dict[str, torch.Tensor]:
+    def losses(self, model: nn.Module, batch: Batch, num_judged: float) -> dict[str, torch.Tensor]:
         settings = self.settings
         device = batch.pixel_values.device
         captions = [build_caption(example.phrases) for example in batch.examples]
@@ -64,11 +68,11 @@ class DetectorTask(Task):
             for example, phrase_tokens in zip(batch.examples, tokens.phrase_tokens, strict=True)
         ]
         layers = [output.last, *(output.earlier if settings.earlier_layers else ())]
-        terms_of_layers = [self._terms(layer, output.valid_tokens, targets, num_boxes) for layer in layers]
+        terms_of_layers = [self._terms(layer, output.valid_tokens, targets, num_judged) for layer in layers]
         if settings.encoder_matches and output.encoder is not None:
             times = settings.encoder_matches
             repeated = [target.repeated(times) for target in targets]
-            terms_of_layers.append(self._terms(output.encoder, output.valid_tokens, repeated, num_boxes * times))
+            terms_of_layers.append(self._terms(output.encoder, output.valid_tokens, repeated, num_judged * times))
         loss = sum(
             settings.focal * terms["focal"] + settings.l1 * terms["l1"] + settings.giou * terms["giou"]
             for terms in terms_of_layers
@@ -109,7 +113,7 @@ class MaskHeadTask(Task):
         self.mask_head = mask_head
         self.box_jitter = box_jitter
 
-    def losses(self, model: nn.Module, batch: Batch, num_boxes: float) -> dict[str, torch.Tensor]:
+    def losses(self, model: nn.Module, batch: Batch, num_judged: float) -> dict[str, torch.Tensor]:
         prompts, truth, present = self._pad(batch)
         logits = model(batch.pixel_values, prompts)  # (B, N, h, w)
         at_logits = F.interpolate(truth, logits.shape[-2:], mode="area")

@@ -1,0 +1,117 @@
+"""From settings to a compared method that can be scored, and what its tables must say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from gdinousam.baselines.clicks import centroid_click, fixed_click, random_click
+from gdinousam.baselines.leaks import leak_notes
+from gdinousam.baselines.medsam import FirstLabelFinder, load_medsam
+from gdinousam.baselines.samus.segmenter import SamusSegmenter
+from gdinousam.baselines.samus.weights import load_samus
+from gdinousam.baselines.settings import (
+    BaselineSettings,
+    MedSamSettings,
+    PromptedSettings,
+    PromptSettings,
+    SamusSettings,
+    UltraSamSettings,
+    UNetSettings,
+    UniverSegSettings,
+)
+from gdinousam.baselines.ultrasam import load_ultrasam
+from gdinousam.baselines.unet.weights import load_unet
+from gdinousam.baselines.universeg.segmenter import load_universeg_segmenters
+from gdinousam.evaluation.methods import ByDataset, RecordSegmenter
+from gdinousam.evaluation.notes import Notes
+from gdinousam.evaluation.true_prompts import ClickRule, TruePrompts
+from gdinousam.evaluation.user_prompts import UserPrompts, read_user_prompts
+from gdinousam.models.box_finder import BoxFinder
+from gdinousam.models.loading import RANDOM_SMALL
+from gdinousam.models.random_sam import RANDOM
+from gdinousam.models.segmenter import TextSegmenter
+from gdinousam.records import ImageRecord, PromptedSegmenter, Segmenter
+from gdinousam.seeding import torch_seed
+
+FinderOf = Callable[[type[BoxFinder]], BoxFinder]
+"""Loads the detector of a config into a box finder of this kind."""
+
+_RANDOM_WEIGHTS = "Weights are random: the numbers mean nothing."
+_SHOWN = {
+    "detector": "Boxes come from the detector, which is given the phrase.",
+    "truth": "Where the objects are is shown from the true masks; nothing had to be found.",
+    "user": "Where the objects are is shown by a person.",
+}
+# Names of the methods in the table of leaks.
+_PUBLISHED = {"medsam": "MedSAM", "ultrasam": "UltraSam", "samus": "SAMUS", "universeg": "UniverSeg"}
+
+
+def build_baseline(
+    settings: BaselineSettings, records: Sequence[ImageRecord], load_finder: FinderOf, device: torch.device
+) -> Segmenter | RecordSegmenter:
+    """Load a compared method, ready to be scored on these records.
+
+    load_finder: is called where the method is shown what a detector finds. Random weights are the same every time.
+    Raises InputError for what cannot be loaded, prompts of a user that do not fit, and training examples of UniverSeg
+    that are among the records.
+    """
+    with torch_seed(0):
+        if isinstance(settings, UNetSettings):
+            return _unets(settings.weights, device)
+        if isinstance(settings, UniverSegSettings):
+            return ByDataset(load_universeg_segmenters(settings.weights, settings.support, records, device))
+        return _shown(settings, _load_prompted(settings, device), records, load_finder)
+
+
+def baseline_notes(settings: BaselineSettings, records: Sequence[ImageRecord]) -> Notes:
+    """What every table with this method's numbers must say."""
+    remarks = [_SHOWN[settings.prompts.source]] if isinstance(settings, PromptedSettings) else []
+    if settings.weights in (RANDOM, RANDOM_SMALL):
+        return Notes((_RANDOM_WEIGHTS, *remarks))
+    if isinstance(settings, UNetSettings) or (isinstance(settings, SamusSettings) and Path(settings.weights).is_dir()):
+        return Notes(tuple(remarks))  # trained by scripts of ours, on the data that their folder names
+    leaks = leak_notes(_PUBLISHED[settings.name], dict.fromkeys(record.dataset for record in records))
+    return Notes((*remarks, *leaks.remarks), leaks.of_datasets)
+
+
+def _load_prompted(settings: PromptedSettings, device: torch.device) -> PromptedSegmenter:
+    if isinstance(settings, MedSamSettings):
+        return load_medsam(settings.weights, settings.as_in_study).to(device)
+    if isinstance(settings, UltraSamSettings):
+        return load_ultrasam(settings.weights, settings.shown, settings.masks).to(device)
+    return SamusSegmenter(load_samus(settings.weights)).to(device)
+
+
+def _shown(
+    settings: PromptedSettings, segmenter: PromptedSegmenter, records: Sequence[ImageRecord], load_finder: FinderOf
+) -> Segmenter | RecordSegmenter:
+    """The method with whoever shows it where the objects are."""
+    prompts = settings.prompts
+    if prompts.source == "detector":
+        in_study = isinstance(settings, MedSamSettings) and settings.as_in_study
+        return TextSegmenter(load_finder(FirstLabelFinder if in_study else BoxFinder), segmenter)
+    (need,) = segmenter.needs
+    if prompts.user_csv is not None:
+        return UserPrompts(segmenter, read_user_prompts(prompts.user_csv, records, need))
+    return TruePrompts(segmenter, _click_rule(prompts) if need == "point" else None, prompts.seed)
+
+
+def _click_rule(prompts: PromptSettings) -> ClickRule:
+    rules: dict[str, ClickRule] = {
+        "fixed": lambda mask_hw, seed: fixed_click(mask_hw),
+        "random": lambda mask_hw, seed: random_click(mask_hw, np.random.RandomState(seed % 2**32)),
+        "centroid": lambda mask_hw, seed: centroid_click(mask_hw),
+    }
+    return rules[prompts.click]
+
+
+def _unets(folder: Path, device: torch.device) -> Segmenter | RecordSegmenter:
+    """One U-Net for all images, or where the folder holds one for each dataset, those."""
+    folders = sorted(path.parent for path in folder.glob("*/best")) if folder.is_dir() else []
+    if not folders:
+        return load_unet(folder).to(device)
+    return ByDataset({one.name: load_unet(one / "best").to(device) for one in folders})

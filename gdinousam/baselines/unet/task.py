@@ -1,0 +1,54 @@
+"""How the U-Net learns: every phrase that an image is known about is one mask to get right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from gdinousam.baselines.unet.network import UNet
+from gdinousam.baselines.unet.settings import UNetDescription
+from gdinousam.baselines.unet.weights import save_unet
+from gdinousam.data.dataset import Batch
+from gdinousam.training.losses import mask_losses
+from gdinousam.training.tasks import Task
+
+
+class UNetTask(Task):
+    """The U-Net with cross-entropy and soft Dice losses, averaged over the pairs of an image and a phrase it knows.
+
+    Truth of a pair: all masks of the phrase's instances together, nothing where the phrase is absent. The channels of
+    phrases that an image says nothing about count for nothing: a benign lesion is no evidence against malignant ones.
+    """
+
+    def __init__(self, network: UNet, description: UNetDescription) -> None:
+        self.model = network
+        self.network = network
+        self.description = description
+        self._channel_of = {phrase: channel for channel, phrase in enumerate(description.phrases)}
+
+    def num_judged(self, batch: Batch) -> int:
+        """The pairs of an image and a phrase that it is known about."""
+        return sum(len(example.phrases) for example in batch.examples)
+
+    def losses(self, model: nn.Module, batch: Batch, num_judged: float) -> dict[str, torch.Tensor]:
+        logits = model(batch.pixel_values)  # (B, P, S, S)
+        rows, channels, truth = self._pairs(batch)
+        terms = mask_losses(logits[rows, channels], truth)
+        return {"loss": terms["mask_bce"] + terms["mask_dice"], **terms}
+
+    def _pairs(self, batch: Batch) -> tuple[list[int], list[int], torch.Tensor]:
+        """Image and channel of each of K pairs, and their masks (K, S, S) float32."""
+        rows, channels, truth = [], [], []
+        for row, example in enumerate(batch.examples):
+            if example.masks is None:
+                raise ValueError("the U-Net learns from masks; build its dataset with with_masks=True")
+            for index, phrase in enumerate(example.phrases):
+                rows.append(row)
+                channels.append(self._channel_of[phrase])
+                truth.append(example.masks[example.phrase_indices == index].any(dim=0))
+        return rows, channels, torch.stack(truth).float()
+
+    def save(self, folder: Path) -> None:
+        save_unet(self.network, self.description, folder)

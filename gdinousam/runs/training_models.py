@@ -1,0 +1,104 @@
+"""What a training config asks to be trained: the model with its loss, and how its images are sized and drawn."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gdinousam.baselines.unet.network import UNet
+from gdinousam.baselines.unet.segmenter import UNetSegmenter
+from gdinousam.baselines.unet.settings import UNetDescription, UNetTraining
+from gdinousam.baselines.unet.task import UNetTask
+from gdinousam.config import AnyTrainConfig, BaselineTrainConfig, TrainConfig
+from gdinousam.errors import InputError
+from gdinousam.models.detector import Detector
+from gdinousam.models.loading import load_grounding_dino, load_mask_head
+from gdinousam.models.lora import add_lora, count_parameters
+from gdinousam.models.mask_head import MaskHead
+from gdinousam.preprocessing import ResizeSettings
+from gdinousam.records import ImageRecord
+from gdinousam.runs.training_data import TrainingImages, training_phrases
+from gdinousam.training.sheets import detector_sheet, mask_head_sheet, segmenter_sheet
+from gdinousam.training.tasks import DetectorTask, MaskHeadTask, Task
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Learner:
+    """What is trained.
+
+    name: as noted beside its weights. started_from: the weights it starts from, ``None`` where they are random.
+    resize: how its images are sized. sheet: draws what it finds on some images into a file.
+    """
+
+    name: str
+    started_from: str | None
+    task: Task
+    resize: ResizeSettings
+    sheet: Callable[[Sequence[ImageRecord], Path], None]
+
+
+def build_learner(config: AnyTrainConfig, images: TrainingImages) -> Learner:
+    """Build or load what the config names; InputError for weights that do not load or images that do not fit it."""
+    if isinstance(config, BaselineTrainConfig):
+        return _BASELINES[config.baseline.name](config.baseline, config, images)
+    return _mask_head(config) if config.training.part == "mask_head" else _detector(config)
+
+
+def _detector(config: TrainConfig) -> Learner:
+    name = str(config.model.detector)
+    model, tokenizer = load_grounding_dino(name)
+    tuned = add_lora(model, config.lora) if config.training.tune == "lora" else model
+    logger.info("detector: %s", count_parameters(tuned))
+    detector, resize = Detector(tuned, tokenizer), config.resize
+    return Learner(
+        name="detector",
+        started_from=name,
+        task=DetectorTask(detector, config.losses, resize),
+        resize=resize,
+        sheet=lambda records, path: detector_sheet(detector, resize, records, path),
+    )
+
+
+def _mask_head(config: TrainConfig) -> Learner:
+    name = str(config.model.mask_head)
+    mask_head = load_mask_head(name)
+    if not isinstance(mask_head, MaskHead):
+        raise InputError(f"{name} is a SAM; training.part: mask_head trains SAM2 only")
+    mask_head.requires_grad_(True)
+    logger.info("mask head: %s", count_parameters(mask_head))
+    return Learner(
+        name="mask_head",
+        started_from=name,
+        task=MaskHeadTask(mask_head, config.training.box_jitter),
+        resize=ResizeSettings(size=mask_head.side),
+        sheet=lambda records, path: mask_head_sheet(mask_head, records, path),
+    )
+
+
+def _unet(settings: UNetTraining, config: BaselineTrainConfig, images: TrainingImages) -> Learner:
+    phrases = training_phrases(config, images)
+    unknown = {phrase for record in images.val for phrase in record.phrases} - set(phrases)
+    if unknown:
+        raise InputError(
+            f"{config.data.val_ann}: phrases that no training image has: {', '.join(sorted(unknown))}; a U-Net has no "
+            "channel for them, so add training images or leave these rows out"
+        )
+    network = UNet(settings.channels, len(phrases))
+    logger.info("U-Net of %d phrases: %s", len(phrases), count_parameters(network))
+    description = UNetDescription(**settings.model_dump(), phrases=phrases)
+    segmenter = UNetSegmenter(network, description)
+    return Learner(
+        name=settings.name,
+        started_from=None,
+        task=UNetTask(network, description),
+        resize=ResizeSettings(size=settings.size),
+        sheet=lambda records, path: segmenter_sheet(segmenter, network, records, path),
+    )
+
+
+# by BaselineTraining.name
+_BASELINES: dict[str, Callable[[UNetTraining, BaselineTrainConfig, TrainingImages], Learner]] = {"unet": _unet}
