@@ -26,7 +26,7 @@ nothing else, and the same text is written as `config.yaml` beside every result.
 """
 
 _BASELINE_TRAINING = """\
-## baselines/trainUNet.py
+## baselines/trainUNet.py and baselines/trainSAMUS.py
 
 The groups `data` and `augmentation` are those of train.py.
 """
@@ -67,23 +67,36 @@ def describe_config() -> str:
     return "\n".join(parts)
 
 
-def _tables(settings: type[Settings], prefix: str, about: str = "", without: Collection[str] = ()) -> Iterator[str]:
+def _tables(
+    settings: type[Settings], prefix: str, about: str = "", without: Collection[str] = (), choice: str = ""
+) -> Iterator[str]:
     """A table of the group's own settings, then those of the groups in it.
 
-    about: what its field says of it. without: fields that are described elsewhere.
+    about: what its field says of it. without: fields that are described elsewhere. choice: its name where it is one of
+    several that may stand there.
     """
     fields = [(name, field) for name, field in settings.model_fields.items() if name not in without]
     inner = {name: groups for name, field in fields if (groups := list(groups_in(field.annotation)))}
     rows = [_row(name, field) for name, field in fields if name not in inner]
     if rows:
         meaning = " ".join(f"{settings.__doc__} {about}".split())
-        heading = f"### {prefix}\n\n" if prefix else ""
+        heading = f"### {prefix}{choice}\n\n" if prefix else ""
         header = "| key | type | default | meaning |\n| --- | --- | --- | --- |\n"
         yield f"{heading}{meaning}\n\n{header}" + "".join(rows)
     for name, groups in inner.items():
         about = settings.model_fields[name].description or ""
-        for group in groups:
-            yield from _tables(group, f"{prefix}.{name}" if prefix else name, about)
+        key = f"{prefix}.{name}" if prefix else name
+        tables = [
+            table
+            for group in groups
+            for table in _tables(group, key, about, choice=_choice(group) if len(groups) > 1 else "")
+        ]
+        yield from dict.fromkeys(tables)  # what several choices have in common, once
+
+
+def _choice(group: type[Settings]) -> str:
+    (name,) = get_args(group.model_fields["name"].annotation)
+    return f", with name: {name}"
 
 
 def _row(name: str, field: FieldInfo) -> str:

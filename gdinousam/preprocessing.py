@@ -62,6 +62,15 @@ def normalize_image(image: torch.Tensor) -> torch.Tensor:
     return functional.normalize(scaled, list(IMAGENET_MEAN), list(IMAGENET_STD))
 
 
+def grey_image(pixel_values: torch.Tensor) -> torch.Tensor:
+    """Undo ``normalize_image`` and take the luminance (ITU-R 601): (..., 3, H, W) float32 to three equal channels, also
+    float32, in [0, 1].
+    """
+    mean, std = pixel_values.new_tensor(IMAGENET_MEAN), pixel_values.new_tensor(IMAGENET_STD)
+    image = pixel_values * std[:, None, None] + mean[:, None, None]
+    return functional.rgb_to_grayscale(image, num_output_channels=3)
+
+
 def boxes_cxcywh_norm(boxes_xyxy: torch.Tensor, size_hw: tuple[int, int]) -> torch.Tensor:
     """Turn (..., 4) boxes x0, y0, x1, y1 in pixels into centre x, centre y, width, height as fractions of the image."""
     return box_convert(boxes_xyxy.as_subclass(torch.Tensor), "xyxy", "cxcywh") / box_scale(boxes_xyxy, size_hw)

@@ -58,7 +58,7 @@ class UltraSamSettings(Settings):
         description="published: cut at 0 before they are enlarged, so that they come out a few percent larger; "
         "plain: cut after it.",
     )
-    prompts: PromptSettings = PromptSettings(click="centroid")
+    prompts: PromptSettings = PromptSettings()
 
 
 class SamusSettings(Settings):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field, model_validator
 
+from gdinousam.baselines.samus.settings import SamusTraining
 from gdinousam.baselines.unet.settings import UNetTraining
 from gdinousam.data.augmentation import AugmentationSettings
 from gdinousam.data.endless_phantoms import PhantomData
@@ -98,9 +101,8 @@ class TrainConfig(Settings):
         return self.training.part == "mask_head"
 
 
-BaselineTraining = UNetTraining
-"""The compared methods that can be trained. A second one joins as a choice by ``name``:
-``Annotated[UNetTraining | Other, Field(discriminator="name")]``."""
+BaselineTraining = Annotated[UNetTraining | SamusTraining, Field(discriminator="name")]
+"""The compared methods that can be trained."""
 
 
 class BaselineTrainConfig(Settings):
@@ -108,7 +110,7 @@ class BaselineTrainConfig(Settings):
 
     data: TrainData
     augmentation: AugmentationSettings | None = Field(AugmentationSettings(), description="null: none.")
-    baseline: BaselineTraining
+    baseline: BaselineTraining = Field(description="The method to train.")
     training: LoopSettings
 
     @model_validator(mode="after")

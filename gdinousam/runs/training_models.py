@@ -7,12 +7,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from gdinousam.baselines.clicks import fixed_click
+from gdinousam.baselines.samus.network import freeze_as_published
+from gdinousam.baselines.samus.segmenter import SamusSegmenter
+from gdinousam.baselines.samus.settings import SamusTraining
+from gdinousam.baselines.samus.task import SamusTask
+from gdinousam.baselines.samus.weights import start_from_sam
 from gdinousam.baselines.unet.network import UNet
 from gdinousam.baselines.unet.segmenter import UNetSegmenter
 from gdinousam.baselines.unet.settings import UNetDescription, UNetTraining
 from gdinousam.baselines.unet.task import UNetTask
 from gdinousam.config import AnyTrainConfig, BaselineTrainConfig, TrainConfig
 from gdinousam.errors import InputError
+from gdinousam.evaluation.true_prompts import TruePrompts
 from gdinousam.models.detector import Detector
 from gdinousam.models.loading import load_grounding_dino, load_mask_head
 from gdinousam.models.lora import add_lora, count_parameters
@@ -44,7 +51,9 @@ class Learner:
 def build_learner(config: AnyTrainConfig, images: TrainingImages) -> Learner:
     """Build or load what the config names; InputError for weights that do not load or images that do not fit it."""
     if isinstance(config, BaselineTrainConfig):
-        return _BASELINES[config.baseline.name](config.baseline, config, images)
+        if isinstance(config.baseline, SamusTraining):
+            return _samus(config.baseline)
+        return _unet(config.baseline, config, images)
     return _mask_head(config) if config.training.part == "mask_head" else _detector(config)
 
 
@@ -96,9 +105,22 @@ def _unet(settings: UNetTraining, config: BaselineTrainConfig, images: TrainingI
         started_from=None,
         task=UNetTask(network, description),
         resize=ResizeSettings(size=settings.size),
-        sheet=lambda records, path: segmenter_sheet(segmenter, network, records, path),
+        sheet=lambda records, path: segmenter_sheet(
+            lambda images, of: segmenter.segment(images, [record.phrases for record in of]), network, records, path
+        ),
     )
 
 
-# by BaselineTraining.name
-_BASELINES: dict[str, Callable[[UNetTraining, BaselineTrainConfig, TrainingImages], Learner]] = {"unet": _unet}
+def _samus(settings: SamusTraining) -> Learner:
+    model = start_from_sam(settings.start)
+    if settings.tune == "published":
+        freeze_as_published(model)
+    logger.info("SAMUS: %s", count_parameters(model))
+    clicked = TruePrompts(SamusSegmenter(model), lambda mask_hw, seed: fixed_click(mask_hw))
+    return Learner(
+        name=settings.name,
+        started_from=settings.start,
+        task=SamusTask(model),
+        resize=ResizeSettings(size=model.config.image_size),
+        sheet=lambda records, path: segmenter_sheet(clicked.segment_records, model, records, path),
+    )

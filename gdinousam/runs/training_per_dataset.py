@@ -54,12 +54,12 @@ def _datasets(config: BaselineTrainConfig) -> tuple[str, ...]:
         raise InputError("phantoms have no datasets; name data.train_dir and data.train_ann, or train one model")
     records = read_records(data.train_ann, data.train_dir)
     names = data.datasets or datasets_of(records)
-    of_datasets(records, names, data.train_ann)
-    if data.val_ann is not None and data.val_dir is not None:
-        of_datasets(read_records(data.val_ann, data.val_dir), names, data.val_ann)
     for name in names:
         if Path(name).name != name or name in ("", ".", ".."):
             raise InputError(f"{data.train_ann}: dataset {name!r} cannot name a folder; rename it")
+    of_datasets(records, names, data.train_ann)
+    if data.val_ann is not None and data.val_dir is not None:
+        of_datasets(read_records(data.val_ann, data.val_dir), names, data.val_ann)
     return names
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +15,12 @@ from gdinousam.models.box_finder import BoxFinder, PredictionSettings
 from gdinousam.models.detector import Detector
 from gdinousam.models.mask_head import MaskHead
 from gdinousam.preprocessing import ResizeSettings
-from gdinousam.records import BoxXYXY, Image, ImageRecord, Mask, Segmenter
+from gdinousam.records import BoxXYXY, Detection, Image, ImageRecord, Mask
 
 _TRUE_COLOR, _PREDICTED_COLOR = PALETTE[2], PALETTE[1]
 _COLUMNS = 4
+
+Find = Callable[[Sequence[Image], Sequence[ImageRecord]], list[list[Detection]]]
 
 
 def detector_sheet(detector: Detector, resize: ResizeSettings, records: Sequence[ImageRecord], path: Path) -> None:
@@ -57,14 +59,14 @@ def mask_head_sheet(mask_head: MaskHead, records: Sequence[ImageRecord], path: P
     _write_sheet(panels, path)
 
 
-def segmenter_sheet(segmenter: Segmenter, model: nn.Module, records: Sequence[ImageRecord], path: Path) -> None:
-    """Draw the masks that a method finds for the phrases of each image; writes a PNG. model: what the method runs."""
+def segmenter_sheet(find: Find, model: nn.Module, records: Sequence[ImageRecord], path: Path) -> None:
+    """Draw the masks that a method finds in each image; writes a PNG. model: what the method runs."""
     was_training = model.training
     model.eval()
     panels = []
     for record in records:
         image = read_image(record.path)
-        found = segmenter.segment([image], [record.phrases])[0]
+        found = find([image], [record])[0]
         masks = [one.mask_hw for one in found if one.mask_hw is not None]
         panels.append(draw_panel(image, [_true_mark(record), _masks_mark(image, masks)]))
     model.train(was_training)

@@ -165,7 +165,7 @@ def test_a_tensor_too_few_or_too_many_is_refused(folder: Path) -> None:
 
 
 def test_what_is_no_folder_of_a_unet_is_refused(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="has no unet.json; give the folder best or last of a run"):
+    with pytest.raises(InputError, match=r"has no unet\.json; give the folder best or last of a run"):
         load_unet(tmp_path / "none")
     (folder / WEIGHTS).write_bytes((folder / WEIGHTS).read_bytes()[:-50])
     with pytest.raises(InputError, match="cut off"):

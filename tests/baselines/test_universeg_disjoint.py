@@ -37,7 +37,9 @@ def test_nothing_shares_nothing(tmp_path: Path) -> None:
 def test_the_same_name_in_a_dataset_is_refused_whatever_it_shows(tmp_path: Path) -> None:
     support = [*images(tmp_path, "train", 2), write_record(tmp_path / "a", "case.png", seed=1)]
     test = [write_record(tmp_path / "b", "case.png", seed=2)]
-    assert refusal(support, test).startswith("1 of 3 support images are tested too: case.png (same name in one); set")
+    assert refusal(support, test).startswith(
+        "1 of 3 support images are not independent of the test: case.png (same name in one); set"
+    )
     other_dataset = [write_record(tmp_path / "b", "case.png", dataset="two", seed=2)]
     check_disjoint(support, other_dataset)
 
@@ -64,7 +66,7 @@ def test_a_picture_that_is_tested_is_refused_under_any_name(tmp_path: Path, qual
             image.resize((45, 35)).save(tmp_path / "copy.jpg", quality=quality)
             test[2] = replace(test[2], path=tmp_path / "copy.jpg")
     test[2] = replace(test[2], dataset="two")
-    expected = f"1 of 3 support images are tested too: train_1.png (looks like {test[2].path.name})"
+    expected = f"1 of 3 support images are not independent of the test: train_1.png (looks like {test[2].path.name})"
     assert refusal(support, test).startswith(expected)
     assert without_tested(support, test) == (support[0], support[2])
 
@@ -78,7 +80,9 @@ def test_two_alike_examples_pass_and_count_once(tmp_path: Path) -> None:
 def test_many_are_counted_and_the_first_few_named(tmp_path: Path) -> None:
     support = images(tmp_path, "train", 8)
     message = refusal(support, support)
-    assert message.startswith("8 of 8 support images are tested too: train_0.png (same name in one), train_1.png")
+    assert message.startswith(
+        "8 of 8 support images are not independent of the test: train_0.png (same name in one), train_1.png"
+    )
     assert "train_4.png" in message and "train_5.png" not in message and ", ...; set skip_tested" in message
 
 
@@ -86,7 +90,7 @@ def test_what_is_left_out_is_counted(tmp_path: Path, caplog: pytest.LogCaptureFi
     support = images(tmp_path, "train", 3)
     with caplog.at_level("INFO"):
         assert without_tested(support, support[:1]) == tuple(support[1:])
-    assert "1 of 3 images are tested too" in caplog.text
+    assert "1 of 3 images are not independent of the test" in caplog.text
 
 
 def test_a_missing_picture_is_refused(tmp_path: Path) -> None:

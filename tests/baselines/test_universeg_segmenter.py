@@ -199,7 +199,7 @@ def test_by_dataset_all_phrases_share_one_set(tmp_path: Path, training: list[Ima
 
 def test_a_drawn_image_that_is_tested_is_refused_or_drawn_around(tmp_path: Path, training: list[ImageRecord]) -> None:
     test = [training[0]]
-    with pytest.raises(InputError, match=r"1 of 4 support images are tested too: a_0\.png"):
+    with pytest.raises(InputError, match=r"1 of 4 support images are not independent of the test: a_0\.png"):
         load_universeg_segmenters("random-small", support_settings(tmp_path, size=4), test, CPU)
     around = support_settings(tmp_path, size=3, skip_tested=True)
     (one,) = load_universeg_segmenters("random-small", around, test, CPU).values()

@@ -29,7 +29,7 @@ def check_disjoint(support_records: Sequence[ImageRecord], test_records: Sequenc
         places = sorted(reasons)
         shown = ", ".join(f"{support[place].path.name} ({reasons[place]})" for place in places[:_IMAGES_SHOWN])
         raise InputError(
-            f"{len(places)} of {len(support)} support images are tested too: {shown}"
+            f"{len(places)} of {len(support)} support images are not independent of the test: {shown}"
             f"{', ...' * (len(places) > _IMAGES_SHOWN)}; set skip_tested to draw around them, or name other images"
         )
 
@@ -40,7 +40,9 @@ def without_tested(records: Sequence[ImageRecord], test_records: Sequence[ImageR
     How many are left out is logged. Raises InputError for a picture that is missing or unreadable.
     """
     shared = _shared(records, test_records)
-    logger.info("%d of %d images are tested too, so no examples are drawn from them", len(shared), len(records))
+    logger.info(
+        "%d of %d images are not independent of the test, so no examples are drawn from them", len(shared), len(records)
+    )
     return tuple(record for place, record in enumerate(records) if place not in shared)
 
 

@@ -16,7 +16,7 @@ from gdinousam.data.contract import read_records
 from gdinousam.errors import InputError
 from gdinousam.records import Detection, Image, ImageRecord, Need
 
-# A target with one example each: so many go through the network together, which takes about 1 GB.
+# A target with one example each: so many go through the network together, which takes about 2 GB.
 _PAIRS_AT_ONCE = 64
 
 _Key = tuple[int, ...]  # which draws a phrase has; equal for phrases that share them

@@ -110,8 +110,10 @@ def _protocol(results: Sequence[Results], name: ProtocolName, common: bool) -> _
         del tables["methods"]  # says less than the table of its only method
     if not _holds_numbers_of_the_paper(tables["numbers"]):
         del tables["numbers"]
-    methods = [_Part(method, protocol_tables(rows, name, compared.notes.get(method, NO_NOTES)))
-        for method, rows in compared.rows.items()]
+    methods = [
+        _Part(method, protocol_tables(rows, name, compared.notes.get(method, NO_NOTES)))
+        for method, rows in compared.rows.items()
+    ]
     return _Protocol(name, RULES[name], tables, methods)
 
 

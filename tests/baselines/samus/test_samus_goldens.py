@@ -27,7 +27,9 @@ from gdinousam.records import Click, Image, Mask
 
 pytestmark = needs_goldens
 
-ENCODER_TOLERANCE, LOGIT_TOLERANCE = 1e-5, 5e-4
+ENCODER_TOLERANCE = 1e-5
+# a tenth of what SAM's logits are usually allowed: another epsilon in the norms of the decoder moves them by 3e-4
+LOGIT_TOLERANCE = 5e-5
 FRAME = 256
 CASES = ["c0", "c1", "c2"]
 Recorded = dict[str, npt.NDArray[np.generic]]
@@ -84,7 +86,20 @@ def pixel_values(recorded: Recorded) -> torch.Tensor:
 
 
 @pytest.fixture(scope="module")
-def encoded(samus: Samus, pixel_values: torch.Tensor) -> torch.Tensor:
+def block_answers(samus: Samus) -> Iterator[list[tuple[torch.Tensor, torch.Tensor]]]:
+    """Tokens and features behind every block, once an image was encoded."""
+    answers: list[tuple[torch.Tensor, torch.Tensor]] = []
+    blocks = samus.image_encoder.blocks
+    handles = [block.register_forward_hook(lambda module, shown, answer: answers.append(answer)) for block in blocks]
+    yield answers
+    for handle in handles:
+        handle.remove()
+
+
+@pytest.fixture(scope="module")
+def encoded(
+    samus: Samus, pixel_values: torch.Tensor, block_answers: list[tuple[torch.Tensor, torch.Tensor]]
+) -> torch.Tensor:
     with torch.inference_mode():
         return samus.encode(pixel_values)
 
@@ -115,13 +130,14 @@ def test_before_the_blocks_all_is_as_recorded(samus: Samus, recorded: Recorded, 
 
 
 @pytest.mark.slow
-def test_every_block_gives_what_was_recorded(samus: Samus, recorded: Recorded, pixel_values: torch.Tensor) -> None:
-    encoder = samus.image_encoder
-    features = encoder.image_features(pixel_values)
-    tokens = encoder.input_adapter.add_to(encoder.patch_tokens(pixel_values)) + encoder.positions()
-    for place, block in enumerate(encoder.blocks):
+@pytest.mark.usefixtures("encoded")
+def test_every_block_gives_what_was_recorded(
+    samus: Samus, recorded: Recorded, block_answers: list[tuple[torch.Tensor, torch.Tensor]]
+) -> None:
+    blocks = samus.image_encoder.blocks
+    # later images, which other tests encode, come behind
+    for place, (block, (tokens, features)) in enumerate(zip(blocks, block_answers[: len(blocks)], strict=True)):
         name = f"block{place:02d}"
-        tokens, features = block(tokens, features)
         assert difference(tokens[:, ::8, ::8, :8], recorded[f"{name}_x_probe"]) < ENCODER_TOLERANCE, name
         if isinstance(block, GlobalBlock):
             probe = features.permute(0, 2, 3, 1)[:, ::8, ::8, :8]

@@ -1,19 +1,32 @@
 """The network of SAMUS, small: what depends on what, what is trained, and which sizes fit."""
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
-from samus_files import small_samus
+from samus_files import by_rule, samus_shapes, small_samus
 
 from gdinousam.baselines.samus.config import SMALL, SamusConfig
 from gdinousam.baselines.samus.encoder import GlobalBlock, WindowBlock
 from gdinousam.baselines.samus.network import Samus, freeze_as_published, trainable_names
+from gdinousam.baselines.samus.weights import samus_from
 from gdinousam.parity.weights import fill_by_rule
 from gdinousam.seeding import torch_seed
 
 SIDE, GRID, WIDTH = SMALL.image_size, SMALL.grid, SMALL.width
 POINTS_XY = torch.tensor([[[20.0, 30.0], [5.0, 60.0]], [[40.0, 8.0], [33.0, 31.0]]])
 LABELS = torch.tensor([[1, 0], [1, 1]])
+# written down when the network of full size agreed with the official code, for machines without its recorded outputs
+ENCODED = [
+    -0.7892, -1.2494, -0.4118, -1.5141, 0.2413, 0.8209, -2.3355, -0.6201,
+    1.4498, 0.4067, 1.3303, 0.163, -2.0395, -1.6364, -1.4014, -2.1709,
+]  # fmt: skip
+LOGITS = [
+    -0.2289, 0.213, 0.3781, 0.2275, 0.1108, 0.6801, 0.7171, 0.9704,
+    -0.1971, 0.7245, 0.1169, 0.034, 0.1491, 0.3227, -0.0926, -0.0323,
+]  # fmt: skip
 
 
 @pytest.fixture
@@ -25,6 +38,16 @@ def samus() -> Samus:
 def pixel_values() -> torch.Tensor:
     with torch_seed(0):
         return torch.rand(2, 1, SIDE, SIDE).expand(-1, 3, -1, -1)
+
+
+def test_a_small_network_answers_as_when_the_large_one_answered_as_recorded() -> None:
+    model = samus_from(by_rule(samus_shapes(SMALL)), Path("SAMUS.pth"), SMALL)
+    image = torch.from_numpy(np.random.RandomState(0).uniform(size=(1, 1, SIDE, SIDE))).float()
+    with torch.inference_mode():
+        encoded = model.encode(image.expand(-1, 3, -1, -1))
+        logits = model.decode(encoded, torch.tensor([[[[20.0, 30.0], [50.0, 8.0]]]]), torch.tensor([[[1, 0]]]))
+    assert torch.allclose(encoded[0, ::9, ::7, ::7].flatten(), torch.tensor(ENCODED), atol=2e-4)
+    assert torch.allclose(logits[0, 0, 1::9, 2::9].flatten(), torch.tensor(LOGITS), atol=2e-4)
 
 
 def test_logits_cover_half_of_the_square(samus: Samus, pixel_values: torch.Tensor) -> None:
