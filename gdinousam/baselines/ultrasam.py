@@ -19,6 +19,7 @@ from gdinousam.data.tight_boxes import tight_box_xywh
 from gdinousam.errors import InputError
 from gdinousam.models.checkpoints.files import read_tensors, require_kind
 from gdinousam.models.checkpoints.ultrasam import ultrasam_from
+from gdinousam.models.corrections import normalize_officially
 from gdinousam.models.loading import RANDOM_SMALL
 from gdinousam.models.random_sam import RANDOM, random_sam
 from gdinousam.records import BoxXYXY, Detection, Image, Mask, Need, Prompt
@@ -192,6 +193,7 @@ class TwiceAddingMlp(nn.Module):
 
 
 def _with_ultrasams_decoder(model: SamModel) -> SamModel:
+    normalize_officially(model)
     for layer in model.mask_decoder.transformer.layers:
         # built from the two layers, so that doing it again to a model that another UltraSam holds changes nothing
         layer.mlp = TwiceAddingMlp(layer.mlp)

@@ -1,6 +1,7 @@
-"""The one place where transformers' Grounding DINO computes something else than the official code, set right.
+"""The places where models of transformers compute something else than the official code, set right.
 
-Published weights were trained with the official arithmetic; ``parity.detector`` shows that nothing else differs.
+Published weights were trained with the official arithmetic; the package ``parity`` and recorded outputs show that
+nothing else differs: one place in Grounding DINO, one in SAM, none in SAM2.
 """
 
 from __future__ import annotations
@@ -9,12 +10,25 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
+from torch import nn
 from torch.overrides import TorchFunctionMode
-from transformers import GroundingDinoForObjectDetection
+from transformers import GroundingDinoForObjectDetection, SamModel
 
 # The official code keeps a coordinate and what is left to 1 this far from zero (inverse_sigmoid in its util/misc.py).
 # transformers, up to 5.23 at least, uses 1e-5: boxes that fill the image or touch its edge come out up to 2e-3 away.
 _SMALLEST_FRACTION = 1e-3
+
+
+# Of the norms in SAM's two-way transformer, torch's default there. transformers, up to 5.23 at least, uses 1e-6 for all
+# norms of the decoder, which moves mask logits by up to 3e-4.
+_TWO_WAY_EPSILON = 1e-5
+
+
+def normalize_officially(model: SamModel) -> None:
+    """Give the norms of the decoder's transformer their official epsilon, in place; the other norms have it."""
+    for module in model.mask_decoder.transformer.modules():
+        if isinstance(module, nn.LayerNorm):
+            module.eps = _TWO_WAY_EPSILON
 
 
 def refine_boxes_officially(model: GroundingDinoForObjectDetection) -> None:

@@ -20,6 +20,7 @@ from skimage.transform import resize
 from transformers import SamModel
 
 from gdinousam.errors import InputError
+from gdinousam.models.corrections import normalize_officially
 from gdinousam.models.mask_head import BoxPrompted
 from gdinousam.models.pretrained import read_json
 from gdinousam.preprocessing import box_scale, image_to_tensor, normalize_image
@@ -39,6 +40,7 @@ class SamMaskHead(BoxPrompted):
 
     def __init__(self, model: SamModel, frame: type[Frame]) -> None:
         super().__init__()
+        normalize_officially(model)
         self.model = model
         self.frame = frame(self.side)
 

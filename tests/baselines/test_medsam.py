@@ -52,7 +52,7 @@ def test_the_study_s_medsam_answers_as_recorded(recorded: dict[str, npt.NDArray[
         (encoded,) = head.encode([image])
         low_res = head.low_res_logits(encoded, boxes_xyxy, image.shape[:2])
     assert np.abs(encoded[0, ::8, ::4, ::4].numpy() - recorded["paper_rgb_embed_probe"].squeeze()).max() < 1e-4
-    assert np.abs(low_res.numpy() - recorded["paper_rgb_low_res"]).max() < 5e-4
+    assert np.abs(low_res.numpy() - recorded["paper_rgb_low_res"]).max() < 5e-5
     mask_hw = head.masks_of_size(low_res, image.shape[:2])[0].numpy()
     assert np.array_equal(mask_hw, recorded["paper_rgb_seg"].squeeze().astype(bool))
 

@@ -326,10 +326,10 @@ def test_both_passes_answer_as_recorded(
         second, second_overlaps = method.second_pass(encoded, prompts, first, size_hw)
         chosen = method.low_res_logits(encoded, prompts, size_hw)
         first_mask, last_mask = (method.frame.masks_of_size(logits, size_hw).numpy() for logits in (first, chosen))
-    assert np.abs(first.numpy() - recorded[f"{prompt}_pass0_low_res"]).max() < 5e-4
-    assert np.abs(first_overlaps.numpy() - recorded[f"{prompt}_pass0_iou"]).max() < 5e-4
-    assert np.abs(second[:, :, ::2, ::2].numpy() - recorded[f"{prompt}_pass1_low_res"]).max() < 5e-4
-    assert np.abs(second_overlaps.numpy() - recorded[f"{prompt}_pass1_iou"]).max() < 5e-4
-    assert np.abs(chosen.numpy() - recorded[f"{prompt}_pass1_chosen_low_res"]).max() < 5e-4
+    assert np.abs(first.numpy() - recorded[f"{prompt}_pass0_low_res"]).max() < 5e-5
+    assert np.abs(first_overlaps.numpy() - recorded[f"{prompt}_pass0_iou"]).max() < 5e-5
+    assert np.abs(second[:, :, ::2, ::2].numpy() - recorded[f"{prompt}_pass1_low_res"]).max() < 5e-5
+    assert np.abs(second_overlaps.numpy() - recorded[f"{prompt}_pass1_iou"]).max() < 5e-5
+    assert np.abs(chosen.numpy() - recorded[f"{prompt}_pass1_chosen_low_res"]).max() < 5e-5
     assert np.array_equal(first_mask, recorded[f"{prompt}_pass0_mask"])
     assert np.array_equal(last_mask, recorded[f"{prompt}_pass1_mask"])

@@ -1,4 +1,4 @@
-"""Box refinement as the official code does it, also at the edges of the image."""
+"""What transformers computes otherwise than the official code: box refinement at the edges, SAM's norms."""
 
 from pathlib import Path
 
@@ -6,11 +6,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 from transformers import GroundingDinoForObjectDetection
 
-from gdinousam.models.corrections import inverse_sigmoid
+from gdinousam.models.corrections import inverse_sigmoid, normalize_officially
 from gdinousam.models.detector import Detector
 from gdinousam.models.loading import load_grounding_dino
+from gdinousam.models.random_sam import random_sam
 from gdinousam.prompts import build_caption, tokenize_captions
 from gdinousam.seeding import torch_seed
 
@@ -56,3 +58,13 @@ def test_every_decoder_layer_refines_the_boxes_of_the_one_before(small_detector:
 def refined(model: GroundingDinoForObjectDetection, hidden: torch.Tensor, boxes: torch.Tensor) -> torch.Tensor:
     """Boxes moved by the box head, with the official bounds."""
     return (model.bbox_embed[0](hidden) + torch.log(boxes.clamp(min=1e-3) / (1 - boxes).clamp(min=1e-3))).sigmoid()
+
+
+def test_sam_s_decoder_gets_the_epsilon_of_its_authors() -> None:
+    sam = random_sam(small=True)
+    normalize_officially(sam)
+    epsilons = {name: module.eps for name, module in sam.named_modules() if isinstance(module, nn.LayerNorm)}
+    in_transformer = {name for name in epsilons if name.startswith("mask_decoder.transformer.")}
+    assert len(in_transformer) == 9  # four of each of two layers, and the last
+    assert {epsilons[name] for name in in_transformer} == {1e-5}
+    assert {epsilons[name] for name in epsilons.keys() - in_transformer} == {1e-6}

@@ -204,7 +204,7 @@ def test_medsam_answers_as_its_script_does(medsam: SamMaskHead, recorded: Record
         low_res = medsam.low_res_logits(encoded, boxes_xyxy, size_hw)
     probabilities = medsam.frame.probabilities_of_size(low_res, size_hw)[0]
     assert np.abs(encoded[0, ::8, ::4, ::4].numpy() - recorded[f"{case}_embed_probe"].squeeze()).max() < 1e-4
-    assert np.abs(low_res.numpy() - recorded[f"{case}_low_res"]).max() < 5e-4
+    assert np.abs(low_res.numpy() - recorded[f"{case}_low_res"]).max() < 5e-5
     assert np.abs(probabilities.numpy() - recorded[f"{case}_prob"].squeeze()).max() < 2e-4
     mask = medsam.masks_of_size(low_res, size_hw)[0].numpy()
     assert np.array_equal(mask, recorded[f"{case}_seg"].squeeze().astype(bool))

@@ -14,9 +14,8 @@ from transformers import SamConfig, SamMaskDecoderConfig, SamModel, SamPromptEnc
 
 from gdinousam.baselines.samus.config import STRIDE, SamusConfig
 from gdinousam.baselines.samus.encoder import SamusEncoder
+from gdinousam.models.corrections import normalize_officially
 
-# SAM's own, for the norms of the decoder's transformer; transformers (4.57) has 1e-6, which moves logits by up to 3e-4
-_DECODER_EPSILON = 1e-5
 _PLAIN_LAYERS = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
 _ADDED = r"image_encoder\.(cnn_stem|cnn_stages|pos_reduce|input_adapter|blocks\.\d+\.(cross|refine|mlp_adapter))\..*"
 
@@ -98,10 +97,10 @@ def _sam_without_encoder(config: SamusConfig) -> SamModel:
         mlp_dim=config.decoder_mlp_width,
         num_attention_heads=config.decoder_num_heads,
         iou_head_hidden_dim=width,
-        layer_norm_eps=_DECODER_EPSILON,
     )
     prompt = SamPromptEncoderConfig(hidden_size=width, image_size=side, patch_size=STRIDE)
     sam = SamModel(SamConfig(vision_config=vision, prompt_encoder_config=prompt, mask_decoder_config=decoder))
+    normalize_officially(sam)
     sam.vision_encoder = nn.Identity()  # type: ignore[assignment]
     for module in sam.modules():
         if isinstance(module, _PLAIN_LAYERS):  # transformers starts them so faint that every mask would be empty
