@@ -255,7 +255,10 @@ def test_a_baseline_is_trained_with_the_settings_of_the_loop(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["baseline.name=vnet"], "baseline.name = 'vnet': input should be 'unet'"),
+        (
+            ["baseline.name=vnet"],
+            "baseline: input tag 'vnet' found using 'name' does not match any of the expected tags",
+        ),
         (["baseline.chanels=[8, 16]"], "baseline.chanels is no setting; did you mean baseline.channels?"),
         (["baseline.channels=[8]"], "baseline.channels = [8]: "),
         (["baseline.channels=[8, 0]"], "baseline.channels.1 = 0: input should be greater than or equal to 1"),

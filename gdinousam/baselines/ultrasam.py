@@ -14,15 +14,16 @@ import torch
 from torch import nn
 from transformers import SamModel
 
+from gdinousam.baselines.detections import detections_of
 from gdinousam.baselines.ultrasam_frame import UltraSamFrame
-from gdinousam.data.tight_boxes import tight_box_xywh
+from gdinousam.data.tight_boxes import tight_box_xyxy
 from gdinousam.errors import InputError
 from gdinousam.models.checkpoints.files import read_tensors, require_kind
 from gdinousam.models.checkpoints.ultrasam import ultrasam_from
 from gdinousam.models.corrections import normalize_officially
 from gdinousam.models.loading import RANDOM_SMALL
 from gdinousam.models.random_sam import RANDOM, random_sam
-from gdinousam.records import BoxXYXY, Detection, Image, Mask, Need, Prompt
+from gdinousam.records import BoxXYXY, Detection, Image, Need, Prompt
 
 UltraSamPrompt = Literal["box", "point"]
 UltraSamMasks = Literal["published", "plain"]
@@ -123,14 +124,7 @@ class UltraSam:
         size_hw = image.shape[:2]
         low_res_logits = self.low_res_logits(self.encode(image), prompts, size_hw)
         masks_of = self.frame.masks_of_size if self.masks == "published" else self.frame.plain_masks_of_size
-        detections = []
-        for prompt, mask_hw in zip(
-            prompts, np.asarray(masks_of(low_res_logits, size_hw).cpu(), dtype=bool), strict=True
-        ):
-            box_xyxy = prompt.box_xyxy or _box_round(mask_hw)
-            if box_xyxy is not None:
-                detections.append(Detection(prompt.phrase, box_xyxy, prompt.score, mask_hw))
-        return detections
+        return detections_of(prompts, np.asarray(masks_of(low_res_logits, size_hw).cpu(), dtype=bool))
 
     def _decode(
         self, encoded: torch.Tensor, num_prompts: int, shown: dict[str, torch.Tensor], multimask_output: bool
@@ -149,7 +143,7 @@ class UltraSam:
     def _boxes_round(self, low_res_logits: torch.Tensor, size_hw: tuple[int, int]) -> dict[str, torch.Tensor]:
         """The boxes round the masks of a first pass; UltraSam adds no half pixel to them."""
         masks = np.asarray(self.frame.masks_of_size(low_res_logits, size_hw).cpu(), dtype=bool)
-        boxes_xyxy = torch.tensor([_box_round(mask) or _BOX_OF_NOTHING for mask in masks], dtype=torch.float32)
+        boxes_xyxy = torch.tensor([tight_box_xyxy(mask) or _BOX_OF_NOTHING for mask in masks], dtype=torch.float32)
         in_square = self.frame.boxes_in_square(boxes_xyxy, size_hw) - _ADDED_BY_TRANSFORMERS
         return {"input_boxes": in_square[:, None].to(self.model.device)}
 
@@ -198,11 +192,3 @@ def _with_ultrasams_decoder(model: SamModel) -> SamModel:
         # built from the two layers, so that doing it again to a model that another UltraSam holds changes nothing
         layer.mlp = TwiceAddingMlp(layer.mlp)
     return model
-
-
-def _box_round(mask_hw: Mask) -> BoxXYXY | None:
-    """The smallest box of whole pixels round a mask; ``None``: it is empty."""
-    if not mask_hw.any():
-        return None
-    x, y, width, height = tight_box_xywh(mask_hw)
-    return x, y, x + width, y + height

@@ -13,11 +13,12 @@ import pytest
 import torch
 import transformers
 from torch import nn
-from transformers import SamConfig, SamMaskDecoderConfig, SamModel, SamPromptEncoderConfig, SamVisionConfig
+from transformers import SamModel
 
 from gdinousam.errors import InputError
 from gdinousam.models.checkpoints.sam import sam_from
 from gdinousam.models.loading import load_mask_head
+from gdinousam.models.random_sam import random_sam
 from gdinousam.models.sam_mask_head import (
     NOTE,
     MedSamFrame,
@@ -34,28 +35,16 @@ from gdinousam.records import Image, Mask
 GOLDENS = Path(__file__).parents[2] / ".." / "shared" / "goldens" / "medsam"
 needs_goldens = pytest.mark.skipif(not GOLDENS.is_dir(), reason="needs the recorded outputs that developers have")
 BOXES_XYXY = torch.tensor([[20.0, 30.0, 90.0, 100.0], [60.5, 10.0, 150.0, 80.0], [5.0, 90.0, 40.0, 140.0]])
-SIDE = 128
+SIDE = 256
 WAYS = get_args(SamPreprocessing)
 Recorded = dict[str, npt.NDArray[np.generic]]
 
 
 def small_sam() -> SamModel:
-    """SAM of two thin layers for images of 128 x 128 pixels, no tensor zero."""
-    vision = SamVisionConfig(
-        hidden_size=32,
-        output_channels=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        image_size=SIDE,
-        window_size=4,
-        global_attn_indexes=[1],
-        num_pos_feats=16,
-    )
-    prompt = SamPromptEncoderConfig(hidden_size=32, image_size=SIDE)
-    decoder = SamMaskDecoderConfig(hidden_size=32, mlp_dim=64, num_attention_heads=4, iou_head_hidden_dim=32)
-    model = SamModel(SamConfig(vision_config=vision, prompt_encoder_config=prompt, mask_decoder_config=decoder))
+    """SAM of two thin layers for images of 256 x 256 pixels, no tensor zero."""
+    model = random_sam(small=True)
     fill_by_rule(model)
-    return model.eval()
+    return model
 
 
 @pytest.fixture(scope="module", params=WAYS)
@@ -133,7 +122,7 @@ def test_sam_sees_and_answers_as_in_the_processor_of_transformers(size_hw: tuple
     # transformers 5 keeps the processor that resizes with Pillow, as the original code does, under another name
     processor_class = getattr(transformers, "SamImageProcessorPil", transformers.SamImageProcessor)
     processor = processor_class(
-        size={"longest_edge": SIDE}, pad_size={"height": SIDE, "width": SIDE}, mask_pad_size={"height": 32, "width": 32}
+        size={"longest_edge": SIDE}, pad_size={"height": SIDE, "width": SIDE}, mask_pad_size={"height": 64, "width": 64}
     )
     generator = np.random.default_rng(0)
     image = generator.integers(0, 256, (*size_hw, 3), dtype=np.uint8)
@@ -145,7 +134,7 @@ def test_sam_sees_and_answers_as_in_the_processor_of_transformers(size_hw: tuple
     whole = torch.tensor([[0.0, 0.0, size_hw[1], size_hw[0]]])
     assert torch.allclose(frame.boxes_in_square(whole, size_hw), torch.tensor([[0.0, 0.0, width, height]]))
 
-    low_res = torch.from_numpy(generator.normal(size=(2, 1, 32, 32))).float()
+    low_res = torch.from_numpy(generator.normal(size=(2, 1, 64, 64))).float()
     expected = processor.post_process_masks([low_res], inputs["original_sizes"], inputs["reshaped_input_sizes"])[0]
     assert torch.equal(frame.masks_of_size(low_res, size_hw), expected[:, 0])
 

@@ -12,10 +12,10 @@ import PIL.Image
 import torch
 import torch.nn.functional as F
 
+from gdinousam.baselines.detections import detections_of
 from gdinousam.baselines.samus.network import Samus
-from gdinousam.data.tight_boxes import tight_box_xywh
 from gdinousam.errors import InputError
-from gdinousam.records import BoxXYXY, Click, Detection, Image, Mask, Need, Prompt
+from gdinousam.records import Click, Detection, Image, Need, Prompt
 
 _THRESHOLD = 0.5  # of probabilities, in the official test code
 _DECIMALS = 6  # of clicks in pixels of the square
@@ -57,8 +57,7 @@ class SamusSegmenter:
         for place, encoded in zip(wanted, self.model.encode(squares).split(1), strict=True):
             probabilities = self.probabilities(encoded, prompts[place], images[place].shape[:2])
             masks = np.asarray((probabilities > _THRESHOLD).cpu(), dtype=bool)
-            pairs = zip(prompts[place], masks, strict=True)
-            answers[place] = [found for prompt, mask in pairs if (found := _detection(prompt, mask)) is not None]
+            answers[place] = detections_of(prompts[place], masks)
         return answers
 
     def probabilities(self, encoded: torch.Tensor, prompts: Sequence[Prompt], size_hw: tuple[int, int]) -> torch.Tensor:
@@ -116,16 +115,3 @@ def point_in_square(click: Click, size_hw: tuple[int, int], side: int) -> tuple[
     """
     height, width = size_hw
     return round(click.x * side / width - 0.5, _DECIMALS), round(click.y * side / height - 0.5, _DECIMALS)
-
-
-def _detection(prompt: Prompt, mask_hw: Mask) -> Detection | None:
-    box_xyxy = prompt.box_xyxy or _box_round(mask_hw)
-    return None if box_xyxy is None else Detection(prompt.phrase, box_xyxy, prompt.score, mask_hw)
-
-
-def _box_round(mask_hw: Mask) -> BoxXYXY | None:
-    """The smallest box of whole pixels round a mask; ``None``: it is empty."""
-    if not mask_hw.any():
-        return None
-    x, y, width, height = tight_box_xywh(mask_hw)
-    return x, y, x + width, y + height

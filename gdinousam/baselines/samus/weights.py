@@ -15,7 +15,7 @@ from gdinousam.baselines.samus.network import Samus, added_names, resized_names
 from gdinousam.errors import InputError
 from gdinousam.models.checkpoints.files import Tensors, read_tensors, require_kind
 from gdinousam.models.checkpoints.keys import listed, rename, translate
-from gdinousam.models.checkpoints.sam_parts import ATTENTION, DECODER, PROMPT, SHARED_RULES, WEIGHT
+from gdinousam.models.checkpoints.sam_parts import SAM_RULES, WEIGHT
 from gdinousam.models.loading import RANDOM_SMALL
 from gdinousam.models.pretrained import read_json
 from gdinousam.models.random_sam import RANDOM
@@ -26,14 +26,6 @@ _NOTE = "trained by gdinousam; not the published weights of SAMUS"
 
 _ENCODER = r"image_encoder"
 _BLOCK = rf"({_ENCODER}\.blocks\.\d+)"
-_SAM_RULES = (
-    rename(rf"{PROMPT}\.point_embeddings\.([0-3])\.weight", r"prompt_encoder.point_embed.\1.weight"),
-    rename(rf"{DECODER}\.transformer\.{ATTENTION}\.out_proj\.{WEIGHT}", r"mask_decoder.transformer.\1.out_proj.\2"),
-    rename(
-        rf"{DECODER}\.transformer\.(layers\.[01])\.mlp\.(lin[12])\.{WEIGHT}", r"mask_decoder.transformer.\1.mlp.\2.\3"
-    ),
-    *SHARED_RULES,
-)
 # Names of the official file, those of SAM included; the encoder's of SAM are the same in both.
 RULES = (
     rename(rf"({_ENCODER}\.pos_embed)", r"\1"),
@@ -56,7 +48,7 @@ RULES = (
     rename(
         rf"{_ENCODER}\.cnn_embed\.downs\.([0-2])\.maxpool_conv\.2\.{WEIGHT}", r"image_encoder.cnn_stages.\1.norm.\2"
     ),
-    *(dataclasses.replace(rule, targets=tuple(f"sam.{name}" for name in rule.targets)) for rule in _SAM_RULES),
+    *(dataclasses.replace(rule, targets=tuple(f"sam.{name}" for name in rule.targets)) for rule in SAM_RULES),
 )
 # Every name in an official file is used.
 _NOTHING = r"(?!)"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 
-from gdinousam.baselines.probability import detection_of
+from gdinousam.baselines.detections import detection_of
 from gdinousam.baselines.unet.network import UNet
 from gdinousam.baselines.unet.settings import UNetDescription
 from gdinousam.errors import InputError

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 
-from gdinousam.baselines.probability import detection_of
+from gdinousam.baselines.detections import detection_of
 from gdinousam.baselines.universeg.disjoint import check_disjoint, without_tested
 from gdinousam.baselines.universeg.network import UniverSegNetwork
 from gdinousam.baselines.universeg.preprocessing import grey_square, probability_of_size

@@ -10,7 +10,7 @@ from transformers import SamConfig, SamModel, SamVisionConfig
 from gdinousam.errors import InputError
 from gdinousam.models.checkpoints.files import Tensors
 from gdinousam.models.checkpoints.keys import rename, translate
-from gdinousam.models.checkpoints.sam_parts import ATTENTION, DECODER, PROMPT, SHARED_RULES, WEIGHT, encoder_size
+from gdinousam.models.checkpoints.sam_parts import SAM_RULES, WEIGHT, encoder_size
 from gdinousam.models.pretrained import from_tensors
 
 
@@ -44,13 +44,7 @@ _RULES = (
     rename(rf"{_ENCODER}\.neck\.1\.{WEIGHT}", r"vision_encoder.neck.layer_norm1.\1"),
     rename(rf"{_ENCODER}\.neck\.2\.weight", "vision_encoder.neck.conv2.weight"),
     rename(rf"{_ENCODER}\.neck\.3\.{WEIGHT}", r"vision_encoder.neck.layer_norm2.\1"),
-    rename(rf"{PROMPT}\.point_embeddings\.([0-3])\.weight", r"prompt_encoder.point_embed.\1.weight"),
-    rename(rf"{DECODER}\.transformer\.{ATTENTION}\.out_proj\.{WEIGHT}", r"mask_decoder.transformer.\1.out_proj.\2"),
-    rename(
-        rf"{DECODER}\.transformer\.(layers\.[01])\.mlp\.(lin[12])\.{WEIGHT}",
-        r"mask_decoder.transformer.\1.mlp.\2.\3",
-    ),
-    *SHARED_RULES,
+    *SAM_RULES,
 )
 # Every name in an official file is used.
 _NOTHING = r"(?!)"

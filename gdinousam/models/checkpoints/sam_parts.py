@@ -45,6 +45,17 @@ SHARED_RULES = (
     rename(rf"{DECODER}\.{_HEAD}\.layers\.2\.{WEIGHT}", r"mask_decoder.\1.proj_out.\2"),
 )
 
+# The same two parts of SAM alone.
+SAM_RULES = (
+    rename(rf"{PROMPT}\.point_embeddings\.([0-3])\.weight", r"prompt_encoder.point_embed.\1.weight"),
+    rename(rf"{DECODER}\.transformer\.{ATTENTION}\.out_proj\.{WEIGHT}", r"mask_decoder.transformer.\1.out_proj.\2"),
+    rename(
+        rf"{DECODER}\.transformer\.(layers\.[01])\.mlp\.(lin[12])\.{WEIGHT}",
+        r"mask_decoder.transformer.\1.mlp.\2.\3",
+    ),
+    *SHARED_RULES,
+)
+
 
 def encoder_size(tensors: Tensors, encoder: str) -> tuple[int, int]:
     """Width of the first block and number of blocks of the image encoder under this name; zeros where there is none."""

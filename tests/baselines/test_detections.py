@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from gdinousam.baselines.probability import detection_of
+from gdinousam.baselines.detections import detection_of
 
 
 def test_the_mask_is_what_lies_above_the_threshold_with_its_box_and_mean() -> None:

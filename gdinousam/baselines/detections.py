@@ -1,13 +1,15 @@
-"""From a map of probabilities, which is what networks without boxes give, to a detection."""
+"""From what networks without boxes give, a map of probabilities or a mask, to a detection."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from gdinousam.data.tight_boxes import tight_box_xywh
-from gdinousam.records import Detection
+from gdinousam.data.tight_boxes import tight_box_xyxy
+from gdinousam.records import Detection, Mask, Prompt
 
 
 def detection_of(
@@ -26,8 +28,19 @@ def detection_of(
     if probability_hw.ndim != 2:
         raise ValueError(f"probabilities of shape {tuple(probability_hw.shape)}; give those of one image, (H, W)")
     mask_hw = np.asarray(probability_hw > threshold)
-    if not mask_hw.any():
+    box_xyxy = tight_box_xyxy(mask_hw)
+    if box_xyxy is None:
         return None
-    x, y, width, height = tight_box_xywh(mask_hw)
-    score = float(probability_hw[mask_hw].mean(dtype=np.float64))
-    return Detection(phrase, (float(x), float(y), float(x + width), float(y + height)), score, mask_hw)
+    return Detection(phrase, box_xyxy, float(probability_hw[mask_hw].mean(dtype=np.float64)), mask_hw)
+
+
+def detections_of(prompts: Sequence[Prompt], masks: Iterable[Mask]) -> list[Detection]:
+    """What was made of the prompts of one image, each with its (H, W) bool mask.
+
+    A prompt without a box gets the one round its mask, and no detection where that is empty.
+    """
+    pairs = [
+        (prompt, mask_hw, prompt.box_xyxy or tight_box_xyxy(mask_hw))
+        for prompt, mask_hw in zip(prompts, masks, strict=True)
+    ]
+    return [Detection(prompt.phrase, box, prompt.score, mask_hw) for prompt, mask_hw, box in pairs if box is not None]
