@@ -24,7 +24,7 @@ from gdinousam.baselines.settings import (
     UniverSegSettings,
 )
 from gdinousam.baselines.ultrasam import load_ultrasam
-from gdinousam.baselines.unet.weights import load_unet
+from gdinousam.baselines.unet.weights import DESCRIPTION, load_unet
 from gdinousam.baselines.universeg.segmenter import load_universeg_segmenters
 from gdinousam.evaluation.methods import ByDataset, RecordSegmenter
 from gdinousam.evaluation.notes import Notes
@@ -36,6 +36,7 @@ from gdinousam.models.random_sam import RANDOM
 from gdinousam.models.segmenter import TextSegmenter
 from gdinousam.records import ImageRecord, PromptedSegmenter, Segmenter
 from gdinousam.seeding import torch_seed
+from gdinousam.training.checkpoints import BEST, LAST
 
 FinderOf = Callable[[type[BoxFinder]], BoxFinder]
 """Loads the detector of a config into a box finder of this kind."""
@@ -111,7 +112,9 @@ def _click_rule(prompts: PromptSettings) -> ClickRule:
 
 def _unets(folder: Path, device: torch.device) -> Segmenter | RecordSegmenter:
     """One U-Net for all images, or where the folder holds one for each dataset, those."""
-    folders = sorted(path.parent for path in folder.glob("*/best")) if folder.is_dir() else []
-    if not folders:
+    of_datasets = sorted(path.parent for path in folder.glob(f"*/*/{DESCRIPTION}")) if folder.is_dir() else []
+    if not of_datasets:
         return load_unet(folder).to(device)
-    return ByDataset({one.name: load_unet(one / "best").to(device) for one in folders})
+    # a run without validation images has no best weights, only the last
+    chosen = {path.parent.name: path for name in (LAST, BEST) for path in of_datasets if path.name == name}
+    return ByDataset({dataset: load_unet(path).to(device) for dataset, path in sorted(chosen.items())})

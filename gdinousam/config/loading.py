@@ -132,15 +132,19 @@ def _explain(error: ValidationError, config_class: type[Settings]) -> str:
 
 
 def _key(location: Sequence[int | str], config_class: type[Settings]) -> str:
-    """The dotted key of a place in the settings; pydantic also names which of several groups it took there."""
+    """The dotted key of a place in the settings; where one of several groups stands, pydantic also names which."""
     groups: list[type[Settings]] = [config_class]
-    parts = []
-    for part in location:
-        fields = [group.model_fields[str(part)] for group in groups if str(part) in group.model_fields]
-        if len(groups) > 1 and not fields:
+    parts: list[str] = []
+    is_name_of_group = False
+    for part in map(str, location):
+        if is_name_of_group:
+            is_name_of_group = False
             continue
-        parts.append(str(part))
-        groups = [group for field in fields for group in groups_in(field.annotation)]
+        parts.append(part)
+        fields = [group.model_fields[part] for group in groups if part in group.model_fields]
+        choices = [list(groups_in(field.annotation)) for field in fields]
+        groups = [group for choice in choices for group in choice]
+        is_name_of_group = any(len(choice) > 1 for choice in choices)
     return ".".join(parts)
 
 

@@ -1,0 +1,249 @@
+"""Compared methods from config to tables: whoever shows them where objects are, and what the tables then say."""
+
+from __future__ import annotations
+
+import json
+import runpy
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+
+from gdinousam.baselines.unet.network import UNet
+from gdinousam.baselines.unet.settings import UNetDescription
+from gdinousam.baselines.unet.weights import save_unet
+from gdinousam.command_line.common import BAD_INPUT, run
+from gdinousam.command_line.predict import predict_command
+from gdinousam.command_line.test import evaluate_command
+from gdinousam.config import BaselineTrainConfig, load_config
+from gdinousam.config import TestConfig as EvaluateConfig  # pytest would collect a class that is named Test...
+from gdinousam.evaluation.results import Results, read_results
+from gdinousam.seeding import torch_seed
+
+ROOT = Path(__file__).parents[2]
+CONFIGS = sorted((ROOT / "configs" / "baselines").glob("*.yaml"))
+SCRIPTS = sorted((ROOT / "baselines").glob("*.py"))
+RANDOM = "Weights are random: the numbers mean nothing."
+NOT_FOUND = "Where the objects are is shown from the true masks; nothing had to be found."
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_config_is_valid(path: Path) -> None:
+    load_config(BaselineTrainConfig if path.stem.startswith("train_") else EvaluateConfig, path)
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+def test_every_script_finds_its_config(
+    path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(sys, "argv", [str(path), "--print-config"])
+    with pytest.raises(SystemExit, match=r"^0$"):
+        runpy.run_path(str(path), run_name="__main__")
+    config = yaml.safe_load(capsys.readouterr().out)
+    assert ("evaluation" in config) == path.stem.startswith("test")
+
+
+def tree_of(phantom_data: Path, folder: Path, **baseline: Any) -> dict[str, Any]:
+    return {
+        "data": {
+            "test_dir": str(phantom_data / "test_image"),
+            "test_ann": str(phantom_data / "test.CSV"),
+            "test_masks": str(phantom_data / "test_mask"),
+            "batch_size": 2,
+            "num_workers": 0,
+        },
+        "baseline": baseline,
+        "evaluation": {"output_dir": str(folder), "method": "A", "num_pictures": 1, "device": "cpu"},
+    }
+
+
+def write(tree: dict[str, Any], path: Path) -> Path:
+    path.write_text(yaml.safe_dump(tree), encoding="utf-8")
+    return path
+
+
+def evaluated(tree: dict[str, Any], tmp_path: Path) -> Results:
+    assert run(evaluate_command, ["--config", str(write(tree, tmp_path / "test.yaml"))]) == 0
+    return read_results(Path(tree["evaluation"]["output_dir"]))
+
+
+def support_of(phantom_data: Path) -> dict[str, Any]:
+    return {
+        "ann": str(phantom_data / "train.CSV"),
+        "images": str(phantom_data / "train"),
+        "masks": str(phantom_data / "train_mask"),
+        "size": 2,
+        "by": "dataset",  # the phantoms are too few to show every phrase
+    }
+
+
+@pytest.mark.parametrize(
+    ("baseline", "needs"),
+    [
+        ({"name": "medsam"}, ("box",)),
+        ({"name": "medsam", "as_in_study": True}, ("box",)),
+        ({"name": "ultrasam"}, ("box",)),
+        ({"name": "ultrasam", "shown": "point", "masks": "plain"}, ("point",)),
+        ({"name": "samus"}, ("point",)),
+    ],
+)
+def test_the_truth_shows_every_object(
+    phantom_data: Path, tmp_path: Path, baseline: dict[str, Any], needs: tuple[str, ...], capsys: pytest.CaptureFixture
+) -> None:
+    tree = tree_of(
+        phantom_data,
+        tmp_path / "out",
+        weights="random-small",
+        prompts={"source": "truth", "click": "random"},
+        **baseline,
+    )
+    results = evaluated(tree, tmp_path)
+    assert results.needs == needs and results.notes.remarks == (RANDOM, NOT_FOUND)
+    strict = [row for row in results.rows if row.protocol == "strict" and row.target_present]
+    assert strict and all(row.num_detections <= row.num_instances for row in strict)
+    if needs == ("box",):
+        assert all(row.box_iou == pytest.approx(1) for row in strict)
+    printed = capsys.readouterr().out
+    assert RANDOM in printed and NOT_FOUND in printed
+    assert RANDOM in (tmp_path / "out" / "tables.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("baseline", [{"name": "medsam", "as_in_study": True}, {"name": "ultrasam"}, {"name": "samus"}])
+def test_a_detector_makes_it_automatic(
+    phantom_data: Path, tmp_path: Path, small_detector: Path, baseline: dict[str, Any]
+) -> None:
+    tree = tree_of(phantom_data, tmp_path / "out", weights="random-small", **baseline)
+    tree |= {"model": {"detector": str(small_detector)}, "resize": {"size": 96}, "prediction": {"box_threshold": 0.0}}
+    results = evaluated(tree, tmp_path)
+    assert results.needs == ("text",)
+    assert "Boxes come from the detector, which is given the phrase." in results.notes.remarks
+    assert any(row.found for row in results.rows)
+
+
+def test_a_person_shows_what_she_drew(phantom_data: Path, tmp_path: Path) -> None:
+    table = pd.read_csv(phantom_data / "test.CSV", dtype=str, keep_default_na=False)
+    drawn = table[table["bbox_width"] != ""].iloc[:1]
+    drawn.to_csv(tmp_path / "reader.csv", index=False)
+    prompts = {"source": "user", "user_csv": str(tmp_path / "reader.csv")}
+    tree = tree_of(phantom_data, tmp_path / "out", name="medsam", weights="random-small", prompts=prompts)
+    results = evaluated(tree, tmp_path)
+    found = {(row.image_name, row.phrase) for row in results.rows if row.found and row.protocol == "strict"}
+    assert found == {(drawn.iloc[0]["image_name"], drawn.iloc[0]["label_name"])}
+    assert "Where the objects are is shown by a person." in results.notes.remarks
+
+
+def test_universeg_is_shown_examples_of_the_dataset(phantom_data: Path, tmp_path: Path) -> None:
+    tree = tree_of(
+        phantom_data, tmp_path / "out", name="universeg", weights="random-small", support=support_of(phantom_data)
+    )
+    results = evaluated(tree, tmp_path)
+    assert results.needs == ("support set",) and results.notes.remarks == (RANDOM,)
+
+
+def test_universeg_is_not_shown_what_is_tested(
+    phantom_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    support = support_of(phantom_data) | {
+        "ann": str(phantom_data / "test.CSV"),
+        "images": str(phantom_data / "test_image"),
+        "masks": str(phantom_data / "test_mask"),
+    }
+    tree = tree_of(phantom_data, tmp_path / "out", name="universeg", weights="random-small", support=support)
+    assert run(evaluate_command, ["--config", str(write(tree, tmp_path / "test.yaml"))]) == BAD_INPUT
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith("error: ") and "support images are not independent of the test" in error
+    assert not (tmp_path / "out").exists()
+
+
+def test_random_clicks_and_random_weights_are_the_same_in_every_run(phantom_data: Path, tmp_path: Path) -> None:
+    prompts = {"source": "truth", "click": "random"}
+    first, second = (
+        evaluated(
+            tree_of(phantom_data, tmp_path / name, name="samus", weights="random-small", prompts=prompts), tmp_path
+        )
+        for name in ("first", "second")
+    )
+    assert [(row.image_name, row.overlap_pixels) for row in first.rows] == [
+        (row.image_name, row.overlap_pixels) for row in second.rows
+    ]
+
+
+def test_one_u_net_per_dataset_is_found_by_its_folder(phantom_data: Path, tmp_path: Path) -> None:
+    table = pd.read_csv(phantom_data / "test.CSV", dtype=str, keep_default_na=False)
+    description = UNetDescription(name="unet", size=32, channels=(4, 8), phrases=tuple(table["label_name"].unique()))
+    folder = tmp_path / "unets" / table["dataset"].iloc[0] / "last"
+    folder.mkdir(parents=True)
+    with torch_seed(0):
+        save_unet(UNet(description.channels, len(description.phrases)), description, folder)
+    by_dataset, alone = (
+        evaluated(tree_of(phantom_data, tmp_path / name, name="unet", weights=str(weights)), tmp_path)
+        for name, weights in (("by", folder.parents[1]), ("alone", folder))
+    )
+    assert by_dataset.needs == alone.needs == ("text",) and by_dataset.notes.remarks == ()
+    assert [row.overlap_pixels for row in by_dataset.rows] == [row.overlap_pixels for row in alone.rows]
+
+
+def test_notes_stand_in_the_method_s_file(phantom_data: Path, tmp_path: Path) -> None:
+    tree = tree_of(phantom_data, tmp_path / "out", name="samus", weights="random-small", prompts={"source": "truth"})
+    evaluated(tree, tmp_path)
+    about = json.loads((tmp_path / "out" / "method.json").read_text(encoding="utf-8"))
+    assert about["remarks"] == [RANDOM, NOT_FOUND] and about["dataset_notes"] == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"baseline": {"name": "samus"}}, "baseline.weights is missing"),
+        ({"baseline": {"name": "sam", "weights": "random"}}, "'sam'"),
+        ({"baseline": {"name": "medsam", "weights": "random", "masks": "plain"}}, "baseline.masks is no setting"),
+        ({"baseline": {"name": "samus", "weights": "random-small"}}, "name one in model.detector, or choose truth"),
+        (
+            {"baseline": {"name": "samus", "weights": "random-small", "prompts": {"source": "user"}}},
+            "user_csv belongs to source: user",
+        ),
+        ({"model": {"detector": "small"}}, "samus is given no detector's boxes here; leave out model"),
+        ({"evaluation": {"output_dir": "out"}}, "samus is not our method; name it in evaluation.method"),
+        ({"baseline": None, "model": {"detector": "small"}}, "name model.mask_head, or the compared method"),
+        (
+            {
+                "baseline": {"name": "samus", "weights": "random-small"},
+                "model": {"detector": "small", "mask_head": "small"},
+            },
+            "samus makes the masks; leave out model.mask_head",
+        ),
+        (
+            {"baseline": {"name": "samus", "weights": "nowhere.pth", "prompts": {"source": "truth"}}},
+            "nowhere.pth: no such weight file",
+        ),
+        ({"baseline": {"name": "unet", "weights": "nowhere"}}, "nowhere has no unet.json"),
+    ],
+)
+def test_wrong_settings_are_one_line(
+    phantom_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture, change: dict[str, Any], message: str
+) -> None:
+    right = tree_of(phantom_data, tmp_path / "out", name="samus", weights="random-small", prompts={"source": "truth"})
+    assert run(evaluate_command, ["--config", str(write(right | change, tmp_path / "test.yaml"))]) == BAD_INPUT
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith("error: ") and message in error
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_automatic_method_segments_an_image_of_the_user_s(
+    phantom_data: Path, tmp_path: Path, small_detector: Path, capsys: pytest.CaptureFixture
+) -> None:
+    tree = tree_of(phantom_data, tmp_path / "out", name="ultrasam", weights="random-small")
+    tree |= {"model": {"detector": str(small_detector)}, "resize": {"size": 96}, "prediction": {"box_threshold": 0.0}}
+    config = write(tree, tmp_path / "test.yaml")
+    image = phantom_data / "test_image" / "test_00000.png"
+    arguments = [str(image), "--prompt", "cyst", "--config", str(config), "--output", str(tmp_path / "found")]
+    assert run(predict_command, arguments) == 0
+    assert (tmp_path / "found" / "test_00000_cyst.png").is_file()
+    tree["baseline"]["prompts"] = {"source": "truth"}
+    del tree["model"]
+    write(tree, config)
+    assert run(predict_command, arguments) == BAD_INPUT
+    assert "A is shown more than an image and a phrase (box)" in capsys.readouterr().err
