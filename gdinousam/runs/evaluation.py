@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from gdinousam.allocator import keep_freed_memory
 from gdinousam.baselines.building import baseline_notes, build_baseline
 from gdinousam.config import TestConfig, TestData, dump_config
 from gdinousam.data.check import require_valid
@@ -64,12 +65,14 @@ def build_method(config: TestConfig, records: Sequence[ImageRecord]) -> Method:
         return SavedMasks(settings.predictions, records, frozenset(settings.needs))
     if "LOCAL_RANK" in os.environ and torch.cuda.is_available():  # one of several processes: each its own GPU
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
+    device = pick_device(settings.device)
+    if device.type == "cpu":
+        keep_freed_memory()
     if config.baseline is not None:
-        device = pick_device(settings.device)
         return build_baseline(config.baseline, records, partial(_load_finder, config), device)
     model = config.named_model
     if model.is_reference:
-        mask_head = load_mask_head(model.named_mask_head).to(pick_device(settings.device))
+        mask_head = load_mask_head(model.named_mask_head).to(device)
         if model.detector == WHOLE_IMAGE:
             return WholeImageSegmenter(mask_head)
         return TruePrompts(mask_head)
