@@ -32,8 +32,9 @@ class Notes:
         return tuple(f"{', '.join(noted)}: {note}" for note, noted in by_note.items())
 
     def to_json(self) -> dict[str, Any]:
-        """As it stands in ``method.json``."""
-        return {REMARKS: list(self.remarks), OF_DATASETS: dict(self.of_datasets)}
+        """As it stands in ``method.json``, where nothing stands for no notes."""
+        content = {REMARKS: list(self.remarks), OF_DATASETS: dict(self.of_datasets)}
+        return {key: value for key, value in content.items() if value}
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Notes:

@@ -12,6 +12,8 @@ import pandas as pd
 import pytest
 import yaml
 
+from gdinousam.baselines.building import baseline_notes
+from gdinousam.baselines.settings import MedSamSettings, PromptSettings, SamusSettings, UltraSamSettings
 from gdinousam.baselines.unet.network import UNet
 from gdinousam.baselines.unet.settings import UNetDescription
 from gdinousam.baselines.unet.weights import save_unet
@@ -20,7 +22,9 @@ from gdinousam.command_line.predict import predict_command
 from gdinousam.command_line.test import evaluate_command
 from gdinousam.config import BaselineTrainConfig, load_config
 from gdinousam.config import TestConfig as EvaluateConfig  # pytest would collect a class that is named Test...
+from gdinousam.evaluation.notes import Notes
 from gdinousam.evaluation.results import Results, read_results
+from gdinousam.records import ImageRecord
 from gdinousam.seeding import torch_seed
 
 ROOT = Path(__file__).parents[2]
@@ -191,7 +195,32 @@ def test_notes_stand_in_the_method_s_file(phantom_data: Path, tmp_path: Path) ->
     tree = tree_of(phantom_data, tmp_path / "out", name="samus", weights="random-small", prompts={"source": "truth"})
     evaluated(tree, tmp_path)
     about = json.loads((tmp_path / "out" / "method.json").read_text(encoding="utf-8"))
-    assert about["remarks"] == [RANDOM, NOT_FOUND] and about["dataset_notes"] == {}
+    assert about["remarks"] == [RANDOM, NOT_FOUND] and "dataset_notes" not in about
+
+
+def one_of(dataset: str) -> ImageRecord:
+    return ImageRecord(Path("one.png"), 10, 10, dataset, phrases=("cyst",), last_phrase="cyst")
+
+
+def test_published_weights_are_marked_where_they_were_trained(tmp_path: Path) -> None:
+    records = [one_of("busi"), one_of("luminous")]
+    shown = PromptSettings(source="truth")
+    for settings in (
+        SamusSettings(name="samus", weights="weights/SAMUS.pth", prompts=shown),
+        UltraSamSettings(name="ultrasam", weights="weights/UltraSam.pth", prompts=shown),
+    ):
+        notes = baseline_notes(settings, records)
+        assert list(notes.of_datasets) == ["busi"] and notes.remarks == (NOT_FOUND,)
+        random = settings.model_copy(update={"weights": "random"})
+        assert baseline_notes(random, records) == Notes((RANDOM, NOT_FOUND))
+    own = SamusSettings(name="samus", weights=str(tmp_path), prompts=shown)  # a folder of baselines/trainSAMUS.py
+    assert baseline_notes(own, records) == Notes((NOT_FOUND,))
+
+
+def test_weights_of_unknown_training_data_are_said_to_be_so() -> None:
+    settings = MedSamSettings(name="medsam", weights="wanglab/medsam-vit-base")
+    notes = baseline_notes(settings, [one_of("busi")])
+    assert not notes.of_datasets and "It was not checked which public datasets" in notes.remarks[-1]
 
 
 @pytest.mark.parametrize(
