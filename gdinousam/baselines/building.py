@@ -26,6 +26,7 @@ from gdinousam.baselines.settings import (
 from gdinousam.baselines.ultrasam import load_ultrasam
 from gdinousam.baselines.unet.weights import DESCRIPTION, load_unet
 from gdinousam.baselines.universeg.segmenter import load_universeg_segmenters
+from gdinousam.errors import InputError
 from gdinousam.evaluation.methods import ByDataset, RecordSegmenter
 from gdinousam.evaluation.notes import Notes
 from gdinousam.evaluation.true_prompts import ClickRule, TruePrompts
@@ -62,7 +63,7 @@ def build_baseline(
     """
     with torch_seed(0):
         if isinstance(settings, UNetSettings):
-            return _unets(settings.weights, device)
+            return _unets(settings.weights, records, device)
         if isinstance(settings, UniverSegSettings):
             return ByDataset(load_universeg_segmenters(settings.weights, settings.support, records, device))
         return _shown(settings, _load_prompted(settings, device), records, load_finder)
@@ -110,11 +111,26 @@ def _click_rule(prompts: PromptSettings) -> ClickRule:
     return rules[prompts.click]
 
 
-def _unets(folder: Path, device: torch.device) -> Segmenter | RecordSegmenter:
-    """One U-Net for all images, or where the folder holds one for each dataset, those."""
+def _unets(folder: Path, records: Sequence[ImageRecord], device: torch.device) -> Segmenter | RecordSegmenter:
+    """One U-Net for all images, or where the folder holds one for each dataset, those; InputError before anything is
+    segmented for phrases and datasets that they were not trained on.
+    """
     of_datasets = sorted(path.parent for path in folder.glob(f"*/*/{DESCRIPTION}")) if folder.is_dir() else []
+    phrases_of: dict[str, dict[str, None]] = {}
+    for record in records:
+        phrases_of.setdefault(record.dataset, {}).update(dict.fromkeys(record.phrases))
     if not of_datasets:
-        return load_unet(folder).to(device)
+        segmenter = load_unet(folder).to(device)
+        segmenter.require_known([phrase for phrases in phrases_of.values() for phrase in phrases])
+        return segmenter
     # a run without validation images has no best weights, only the last
     chosen = {path.parent.name: path for name in (LAST, BEST) for path in of_datasets if path.name == name}
-    return ByDataset({dataset: load_unet(path).to(device) for dataset, path in sorted(chosen.items())})
+    unknown = [dataset for dataset in phrases_of if dataset not in chosen]
+    if unknown:
+        raise InputError(
+            f"{folder}: no U-Net of dataset {unknown[0]!r}, only of {', '.join(sorted(chosen))}; train it too"
+        )
+    segmenters = {dataset: load_unet(chosen[dataset]).to(device) for dataset in phrases_of or sorted(chosen)}
+    for dataset, phrases in phrases_of.items():
+        segmenters[dataset].require_known(phrases)
+    return ByDataset(segmenters)

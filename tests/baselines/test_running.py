@@ -176,7 +176,21 @@ def test_random_clicks_and_random_weights_are_the_same_in_every_run(phantom_data
     ]
 
 
-def test_one_u_net_per_dataset_is_found_by_its_folder(phantom_data: Path, tmp_path: Path) -> None:
+def test_a_phrase_that_a_u_net_does_not_know_is_refused_before_anything_is_written(
+    phantom_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    description = UNetDescription(name="unet", size=32, channels=(4, 8), phrases=("liver",))
+    (tmp_path / "unet").mkdir()
+    save_unet(UNet(description.channels, 1), description, tmp_path / "unet")
+    tree = tree_of(phantom_data, tmp_path / "out", name="unet", weights=str(tmp_path / "unet"))
+    assert run(evaluate_command, ["--config", str(write(tree, tmp_path / "test.yaml"))]) == BAD_INPUT
+    assert "this U-Net was not trained on" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_one_u_net_per_dataset_is_found_by_its_folder(
+    phantom_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
     table = pd.read_csv(phantom_data / "test.CSV", dtype=str, keep_default_na=False)
     description = UNetDescription(name="unet", size=32, channels=(4, 8), phrases=tuple(table["label_name"].unique()))
     folder = tmp_path / "unets" / table["dataset"].iloc[0] / "last"
@@ -187,6 +201,11 @@ def test_one_u_net_per_dataset_is_found_by_its_folder(phantom_data: Path, tmp_pa
         evaluated(tree_of(phantom_data, tmp_path / name, name="unet", weights=str(weights)), tmp_path)
         for name, weights in (("by", folder.parents[1]), ("alone", folder))
     )
+    (tmp_path / "unets" / "other").mkdir()
+    folder.rename(tmp_path / "unets" / "other" / "best")
+    tree = tree_of(phantom_data, tmp_path / "out", name="unet", weights=str(folder.parents[1]))
+    assert run(evaluate_command, ["--config", str(write(tree, tmp_path / "test.yaml"))]) == BAD_INPUT
+    assert "no U-Net of dataset 'phantom', only of other; train it too" in capsys.readouterr().err
     assert by_dataset.needs == alone.needs == ("text",) and by_dataset.notes.remarks == ()
     assert [row.overlap_pixels for row in by_dataset.rows] == [row.overlap_pixels for row in alone.rows]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -33,6 +33,11 @@ class UNetSegmenter:
         """Move the network; returns itself."""
         self.network.to(device)
         return self
+
+    def require_known(self, phrases: Iterable[str]) -> None:
+        """Raise InputError for the first phrase that the network was not trained on; letter case counts."""
+        for phrase in phrases:
+            self._channel(phrase)
 
     @torch.inference_mode()
     def segment(self, images: Sequence[Image], phrases: Sequence[Sequence[str]]) -> list[list[Detection]]:
