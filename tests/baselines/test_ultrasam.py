@@ -11,15 +11,14 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from torch import nn
+from mask_checks import agreement, count_calls, small_sam
 from transformers import SamModel
 
 from gdinousam.baselines.ultrasam import TwiceAddingMlp, UltraSam, UltraSamPrompt, load_ultrasam
 from gdinousam.errors import InputError
 from gdinousam.models.checkpoints.ultrasam import ultrasam_from
 from gdinousam.models.loading import RANDOM_SMALL
-from gdinousam.models.random_sam import random_sam
-from gdinousam.parity.weights import fill_by_rule, rule_values
+from gdinousam.parity.weights import rule_values
 from gdinousam.records import BoxXYXY, Click, Detection, Image, Mask, Prompt
 
 GOLDENS = Path(__file__).parents[2] / ".." / "shared" / "goldens"
@@ -33,34 +32,16 @@ PROMPTS = (
 Recorded = dict[str, npt.NDArray[Any]]
 
 
-def small_model() -> SamModel:
-    """SAM of two thin layers for images of 256 x 256 pixels, no tensor zero."""
-    model = random_sam(small=True)
-    fill_by_rule(model)
-    return model
-
-
 @pytest.fixture(scope="module", params=PROMPT_KINDS)
 def method(request: pytest.FixtureRequest) -> UltraSam:
     # plain: the dilation of published masks fills the whole image where the small model answers in spots
-    return UltraSam(small_model(), request.param, masks="plain")
+    return UltraSam(small_sam(), request.param, masks="plain")
 
 
 @pytest.fixture(scope="module")
 def by_point() -> UltraSam:
     """UltraSam as it is published, shown clicks."""
-    return UltraSam(small_model(), "point")
-
-
-@contextmanager
-def count_calls(module: nn.Module) -> Iterator[list[int]]:
-    """Collect one entry per call of the module."""
-    calls: list[int] = []
-    handle = module.register_forward_pre_hook(lambda *_: calls.append(1))
-    try:
-        yield calls
-    finally:
-        handle.remove()
+    return UltraSam(small_sam(), "point")
 
 
 @contextmanager
@@ -80,11 +61,10 @@ def masks_of(detections: Sequence[Detection]) -> list[Mask]:
     return [detection.mask_hw for detection in detections if detection.mask_hw is not None]
 
 
-def agreement(first: Sequence[Detection], second: Sequence[Detection]) -> float:
-    """The fraction of pixels that are equal in the worst pair of masks; phrases and scores must be equal."""
+def detections_agree(first: Sequence[Detection], second: Sequence[Detection]) -> float:
+    """The agreement of the masks; phrases and scores must be equal."""
     assert [(one.phrase, one.score) for one in first] == [(one.phrase, one.score) for one in second]
-    pairs = zip(masks_of(first), masks_of(second), strict=True)
-    return min(float((left == right).mean()) for left, right in pairs)
+    return agreement(masks_of(first), masks_of(second))
 
 
 def silenced(model: SamModel) -> SamModel:
@@ -129,27 +109,30 @@ def test_an_image_is_encoded_once_and_takes_two_decoder_calls(method: UltraSam, 
 def test_a_prompt_does_not_change_the_mask_of_another(method: UltraSam, phantom_images: list[Image]) -> None:
     together = method.segment_prompts(phantom_images[:1], [PROMPTS])[0]
     alone = [method.segment_prompts(phantom_images[:1], [[prompt]])[0][0] for prompt in PROMPTS]
-    assert agreement(together, alone) > 0.9999
+    assert detections_agree(together, alone) > 0.9999
 
 
 def test_answers_follow_the_order_of_prompts(method: UltraSam, phantom_images: list[Image]) -> None:
     forwards = method.segment_prompts(phantom_images[:1], [PROMPTS])[0]
     backwards = method.segment_prompts(phantom_images[:1], [PROMPTS[::-1]])[0]
-    assert agreement(forwards, backwards[::-1]) > 0.9999
+    assert detections_agree(forwards, backwards[::-1]) > 0.9999
 
 
 def test_a_batch_gives_the_answers_of_single_images(method: UltraSam, phantom_images: list[Image]) -> None:
     prompts = [PROMPTS, PROMPTS[:2], PROMPTS[1:]]
     batch = method.segment_prompts(phantom_images, prompts)
     for image, row, detections in zip(phantom_images, prompts, batch, strict=True):
-        assert agreement(detections, method.segment_prompts([image], [row])[0]) == 1
+        assert detections_agree(detections, method.segment_prompts([image], [row])[0]) == 1
 
 
 def test_whole_numbers_are_taken_for_pixels_too(phantom_images: list[Image]) -> None:
-    method = UltraSam(small_model(), "box", masks="plain")
+    method = UltraSam(small_sam(), "box", masks="plain")
     whole, fractions = Prompt("lesion", (20, 30, 90, 100)), Prompt("lesion", (20.0, 30.0, 90.0, 100.0))
     image = phantom_images[:1]
-    assert agreement(method.segment_prompts(image, [[whole]])[0], method.segment_prompts(image, [[fractions]])[0]) == 1
+    assert (
+        detections_agree(method.segment_prompts(image, [[whole]])[0], method.segment_prompts(image, [[fractions]])[0])
+        == 1
+    )
 
 
 def test_what_is_not_asked_for_is_not_looked_at(method: UltraSam, phantom_images: list[Image]) -> None:
@@ -158,7 +141,7 @@ def test_what_is_not_asked_for_is_not_looked_at(method: UltraSam, phantom_images
         bare = [replace(prompt, clicks=()) for prompt in PROMPTS]
     else:
         bare = [replace(prompt, box_xyxy=None, clicks=prompt.clicks[:1]) for prompt in PROMPTS]
-    assert agreement(whole, method.segment_prompts(phantom_images[:1], [bare])[0]) == 1
+    assert detections_agree(whole, method.segment_prompts(phantom_images[:1], [bare])[0]) == 1
 
 
 def test_the_box_of_a_detection_is_that_of_its_prompt(method: UltraSam, phantom_images: list[Image]) -> None:
@@ -182,7 +165,7 @@ def test_a_click_beside_the_object_says_something_else(by_point: UltraSam, phant
 
 def test_an_empty_mask_is_no_detection_unless_the_prompt_has_a_box(phantom_images: list[Image]) -> None:
     bare = [replace(prompt, box_xyxy=None) for prompt in PROMPTS[:2]]
-    model = silenced(small_model())
+    model = silenced(small_sam())
     assert UltraSam(model, "point").segment_prompts(phantom_images[:1], [bare]) == [[]]
     detections = UltraSam(model, "box").segment_prompts(phantom_images[:1], [PROMPTS[:2]])[0]
     assert [one.box_xyxy for one in detections] == [prompt.box_xyxy for prompt in PROMPTS[:2]]
@@ -190,7 +173,7 @@ def test_an_empty_mask_is_no_detection_unless_the_prompt_has_a_box(phantom_image
 
 
 def test_after_an_empty_first_mask_the_second_box_is_all_zeros(phantom_images: list[Image]) -> None:
-    by_point = UltraSam(silenced(small_model()), "point")
+    by_point = UltraSam(silenced(small_sam()), "point")
     with boxes_shown(by_point.model) as shown:
         by_point.segment_prompts(phantom_images[:1], [PROMPTS[:1]])
     first, second = shown
@@ -200,7 +183,7 @@ def test_after_an_empty_first_mask_the_second_box_is_all_zeros(phantom_images: l
 
 
 def test_a_box_is_shown_in_both_passes(phantom_images: list[Image]) -> None:
-    by_box = UltraSam(small_model(), "box")
+    by_box = UltraSam(small_sam(), "box")
     with boxes_shown(by_box.model) as shown:
         by_box.segment_prompts(phantom_images[:1], [PROMPTS[:1]])
     first, second = shown
@@ -216,7 +199,7 @@ def test_a_box_is_shown_in_both_passes(phantom_images: list[Image]) -> None:
 def test_a_prompt_that_lacks_what_is_needed_is_named(
     phantom_images: list[Image], prompt: UltraSamPrompt, shown: Prompt, lacking: str
 ) -> None:
-    method = UltraSam(small_model(), prompt)
+    method = UltraSam(small_sam(), prompt)
     assert method.needs == {prompt}
     with (
         count_calls(method.model.vision_encoder) as encoder,
@@ -232,7 +215,7 @@ def test_prompts_must_be_given_for_every_image(method: UltraSam, phantom_images:
 
 
 def test_the_decoder_adds_its_tokens_once_more_under_the_same_names() -> None:
-    model = small_model()
+    model = small_sam()
     names = list(model.state_dict())
     plain = [layer.mlp for layer in model.mask_decoder.transformer.layers]
     encoder_mlps = [type(layer.mlp) for layer in model.vision_encoder.layers]
@@ -246,15 +229,15 @@ def test_the_decoder_adds_its_tokens_once_more_under_the_same_names() -> None:
 
 
 def test_two_methods_may_share_a_model(phantom_images: list[Image]) -> None:
-    model = small_model()
+    model = small_sam()
     first = UltraSam(model, "box")
     before = first.segment_prompts(phantom_images[:1], [PROMPTS])[0]
     UltraSam(model, "point")
-    assert agreement(before, first.segment_prompts(phantom_images[:1], [PROMPTS])[0]) == 1
+    assert detections_agree(before, first.segment_prompts(phantom_images[:1], [PROMPTS])[0]) == 1
 
 
 def test_the_plain_mask_lies_in_the_published_one(phantom_images: list[Image]) -> None:
-    model = small_model()
+    model = small_sam()
     published = UltraSam(model, "point").segment_prompts(phantom_images, [PROMPTS] * 3)
     plain = UltraSam(model, "point", masks="plain").segment_prompts(phantom_images, [PROMPTS] * 3)
     for larger_row, smaller_row in zip(published, plain, strict=True):

@@ -1,19 +1,18 @@
 """The mask head: one mask per box in the size of its image, as transformers' own pipeline makes them."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from mask_checks import agreement, count_calls
 from torch import nn
 from transformers import Sam2ImageProcessorFast, Sam2Processor
 
 from gdinousam.models.loading import load_mask_head
 from gdinousam.models.mask_head import MaskHead
 from gdinousam.preprocessing import image_to_tensor, normalize_image
-from gdinousam.records import Image, Mask
+from gdinousam.records import Image
 
 BOXES_XYXY = torch.tensor([[20.0, 30.0, 90.0, 100.0], [60.5, 10.0, 150.0, 80.0], [5.0, 90.0, 40.0, 140.0]])
 
@@ -21,22 +20,6 @@ BOXES_XYXY = torch.tensor([[20.0, 30.0, 90.0, 100.0], [60.5, 10.0, 150.0, 80.0],
 @pytest.fixture(scope="module")
 def mask_head(small_mask_head: Path) -> MaskHead:
     return load_mask_head(str(small_mask_head))
-
-
-@contextmanager
-def count_calls(module: nn.Module) -> Iterator[list[int]]:
-    """Collect one entry per call of the module."""
-    calls: list[int] = []
-    handle = module.register_forward_pre_hook(lambda *_: calls.append(1))
-    try:
-        yield calls
-    finally:
-        handle.remove()
-
-
-def agreement(first: Sequence[Mask], second: Sequence[Mask]) -> float:
-    """The fraction of pixels that are equal in the worst pair of masks."""
-    return min(float((left == right).mean()) for left, right in zip(first, second, strict=True))
 
 
 def test_every_box_gets_a_mask_of_the_size_of_its_image(mask_head: MaskHead, phantom_images: list[Image]) -> None:

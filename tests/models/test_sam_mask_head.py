@@ -2,8 +2,6 @@
 
 import json
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import get_args
 
@@ -12,13 +10,11 @@ import numpy.typing as npt
 import pytest
 import torch
 import transformers
-from torch import nn
-from transformers import SamModel
+from mask_checks import agreement, count_calls, small_sam
 
 from gdinousam.errors import InputError
 from gdinousam.models.checkpoints.sam import sam_from
 from gdinousam.models.loading import load_mask_head
-from gdinousam.models.random_sam import random_sam
 from gdinousam.models.sam_mask_head import (
     NOTE,
     MedSamFrame,
@@ -29,8 +25,8 @@ from gdinousam.models.sam_mask_head import (
     sam_preprocessing,
     save_sam_preprocessing,
 )
-from gdinousam.parity.weights import fill_by_rule, rule_values
-from gdinousam.records import Image, Mask
+from gdinousam.parity.weights import rule_values
+from gdinousam.records import Image
 
 GOLDENS = Path(__file__).parents[2] / ".." / "shared" / "goldens" / "medsam"
 needs_goldens = pytest.mark.skipif(not GOLDENS.is_dir(), reason="needs the recorded outputs that developers have")
@@ -40,32 +36,9 @@ WAYS = get_args(SamPreprocessing)
 Recorded = dict[str, npt.NDArray[np.generic]]
 
 
-def small_sam() -> SamModel:
-    """SAM of two thin layers for images of 256 x 256 pixels, no tensor zero."""
-    model = random_sam(small=True)
-    fill_by_rule(model)
-    return model
-
-
 @pytest.fixture(scope="module", params=WAYS)
 def mask_head(request: pytest.FixtureRequest) -> SamMaskHead:
     return SamMaskHead(small_sam(), frame_of(request.param))
-
-
-@contextmanager
-def count_calls(module: nn.Module) -> Iterator[list[int]]:
-    """Collect one entry per call of the module."""
-    calls: list[int] = []
-    handle = module.register_forward_pre_hook(lambda *_: calls.append(1))
-    try:
-        yield calls
-    finally:
-        handle.remove()
-
-
-def agreement(first: Sequence[Mask], second: Sequence[Mask]) -> float:
-    """The fraction of pixels that are equal in the worst pair of masks."""
-    return min(float((left == right).mean()) for left, right in zip(first, second, strict=True))
 
 
 def test_every_box_gets_a_mask_of_the_size_of_its_image(mask_head: SamMaskHead, phantom_images: list[Image]) -> None:

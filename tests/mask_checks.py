@@ -1,0 +1,36 @@
+"""What tests of models that make masks have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from torch import nn
+from transformers import SamModel
+
+from gdinousam.models.random_sam import random_sam
+from gdinousam.parity.weights import fill_by_rule
+from gdinousam.records import Mask
+
+
+def small_sam() -> SamModel:
+    """SAM of two thin layers for images of 256 x 256 pixels, no tensor zero."""
+    model = random_sam(small=True)
+    fill_by_rule(model)
+    return model
+
+
+@contextmanager
+def count_calls(module: nn.Module) -> Iterator[list[int]]:
+    """Collect one entry per call of the module."""
+    calls: list[int] = []
+    handle = module.register_forward_pre_hook(lambda *_: calls.append(1))
+    try:
+        yield calls
+    finally:
+        handle.remove()
+
+
+def agreement(first: Sequence[Mask], second: Sequence[Mask]) -> float:
+    """The fraction of pixels that are equal in the worst pair of masks."""
+    return min(float((left == right).mean()) for left, right in zip(first, second, strict=True))
