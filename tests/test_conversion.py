@@ -33,6 +33,7 @@ from gdinousam.models.loading import (
     trained_resize,
 )
 from gdinousam.models.lora import prepare_for_adapters
+from gdinousam.models.sam_mask_head import SamMaskHead, SamPreprocessing, frame_of
 from gdinousam.preprocessing import ResizeSettings
 from gdinousam.prompts import build_caption, tokenize_captions
 from gdinousam.seeding import torch_seed
@@ -111,12 +112,13 @@ def test_a_detector_without_a_tokenizer_is_refused_and_nothing_is_written(tmp_pa
 
 @pytest.mark.parametrize(("file", "kind"), [("sam_vit_b.pth", "sam"), ("medsam_vit_b.pth", "medsam")])
 def test_a_sam_or_medsam_file_becomes_a_folder_that_remembers_which(
-    tmp_path: Path, out: Path, file: str, kind: str
+    tmp_path: Path, out: Path, file: str, kind: SamPreprocessing
 ) -> None:
     (tmp_path / "weights").mkdir()  # the name of this test's folder would say that it is MedSAM
     said = convert_checkpoint(official_sam(tmp_path / "weights" / file), out)
     assert f"model.mask_head: {out}" in said and f" {'MedSAM' if kind == 'medsam' else 'SAM'} " in said
-    assert load_mask_head(str(out)).preprocessing == kind
+    head = load_mask_head(str(out))
+    assert isinstance(head, SamMaskHead) and type(head.frame) is frame_of(kind)
     assert isinstance(SamModel.from_pretrained(out), SamModel)
 
 
