@@ -111,6 +111,7 @@ def settings(phantom_data: Path, folder: Path, **other: str) -> list[str]:
         for what, name in (("dir", split), ("ann", f"{split}.CSV"), ("masks", f"{split}_mask"))
     }
     values = data | {
+        "data.unlike_dir": "null",
         "data.batch_size": 2,
         "data.num_workers": 0,
         "baseline.start": "random-small",
