@@ -101,6 +101,8 @@ def _sam_without_encoder(config: SamusConfig) -> SamModel:
     prompt = SamPromptEncoderConfig(hidden_size=width, image_size=side, patch_size=STRIDE)
     sam = SamModel(SamConfig(vision_config=vision, prompt_encoder_config=prompt, mask_decoder_config=decoder))
     normalize_officially(sam)
+    # random frequencies, which nobody trains; transformers 5 makes them a parameter
+    sam.shared_image_embedding.positional_embedding.requires_grad_(False)
     sam.vision_encoder = nn.Identity()  # type: ignore[assignment]
     for module in sam.modules():
         if isinstance(module, _PLAIN_LAYERS):  # transformers starts them so faint that every mask would be empty

@@ -210,7 +210,9 @@ def test_the_parameters_of_the_official_code_are_trained_and_no_others(samus: Sa
     assert trained.keys() == trainable_names(samus)
     assert trained.keys() == ours(read_names("state_dict_keys.json")["trainable_in_official_code"])
     assert sum(trained.values()) == 39_653_120
-    assert sum(parameter.numel() for parameter in samus.parameters()) == 133_323_568
+    counts = {name: parameter.numel() for name, parameter in samus.named_parameters()}
+    counts.pop("sam.shared_image_embedding.positional_embedding", None)  # a parameter in transformers 5 only
+    assert sum(counts.values()) == 133_323_568
 
 
 @pytest.mark.slow

@@ -209,3 +209,7 @@ def test_other_image_sizes_work() -> None:
     model = Samus(SamusConfig(**{**vars(SMALL), "image_size": 96}))
     fill_by_rule(model)
     assert model(torch.rand(1, 3, 96, 96), POINTS_XY[:1], LABELS[:1]).shape == (1, 1, 48, 48)
+
+
+def test_the_random_frequencies_of_positions_are_never_trained() -> None:
+    assert not Samus(SMALL).sam.shared_image_embedding.positional_embedding.requires_grad
