@@ -27,7 +27,7 @@ from gdinousam.baselines.ultrasam import load_ultrasam
 from gdinousam.baselines.unet.weights import DESCRIPTION, load_unet
 from gdinousam.baselines.universeg.segmenter import load_universeg_segmenters
 from gdinousam.errors import InputError
-from gdinousam.evaluation.methods import ByDataset, RecordSegmenter
+from gdinousam.evaluation.methods import ByDataset, RecordSegmenter, phrases_by_dataset
 from gdinousam.evaluation.notes import Notes
 from gdinousam.evaluation.true_prompts import ClickRule, TruePrompts
 from gdinousam.evaluation.user_prompts import UserPrompts, read_user_prompts
@@ -116,9 +116,7 @@ def _unets(folder: Path, records: Sequence[ImageRecord], device: torch.device) -
     segmented for phrases and datasets that they were not trained on.
     """
     of_datasets = sorted(path.parent for path in folder.glob(f"*/*/{DESCRIPTION}")) if folder.is_dir() else []
-    phrases_of: dict[str, dict[str, None]] = {}
-    for record in records:
-        phrases_of.setdefault(record.dataset, {}).update(dict.fromkeys(record.phrases))
+    phrases_of = phrases_by_dataset(records)
     if not of_datasets:
         segmenter = load_unet(folder).to(device)
         segmenter.require_known([phrase for phrases in phrases_of.values() for phrase in phrases])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from gdinousam.errors import InputError
@@ -25,6 +25,14 @@ class RecordSegmenter(Protocol):
         phrase as in the record. Batch and single give the same answer.
         """
         ...
+
+
+def phrases_by_dataset(records: Iterable[ImageRecord]) -> dict[str, tuple[str, ...]]:
+    """The distinct phrases that are asked of each dataset's images, both in order of first appearance."""
+    phrases_of: dict[str, dict[str, None]] = {}
+    for record in records:
+        phrases_of.setdefault(record.dataset, {}).update(dict.fromkeys(record.phrases))
+    return {dataset: tuple(phrases) for dataset, phrases in phrases_of.items()}
 
 
 class ByDataset:

@@ -7,16 +7,21 @@ from transformers import SamConfig, SamMaskDecoderConfig, SamModel, SamPromptEnc
 
 RANDOM = "random"  # what a config names as weights to get a compared method of full size without any
 _SMALL_SIDE = 256
-_PLAIN_LAYERS = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
+PLAIN_LAYERS = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
 
 
 def random_sam(small: bool = False) -> SamModel:
     """SAM ViT-B, or two thin layers for images of 256 x 256 pixels; weights from torch's generator, in eval mode."""
     model = SamModel(_small_config() if small else SamConfig(vision_config=SamVisionConfig()))
-    for module in model.modules():
-        if isinstance(module, _PLAIN_LAYERS):  # transformers starts them so faint that every mask would be empty
-            module.reset_parameters()
+    reset_plain_layers(model)
     return model.eval()
+
+
+def reset_plain_layers(model: nn.Module) -> None:
+    """Start linear layers and convolutions as torch does: transformers starts them so faint that masks are empty."""
+    for module in model.modules():
+        if isinstance(module, PLAIN_LAYERS):
+            module.reset_parameters()
 
 
 def _small_config() -> SamConfig:

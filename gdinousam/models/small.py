@@ -16,7 +16,6 @@ from tokenizers.models import WordPiece
 from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.processors import TemplateProcessing
-from torch import nn
 from transformers import (
     BertConfig,
     GroundingDinoConfig,
@@ -32,6 +31,8 @@ from transformers.models.sam2.configuration_sam2 import (
     Sam2PromptEncoderConfig,
     Sam2VisionConfig,
 )
+
+from gdinousam.models.random_sam import PLAIN_LAYERS, reset_plain_layers
 
 SMALL_DETECTOR_SIZE = 192
 SMALL_MASK_HEAD_SIZE = 256
@@ -157,7 +158,6 @@ def small_mask_head_config() -> Sam2Config:
 
 # transformers starts nearly every layer at a standard deviation of 0.02. That suits wide models; in these narrow ones
 # the signals would be too faint to learn from, so plain layers start as torch starts them.
-_PLAIN_LAYERS = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
 
 
 def random_small_detector() -> GroundingDinoForObjectDetection:
@@ -165,7 +165,7 @@ def random_small_detector() -> GroundingDinoForObjectDetection:
     model = GroundingDinoForObjectDetection(small_detector_config())
     for name, module in model.named_modules():
         # deformable attention and box heads start in ways of their own: a ring of samples, no change of the box
-        if isinstance(module, _PLAIN_LAYERS) and not re.search(
+        if isinstance(module, PLAIN_LAYERS) and not re.search(
             r"encoder_attn\.|deformable_layer\.self_attn\.|bbox_embed", name
         ):
             module.reset_parameters()
@@ -181,7 +181,5 @@ def random_small_detector() -> GroundingDinoForObjectDetection:
 def random_small_mask_head() -> Sam2Model:
     """Small SAM2 with random weights from torch's generator, fit to be trained from there."""
     model = Sam2Model(small_mask_head_config())
-    for module in model.modules():
-        if isinstance(module, _PLAIN_LAYERS):
-            module.reset_parameters()
+    reset_plain_layers(model)
     return model

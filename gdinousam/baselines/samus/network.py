@@ -15,8 +15,8 @@ from transformers import SamConfig, SamMaskDecoderConfig, SamModel, SamPromptEnc
 from gdinousam.baselines.samus.config import STRIDE, SamusConfig
 from gdinousam.baselines.samus.encoder import SamusEncoder
 from gdinousam.models.corrections import normalize_officially
+from gdinousam.models.random_sam import reset_plain_layers
 
-_PLAIN_LAYERS = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
 _ADDED = r"image_encoder\.(cnn_stem|cnn_stages|pos_reduce|input_adapter|blocks\.\d+\.(cross|refine|mlp_adapter))\..*"
 
 
@@ -104,7 +104,5 @@ def _sam_without_encoder(config: SamusConfig) -> SamModel:
     # random frequencies, which nobody trains; transformers 5 makes them a parameter
     sam.shared_image_embedding.positional_embedding.requires_grad_(False)
     sam.vision_encoder = nn.Identity()  # type: ignore[assignment]
-    for module in sam.modules():
-        if isinstance(module, _PLAIN_LAYERS):  # transformers starts them so faint that every mask would be empty
-            module.reset_parameters()
+    reset_plain_layers(sam)
     return sam

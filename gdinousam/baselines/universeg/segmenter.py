@@ -14,6 +14,7 @@ from gdinousam.baselines.universeg.support import Draws, SupportSet, SupportSett
 from gdinousam.baselines.universeg.weights import load_universeg
 from gdinousam.data.contract import read_records
 from gdinousam.errors import InputError
+from gdinousam.evaluation.methods import phrases_by_dataset
 from gdinousam.records import Detection, Image, ImageRecord, Need
 
 # A target with one example each: so many go through the network together, which takes about 2 GB.
@@ -109,13 +110,11 @@ def load_universeg_segmenters(
     examples that are among the images to test (``check_disjoint``), unless ``skip_tested`` draws around them.
     """
     training = read_records(support.ann, support.images, support.masks)
-    phrases_of: dict[str, dict[str, None]] = {}
-    for record in records:
-        phrases_of.setdefault(record.dataset, {}).update(dict.fromkeys(record.phrases))
+    phrases_of = phrases_by_dataset(records)
     if support.skip_tested:
         training = without_tested([one for one in training if one.dataset in phrases_of], records)
     draws_of = {
-        dataset: draws_of_phrases(training, dataset, list(phrases), support) for dataset, phrases in phrases_of.items()
+        dataset: draws_of_phrases(training, dataset, phrases, support) for dataset, phrases in phrases_of.items()
     }
     if not support.skip_tested:
         check_disjoint(_all_drawn(draws_of.values()), records)
