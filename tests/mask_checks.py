@@ -31,6 +31,17 @@ def count_calls(module: nn.Module) -> Iterator[list[int]]:
         handle.remove()
 
 
+@contextmanager
+def count_rows(module: nn.Module) -> Iterator[list[int]]:
+    """Collect how many rows the module is given in each call."""
+    rows: list[int] = []
+    handle = module.register_forward_pre_hook(lambda _, inputs: rows.append(len(inputs[0])))
+    try:
+        yield rows
+    finally:
+        handle.remove()
+
+
 def agreement(first: Sequence[Mask], second: Sequence[Mask]) -> float:
     """The fraction of pixels that are equal in the worst pair of masks."""
     return min(float((left == right).mean()) for left, right in zip(first, second, strict=True))

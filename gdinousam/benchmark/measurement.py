@@ -32,7 +32,7 @@ class Measurement:
     """Seconds per image of a method, and everything that they depend on.
 
     method: its name in tables. device: name of the GPU, or "CPU" with its kind and the threads used.
-    precision: number type of the weights. detector_input: how images are resized for the detector.
+    precision: number type of the matrix products. detector_input: how images are resized for the detector.
     mask_head_side: side in pixels of the square that the mask head sees.
     batch_size: images per call. num_images: distinct images timed. num_warm_up: batches before the clock counted.
     first_call, batches: seconds per image by stage, of the first call and of each timed batch.
@@ -80,7 +80,13 @@ def measure(config: TestConfig, num_images: int = 50, batch_size: int = 1, num_w
     device = pick_device(config.evaluation.device)
     resize = config.resize or trained_resize(model.adapter or model.detector)
     segmenter = load_segmenter(
-        model.detector, model.named_mask_head, model.adapter, resize, config.prediction, config.evaluation.device
+        model.detector,
+        model.named_mask_head,
+        model.adapter,
+        resize,
+        config.prediction,
+        config.evaluation.device,
+        config.evaluation.precision,
     )
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
@@ -89,7 +95,7 @@ def measure(config: TestConfig, num_images: int = 50, batch_size: int = 1, num_w
     return Measurement(
         method=config.evaluation.method,
         device=_device_name(device),
-        precision=str(next(segmenter.box_finder.detector.parameters()).dtype).removeprefix("torch."),
+        precision=str(segmenter.box_finder.detector.product_dtype).removeprefix("torch."),
         detector_input=_input_text(resize.mode, resize.size, resize.longest_edge),
         mask_head_side=segmenter.mask_head.side,
         batch_size=batch_size,

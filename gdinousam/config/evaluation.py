@@ -10,6 +10,7 @@ from gdinousam.baselines.settings import BaselineSettings, PromptedSettings
 from gdinousam.errors import InputError
 from gdinousam.models.box_finder import PredictionSettings
 from gdinousam.models.boxes_to_masks import TRUE_BOX, WHOLE_IMAGE
+from gdinousam.models.precision import Precision
 from gdinousam.preprocessing import ResizeSettings
 from gdinousam.records import Need
 from gdinousam.settings import ModelName, Settings, SettingsPath
@@ -73,6 +74,11 @@ class EvaluationSettings(Settings):
         ("text",), description="What the method that made those masks was given beside the image."
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where to run.")
+    precision: Precision = Field(
+        "float32",
+        description="Number type of the matrix products of detector and image encoder: float32, bfloat16, or auto for "
+        "bfloat16 where GPU or CPU has it in hardware. Positions, boxes, scores and the mask decoder stay in float32.",
+    )
 
 
 class TestConfig(Settings):
@@ -102,6 +108,8 @@ class TestConfig(Settings):
 
     def _models_are_named(self) -> None:
         model, baseline = self.model, self.baseline
+        if baseline is not None and self.evaluation.precision != "float32":
+            raise ValueError(f"{baseline.name} runs in float32 as it was published; leave out evaluation.precision")
         if baseline is None:
             if model is None:
                 raise ValueError("name model.detector and model.mask_head, or masks to score with --predictions")

@@ -28,11 +28,17 @@ _FREE_KEYS = {"data.batch_size", "data.num_workers", "prediction.batch_size", "e
 
 
 def about_method(
-    name: str, needs: frozenset[Need], libraries: Sequence[str], device: str, notes: Notes = NO_NOTES
+    name: str,
+    needs: frozenset[Need],
+    libraries: Sequence[str],
+    device: str,
+    precision: str,
+    notes: Notes = NO_NOTES,
 ) -> dict[str, Any]:
     """What ``method.json`` says from the start.
 
     name: of the method in tables. libraries: distributions whose versions matter. device: that the method runs on.
+    precision: number type of its matrix products.
     """
     return {
         "method": name,
@@ -40,6 +46,7 @@ def about_method(
         "gdinousam": __version__,
         "libraries": {library: version(library) for library in libraries},
         "device": device,
+        "precision": precision,
         **notes.to_json(),
     }
 

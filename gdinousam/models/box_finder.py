@@ -9,6 +9,7 @@ import torch
 from pydantic import Field
 from torchvision.ops import batched_nms, clip_boxes_to_image
 
+from gdinousam.models.backbone import ImageFeatures
 from gdinousam.models.detector import Detector, LayerPrediction
 from gdinousam.preprocessing import (
     ResizeSettings,
@@ -42,19 +43,19 @@ class PredictionSettings(Settings):
         description="All phrases of an image in one caption (faster, but phrases influence each other) instead of "
         "one caption per phrase.",
     )
-    batch_size: int = Field(4, ge=1, description="Captions that go through the detector at once.")
+    batch_size: int = Field(4, ge=1, description="Images, and then captions, that go through the detector at once.")
 
 
 @dataclass(frozen=True)
 class _Job:
-    """One caption to run on one image: the image's place in the list and the phrases of the caption."""
+    """One caption to run on one image: the image's place in its batch and the phrases of the caption."""
 
     image: int
     phrases: tuple[str, ...]
 
 
 class BoxFinder:
-    """Asks the detector for phrases.
+    """Asks the detector for phrases. Its image backbone runs once per image, its text encoder once per caption.
 
     detector: in eval mode. resize: how its input is sized; as in training.
     """
@@ -80,41 +81,48 @@ class BoxFinder:
         distinct = [tuple(dict.fromkeys(row)) for row in phrases]
         resized = [self._resize(image_to_tensor(image)) for image in images]
         found: list[dict[str, list[Detection]]] = [{} for _ in images]
-        jobs = [job for index, row in enumerate(distinct) for job in self._jobs(index, row)]
-        for batch in self._batches(jobs, resized):
-            pixel_values = normalize_image(torch.stack([resized[job.image] for job in batch]))
-            sizes_hw = [images[job.image].shape[:2] for job in batch]
-            for job, chosen in zip(batch, self._run(pixel_values, batch, sizes_hw), strict=True):
-                found[job.image] |= chosen
+        for together in self._alike(distinct, resized):
+            pixel_values = normalize_image(torch.stack([resized[index] for index in together]))
+            features = self.detector.encode(pixel_values.to(self.detector.device, non_blocking=True))
+            jobs = [job for place, index in enumerate(together) for job in self._jobs(place, distinct[index])]
+            sizes_hw = [images[index].shape[:2] for index in together]
+            for start in range(0, len(jobs), self.prediction.batch_size):
+                batch = jobs[start : start + self.prediction.batch_size]
+                for job, chosen in zip(batch, self._run(features, batch, sizes_hw), strict=True):
+                    found[together[job.image]] |= chosen
         return [
             [detection for phrase in row for detection in found[index][phrase]] for index, row in enumerate(distinct)
         ]
 
-    def _jobs(self, index: int, phrases: tuple[str, ...]) -> Iterator[_Job]:
-        together = [phrases] if self.prediction.joint_caption else [(phrase,) for phrase in phrases]
-        for asked in together:
-            for group in split_into_captions(asked, self.detector.tokenizer, self.detector.max_tokens):
-                yield _Job(index, group)
-
-    def _batches(self, jobs: Sequence[_Job], resized: Sequence[torch.Tensor]) -> Iterator[list[_Job]]:
-        """Batches of equal size after resizing: padding would change what the detector makes of the smaller images."""
-        by_shape: dict[torch.Size, list[_Job]] = {}
-        for job in jobs:
-            by_shape.setdefault(resized[job.image].shape, []).append(job)
+    def _alike(self, phrases: Sequence[Sequence[str]], resized: Sequence[torch.Tensor]) -> Iterator[list[int]]:
+        """Images that are asked for something, in batches of equal size after resizing: padding would change what the
+        detector makes of the smaller images.
+        """
+        by_shape: dict[torch.Size, list[int]] = {}
+        for index, row in enumerate(phrases):
+            if row:
+                by_shape.setdefault(resized[index].shape, []).append(index)
         for alike in by_shape.values():
             for start in range(0, len(alike), self.prediction.batch_size):
                 yield alike[start : start + self.prediction.batch_size]
 
+    def _jobs(self, place: int, phrases: tuple[str, ...]) -> Iterator[_Job]:
+        together = [phrases] if self.prediction.joint_caption else [(phrase,) for phrase in phrases]
+        for asked in together:
+            for group in split_into_captions(asked, self.detector.tokenizer, self.detector.max_tokens):
+                yield _Job(place, group)
+
     def _run(
-        self, pixel_values: torch.Tensor, jobs: Sequence[_Job], sizes_hw: Sequence[tuple[int, int]]
+        self, features: ImageFeatures, jobs: Sequence[_Job], sizes_hw: Sequence[tuple[int, int]]
     ) -> Iterator[dict[str, list[Detection]]]:
-        device = self.detector.device
         captions = [build_caption(job.phrases) for job in jobs]
-        tokens = tokenize_captions(captions, self.detector.tokenizer, self.detector.max_tokens).to(device)
-        last = self.detector(pixel_values.to(device), tokens).last
+        tokens = tokenize_captions(captions, self.detector.tokenizer, self.detector.max_tokens)
+        last = self.detector(features.rows([job.image for job in jobs]), tokens.to(self.detector.device)).last
+        # from here on the processor: one transfer for the batch instead of several for each image
+        logits, boxes = last.logits.cpu(), last.boxes_cxcywh_norm.cpu()
         for row, job in enumerate(jobs):
-            prediction = LayerPrediction(last.logits[row], last.boxes_cxcywh_norm[row])
-            yield self.choose(prediction, tokens.phrase_tokens[row], job.phrases, sizes_hw[row])
+            prediction = LayerPrediction(logits[row], boxes[row])
+            yield self.choose(prediction, tokens.phrase_tokens[row], job.phrases, sizes_hw[job.image])
 
     def choose(
         self,

@@ -16,7 +16,12 @@ from torch import nn
 from transformers import GroundingDinoForObjectDetection, PreTrainedTokenizerBase
 from transformers.modeling_outputs import BaseModelOutput
 
+from gdinousam.models import backbone
+from gdinousam.models.backbone import ImageFeatures
 from gdinousam.models.corrections import inverse_sigmoid, refine_boxes_officially
+from gdinousam.models.deformable import sample_without_intermediates
+from gdinousam.models.fusion import attend_in_short_order
+from gdinousam.models.precision import MixedPrecision
 from gdinousam.prompts import TokenizedCaptions
 
 
@@ -41,12 +46,12 @@ class DetectorOutput:
     valid_tokens: torch.Tensor
 
 
-class Detector(nn.Module):
+class Detector(MixedPrecision):
     """Grounding DINO, plain or with LoRA adapters, and its tokenizer.
 
     model: transformers' model or a peft model around it. A module below which nothing is trained stays in eval mode, so
     that no dropout or stochastic depth of a frozen part adds noise; the text encoder, where frozen, runs once per
-    distinct caption.
+    distinct caption. ``encode`` lets the image backbone run once per image.
     """
 
     def __init__(self, model: GroundingDinoForObjectDetection | PeftModel, tokenizer: PreTrainedTokenizerBase) -> None:
@@ -56,8 +61,11 @@ class Detector(nn.Module):
         text_encoder = self.grounding_dino.model.text_backbone
         if not any(parameter.requires_grad for parameter in text_encoder.parameters()):
             _remember_texts(text_encoder)
+        backbone.accept_features(self.grounding_dino.model.backbone)
         _keep_answers_in_float32(self.grounding_dino)
         refine_boxes_officially(self.grounding_dino)
+        sample_without_intermediates(self.grounding_dino)
+        attend_in_short_order(self.grounding_dino)
 
     @property
     def grounding_dino(self) -> GroundingDinoForObjectDetection:
@@ -83,18 +91,42 @@ class Detector(nn.Module):
                 module.train(False)
         return self
 
+    def in_low_precision(self) -> list[nn.Module]:
+        """All but what answers: sampling positions, boxes and token logits; see ``MixedPrecision``."""
+        answering = {part for head in _answering(self.grounding_dino) for part in head.modules()}
+        return [module for module in self.grounding_dino.modules() if module not in answering]
+
+    def encode(self, pixel_values: torch.Tensor, pixel_mask: torch.Tensor | None = None) -> ImageFeatures:
+        """Run the image backbone alone; inputs as in ``forward``, which takes the features in their place."""
+        with self.products(pixel_values.device):
+            return backbone.encode(self.grounding_dino.model.backbone, pixel_values, pixel_mask)
+
     def forward(
         self,
-        pixel_values: torch.Tensor,
+        images: torch.Tensor | ImageFeatures,
         tokens: TokenizedCaptions,
         pixel_mask: torch.Tensor | None = None,
         with_earlier_layers: bool = False,
     ) -> DetectorOutput:
         """Predict boxes and token logits.
 
-        pixel_values: (B, 3, H, W) float32, normalised. tokens: one caption per image. pixel_mask: (B, H, W) int64, one
-        on the image and zero on padding; ``None``: no padding. with_earlier_layers: fill ``earlier`` and ``encoder``.
+        images: (B, 3, H, W) float32 pixels, normalised, or their features. tokens: one caption per image. pixel_mask:
+        (B, H, W) int64, one on the image and zero on padding; ``None``: no padding, or as the features were made.
+        with_earlier_layers: fill ``earlier`` and ``encoder``.
         """
+        with self.products(tokens.input_ids.device):
+            if isinstance(images, ImageFeatures):
+                with backbone.giving(images) as pixel_values:
+                    return self._predict(pixel_values, tokens, images.pixel_mask, with_earlier_layers)
+            return self._predict(images, tokens, pixel_mask, with_earlier_layers)
+
+    def _predict(
+        self,
+        pixel_values: torch.Tensor,
+        tokens: TokenizedCaptions,
+        pixel_mask: torch.Tensor | None,
+        with_earlier_layers: bool,
+    ) -> DetectorOutput:
         output = self.model(
             pixel_values=pixel_values,
             input_ids=tokens.input_ids,
@@ -173,17 +205,22 @@ def _remember_texts(text_encoder: Any) -> None:
     text_encoder.forward = forward
 
 
-def _keep_answers_in_float32(model: GroundingDinoForObjectDetection) -> None:
-    """Compute sampling positions, box offsets and token logits in float32 inside a mixed-precision region.
-
-    Half a pixel of a small lesion is beyond bfloat16's eight bits, and so is the order of close scores.
-    """
+def _answering(model: GroundingDinoForObjectDetection) -> list[nn.Module]:
+    """What gives sampling positions, box offsets and token logits."""
     layers = model.model
     heads = [layer.encoder_attn.sampling_offsets for layer in layers.decoder.layers]
     heads += [layer.deformable_layer.self_attn.sampling_offsets for layer in layers.encoder.layers]
     heads += [*dict.fromkeys(model.bbox_embed), layers.encoder_output_bbox_embed]
     heads += [*dict.fromkeys(model.class_embed), layers.encoder_output_class_embed]
-    for module in heads:
+    return heads
+
+
+def _keep_answers_in_float32(model: GroundingDinoForObjectDetection) -> None:
+    """Compute what answers in float32 inside a mixed-precision region.
+
+    Half a pixel of a small lesion is beyond bfloat16's eight bits, and so is the order of close scores.
+    """
+    for module in _answering(model):
         module.forward = _in_float32(module.forward)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from pydantic import ValidationError
@@ -22,6 +23,7 @@ from gdinousam.models.checkpoints.sam import sam_from
 from gdinousam.models.checkpoints.sam2 import sam2_from
 from gdinousam.models.detector import Detector
 from gdinousam.models.mask_head import BoxPrompted, MaskHead
+from gdinousam.models.precision import MixedPrecision, Precision, pick_precision
 from gdinousam.models.pretrained import from_folder_or_hub, model_type_of, pretrained_tokenizer, read_json
 from gdinousam.models.sam_mask_head import SamMaskHead, frame_of, sam_preprocessing
 from gdinousam.models.small import random_small_detector, random_small_mask_head, small_tokenizer
@@ -114,6 +116,16 @@ def trained_resize(name: str | Path) -> ResizeSettings:
 def save_resize(folder: Path, resize: ResizeSettings) -> None:
     """Note beside weights how images are resized for them; ``trained_resize`` reads it."""
     (folder / PREPROCESSING).write_text(resize.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+Model = TypeVar("Model", bound=MixedPrecision)
+
+
+def place(model: Model, device: str, precision: Precision) -> Model:
+    """Bring a frozen model where and in what precision it is to run; see ``pick_device`` and ``pick_precision``."""
+    where = pick_device(device)
+    model.to(where).multiply_in(pick_precision(precision, where))
+    return model
 
 
 def pick_device(device: str) -> torch.device:

@@ -16,14 +16,17 @@ from torch import nn
 from transformers import Sam2Model
 
 from gdinousam.errors import InputError
+from gdinousam.models.hiera_attention import attend_without_detours
+from gdinousam.models.precision import MixedPrecision
 from gdinousam.preprocessing import ResizeSettings, box_scale, build_resize, image_to_tensor, normalize_image
 from gdinousam.records import BoxXYXY, Detection, Image, Mask, Need, Prompt
 
 
-class BoxPrompted(nn.Module, ABC):
+class BoxPrompted(MixedPrecision, ABC):
     """A model that gives one mask per box. It encodes an image once, whatever the number of its boxes.
 
-    A ``gdinousam.records.PromptedSegmenter`` that looks at nothing of a prompt but its box.
+    A ``gdinousam.records.PromptedSegmenter`` that looks at nothing of a prompt but its box. The image encoder alone may
+    multiply in low precision; the decoder, which is small and draws the outlines, stays in float32.
     """
 
     needs: frozenset[Need] = frozenset({"box"})
@@ -38,9 +41,18 @@ class BoxPrompted(nn.Module, ABC):
     def device(self) -> torch.device:
         """Where the model lies."""
 
+    @property
+    @abstractmethod
+    def image_encoder(self) -> nn.Module:
+        """The part that sees the image."""
+
+    def in_low_precision(self) -> list[nn.Module]:
+        """The image encoder; see ``MixedPrecision``."""
+        return list(self.image_encoder.modules())
+
     @abstractmethod
     def encode(self, images: Sequence[Image]) -> list[Any]:
-        """What the model keeps of each (H, W, 3) uint8 RGB image, for ``low_res_logits``."""
+        """What the model keeps of each (H, W, 3) uint8 RGB image, for ``low_res_logits``; in float32."""
 
     @abstractmethod
     def low_res_logits(self, encoded: Any, boxes_xyxy: torch.Tensor, size_hw: tuple[int, int]) -> torch.Tensor:
@@ -99,6 +111,12 @@ class MaskHead(BoxPrompted):
     def __init__(self, model: Sam2Model) -> None:
         super().__init__()
         self.model = model
+        attend_without_detours(model)
+
+    @property
+    def image_encoder(self) -> nn.Module:
+        """SAM2's image encoder with its neck."""
+        return self.model.vision_encoder
 
     @property
     def side(self) -> int:
@@ -125,7 +143,10 @@ class MaskHead(BoxPrompted):
         resize = build_resize(ResizeSettings(size=self.side))
         # resized as fractions, as the official predictor does: rounding to 8 bits in between moves logits by up to 0.2
         squares = torch.stack([resize(image_to_tensor(image) / 255) for image in images])
-        levels = self.model.get_image_embeddings(normalize_image(squares.to(self.device)))  # type: ignore[arg-type]
+        pixel_values = normalize_image(squares.to(self.device, non_blocking=True))
+        with self.products(self.device):
+            levels = self.model.get_image_embeddings(pixel_values)  # type: ignore[arg-type]
+        levels = [level.float() for level in levels]
         return [[level[row : row + 1] for level in levels] for row in range(len(images))]
 
     def low_res_logits(

@@ -17,6 +17,7 @@ import PIL.Image
 import torch
 import torch.nn.functional as F
 from skimage.transform import resize
+from torch import nn
 from transformers import SamModel
 
 from gdinousam.errors import InputError
@@ -54,10 +55,17 @@ class SamMaskHead(BoxPrompted):
         """Where the model lies."""
         return self.model.device
 
+    @property
+    def image_encoder(self) -> nn.Module:
+        """SAM's image encoder with its neck."""
+        return self.model.vision_encoder
+
     def encode(self, images: Sequence[Image]) -> list[torch.Tensor]:
         """The features of each (H, W, 3) uint8 RGB image, (1, 256, S/16, S/16) for the published models."""
         squares = torch.stack([self.frame.pixel_values(image) for image in images])
-        return list(self.model.get_image_embeddings(squares.to(self.device)).split(1))
+        with self.products(self.device):
+            embeddings = self.model.get_image_embeddings(squares.to(self.device))
+        return list(embeddings.float().split(1))
 
     def low_res_logits(self, encoded: torch.Tensor, boxes_xyxy: torch.Tensor, size_hw: tuple[int, int]) -> torch.Tensor:
         """The decoder's answer for the boxes of one image; see ``BoxPrompted.low_res_logits``."""

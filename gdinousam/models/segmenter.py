@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from gdinousam.models.box_finder import BoxFinder, PredictionSettings
-from gdinousam.models.loading import load_detector, load_mask_head, pick_device, trained_resize
+from gdinousam.models.loading import load_detector, load_mask_head, place, trained_resize
 from gdinousam.models.mask_head import BoxPrompted
+from gdinousam.models.precision import Precision
 from gdinousam.preprocessing import ResizeSettings
 from gdinousam.records import Click, Detection, Image, Need, Prompt, PromptedSegmenter
 
@@ -44,15 +45,17 @@ def load_segmenter(
     resize: ResizeSettings | None = None,
     prediction: PredictionSettings | None = None,
     device: str = "auto",
+    precision: Precision = "float32",
 ) -> TextSegmenter[BoxPrompted]:
     """Load the whole pipeline, ready to segment.
 
     detector, adapter, mask_head: folders, weight files, hub ids or own names, see ``load_detector`` and
     ``load_mask_head``. resize: ``None`` takes the sizes that the detector was trained with, as written beside its
-    weights, else 800 x 800. device: ``auto``, ``cpu`` or ``cuda``. Raises InputError for what cannot be loaded.
+    weights, else 800 x 800. device: ``auto``, ``cpu`` or ``cuda``. precision: of matrix products, see
+    ``pick_precision``. Raises InputError for what cannot be loaded or computed here.
     """
-    finder = load_box_finder(detector, adapter, resize, prediction, device)
-    return TextSegmenter(finder, load_mask_head(mask_head).to(pick_device(device)))
+    finder = load_box_finder(detector, adapter, resize, prediction, device, precision)
+    return TextSegmenter(finder, place(load_mask_head(mask_head), device, precision))
 
 
 def load_box_finder(
@@ -61,8 +64,9 @@ def load_box_finder(
     resize: ResizeSettings | None = None,
     prediction: PredictionSettings | None = None,
     device: str = "auto",
+    precision: Precision = "float32",
     kind: type[BoxFinder] = BoxFinder,
 ) -> BoxFinder:
     """Load the first half of the pipeline, from phrases to boxes; see ``load_segmenter``. kind: its class."""
-    loaded = load_detector(detector, adapter).to(pick_device(device))
+    loaded = place(load_detector(detector, adapter), device, precision)
     return kind(loaded, resize or trained_resize(adapter or detector), prediction)

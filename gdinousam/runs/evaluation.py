@@ -28,7 +28,8 @@ from gdinousam.evaluation.true_prompts import TruePrompts
 from gdinousam.folders import new_output_folder
 from gdinousam.models.box_finder import BoxFinder
 from gdinousam.models.boxes_to_masks import WHOLE_IMAGE, WholeImageSegmenter
-from gdinousam.models.loading import load_mask_head, pick_device
+from gdinousam.models.loading import load_mask_head, pick_device, place
+from gdinousam.models.precision import pick_precision
 from gdinousam.models.segmenter import load_box_finder, load_segmenter
 from gdinousam.records import ImageRecord, Segmenter
 from gdinousam.runs.machine import LIBRARIES, device_name
@@ -72,12 +73,18 @@ def build_method(config: TestConfig, records: Sequence[ImageRecord]) -> Method:
         return build_baseline(config.baseline, records, partial(_load_finder, config), device)
     model = config.named_model
     if model.is_reference:
-        mask_head = load_mask_head(model.named_mask_head).to(device)
+        mask_head = place(load_mask_head(model.named_mask_head), settings.device, settings.precision)
         if model.detector == WHOLE_IMAGE:
             return WholeImageSegmenter(mask_head)
         return TruePrompts(mask_head)
     return load_segmenter(
-        model.detector, model.named_mask_head, model.adapter, config.resize, config.prediction, settings.device
+        model.detector,
+        model.named_mask_head,
+        model.adapter,
+        config.resize,
+        config.prediction,
+        settings.device,
+        settings.precision,
     )
 
 
@@ -100,7 +107,7 @@ def build_segmenter(config: TestConfig) -> Segmenter:
 def _load_finder(config: TestConfig, kind: type[BoxFinder]) -> BoxFinder:
     model = config.named_model
     device = config.evaluation.device
-    return load_box_finder(model.detector, model.adapter, config.resize, config.prediction, device, kind)
+    return load_box_finder(model.detector, model.adapter, config.resize, config.prediction, device, kind=kind)
 
 
 def evaluate_method(
@@ -147,8 +154,10 @@ def evaluate_method(
 
 
 def _about(config: TestConfig, method: Method, notes: Notes) -> dict[str, Any]:
-    libraries, device = _SCORING_LIBRARIES, "unknown"  # of the masks of another program
+    libraries, device, precision = _SCORING_LIBRARIES, "unknown", "unknown"  # of the masks of another program
     if config.evaluation.predictions is None:
         libraries = (*LIBRARIES, *_SCORING_LIBRARIES)
-        device = device_name(pick_device(config.evaluation.device))
-    return about_method(config.evaluation.method, method.needs, libraries, device, notes)
+        where = pick_device(config.evaluation.device)
+        device = device_name(where)
+        precision = str(pick_precision(config.evaluation.precision, where)).removeprefix("torch.")
+    return about_method(config.evaluation.method, method.needs, libraries, device, precision, notes)

@@ -27,7 +27,7 @@ def marked_lines(table: Table) -> list[str]:
 
 
 def test_notes_survive_their_file() -> None:
-    about = json.loads(json.dumps(about_method("A", frozenset({"text"}), (), "cpu", NOTES)))
+    about = json.loads(json.dumps(about_method("A", frozenset({"text"}), (), "cpu", "float32", NOTES)))
     assert Notes.from_json(about) == NOTES
     assert Notes.from_json({"method": "an earlier version"}) == NO_NOTES
 

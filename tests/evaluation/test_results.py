@@ -14,7 +14,7 @@ from gdinousam.evaluation.rows import read_rows
 from gdinousam.evaluation.runner import evaluate
 
 CONFIG = "data: {batch_size: 4, test_dir: images}\nprediction: {box_threshold: 0.1}\nevaluation: {method: Halves}\n"
-ABOUT = about_method("Halves", frozenset({"text", "box"}), ("numpy", "monai"), "cpu")
+ABOUT = about_method("Halves", frozenset({"text", "box"}), ("numpy", "monai"), "cpu", "float32")
 
 
 @pytest.fixture
@@ -109,4 +109,4 @@ def test_without_a_run_there_is_nothing_to_go_on_with(tmp_path: Path) -> None:
 
 
 def test_methods_are_told_apart_by_their_needs() -> None:
-    assert about_method("One", ByColor.needs, (), "cpu")["needs"] == ["text"]
+    assert about_method("One", ByColor.needs, (), "cpu", "float32")["needs"] == ["text"]

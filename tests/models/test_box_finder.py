@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from mask_checks import count_rows
 from torchvision.ops import box_iou
 
 from gdinousam.errors import InputError
@@ -221,3 +222,14 @@ def test_batch_size_does_not_matter(
     for image, asked, found in zip(phantom_images, phrases, batch, strict=True):
         assert found
         assert_same(found, single.find([image], [asked])[0])
+
+
+@pytest.mark.parametrize("phrases", [PHRASES[:1], PHRASES])
+def test_the_image_backbone_runs_once_per_image(
+    detector: Detector, phantom_images: list[Image], phrases: tuple[str, ...]
+) -> None:
+    with count_rows(detector.grounding_dino.model.backbone.conv_encoder.model) as rows:
+        finder(detector, batch_size=2).find(phantom_images[:2], [phrases, phrases])
+        assert rows == [2]
+        finder(detector, batch_size=2).find(phantom_images[:2], [phrases, ()])
+    assert rows == [2, 1], "an image that is asked for nothing need not be seen"

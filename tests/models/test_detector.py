@@ -1,11 +1,11 @@
 """The detector around transformers' Grounding DINO: same answers, frozen parts frozen, texts computed once."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import torch
+from mask_checks import count_rows
 from torch import nn
 
 from gdinousam.models.detector import Detector, DetectorOutput, LayerPrediction
@@ -36,17 +36,6 @@ def plain_detector(folder: Path, trainable_text: bool = False) -> Detector:
 def lora_detector(folder: Path) -> Detector:
     model, tokenizer = load_grounding_dino(str(folder))
     return Detector(add_lora(model, LoraSettings(rank=4)), tokenizer)
-
-
-@contextmanager
-def count_rows(module: nn.Module) -> Iterator[list[int]]:
-    """Collect how many rows the module is given in each call."""
-    rows: list[int] = []
-    handle = module.register_forward_pre_hook(lambda _, inputs: rows.append(len(inputs[0])))
-    try:
-        yield rows
-    finally:
-        handle.remove()
 
 
 def first_text_layer(detector: Detector) -> nn.Module:

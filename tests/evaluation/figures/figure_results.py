@@ -92,7 +92,7 @@ def write_results(folder: Path, data: Path, answer: Answer = shifted, method: st
     write_rows(folder / "rows.csv", rows)
     files = {"test_ann": "test.CSV", "test_dir": "test_image", "test_masks": "test_mask"}
     tree = {"data": {key: str(data / name) for key, name in files.items()}}
-    about = about_method(method, frozenset({"text"}), ["numpy"], "cpu")
+    about = about_method(method, frozenset({"text"}), ["numpy"], "cpu", "float32")
     write_origin(folder, yaml.safe_dump(tree), fingerprint(records, data / "test.CSV"), about)
     complete_origin(folder, rows)
     return folder

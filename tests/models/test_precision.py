@@ -1,0 +1,60 @@
+"""Low precision: only matrix products of frozen weights, and only where the hardware is made for it."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from gdinousam.models.loading import load_detector, load_mask_head
+from gdinousam.models.precision import has_fast_bfloat16, pick_precision
+from gdinousam.models.segmenter import load_segmenter
+from gdinousam.preprocessing import ResizeSettings
+from gdinousam.records import Image
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize(("flags", "dtype"), [({"avx512_bf16": True}, torch.bfloat16), ({}, torch.float32)])
+def test_auto_follows_the_processor(
+    flags: dict[str, bool], dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: flags)
+    assert has_fast_bfloat16(CPU) == bool(flags)
+    assert pick_precision("auto", CPU) == dtype
+    assert pick_precision("bfloat16", CPU) == torch.bfloat16
+    assert pick_precision("float32", CPU) == torch.float32
+
+
+def test_only_weights_of_products_are_turned(small_detector: Path) -> None:
+    detector = load_detector(str(small_detector))
+    detector.multiply_in(torch.bfloat16)
+    model = detector.grounding_dino.model
+    attention = model.encoder.layers[0].deformable_layer.self_attn
+    assert attention.value_proj.weight.dtype == torch.bfloat16
+    exact = [attention.sampling_offsets, *detector.grounding_dino.bbox_embed.modules()]
+    exact += [module for module in detector.modules() if isinstance(module, nn.LayerNorm | nn.GroupNorm)]
+    for module in exact:
+        assert {parameter.dtype for parameter in module.parameters(recurse=False)} <= {torch.float32}, module
+
+
+def test_the_mask_decoder_stays_in_float32(small_mask_head: Path) -> None:
+    head = load_mask_head(str(small_mask_head))
+    head.multiply_in(torch.bfloat16)
+    assert {parameter.dtype for parameter in head.model.mask_decoder.parameters()} == {torch.float32}
+    assert torch.bfloat16 in {parameter.dtype for parameter in head.image_encoder.parameters()}
+
+
+def test_answers_hardly_differ(phantom_images: list[Image]) -> None:
+    segmenters = [
+        load_segmenter("small", "small", resize=ResizeSettings(size=192), device="cpu", precision=precision)
+        for precision in ("float32", "bfloat16")
+    ]
+    phrases = [("cyst",) for _ in phantom_images]
+    exact, low = (segmenter.segment(phantom_images, phrases) for segmenter in segmenters)
+    assert any(exact)
+    for (one,), (other,) in zip(exact, low, strict=True):
+        assert one.score != other.score, "bfloat16 should show in the last digits"
+        assert one.score == pytest.approx(other.score, abs=0.05)
+        assert one.mask_hw is not None and other.mask_hw is not None
+        assert (one.mask_hw == other.mask_hw).mean() > 0.98
