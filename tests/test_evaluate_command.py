@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from transformers import SamConfig, SamMaskDecoderConfig, SamModel, SamPromptEncoderConfig, SamVisionConfig
 
@@ -215,7 +216,10 @@ def test_the_batch_size_changes_no_mask_and_scores_in_their_last_digits_only(con
 @pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [1, 2])
 def test_two_processes_give_the_rows_of_one(config_path: Path, tmp_path: Path, batch_size: int) -> None:
+    num_threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as the two will have: sums of several threads differ in the last digit
     evaluated(config_path, tmp_path / "one", "--set", f"data.batch_size={batch_size}")
+    torch.set_num_threads(num_threads)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
     command += ["test.py", "--config", str(config_path), "--set", f"evaluation.output_dir={tmp_path / 'two'}"]
     command += ["--set", f"data.batch_size={batch_size}"]

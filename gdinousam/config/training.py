@@ -82,6 +82,8 @@ class TrainConfig(Settings):
         part, tune = self.training.part, self.training.tune
         if getattr(self.model, part) is None:
             raise ValueError(f"training.part is {part}, so name the weights to start from in model.{part}")
+        if part == "mask_head" and self.training.gradient_checkpointing:
+            raise ValueError("training.gradient_checkpointing is for the detector; set it to false for the mask head")
         if part == "mask_head" and tune == "lora":
             raise ValueError("the mask head has no adapters; set training.tune to full")
         if part == "mask_head":

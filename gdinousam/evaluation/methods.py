@@ -27,6 +27,10 @@ class RecordSegmenter(Protocol):
         ...
 
 
+class Untimed:
+    """Marks a method whose time for an image says nothing, because it may have worked on the image before."""
+
+
 def phrases_by_dataset(records: Iterable[ImageRecord]) -> dict[str, tuple[str, ...]]:
     """The distinct phrases that are asked of each dataset's images, both in order of first appearance."""
     phrases_of: dict[str, dict[str, None]] = {}

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from gdinousam.drawing import write_picture
 from gdinousam.errors import InputError
 from gdinousam.evaluation.cases import Case, read_ahead
-from gdinousam.evaluation.methods import RecordSegmenter
+from gdinousam.evaluation.methods import RecordSegmenter, Untimed
 from gdinousam.evaluation.parts import (
     PART_NAME,
     PartWriter,
@@ -162,7 +162,7 @@ def _finish(output_dir: Path, records: Sequence[ImageRecord]) -> list[ScoreRow]:
 
 
 def _answer(method: Method, cases: Sequence[Case]) -> tuple[list[list[Detection]], float]:
-    """What the method finds in each image, and its seconds per image, nan for saved masks."""
+    """What the method finds in each image, and its seconds per image, nan where they say nothing."""
     if isinstance(method, SavedMasks):
         return [method.detections(case.record) for case in cases], math.nan
     images = [case.image for case in cases]
@@ -172,7 +172,8 @@ def _answer(method: Method, cases: Sequence[Case]) -> tuple[list[list[Detection]
         answers = method.segment_records(images, [case.record for case in cases])
     else:
         answers = method.segment(images, [case.record.phrases for case in cases])
-    return answers, (time.perf_counter() - begin) / len(cases)
+    seconds = math.nan if isinstance(method, Untimed) else (time.perf_counter() - begin) / len(cases)
+    return answers, seconds
 
 
 def _batches(num_images: int, batch_size: int, done: set[int]) -> list[range]:

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from peft import PeftModel
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 from transformers import GroundingDinoForObjectDetection, PreTrainedTokenizerBase
 from transformers.modeling_outputs import BaseModelOutput
 
@@ -90,6 +91,14 @@ class Detector(MixedPrecision):
             if mode and not any(parameter.requires_grad for parameter in module.parameters()):
                 module.train(False)
         return self
+
+    def recompute_layers(self) -> None:
+        """Keep no inner activations of encoder and decoder layers for the backward pass, which computes them again:
+        gradient checkpointing. Numbers stay the same, dropout included.
+        """
+        layers = self.grounding_dino.model
+        for layer in (*layers.encoder.layers, *layers.decoder.layers):
+            layer.forward = _recomputed(layer.forward)
 
     def in_low_precision(self) -> list[nn.Module]:
         """All but what answers: sampling positions, boxes and token logits; see ``MixedPrecision``."""
@@ -222,6 +231,15 @@ def _keep_answers_in_float32(model: GroundingDinoForObjectDetection) -> None:
     """
     for module in _answering(model):
         module.forward = _in_float32(module.forward)
+
+
+def _recomputed(forward: Callable[..., Any]) -> Callable[..., Any]:
+    def forward_recomputed(*inputs: Any, **named: Any) -> Any:
+        if not torch.is_grad_enabled():
+            return forward(*inputs, **named)
+        return checkpoint(forward, *inputs, use_reentrant=False, **named)
+
+    return forward_recomputed
 
 
 def _in_float32(forward: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:

@@ -63,6 +63,8 @@ def _detector(config: TrainConfig) -> Learner:
     tuned = add_lora(model, config.lora) if config.training.tune == "lora" else model
     logger.info("detector: %s", count_parameters(tuned))
     detector, resize = Detector(tuned, tokenizer), config.resize
+    if config.training.gradient_checkpointing:
+        detector.recompute_layers()
     return Learner(
         name="detector",
         started_from=name,

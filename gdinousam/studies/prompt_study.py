@@ -22,7 +22,7 @@ from gdinousam.settings import SettingsPath
 from gdinousam.studies.folders import begin_study, is_begun, is_finished
 from gdinousam.studies.prompt_table import prompt_table
 from gdinousam.studies.prompts_file import Wording, read_prompts, require_phrases, wordings
-from gdinousam.studies.rewording import Reworded, only_phrase
+from gdinousam.studies.rewording import AskedTogether, Reworded, only_phrase
 
 logger = logging.getLogger(__name__)
 
@@ -91,12 +91,10 @@ def run_prompt_study(config: PromptStudyConfig, overwrite: bool = False, resume:
         if processes.is_first:
             begin_study(config.evaluation.output_dir, "evaluation.output_dir", dump_config(config), overwrite, resume)
         processes.wait()
-        for number, wording in enumerate(waiting, start=1):
-            assert segmenter is not None
-            logger.info("prompt %d of %d for %s: %s", number, len(waiting), wording.phrase, wording.prompt)
-            _evaluate(
-                configs[wording], Reworded(segmenter, wording.prompt), records_of[wording.phrase], processes, resume
-            )
+        if segmenter is not None:
+            for phrase in dict.fromkeys(wording.phrase for wording in waiting):
+                asked = [wording for wording in waiting if wording.phrase == phrase]
+                _ask(asked, configs, segmenter, records_of[phrase], processes, resume)
     return _write_tables(config, configs) if processes.is_first else ""
 
 
@@ -124,11 +122,27 @@ def _segmenter(config: PromptStudyConfig, records: Sequence[ImageRecord], asked:
     return method
 
 
-def _evaluate(
-    config: WordingConfig, method: Reworded, records: Sequence[ImageRecord], processes: Processes, resume: bool
+def _ask(
+    wordings_of_phrase: Sequence[Wording],
+    configs: Mapping[Wording, WordingConfig],
+    segmenter: TextSegmenter,
+    records: Sequence[ImageRecord],
+    processes: Processes,
+    resume: bool,
 ) -> None:
-    begun = processes.from_first(resume and is_begun(config))
-    evaluate_method(config, method, records, processes, resume=begun)
+    """Score the prompts for one phrase, asked of each image together unless phrases would then share a caption."""
+    prompts = [wording.prompt for wording in wordings_of_phrase]
+    if not segmenter.box_finder.prediction.joint_caption:
+        logger.info("%d prompts for %s, all of them asked with the first", len(prompts), wordings_of_phrase[0].phrase)
+    together = AskedTogether(segmenter, prompts)
+    for number, wording in enumerate(wordings_of_phrase, start=1):
+        if segmenter.box_finder.prediction.joint_caption:
+            together = AskedTogether(segmenter, [wording.prompt])
+        logger.info("prompt %d of %d for %s: %s", number, len(prompts), wording.phrase, wording.prompt)
+        config = configs[wording]
+        begun = processes.from_first(resume and is_begun(config))
+        evaluate_method(config, Reworded(together, wording.prompt), records, processes, resume=begun)
+        together.finish(wording.prompt)
 
 
 def _write_tables(config: PromptStudyConfig, configs: Mapping[Wording, WordingConfig]) -> str:

@@ -65,6 +65,11 @@ class LoopSettings(Settings):
 class TrainingSettings(LoopSettings):
     """How to train the paper's two models."""
 
+    gradient_checkpointing: bool = Field(
+        False,
+        description="Detector: compute the layers' activations again in the backward pass instead of keeping them; "
+        "slower, and much less memory (docs/performance.md).",
+    )
     part: Literal["detector", "mask_head"] = Field(
         "detector", description="What is trained. The mask head stays frozen in the paper; small models train theirs."
     )

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gdinousam.records import Detection, Image, ImageRecord, Instance, Need
-from gdinousam.studies.rewording import Reworded, only_phrase
+from gdinousam.records import Detection, Image, ImageRecord, Instance, Mask, Need
+from gdinousam.studies.rewording import AskedTogether, Reworded, only_phrase
 
 IMAGE = np.zeros((4, 5, 3), np.uint8)
 STONE, CYST = Instance("stone", (0, 0, 2, 2)), Instance("cyst", (1, 1, 2, 2))
@@ -20,24 +20,63 @@ class Listener:
 
     def __init__(self) -> None:
         self.heard: list[list[str]] = []
+        self.mask_hw: Mask | None = np.arange(20).reshape(4, 5) % 3 == 1
 
     def segment(self, images: Sequence[Image], phrases: Sequence[Sequence[str]]) -> list[list[Detection]]:
         self.heard += [list(row) for row in phrases]
-        return [[Detection(phrase, (0, 0, 1, 1), 0.5) for phrase in row] for row in phrases]
+        return [[Detection(phrase, (0, 0, 1, 1), 0.5, self.mask_hw) for phrase in row] for row in phrases]
+
+
+def record(name: str, *phrases: str) -> ImageRecord:
+    return ImageRecord(Path(name), 5, 4, "A", None, (), phrases, phrases, phrases[-1])
+
+
+STONES = [record("1.png", "stone"), record("2.png", "kidney stone")]
 
 
 def test_the_method_hears_the_prompt_and_the_answer_carries_the_phrase() -> None:
     listener = Listener()
-    reworded = Reworded(listener, "a hard thing")
-    found = reworded.segment([IMAGE, IMAGE], [["stone"], ["kidney stone"]])
+    reworded = Reworded(AskedTogether(listener, ["a hard thing"]), "a hard thing")
+    found = reworded.segment_records([IMAGE, IMAGE], STONES)
     assert listener.heard == [["a hard thing"], ["a hard thing"]]
     assert [[one.phrase for one in row] for row in found] == [["stone"], ["kidney stone"]]
     assert reworded.needs == {"text"}
 
 
+def test_the_prompts_of_a_phrase_are_asked_at_once_and_answered_one_by_one() -> None:
+    listener = Listener()
+    together = AskedTogether(listener, ["hard", "bright", "round"])
+    answers = {}
+    for prompt in ("hard", "bright", "round"):
+        answers[prompt] = together.ask(prompt, [IMAGE, IMAGE], STONES)
+        together.finish(prompt)
+    assert listener.heard == [["hard", "bright", "round"]] * 2
+    alone = Listener().segment([IMAGE, IMAGE], [["bright"]] * 2)
+    for found, expected in zip(answers["bright"], alone, strict=True):
+        for one, other in zip(found, expected, strict=True):
+            assert (one.phrase, one.box_xyxy, one.score) == (other.phrase, other.box_xyxy, other.score)
+            np.testing.assert_array_equal(one.mask_hw, other.mask_hw)
+            assert one.mask_hw is not None and one.mask_hw.dtype == bool
+
+
+def test_a_finished_prompt_is_not_asked_again() -> None:
+    listener = Listener()
+    together = AskedTogether(listener, ["hard", "bright"])
+    together.finish("hard")
+    together.ask("bright", [IMAGE], STONES[:1])
+    assert listener.heard == [["bright"]]
+
+
+def test_a_detection_without_a_mask_stays_without() -> None:
+    listener = Listener()
+    listener.mask_hw = None
+    together = AskedTogether(listener, ["hard", "bright"])
+    assert [together.ask(one, [IMAGE], STONES[:1])[0][0].mask_hw for one in ("hard", "bright")] == [None, None]
+
+
 def test_an_image_asked_for_two_phrases_is_refused() -> None:
     with pytest.raises(ValueError):
-        Reworded(Listener(), "a hard thing").segment([IMAGE], [["stone", "cyst"]])
+        Reworded(AskedTogether(Listener(), ["hard"]), "hard").segment_records([IMAGE], [record("1.png", "a", "b")])
 
 
 def test_only_what_belongs_to_the_phrase_is_left_of_a_record() -> None:
