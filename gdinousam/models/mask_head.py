@@ -88,15 +88,17 @@ class BoxPrompted(MixedPrecision, ABC):
         Returns for each image its N masks, (H, W) bool. Images without boxes cost nothing; all boxes of an image go
         through the decoder together.
         """
-        masks: list[list[Mask]] = [[] for _ in images]
         wanted = [index for index, boxes in enumerate(boxes_xyxy) if len(boxes)]
         if not wanted:
-            return masks
+            return [[] for _ in images]
+        on_device: dict[int, torch.Tensor] = {}
         for index, encoded in zip(wanted, self.encode([images[index] for index in wanted]), strict=True):
             size_hw = images[index].shape[:2]
             low_res_logits = self.low_res_logits(encoded, boxes_xyxy[index], size_hw)
-            masks[index] = list(np.asarray(self.masks_of_size(low_res_logits, size_hw).cpu(), dtype=bool))
-        return masks
+            on_device[index] = self.masks_of_size(low_res_logits, size_hw)
+        # only now, when all is under way, what makes a GPU's masks wait for each other
+        masks = {index: list(np.asarray(of_image.cpu(), dtype=bool)) for index, of_image in on_device.items()}
+        return [masks.get(index, []) for index in range(len(images))]
 
 
 def _box_of(prompt: Prompt) -> BoxXYXY:
@@ -142,8 +144,9 @@ class MaskHead(BoxPrompted):
         """The features of each (H, W, 3) uint8 RGB image on three levels, each (1, C, h, w)."""
         resize = build_resize(ResizeSettings(size=self.side))
         # resized as fractions, as the official predictor does: rounding to 8 bits in between moves logits by up to 0.2
-        squares = torch.stack([resize(image_to_tensor(image) / 255) for image in images])
-        pixel_values = normalize_image(squares.to(self.device, non_blocking=True))
+        # and where the model lies: the image as it is stored is the least to bring there
+        on_device = [image_to_tensor(image).to(self.device) for image in images]
+        pixel_values = normalize_image(torch.stack([resize(image / 255) for image in on_device]))
         with self.products(self.device):
             levels = self.model.get_image_embeddings(pixel_values)  # type: ignore[arg-type]
         levels = [level.float() for level in levels]

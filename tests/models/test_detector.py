@@ -243,3 +243,68 @@ def test_positions_and_boxes_stay_in_float32_under_mixed_precision(small_detecto
     valid = expected.valid_tokens[:, None].expand_as(expected.encoder.logits)
     torch.testing.assert_close(found.encoder.logits[valid], expected.encoder.logits[valid], atol=0.2, rtol=0)
     torch.testing.assert_close(found.encoder.boxes_cxcywh_norm, expected.encoder.boxes_cxcywh_norm, atol=0.02, rtol=0)
+
+
+def gradients(detector: Detector) -> tuple[dict[str, torch.Tensor], int]:
+    """Gradients of a sum over all answers, and the bytes that the forward pass kept for the backward pass."""
+    kept = 0
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        nonlocal kept
+        kept += tensor.numel() * tensor.element_size()
+        return tensor
+
+    with torch_seed(8), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        output = detector(noise(2), tokens_of(detector), with_earlier_layers=True)
+        layers = [output.last, *output.earlier]
+        loss = sum(layer.logits[layer.logits.isfinite()].sum() + layer.boxes_cxcywh_norm.sum() for layer in layers)
+    torch.as_tensor(loss).backward()
+    found = {name: parameter.grad for name, parameter in detector.named_parameters() if parameter.requires_grad}
+    assert found and all(gradient is not None for gradient in found.values())
+    return {name: gradient for name, gradient in found.items() if gradient is not None}, kept
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+def test_layers_computed_again_give_the_same_gradients_with_less_kept(small_detector: Path, mixed: bool) -> None:
+    detectors = []
+    for _ in range(2):
+        with torch_seed(1):
+            detector = lora_detector(small_detector)
+        for parameter in detector.parameters():
+            if parameter.requires_grad and not parameter.any():
+                torch.nn.init.constant_(parameter, 0.01)  # adapters start at zero, which would hide gradients
+        for module in detector.modules():
+            if hasattr(module, "activation_dropout"):
+                module.activation_dropout = 0.1  # so that what is computed again must draw the same numbers
+        detectors.append(detector.train())
+    detectors[1].recompute_layers()
+    with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+        (expected, kept), (found, kept_less) = map(gradients, detectors)
+    assert kept_less < kept / 2
+    for name, gradient in expected.items():
+        torch.testing.assert_close(found[name], gradient, msg=lambda text, name=name: f"{name}: {text}")
+
+
+def test_features_stand_in_for_their_images(small_detector: Path) -> None:
+    detector = plain_detector(small_detector)
+    expected = ask(detector).last
+    with torch.no_grad():
+        features = detector.encode(noise(2))
+        assert_close(detector(features, tokens_of(detector)).last, expected, 0)
+        # the second image twice, in the order of other captions
+        turned = detector(features.rows([1, 0, 1]), tokens_of(detector, [CAPTIONS[1], CAPTIONS[0], CAPTIONS[1]])).last
+    assert_close(LayerPrediction(turned.logits[[1, 2]], turned.boxes_cxcywh_norm[[1, 2]]), expected)
+    assert_close(LayerPrediction(turned.logits[[1, 0]], turned.boxes_cxcywh_norm[[1, 0]]), expected)
+
+
+def test_features_keep_their_padding(small_detector: Path) -> None:
+    detector = plain_detector(small_detector)
+    mask = torch.ones(2, 96, 96, dtype=torch.long)
+    mask[1, 60:] = 0
+    with torch.no_grad():
+        expected = detector(noise(2), tokens_of(detector), mask).last
+        features = detector.encode(noise(2), mask)
+        found = detector(features, tokens_of(detector)).last
+        alone = detector(features.rows([1]), tokens_of(detector, CAPTIONS[1:])).last
+    assert_close(found, expected)
+    assert_close(alone, LayerPrediction(expected.logits[1:], expected.boxes_cxcywh_norm[1:]))
