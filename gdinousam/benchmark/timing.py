@@ -24,6 +24,8 @@ from gdinousam.records import ImageRecord, Segmenter
 DECODE, METHOD, DETECTOR, MASK_HEAD = "decode", "method", "detector", "mask head"
 
 Answer = TypeVar("Answer")
+# Whose method counts as which stage: owner, name of the method, name of the stage.
+Place = tuple[Any, str, str]
 
 
 class Clock:
@@ -51,6 +53,33 @@ class Clock:
         return time.perf_counter()
 
 
+class StageClock(Clock):
+    """A clock of stages that may lie inside each other: time is the innermost stage's, so that stages add up."""
+
+    def __init__(self, device: torch.device) -> None:
+        super().__init__(device)
+        self._open: list[str] = []
+        self._counted_until = 0.0
+
+    @contextmanager
+    def running(self, stage: str) -> Iterator[None]:
+        """Count the time of the block as this stage's, but for what runs inside it as another."""
+        self._count()
+        self._open.append(stage)
+        try:
+            yield
+        finally:
+            self._count()
+            self._open.pop()
+
+    def _count(self) -> None:
+        now = self._now()
+        if self._open:
+            stage = self._open[-1]
+            self._seconds[stage] = self._seconds.get(stage, 0.0) + now - self._counted_until
+        self._counted_until = now
+
+
 def time_batches(
     segmenter: Segmenter,
     records: Sequence[ImageRecord],
@@ -72,7 +101,7 @@ def time_batches(
     clock = Clock(device)
     endless = cycle(records)
     per_image = []
-    with _watched(segmenter, clock):
+    with watched(_places(segmenter), clock):
         for _ in tqdm(range(1 + num_warm_up + num_batches), unit="batch", delay=2, disable=None):
             batch = list(islice(endless, batch_size))
             with clock.running(DECODE):
@@ -85,30 +114,35 @@ def time_batches(
 
 
 @contextmanager
-def _watched(segmenter: Segmenter, clock: Clock) -> Iterator[None]:
-    """Let the clock see the two stages of the paper's pipeline; of another method only the whole is seen.
+def watched(places: Sequence[Place], clock: Clock) -> Iterator[None]:
+    """Let a clock see methods while the block runs.
 
-    The methods are replaced on the instances and put back, so that the pipeline itself needs to know of no clock.
+    They are replaced on the instances and put back, so that what is timed needs to know of no clock. A method that was
+    replaced before, as a text encoder that remembers, is watched and put back as it was.
     """
-    if not isinstance(segmenter, TextSegmenter):
-        yield
-        return
-    places: list[tuple[Any, str, str]] = [
-        (segmenter.box_finder, "find", DETECTOR),
-        (segmenter.mask_head, "masks_in_boxes", MASK_HEAD),
-    ]
+    earlier = [(owner, name, vars(owner).get(name)) for owner, name, _ in places]
     for owner, name, stage in places:
         setattr(owner, name, _timed(getattr(owner, name), clock, stage))
     try:
         yield
     finally:
-        for owner, name, _ in places:
-            delattr(owner, name)
+        for owner, name, replaced in reversed(earlier):
+            if replaced is None:
+                delattr(owner, name)
+            else:
+                setattr(owner, name, replaced)
+
+
+def _places(segmenter: Segmenter) -> list[Place]:
+    """The two stages of the paper's pipeline; of another method only the whole is seen."""
+    if not isinstance(segmenter, TextSegmenter):
+        return []
+    return [(segmenter.box_finder, "find", DETECTOR), (segmenter.mask_head, "masks_in_boxes", MASK_HEAD)]
 
 
 def _timed(call: Callable[..., Answer], clock: Clock, stage: str) -> Callable[..., Answer]:
-    def timed_call(*arguments: Any) -> Answer:
+    def timed_call(*arguments: Any, **named: Any) -> Answer:
         with clock.running(stage):
-            return call(*arguments)
+            return call(*arguments, **named)
 
     return timed_call

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gdinousam.command_line.benchmark_scaling import scaling_command
 from gdinousam.command_line.common import add_config_options, run
 from gdinousam.errors import InputError
 
@@ -20,13 +21,14 @@ if TYPE_CHECKING:
     from gdinousam.benchmark.comparison import Agreement, Timing
 
 DEFAULT_CONFIG = "configs/test_config.yaml"
-INFERENCE, TRAINING = "inference", "training"
+INFERENCE, TRAINING, SCALING = "inference", "training", "scaling"
 DEFAULT_FOLDER = Path("results/benchmark")
 SMALLEST_IMAGE = 64  # pixels; generated images cannot be smaller
 MASK_HEADS = ("tiny", "small", "base_plus", "large")
 EPILOG = (
     "scripts/benchmark.py inference and scripts/benchmark.py training time generated inputs instead, alone or "
-    "--against official; each has its own --help. exit code: 0, or 2 where it cannot be timed"
+    "--against official; scripts/benchmark.py scaling evaluates more and more images; each has its own --help. "
+    "exit code: 0, or 2 where it cannot be timed"
 )
 
 
@@ -40,6 +42,8 @@ def benchmark_command(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments and arguments[0] in (INFERENCE, TRAINING):
         return _comparison_command(arguments)
+    if arguments and arguments[0] == SCALING:
+        return scaling_command(arguments[1:])
     return _table_command(arguments)
 
 

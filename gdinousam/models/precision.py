@@ -1,7 +1,8 @@
 """In which numbers a frozen model multiplies matrices: float32, or bfloat16 where the hardware is made for it.
 
-bfloat16 halves the weights and makes matrix products several times as fast. What it would spoil stays in float32:
-sampling positions, boxes and scores of the detector, the mask decoder of the mask heads, and all norms.
+bfloat16 halves the weights and makes matrix products several times as fast. What it would spoil most stays in float32:
+sampling positions, boxes and scores of the detector, the mask decoder of the mask heads, and all norms. Boxes whose
+scores are nearly equal may still change places: docs/performance.md has how often, and what that does to Dice.
 """
 
 from __future__ import annotations
