@@ -213,6 +213,17 @@ def test_the_batch_size_changes_no_mask_and_scores_in_their_last_digits_only(con
             assert row.detected_boxes[0] == pytest.approx(single.detected_boxes[0], abs=1e-3)
 
 
+def test_bfloat16_is_noted_and_changes_last_digits_only(config_path: Path, tmp_path: Path) -> None:
+    exact = evaluated(config_path, tmp_path / "exact")
+    low = evaluated(config_path, tmp_path / "low", "--set", "evaluation.precision=bfloat16")
+    assert [row.score for row in exact.rows] != [row.score for row in low.rows]
+    for row, other in zip(exact.rows, low.rows, strict=True):
+        assert row.score == pytest.approx(other.score, abs=0.05, nan_ok=True)
+    for folder, precision in (("exact", "float32"), ("low", "bfloat16")):
+        notes = json.loads((tmp_path / folder / "method.json").read_text(encoding="utf-8"))
+        assert notes["precision"] == precision
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [1, 2])
 def test_two_processes_give_the_rows_of_one(config_path: Path, tmp_path: Path, batch_size: int) -> None:

@@ -87,6 +87,7 @@ def measure(config: TestConfig, num_images: int = 50, batch_size: int = 1, num_w
         config.prediction,
         config.evaluation.device,
         config.evaluation.precision,
+        config.evaluation.compile,
     )
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)

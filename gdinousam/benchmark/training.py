@@ -38,7 +38,8 @@ _DEFAULTS = TrainingSettings(output_dir=Path("unused"))
 @dataclass(frozen=True)
 class TrainingWork:
     """What is timed. batch_size: images per step. num_steps: timed steps of each program, after num_warm_up untimed
-    ones, at least 1. side: of the images, in pixels; ``None``: what the detector sees. The rest as for inference.
+    ones, at least 1. side: of the images, in pixels; ``None``: what the detector sees. gradient_checkpointing: of ours;
+    the official code always does it. The rest as for inference.
     """
 
     size: SizeName
@@ -49,6 +50,7 @@ class TrainingWork:
     num_warm_up: int
     side: int | None
     device: str
+    gradient_checkpointing: bool = False
     seed: int = 0
 
 
@@ -172,6 +174,8 @@ def _learners(work: TrainingWork, folder: Path, device: torch.device) -> list[Le
     for precision in work.precisions:
         model, tokenizer = load_grounding_dino(name)
         detector = Detector(add_lora(model, LoraSettings()), tokenizer)
+        if work.gradient_checkpointing:
+            detector.recompute_layers()
         task = DetectorTask(detector, LOSSES, ResizeSettings(size=side))
         learners.append(OurLearner(task, batch, precision, device))
     return [*([] if official is None else [OfficialLearner(official, folder, batch, device)]), *learners]
@@ -199,6 +203,8 @@ def _remarks(work: TrainingWork, first: Mapping[str, _FirstStep]) -> list[str]:
         "clipping, AdamW. Reading and augmenting images is not in it.",
         f"Loss of the first step: {', '.join(f'{name} {step.loss:.6g}' for name, step in first.items())}.",
         "Ours remembers what its frozen text encoder says of a caption: only the first step pays for it.",
+        f"Ours computes its layers {'a second time in' if work.gradient_checkpointing else 'once, keeping what'} the "
+        f"backward pass{'' if work.gradient_checkpointing else ' needs'}.",
         "Freed memory stays with the process on a CPU, for all programs alike.",
     ]
     if work.against_official:

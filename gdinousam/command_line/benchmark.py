@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gdinousam.command_line.benchmark_profile import profile_command
 from gdinousam.command_line.benchmark_scaling import scaling_command
 from gdinousam.command_line.common import add_config_options, run
 from gdinousam.errors import InputError
@@ -21,14 +22,14 @@ if TYPE_CHECKING:
     from gdinousam.benchmark.comparison import Agreement, Timing
 
 DEFAULT_CONFIG = "configs/test_config.yaml"
-INFERENCE, TRAINING, SCALING = "inference", "training", "scaling"
+INFERENCE, TRAINING, SCALING, PROFILE = "inference", "training", "scaling", "profile"
 DEFAULT_FOLDER = Path("results/benchmark")
 SMALLEST_IMAGE = 64  # pixels; generated images cannot be smaller
 MASK_HEADS = ("tiny", "small", "base_plus", "large")
 EPILOG = (
     "scripts/benchmark.py inference and scripts/benchmark.py training time generated inputs instead, alone or "
-    "--against official; scripts/benchmark.py scaling evaluates more and more images; each has its own --help. "
-    "exit code: 0, or 2 where it cannot be timed"
+    "--against official; profile shows where the time goes; scaling evaluates more and more images; each has its own "
+    "--help. exit code: 0, or 2 where it cannot be timed"
 )
 
 
@@ -44,6 +45,8 @@ def benchmark_command(arguments: Sequence[str] | None = None) -> int:
         return _comparison_command(arguments)
     if arguments and arguments[0] == SCALING:
         return scaling_command(arguments[1:])
+    if arguments and arguments[0] == PROFILE:
+        return profile_command(arguments[1:])
     return _table_command(arguments)
 
 
@@ -162,6 +165,7 @@ def _time_training(options: argparse.Namespace) -> tuple[list[Timing], list[Agre
             num_warm_up=options.warm_up,
             side=options.side,
             device=options.device,
+            gradient_checkpointing=options.gradient_checkpointing,
             seed=options.seed,
         )
     )
@@ -202,6 +206,9 @@ def _training_parser() -> argparse.ArgumentParser:
     _add_common_options(parser)
     parser.add_argument("--batch-size", type=_positive, default=4, help="images per step (default: %(default)s)")
     parser.add_argument("--steps", type=_positive, default=3, help="steps to time (default: %(default)s)")
+    parser.add_argument(
+        "--gradient-checkpointing", action="store_true", help="of ours; the official code always has it"
+    )
     return parser
 
 

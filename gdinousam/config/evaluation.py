@@ -79,6 +79,11 @@ class EvaluationSettings(Settings):
         description="Number type of the matrix products of detector and image encoder: float32, bfloat16, or auto for "
         "bfloat16 where GPU or CPU has it in hardware. Positions, boxes, scores and the mask decoder stay in float32.",
     )
+    compile: bool = Field(
+        False,
+        description="Let torch.compile have the image encoders: minutes at the start for some time per image "
+        "(docs/performance.md); on a CPU it needs a C++ compiler.",
+    )
 
 
 class TestConfig(Settings):
@@ -110,6 +115,8 @@ class TestConfig(Settings):
         model, baseline = self.model, self.baseline
         if baseline is not None and self.evaluation.precision != "float32":
             raise ValueError(f"{baseline.name} runs in float32 as it was published; leave out evaluation.precision")
+        if baseline is not None and self.evaluation.compile:
+            raise ValueError(f"{baseline.name} is not compiled; leave out evaluation.compile")
         if baseline is None:
             if model is None:
                 raise ValueError("name model.detector and model.mask_head, or masks to score with --predictions")

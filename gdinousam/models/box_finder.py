@@ -82,8 +82,9 @@ class BoxFinder:
         resized = [self._resize(image_to_tensor(image)) for image in images]
         found: list[dict[str, list[Detection]]] = [{} for _ in images]
         for together in self._alike(distinct, resized):
-            pixel_values = normalize_image(torch.stack([resized[index] for index in together]))
-            features = self.detector.encode(pixel_values.to(self.detector.device, non_blocking=True))
+            # as bytes to the device, where they become numbers four times as large
+            pixel_bytes = torch.stack([resized[index] for index in together]).to(self.detector.device)
+            features = self.detector.encode(normalize_image(pixel_bytes))
             jobs = [job for place, index in enumerate(together) for job in self._jobs(place, distinct[index])]
             sizes_hw = [images[index].shape[:2] for index in together]
             for start in range(0, len(jobs), self.prediction.batch_size):

@@ -92,6 +92,12 @@ class Detector(MixedPrecision):
                 module.train(False)
         return self
 
+    @property
+    def image_encoder(self) -> nn.Module:
+        """The backbone, without its position embeddings."""
+        encoder: nn.Module = self.grounding_dino.model.backbone.conv_encoder
+        return encoder
+
     def recompute_layers(self) -> None:
         """Keep no inner activations of encoder and decoder layers for the backward pass, which computes them again:
         gradient checkpointing. Numbers stay the same, dropout included.

@@ -1,7 +1,8 @@
 """Attention of SAM2's image encoder (Hiera; Ravi et al. 2024, section 4), the most expensive part of the pipeline.
 
-transformers (4.57) computes beside each attention one between the heads of every position, and drops it; and where a
-CPU multiplies bfloat16 in hardware, torch's fused attention makes nothing of that: docs/performance.md has the numbers.
+transformers (4.57 to 5.23 at least) computes beside each attention one between the heads of every position, and drops
+it; and where a CPU multiplies bfloat16 in hardware, torch's fused attention makes nothing of that: docs/performance.md
+has the numbers.
 
 Shapes: B windows or images, N positions, H heads, d channels of a head.
 """

@@ -121,10 +121,16 @@ def save_resize(folder: Path, resize: ResizeSettings) -> None:
 Model = TypeVar("Model", bound=MixedPrecision)
 
 
-def place(model: Model, device: str, precision: Precision) -> Model:
-    """Bring a frozen model where and in what precision it is to run; see ``pick_device`` and ``pick_precision``."""
+def place(model: Model, device: str, precision: Precision, compiled: bool = False) -> Model:
+    """Bring a frozen model where and in what precision it is to run; see ``pick_device`` and ``pick_precision``.
+
+    compiled: let torch.compile have its image encoder, at the first image of each size; on a CPU that needs a C++
+    compiler.
+    """
     where = pick_device(device)
     model.to(where).multiply_in(pick_precision(precision, where))
+    if compiled:
+        model.image_encoder.compile()
     return model
 
 

@@ -5,7 +5,7 @@ Shapes: B images, N boxes of an image, S side of the square that the model sees 
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,7 +22,7 @@ from gdinousam.preprocessing import ResizeSettings, box_scale, build_resize, ima
 from gdinousam.records import BoxXYXY, Detection, Image, Mask, Need, Prompt
 
 
-class BoxPrompted(MixedPrecision, ABC):
+class BoxPrompted(MixedPrecision):
     """A model that gives one mask per box. It encodes an image once, whatever the number of its boxes.
 
     A ``gdinousam.records.PromptedSegmenter`` that looks at nothing of a prompt but its box. The image encoder alone may
@@ -40,11 +40,6 @@ class BoxPrompted(MixedPrecision, ABC):
     @abstractmethod
     def device(self) -> torch.device:
         """Where the model lies."""
-
-    @property
-    @abstractmethod
-    def image_encoder(self) -> nn.Module:
-        """The part that sees the image."""
 
     def in_low_precision(self) -> list[nn.Module]:
         """The image encoder; see ``MixedPrecision``."""

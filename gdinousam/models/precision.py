@@ -7,6 +7,7 @@ scores are nearly equal may still change places: docs/performance.md has how oft
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Collection
 from contextlib import AbstractContextManager, nullcontext
 from typing import Literal
@@ -44,10 +45,15 @@ def has_fast_bfloat16(device: torch.device) -> bool:
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
-class MixedPrecision(nn.Module):
+class MixedPrecision(nn.Module, ABC):
     """A model whose frozen matrix products can be made bfloat16 once it lies where it is to run."""
 
     product_dtype: torch.dtype = torch.float32
+
+    @property
+    @abstractmethod
+    def image_encoder(self) -> nn.Module:
+        """The part that sees the image, which is also what ``torch.compile`` is given."""
 
     def multiply_in(self, dtype: torch.dtype) -> None:
         """Turn the weights of the products of ``in_low_precision`` into ``dtype``, in place."""
@@ -56,9 +62,9 @@ class MixedPrecision(nn.Module):
                 module.to(dtype)
         self.product_dtype = dtype
 
+    @abstractmethod
     def in_low_precision(self) -> Collection[nn.Module]:
         """The modules whose products may be in bfloat16."""
-        raise NotImplementedError
 
     def products(self, device: torch.device) -> AbstractContextManager[object]:
         """What products run in: nothing of its own in float32, so that a training loop can choose the precision."""

@@ -46,16 +46,17 @@ def load_segmenter(
     prediction: PredictionSettings | None = None,
     device: str = "auto",
     precision: Precision = "float32",
+    compiled: bool = False,
 ) -> TextSegmenter[BoxPrompted]:
     """Load the whole pipeline, ready to segment.
 
     detector, adapter, mask_head: folders, weight files, hub ids or own names, see ``load_detector`` and
     ``load_mask_head``. resize: ``None`` takes the sizes that the detector was trained with, as written beside its
     weights, else 800 x 800. device: ``auto``, ``cpu`` or ``cuda``. precision: of matrix products, see
-    ``pick_precision``. Raises InputError for what cannot be loaded or computed here.
+    ``pick_precision``. compiled: see ``place``. Raises InputError for what cannot be loaded or computed here.
     """
-    finder = load_box_finder(detector, adapter, resize, prediction, device, precision)
-    return TextSegmenter(finder, place(load_mask_head(mask_head), device, precision))
+    finder = load_box_finder(detector, adapter, resize, prediction, device, precision, compiled)
+    return TextSegmenter(finder, place(load_mask_head(mask_head), device, precision, compiled))
 
 
 def load_box_finder(
@@ -65,8 +66,9 @@ def load_box_finder(
     prediction: PredictionSettings | None = None,
     device: str = "auto",
     precision: Precision = "float32",
+    compiled: bool = False,
     kind: type[BoxFinder] = BoxFinder,
 ) -> BoxFinder:
     """Load the first half of the pipeline, from phrases to boxes; see ``load_segmenter``. kind: its class."""
-    loaded = place(load_detector(detector, adapter), device, precision)
+    loaded = place(load_detector(detector, adapter), device, precision, compiled)
     return kind(loaded, resize or trained_resize(adapter or detector), prediction)

@@ -73,7 +73,7 @@ def build_method(config: TestConfig, records: Sequence[ImageRecord]) -> Method:
         return build_baseline(config.baseline, records, partial(_load_finder, config), device)
     model = config.named_model
     if model.is_reference:
-        mask_head = place(load_mask_head(model.named_mask_head), settings.device, settings.precision)
+        mask_head = place(load_mask_head(model.named_mask_head), settings.device, settings.precision, settings.compile)
         if model.detector == WHOLE_IMAGE:
             return WholeImageSegmenter(mask_head)
         return TruePrompts(mask_head)
@@ -85,6 +85,7 @@ def build_method(config: TestConfig, records: Sequence[ImageRecord]) -> Method:
         config.prediction,
         settings.device,
         settings.precision,
+        settings.compile,
     )
 
 

@@ -255,6 +255,11 @@ def test_weights_of_unknown_training_data_are_said_to_be_so() -> None:
         ),
         ({"model": {"detector": "small"}}, "samus is given no detector's boxes here; leave out model"),
         ({"evaluation": {"output_dir": "out"}}, "samus is not our method; name it in evaluation.method"),
+        (
+            {"evaluation": {"output_dir": "out", "method": "SAMUS", "precision": "auto"}},
+            "samus runs in float32 as it was published",
+        ),
+        ({"evaluation": {"output_dir": "out", "method": "SAMUS", "compile": True}}, "samus is not compiled"),
         ({"baseline": None, "model": {"detector": "small"}}, "name model.mask_head, or the compared method"),
         (
             {

@@ -1,5 +1,6 @@
 """Low precision: only matrix products of frozen weights, and only where the hardware is made for it."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -58,3 +59,16 @@ def test_answers_hardly_differ(phantom_images: list[Image]) -> None:
         assert one.score == pytest.approx(other.score, abs=0.05)
         assert one.mask_hw is not None and other.mask_hw is not None
         assert (one.mask_hw == other.mask_hw).mean() > 0.98
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler on a CPU")
+def test_compiled_image_encoders_answer_alike(phantom_images: list[Image]) -> None:
+    plain, compiled = (load_segmenter("small", "small", device="cpu", compiled=compiled) for compiled in (False, True))
+    image, phrases = phantom_images[:1], [("cyst",)]
+    ((expected,),) = plain.segment(image, phrases)
+    ((found,),) = compiled.segment(image, phrases)
+    assert compiled.mask_head.image_encoder._compiled_call_impl is not None
+    assert found.box_xyxy == pytest.approx(expected.box_xyxy, abs=0.01)
+    assert found.mask_hw is not None and expected.mask_hw is not None
+    assert (found.mask_hw == expected.mask_hw).mean() > 0.999
