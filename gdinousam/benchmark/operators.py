@@ -187,8 +187,8 @@ def _floor_table(floor: Floor, seconds: float, about: str) -> Table:
     )
     remarks = (
         f"TFLOP: of matrix products; TFLOP/s: of one product of two {_PRODUCT_SIDE} x {_PRODUCT_SIDE} matrices, the "
-        "best of five. GB moved: what all other operators read and write; GB/s: of a large copy, the best of five. What "
-        "stays in a cache moves faster than that, and small products are slower than large ones.",
+        "best of five. GB moved: what all other operators read and write; GB/s: of a large copy, the best of five. "
+        "What stays in a cache moves faster than that, and small products are slower than large ones.",
     )
     line = (text_cell(about), *(number_cell(value, 2) for value in values))
     return Table("The floor", columns, (line,), remarks)
