@@ -215,14 +215,8 @@ def test_phantoms_stand_in_for_training_images_but_nothing_does_not(tmp_path: Pa
     [
         (["training.part=mask_head"], "training.part is mask_head, so name the weights to start from in model.mask_he"),
         (["training.part=mask_head", "model.mask_head=random-small"], "no adapters; set training.tune to full"),
-        (
-            ["training.part=mask_head", "model.mask_head=small", "training.gradient_checkpointing=true"],
-            "is for the detec",
-        ),
-        (
-            ["training.part=mask_head", "model.mask_head=small", "training.tune=full"],
-            "their folder in data.train_masks",
-        ),
+        (["training.part=mask_head", "model.mask_head=small", "training.gradient_checkpointing=true"], "the detector;"),
+        (["training.part=mask_head", "model.mask_head=small", "training.tune=full"], "folder in data.train_masks"),
         (
             [
                 *("training.part=mask_head", "model.mask_head=random-small", "training.tune=full"),
