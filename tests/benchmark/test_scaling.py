@@ -15,7 +15,6 @@ from gdinousam.benchmark.scaling import (
     ScaledEvaluation,
     Scaling,
     measure_scaling,
-    resident_bytes,
     scaling_table,
     write_scaling,
 )
