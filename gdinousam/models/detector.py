@@ -225,7 +225,8 @@ def _answering(model: GroundingDinoForObjectDetection) -> list[nn.Module]:
     layers = model.model
     heads = [layer.encoder_attn.sampling_offsets for layer in layers.decoder.layers]
     heads += [layer.deformable_layer.self_attn.sampling_offsets for layer in layers.encoder.layers]
-    heads += [*dict.fromkeys(model.bbox_embed), layers.encoder_output_bbox_embed]
+    # transformers 5 gives the decoder box heads of its own with the weights of the model's
+    heads += [*dict.fromkeys([*model.bbox_embed, *layers.decoder.bbox_embed]), layers.encoder_output_bbox_embed]
     heads += [*dict.fromkeys(model.class_embed), layers.encoder_output_class_embed]
     return heads
 
