@@ -71,9 +71,21 @@ def watched_memory(device: torch.device) -> Iterator[Peak]:
         return
     resident = _reset_resident()
     yield peak
-    highest = _resident("VmHWM")
+    highest = resident_bytes("VmHWM")
     if resident is not None and highest is not None:
         peak.extra_bytes = highest - resident
+
+
+def resident_bytes(kind: str) -> int | None:
+    """Resident memory of this process: now (``VmRSS``) or the most so far (``VmHWM``); ``None`` where not on Linux.
+
+    Not getrusage: its maximum is handed on to a started program, so a child would report the peak of its parent.
+    """
+    try:
+        found = re.search(rf"^{kind}:\s+(\d+) kB$", _STATUS.read_text(encoding="ascii"), re.MULTILINE)
+    except OSError:
+        return None
+    return int(found[1]) * 1024 if found else None
 
 
 def seconds_kept_waiting() -> float:
@@ -107,15 +119,7 @@ def _reset_resident() -> int | None:
         _RESET_PEAK.write_text(_RESET_PEAK_CODE, encoding="ascii")
     except OSError:  # not Linux, or a kernel that does not count
         return None
-    return _resident("VmRSS")
-
-
-def _resident(name: str) -> int | None:
-    try:
-        found = re.search(rf"^{name}:\s+(\d+) kB$", _STATUS.read_text(encoding="ascii"), re.MULTILINE)
-    except OSError:
-        return None
-    return int(found[1]) * 1024 if found else None
+    return resident_bytes("VmRSS")
 
 
 def _cpu_name() -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 import multiprocessing
-import re
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -20,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from gdinousam.allocator import keep_freed_memory
-from gdinousam.benchmark.hardware import machine_facts, versions
+from gdinousam.benchmark.hardware import machine_facts, resident_bytes, versions
 from gdinousam.data.contract import read_records, write_records
 from gdinousam.data.phantoms import FAMILIES, write_phantoms
 from gdinousam.errors import InputError
@@ -35,7 +34,6 @@ COUNTS = (100, 1000, 10_000)
 NUM_DISTINCT = 200  # images that are drawn; more only take longer to draw
 SCALING_FILE = "scaling.json"
 _MIB, _KIB = 2**20, 2**10
-_STATUS = Path("/proc/self/status")
 _REMARKS = (
     "Whole: reading images and masks, segmenting, scoring and writing rows and 20 pictures, divided by the number of "
     "images. First and last tenth: median seconds of the method alone over the first and last tenth of the images.",
@@ -155,17 +153,6 @@ def scaling_table(scaling: Scaling) -> Table:
     given = f"Bundled small model, batches of {scaling.batch_size}, {scaling.num_distinct} different images; {facts}."
     title = "Evaluation against the number of images"
     return Table(title, tuple(Column(one, (one,)) for one in titles), tuple(lines), (*_REMARKS, given))
-
-
-def resident_bytes(kind: str) -> int | None:
-    """Resident memory of this process: now (``VmRSS``) or the most so far (``VmHWM``); ``None`` where not on Linux.
-
-    Not getrusage: its maximum is handed on to a started program, so a child would report the peak of its parent.
-    """
-    if not _STATUS.is_file():
-        return None
-    found = re.search(rf"^{kind}:\s+(\d+) kB$", _STATUS.read_text(encoding="ascii"), re.MULTILINE)
-    return int(found[1]) * _KIB if found else None
 
 
 def _write_test_sets(folder: Path, counts: Sequence[int], num_distinct: int) -> list[Path]:

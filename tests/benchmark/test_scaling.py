@@ -135,7 +135,7 @@ def test_numbers_are_written_as_json_and_tables(tmp_path: Path) -> None:
 
 PEAK_PROGRAM = """
 import numpy as np
-from gdinousam.benchmark.scaling import resident_bytes
+from gdinousam.benchmark.hardware import resident_bytes
 before = resident_bytes("VmHWM")
 block = np.ones(256 * 2**20, dtype=np.uint8)
 del block
