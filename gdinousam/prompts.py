@@ -8,7 +8,6 @@ phrase that comes back is the one that was asked for and never text rebuilt from
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -17,12 +16,11 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from gdinousam.errors import InputError
+from gdinousam.identity import phrase_identity
 
 logger = logging.getLogger(__name__)
 
 SEPARATOR = "."
-# "." and "?" end a phrase for Grounding DINO wherever they stand, so inside a phrase they become spaces.
-_ENDS_A_PHRASE = re.compile(r"[.?\s]+")
 
 
 @dataclass(frozen=True)
@@ -64,11 +62,11 @@ class TokenizedCaptions:
 
 
 def caption_form(phrase: str) -> str:
-    """The phrase as it stands in a caption: lower case, single spaces, no full stop or question mark inside.
+    """The phrase as it stands in a caption: its ``phrase_identity``, so phrases that read alike are one.
 
     Raises InputError for a phrase without a letter or digit.
     """
-    form = _ENDS_A_PHRASE.sub(" ", phrase.lower()).strip()
+    form = phrase_identity(phrase)
     if not any(character.isalnum() for character in form):
         raise InputError(f"phrase {phrase!r} has no letter or digit; give the name of what to look for")
     return form

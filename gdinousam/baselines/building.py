@@ -31,6 +31,7 @@ from gdinousam.evaluation.methods import ByDataset, RecordSegmenter, phrases_by_
 from gdinousam.evaluation.notes import Notes
 from gdinousam.evaluation.true_prompts import ClickRule, TruePrompts
 from gdinousam.evaluation.user_prompts import UserPrompts, read_user_prompts
+from gdinousam.identity import same_name
 from gdinousam.models.box_finder import BoxFinder
 from gdinousam.models.loading import RANDOM_SMALL
 from gdinousam.models.random_sam import RANDOM
@@ -123,12 +124,13 @@ def _unets(folder: Path, records: Sequence[ImageRecord], device: torch.device) -
         return segmenter
     # a run without validation images has no best weights, only the last
     chosen = {path.parent.name: path for name in (LAST, BEST) for path in of_datasets if path.name == name}
-    unknown = [dataset for dataset in phrases_of if dataset not in chosen]
+    name_of = {dataset: same_name(dataset, chosen) for dataset in phrases_of or sorted(chosen)}
+    unknown = [dataset for dataset, name in name_of.items() if name is None]
     if unknown:
         raise InputError(
             f"{folder}: no U-Net of dataset {unknown[0]!r}, only of {', '.join(sorted(chosen))}; train it too"
         )
-    segmenters = {dataset: load_unet(chosen[dataset]).to(device) for dataset in phrases_of or sorted(chosen)}
+    segmenters = {dataset: load_unet(chosen[name]).to(device) for dataset, name in name_of.items() if name}
     for dataset, phrases in phrases_of.items():
         segmenters[dataset].require_known(phrases)
     return ByDataset(segmenters)

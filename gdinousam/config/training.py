@@ -36,7 +36,7 @@ class TrainData(Settings):
         0, ge=0, description="Phrases of other images added to each caption as negatives (the public code: none)."
     )
     datasets: tuple[str, ...] | None = Field(
-        None, min_length=1, description="Use only the images of these datasets, of both files; letter case counts."
+        None, min_length=1, description="Use only the images of these datasets, of both files."
     )
     max_images: int | None = Field(
         None, ge=1, description="Use only the first so many images of each file, of the datasets named."

@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from tqdm import tqdm
@@ -16,6 +17,7 @@ from gdinousam.data.check_rows import CheckedRow, grouped, is_file_name
 from gdinousam.data.images import read_image, read_mask_file
 from gdinousam.data.problems import Problem
 from gdinousam.errors import InputError
+from gdinousam.identity import difference, identity, visible
 from gdinousam.records import BoxXYWH, Mask
 
 PROGRESS_DELAY = 2.0  # seconds a check may take before a progress bar appears
@@ -43,6 +45,24 @@ class Folders:
             if folder is not None and not folder.is_dir()
         ]
 
+    def near_name(self, path: Path) -> str:
+        """What to add about a file that is not there: the one whose name only looks like it, or nothing."""
+        names = self._image_names if path.parent == self.image_dir else self._mask_names
+        other = names.get(identity(path.name))
+        return f"; it has {visible(other)}, which differs by {difference(path.name, other)}" if other else ""
+
+    @cached_property
+    def _image_names(self) -> dict[str, str]:
+        return _by_identity(self.image_dir)
+
+    @cached_property
+    def _mask_names(self) -> dict[str, str]:
+        return _by_identity(self.mask_dir) if self.mask_dir else {}
+
+
+def _by_identity(folder: Path) -> dict[str, str]:
+    return {identity(path.name): path.name for path in folder.iterdir()}
+
 
 def check_files(rows: Sequence[CheckedRow], folders: Folders, progress: bool) -> list[Problem]:
     """The problems of images and masks, each file decoded once. progress: a bar where it takes a while."""
@@ -59,7 +79,7 @@ def check_files(rows: Sequence[CheckedRow], folders: Folders, progress: bool) ->
     )
     with bar, ThreadPoolExecutor(min(MAX_THREADS, os.cpu_count() or 1)) as pool:
         for same, (size, found) in zip(
-            rows_of_image, pool.map(lambda same: _check_image(same, folders.image_dir), rows_of_image), strict=True
+            rows_of_image, pool.map(lambda same: _check_image(same, folders), rows_of_image), strict=True
         ):
             sizes[same[0].image_name] = size
             problems += found
@@ -71,11 +91,11 @@ def check_files(rows: Sequence[CheckedRow], folders: Folders, progress: bool) ->
     return problems
 
 
-def _check_image(rows: Sequence[CheckedRow], image_dir: Path) -> tuple[Size | None, list[Problem]]:
+def _check_image(rows: Sequence[CheckedRow], folders: Folders) -> tuple[Size | None, list[Problem]]:
     """The size of the image that the rows share, ``None`` where it does not decode, and what is wrong with it."""
-    path = image_dir / rows[0].image_name
+    path = folders.image_dir / rows[0].image_name
     if not path.is_file():
-        return None, [rows[0].problem(contract.IMAGE_NAME, f"a file in {image_dir}")]
+        return None, [rows[0].problem(contract.IMAGE_NAME, f"a file in {folders.image_dir}{folders.near_name(path)}")]
     try:
         height, width, _ = read_image(path).shape
     except InputError as error:
@@ -104,7 +124,8 @@ def _rows_of_masks(rows: Sequence[CheckedRow], folders: Folders) -> tuple[dict[P
         if reference is not None and reference.path.is_file():
             rows_of_mask.setdefault(reference.path, []).append((row, reference.value))
         elif named:
-            problems.append(row.problem(contract.MASK_NAME, f"a file in {folders.mask_dir}, NAME or NAME#VALUE"))
+            near = folders.near_name(reference.path) if reference else ""
+            problems.append(row.problem(contract.MASK_NAME, f"a file in {folders.mask_dir}, NAME or NAME#VALUE{near}"))
         elif folders.masks_required:
             expected = f"a mask in {folders.mask_dir} with the image's name, or its name in this column"
             problems.append(row.problem(contract.MASK_NAME, expected))

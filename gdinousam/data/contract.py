@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from gdinousam.data.spellings import unify_spellings
 from gdinousam.errors import InputError
 from gdinousam.records import ImageRecord, Instance, MaskReference
 
@@ -40,6 +41,9 @@ Row = dict[str, str]
 def read_table(csv_path: str | Path) -> pd.DataFrame:
     """Read a CSV of the contract; every cell stays the string that the file holds, and extra columns are kept.
 
+    But for one thing: phrases, datasets and groups that name the same (``gdinousam.identity``) get the spelling of the
+    first of them.
+
     csv_path: comma-separated UTF-8 file; where it does not exist, the other letter case of its suffix is tried.
     Returns one table row per CSV row; the index is the row number in the file, the header being row 1. A file with a
     header only gives a table without rows. Raises ``InputError`` for a file that is missing, empty or no such text,
@@ -57,6 +61,7 @@ def read_table(csv_path: str | Path) -> pd.DataFrame:
             f"{csv_path}: {len(uneven_rows)} rows differ from the header in their number of cells, the first is "
             f"row {row} with {num_cells} instead of {len(table.columns)}; put a phrase that holds a comma in quotes"
         )
+    unify_spellings(table, PHRASE, (DATASET, GROUP), csv_path)
     return table
 
 

@@ -16,6 +16,7 @@ from gdinousam.data.augmentation import Augmentation, seeded
 from gdinousam.data.images import read_image, read_mask
 from gdinousam.data.samples import Sample, to_sample
 from gdinousam.errors import InputError
+from gdinousam.identity import phrase_identity, spellings
 from gdinousam.preprocessing import ResizeSettings, boxes_cxcywh_norm, build_resize, normalize_image, pad_images
 from gdinousam.records import ImageRecord
 from gdinousam.seeding import derived_seed
@@ -85,7 +86,7 @@ class Examples(Dataset[Example], ABC):
         seed: int = 0,
         num_absent_phrases: int = 0,
     ) -> None:
-        self.all_phrases = tuple(dict.fromkeys(all_phrases))
+        self.all_phrases = tuple(dict.fromkeys(spellings(all_phrases, of_phrases=True).values()))
         self._resize = build_resize(resize)
         self._augmentation = augmentation
         self._seed = seed
@@ -117,7 +118,8 @@ class Examples(Dataset[Example], ABC):
         )
 
     def _absent_phrases(self, raw: RawExample, generator: random.Random) -> list[str]:
-        others = [phrase for phrase in self.all_phrases if phrase not in raw.phrases]
+        own = {phrase_identity(phrase) for phrase in raw.phrases}
+        others = [phrase for phrase in self.all_phrases if phrase_identity(phrase) not in own]
         return generator.sample(others, min(self._num_absent_phrases, len(others)))
 
 

@@ -16,6 +16,7 @@ from gdinousam.data.images import image_size, read_mask_file
 from gdinousam.data.mask_layers import phrase_slugs
 from gdinousam.drawing import write_picture
 from gdinousam.errors import InputError
+from gdinousam.identity import visible
 from gdinousam.records import Detection, ImageRecord, Mask, Need
 
 MASKS_NAME = "masks"  # the folder of ours among the results
@@ -115,4 +116,4 @@ def _listed(names: Sequence[str], what: str) -> str:
     if not names:
         return ""
     more = f" and {len(names) - NUM_NAMED} more" if len(names) > NUM_NAMED else ""
-    return f"{len(names)} {what}: {', '.join(names[:NUM_NAMED])}{more}"
+    return f"{len(names)} {what}: {', '.join(map(visible, names[:NUM_NAMED]))}{more}"

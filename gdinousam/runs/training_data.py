@@ -18,6 +18,7 @@ from gdinousam.data.fingerprint import fingerprint
 from gdinousam.data.lookalikes import without_lookalikes
 from gdinousam.data.phantoms import phrases_of
 from gdinousam.errors import InputError
+from gdinousam.identity import same_name, spellings
 from gdinousam.preprocessing import ResizeSettings
 from gdinousam.records import ImageRecord
 from gdinousam.seeding import derived_seed
@@ -70,10 +71,11 @@ def of_datasets(records: Records, datasets: Sequence[str] | None, csv_path: Path
     if datasets is None:
         return records
     known = datasets_of(records)
-    for name in datasets:
-        if name not in known:
+    wanted = {name: same_name(name, known) for name in datasets}
+    for name, found in wanted.items():
+        if found is None:
             raise InputError(f"{csv_path}: no image of dataset {name!r} (data.datasets); it has: {', '.join(known)}")
-    return tuple(record for record in records if record.dataset in datasets)
+    return tuple(record for record in records if record.dataset in wanted.values())
 
 
 def datasets_of(records: Iterable[ImageRecord]) -> tuple[str, ...]:
@@ -118,7 +120,7 @@ def training_phrases(config: AnyTrainConfig, images: TrainingImages) -> tuple[st
     phrases = [phrase for record in images.train for phrase in record.phrases]
     if config.data.phantoms is not None:
         phrases += [phrase for family in config.data.phantoms.families for phrase in phrases_of(family)]
-    return tuple(dict.fromkeys(phrases))
+    return tuple(dict.fromkeys(spellings(phrases, of_phrases=True).values()))
 
 
 def describe_images(config: AnyTrainConfig, images: TrainingImages) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from gdinousam.runs.evaluation import build_method, evaluate_method, read_test_r
 from gdinousam.settings import SettingsPath
 from gdinousam.studies.folders import begin_study, is_begun, is_finished
 from gdinousam.studies.prompt_table import prompt_table
-from gdinousam.studies.prompts_file import Wording, read_prompts, require_phrases, wordings
+from gdinousam.studies.prompts_file import Wording, of_data, read_prompts, wordings
 from gdinousam.studies.rewording import AskedTogether, Reworded, only_phrase
 
 logger = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ def run_prompt_study(config: PromptStudyConfig, overwrite: bool = False, resume:
     prompts = read_prompts(config.prompts)
     with joined_processes() as processes:
         records = _records(config)
-        require_phrases(prompts, {phrase for record in records for phrase in record.phrases}, config.prompts)
+        prompts = of_data(prompts, {phrase for record in records for phrase in record.phrases}, config.prompts)
         records_of = {phrase: only_phrase(records, phrase) for phrase in prompts}
         configs = {wording: wording_config(config, wording) for wording in wordings(prompts)}
         waiting = list(configs)

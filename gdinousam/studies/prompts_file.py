@@ -10,6 +10,7 @@ from pathlib import Path
 import yaml
 
 from gdinousam.errors import InputError
+from gdinousam.identity import same_name
 from gdinousam.prompts import caption_form
 
 _LONGEST_NAME = 80  # characters of a folder name; file systems allow 255 bytes
@@ -56,19 +57,21 @@ def wordings(prompts: dict[str, tuple[str, ...]]) -> Iterator[Wording]:
     return (Wording(phrase, prompt) for phrase, listed in prompts.items() for prompt in listed)
 
 
-def require_phrases(prompts: dict[str, tuple[str, ...]], phrases: Collection[str], path: Path) -> None:
-    """Raise InputError unless the file and the data name the same phrases.
+def of_data(prompts: dict[str, tuple[str, ...]], phrases: Collection[str], path: Path) -> dict[str, tuple[str, ...]]:
+    """The prompts by the phrases as the data spells them; InputError unless file and data name the same phrases.
 
     phrases: those of the data. path: the file, for the message, which lists what only one side names. A phrase that
     the file forgets would otherwise be missing from the table without a word.
     """
-    only_data = sorted(set(phrases) - prompts.keys())
-    only_file = sorted(prompts.keys() - set(phrases))
+    in_data = {phrase: same_name(phrase, phrases, of_phrases=True) for phrase in prompts}
+    only_data = sorted(set(phrases) - set(in_data.values()))
+    only_file = sorted(phrase for phrase, found in in_data.items() if found is None)
     if only_data or only_file:
         raise InputError(
             f"{path}: its phrases are not those of the data; only in the data: {', '.join(only_data) or 'none'}; only "
             f"in the file: {', '.join(only_file) or 'none'}; write phrases as label_name does, with [] to leave one out"
         )
+    return {in_data[phrase] or phrase: listed for phrase, listed in prompts.items()}
 
 
 def _read_yaml(path: Path) -> dict[object, object]:

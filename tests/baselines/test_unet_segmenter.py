@@ -105,7 +105,7 @@ def test_no_images_give_no_answers(segmenter: UNetSegmenter) -> None:
     assert segmenter.segment([], []) == []
 
 
-@pytest.mark.parametrize("phrase", ["malignant lesion", "Cyst", ""])
+@pytest.mark.parametrize("phrase", ["malignant lesion", "cysts", ""])
 def test_a_phrase_it_was_not_trained_on_is_named_with_those_it_knows(
     segmenter: UNetSegmenter, phantom_images: list[Image], phrase: str
 ) -> None:
@@ -176,3 +176,15 @@ def test_what_is_no_folder_of_a_unet_is_refused(folder: Path, tmp_path: Path) ->
     (folder / DESCRIPTION).write_text("{")
     with pytest.raises(InputError, match="is no JSON file"):
         load_unet(folder)
+
+
+def test_another_spelling_of_a_known_phrase_is_the_same_phrase(
+    segmenter: UNetSegmenter, phantom_images: list[Image]
+) -> None:
+    asked, known = (
+        segmenter.segment(phantom_images[:1], [[phrase]])[0] for phrase in ("Benign  lesion.", "benign lesion")
+    )
+    assert [one.phrase for one in asked] == ["Benign  lesion."] * len(known)
+    for one, same in zip(asked, known, strict=True):
+        assert one.mask_hw is not None and same.mask_hw is not None
+        assert (one.mask_hw == same.mask_hw).all()

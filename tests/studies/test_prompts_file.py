@@ -6,7 +6,7 @@ import pytest
 
 from gdinousam.errors import InputError
 from gdinousam.evaluation.paper_numbers import paper_prompts
-from gdinousam.studies.prompts_file import read_prompts, require_phrases, wordings
+from gdinousam.studies.prompts_file import of_data, read_prompts, wordings
 
 ROOT = Path(__file__).parents[2]
 KIDNEY = ROOT / "configs" / "prompts" / "kidney.yaml"
@@ -68,6 +68,6 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 def test_phrases_that_only_one_side_names_are_listed() -> None:
     prompts = {"stone": ("a",), "cyst": ("b",)}
-    require_phrases(prompts, ["cyst", "stone"], Path("p.yaml"))
+    of_data(prompts, ["cyst", "stone"], Path("p.yaml"))
     with pytest.raises(InputError, match="only in the data: kidney, liver; only in the file: cyst; write"):
-        require_phrases(prompts, ["liver", "kidney", "stone"], Path("p.yaml"))
+        of_data(prompts, ["liver", "kidney", "stone"], Path("p.yaml"))

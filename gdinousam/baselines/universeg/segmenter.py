@@ -13,8 +13,10 @@ from gdinousam.baselines.universeg.preprocessing import grey_square, probability
 from gdinousam.baselines.universeg.support import Draws, SupportSet, SupportSettings, draws_of_phrases, load_draws
 from gdinousam.baselines.universeg.weights import load_universeg
 from gdinousam.data.contract import read_records
+from gdinousam.data.spellings import respelled
 from gdinousam.errors import InputError
 from gdinousam.evaluation.methods import phrases_by_dataset
+from gdinousam.identity import phrase_identity
 from gdinousam.records import Detection, Image, ImageRecord, Need
 
 # A target with one example each: so many go through the network together, which takes about 2 GB.
@@ -38,7 +40,7 @@ class UniverSegSegmenter:
         if empty:
             raise ValueError(f"no examples of {empty[0]!r}; give every phrase at least one draw")
         self.network = network
-        self.support = {phrase: tuple(draws) for phrase, draws in support.items()}
+        self.support = {phrase_identity(phrase): tuple(draws) for phrase, draws in support.items()}
 
     def to(self, device: torch.device | str) -> UniverSegSegmenter:
         """Move the network and the examples; returns itself."""
@@ -53,7 +55,7 @@ class UniverSegSegmenter:
 
         At most one detection per phrase, all objects of the phrase together: the mean of the probabilities of all
         draws, brought to the size of the image, above 0.5. score: their mean inside the mask. Raises ValueError where
-        the lists differ in length, InputError for a phrase without examples; letter case counts.
+        the lists differ in length, InputError for a phrase without examples.
         """
         if len(images) != len(phrases):
             raise ValueError(f"{len(images)} images but phrases of {len(phrases)}; give the phrases of every image")
@@ -67,10 +69,11 @@ class UniverSegSegmenter:
         return answers
 
     def _key(self, phrase: str) -> _Key:
-        if phrase not in self.support:
+        draws = self.support.get(phrase_identity(phrase))
+        if draws is None:
             known = ", ".join(self.support) or "nothing"
             raise InputError(f"UniverSeg has no examples of {phrase!r}, only of {known}; draw some for it")
-        return tuple(map(id, self.support[phrase]))
+        return tuple(map(id, draws))
 
     def _probabilities(
         self, images: Sequence[Image], keys: Sequence[Sequence[_Key]]
@@ -109,7 +112,7 @@ def load_universeg_segmenters(
     Raises InputError for weights, images or lists that cannot be read, for a phrase without any example, and for
     examples that are among the images to test (``check_disjoint``), unless ``skip_tested`` draws around them.
     """
-    training = read_records(support.ann, support.images, support.masks)
+    training = respelled(read_records(support.ann, support.images, support.masks), records)
     phrases_of = phrases_by_dataset(records)
     if support.skip_tested:
         training = without_tested([one for one in training if one.dataset in phrases_of], records)
