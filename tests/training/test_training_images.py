@@ -45,6 +45,7 @@ def test_datasets_choose_from_both_files_in_their_order(folder: Path, phantom_da
     assert (len(chosen.train), len(chosen.val)) == (4, 2)
     assert chosen.train == every.train[1::2] and chosen.val == every.val[1::2]
     assert images_of(folder, phantom_data, datasets=["b", "a"]) == every
+    assert images_of(folder, phantom_data, datasets=["B "]) == chosen
 
 
 def test_the_first_images_are_counted_among_the_datasets_named(folder: Path, phantom_data: Path) -> None:
@@ -52,7 +53,7 @@ def test_the_first_images_are_counted_among_the_datasets_named(folder: Path, pha
     assert [record.dataset for record in (*images.train, *images.val)] == ["b"] * 4
 
 
-@pytest.mark.parametrize("name", ["c", "B"])
+@pytest.mark.parametrize("name", ["c", "bb"])
 def test_an_unknown_dataset_is_named_with_the_known_ones(folder: Path, phantom_data: Path, name: str) -> None:
     with pytest.raises(InputError, match=rf"train\.CSV: no image of dataset '{name}' \(data\.datasets\); it has: a, b"):
         images_of(folder, phantom_data, datasets=["a", name])
