@@ -25,9 +25,14 @@ def check_data(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--masks-required", action="store_true", help="every row with a box must have a mask (test data)"
     )
+    parser.add_argument(
+        "--allow-odd", action="store_true", help="take boxes and masks that obey the contract but look wrong"
+    )
     parser.add_argument("--limit", type=int, default=50, metavar="N", help="problems to print at most (default: 50)")
     options = parser.parse_args(arguments)
-    problems = check_table(options.csv, options.images, options.masks, options.masks_required)
+    problems = check_table(
+        options.csv, options.images, options.masks, options.masks_required, allow_odd=options.allow_odd
+    )
     if problems:
         print(format_problems(problems, options.limit))
         return BAD_INPUT

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from gdinousam.baselines.settings import BaselineSettings, PromptedSettings
+from gdinousam.data.plausibility import ALLOW_ODD
 from gdinousam.errors import InputError
 from gdinousam.models.box_finder import PredictionSettings
 from gdinousam.models.boxes_to_masks import TRUE_BOX, WHOLE_IMAGE
@@ -27,6 +28,7 @@ class TestData(Settings):
     batch_size: int = Field(4, ge=1, description="Images given to the method at once.")
     num_workers: int = Field(4, ge=0, description="Threads that read images and masks ahead.")
     max_images: int | None = Field(None, ge=1, description="Use only the first so many images.")
+    allow_odd: bool = Field(False, description=ALLOW_ODD)
 
 
 class ModelSettings(Settings):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from filecmp import cmp
 from functools import cached_property
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tqdm import tqdm
 from gdinousam.data import contract
 from gdinousam.data.check_rows import CheckedRow, grouped, is_file_name
 from gdinousam.data.images import read_image, read_mask_file
+from gdinousam.data.plausibility import Fit, fit_of, implausible
 from gdinousam.data.problems import Problem
 from gdinousam.errors import InputError
 from gdinousam.identity import difference, identity, visible
@@ -29,12 +31,13 @@ _MaskedRow = tuple[CheckedRow, int | None]  # a row and the grey value of its ma
 
 @dataclass(frozen=True)
 class Folders:
-    """Where the files of the CSV lie."""
+    """Where the files of the CSV lie. allow_odd: take boxes and masks that look wrong but obey the contract."""
 
     csv_path: Path
     image_dir: Path
     mask_dir: Path | None
     masks_required: bool
+    allow_odd: bool = False
 
     def missing(self) -> list[Problem]:
         """Folders that are not there, one problem each instead of one per file."""
@@ -65,11 +68,15 @@ def _by_identity(folder: Path) -> dict[str, str]:
 
 
 def check_files(rows: Sequence[CheckedRow], folders: Folders, progress: bool) -> list[Problem]:
-    """The problems of images and masks, each file decoded once. progress: a bar where it takes a while."""
+    """The problems of images and masks, each file decoded once, and what is not plausible about them.
+
+    progress: a bar where it takes a while.
+    """
     named = [row for row in rows if row.image_name.strip() and is_file_name(row.image_name)]
     rows_of_image = grouped(named, lambda row: row.image_name)
     rows_of_mask, problems = _rows_of_masks(named, folders)
     sizes: dict[str, Size | None] = {}
+    fits: list[Fit] = []
     # disable=None: the bar is for terminals only
     bar = tqdm(
         total=len(rows_of_image) + len(rows_of_mask),
@@ -85,10 +92,13 @@ def check_files(rows: Sequence[CheckedRow], folders: Folders, progress: bool) ->
             problems += found
             bar.update()
         # masks only now, because each is held against the size of its image
-        for found in pool.map(lambda item: _check_mask(item[0], item[1], sizes), rows_of_mask.items()):
+        for found, fit in pool.map(lambda item: _check_mask(item[0], item[1], sizes), rows_of_mask.items()):
             problems += found
+            fits += fit
             bar.update()
-    return problems
+    if folders.allow_odd:
+        return problems
+    return [*problems, *implausible(rows, fits), *_images_as_masks(rows_of_mask, folders)]
 
 
 def _check_image(rows: Sequence[CheckedRow], folders: Folders) -> tuple[Size | None, list[Problem]]:
@@ -132,13 +142,26 @@ def _rows_of_masks(rows: Sequence[CheckedRow], folders: Folders) -> tuple[dict[P
     return rows_of_mask, problems
 
 
-def _check_mask(path: Path, masked_rows: Sequence[_MaskedRow], sizes: dict[str, Size | None]) -> list[Problem]:
+def _images_as_masks(rows_of_mask: dict[Path, list[_MaskedRow]], folders: Folders) -> Iterator[Problem]:
+    for path, masked_rows in rows_of_mask.items():
+        row = masked_rows[0][0]
+        image_path = folders.image_dir / row.image_name
+        if not row.is_absent and image_path.is_file() and cmp(path, image_path, shallow=False):
+            yield row.problem(
+                contract.MASK_NAME, f"a mask; {path} is the image itself, so name the folder of the masks"
+            )
+
+
+def _check_mask(
+    path: Path, masked_rows: Sequence[_MaskedRow], sizes: dict[str, Size | None]
+) -> tuple[list[Problem], list[Fit]]:
     try:
         mask_file = read_mask_file(path)
     except InputError as error:
-        return [masked_rows[0][0].problem(contract.MASK_NAME, _reason(error, path))]
+        return [masked_rows[0][0].problem(contract.MASK_NAME, _reason(error, path))], []
     height, width = mask_file.foreground.shape
     problems = []
+    rows_of_value: dict[int | None, list[CheckedRow]] = {}
     for row, value in masked_rows:
         size = sizes[row.image_name]
         box_xywh = row.box_xywh()
@@ -151,9 +174,11 @@ def _check_mask(path: Path, masked_rows: Sequence[_MaskedRow], sizes: dict[str, 
         except InputError as error:
             problems.append(row.problem(contract.MASK_NAME, _reason(error, path)))
             continue
+        rows_of_value.setdefault(value, []).append(row)
         if box_xywh is not None and not _has_pixel_in_box(mask_hw, box_xywh):
             problems.append(row.problem(contract.MASK_NAME, f"pixels of this row inside its box; {path.name} has none"))
-    return problems
+    fits = [fit_of(rows, mask_file.select(value)) for value, rows in rows_of_value.items()]
+    return problems, [fit for fit in fits if fit is not None]
 
 
 def _has_pixel_in_box(mask_hw: Mask, box_xywh: BoxXYWH) -> bool:

@@ -13,8 +13,8 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import cv2
@@ -27,6 +27,8 @@ from gdinousam.errors import InputError
 from gdinousam.records import Image, Instance, Mask, MaskReference
 
 logger = logging.getLogger(__name__)
+_CUT_FOLDERS: set[Path] = set()  # of which the log has said that their masks are cut
+_CUT_LOCK = Lock()
 
 Pixels = npt.NDArray[Any]  # (H, W) or (H, W, 3), the numbers that the file stores
 
@@ -103,8 +105,11 @@ def read_mask_file(path: str | Path) -> MaskFile:
     return MaskFile(path, mask_hw, values)
 
 
-@cache  # once for a folder
 def _say_cut(folder: Path) -> None:
+    with _CUT_LOCK:  # the checker reads masks in several threads
+        if folder in _CUT_FOLDERS:
+            return
+        _CUT_FOLDERS.add(folder)
     logger.warning("%s: has masks with grey values between black and white; they are cut at half their range", folder)
 
 

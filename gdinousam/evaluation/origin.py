@@ -24,7 +24,13 @@ from gdinousam.folders import CONFIG_COPY
 from gdinousam.records import Need
 
 # A resumed run may differ in these: where the folder lies, and what changes the speed, memory and at most last digits.
-_FREE_KEYS = {"data.batch_size", "data.num_workers", "prediction.batch_size", "evaluation.output_dir"}
+_FREE_KEYS = {
+    "data.allow_odd",
+    "data.batch_size",
+    "data.num_workers",
+    "prediction.batch_size",
+    "evaluation.output_dir",
+}
 
 
 def about_method(

@@ -52,7 +52,7 @@ def evaluate_config(config: TestConfig, overwrite: bool = False, resume: bool = 
 
 def read_test_records(data: TestData) -> tuple[ImageRecord, ...]:
     """The images of a test file, all checked; InputError where there are problems."""
-    require_valid(data.test_ann, data.test_dir, data.test_masks, masks_required=True)
+    require_valid(data.test_ann, data.test_dir, data.test_masks, masks_required=True, allow_odd=data.allow_odd)
     return read_records(data.test_ann, data.test_dir, data.test_masks)[: data.max_images]
 
 

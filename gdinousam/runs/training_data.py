@@ -56,7 +56,7 @@ def _read(config: AnyTrainConfig, csv_path: Path | None, image_dir: Path | None,
     if csv_path is None or image_dir is None:
         return ()
     mask_dir = mask_dir if config.needs_masks else None
-    require_valid(csv_path, image_dir, mask_dir, masks_required=config.needs_masks)
+    require_valid(csv_path, image_dir, mask_dir, config.needs_masks, config.data.allow_odd)
     records = of_datasets(read_records(csv_path, image_dir, mask_dir), config.data.datasets, csv_path)
     records = records[: config.data.max_images]
     if config.needs_objects:

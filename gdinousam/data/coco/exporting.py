@@ -56,18 +56,20 @@ def export_coco(
     polygons: bool = False,
     overwrite: bool = False,
     progress: bool = True,
+    allow_odd: bool = False,
 ) -> ExportReport:
     """Write a CSV of the contract as a COCO file, which appears at once or not at all.
 
     image_dir, mask_dir: folders of the files it names; without masks there are no segmentations. out: the file; it is
     replaced only if ``overwrite``. polygons: outlines instead of run lengths; they fill holes. progress: bars in a
-    terminal where it takes a while. Raises ``DataProblems`` where the data breaks the contract, and ``InputError`` for
+    terminal where it takes a while. allow_odd: as for ``check_table``.
+    Raises ``DataProblems`` where the data breaks the contract, and ``InputError`` for
     a CSV that is none and a file that exists or cannot be written.
     """
     out = Path(out)
     if out.exists() and not overwrite:
         raise InputError(f"{out}: exists; name another file or add --overwrite")
-    require_valid(csv_path, image_dir, mask_dir)
+    require_valid(csv_path, image_dir, mask_dir, allow_odd=allow_odd)
     table = contract.read_table(csv_path)
     records = contract.records_from_table(table, image_dir, mask_dir)
     carried = {

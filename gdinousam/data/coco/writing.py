@@ -32,12 +32,13 @@ NONE_LEFT = "images whose annotations were all left out"
 class ImportOptions:
     """split: which one to write. dataset: name for images that tell none; ``None``: the stem of the COCO file.
     phrases: the phrase for category names that are none. negatives: take images without annotations in, as rows that
-    say that no category's phrase names anything."""
+    say that no category's phrase names anything. allow_odd: as for ``gdinousam.data.check.check_table``."""
 
     split: Split
     dataset: str | None = None
     phrases: Mapping[str, str] = field(default_factory=dict)
     negatives: bool = False
+    allow_odd: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def write_split(
     if not records:
         raise InputError(f"{coco.path}: no image has an annotation that can be used; --negatives takes empty images in")
     _write_csv(folder, records, sources, options.split)
-    _require_sound(folder, sources, options.split, coco.path, progress)
+    _require_sound(folder, sources, options, coco.path, progress)
     return total
 
 
@@ -169,17 +170,17 @@ def _write_csv(folder: Path, records: Sequence[ImageRecord], sources: Sequence[S
     contract.write_table(table, csv_path)
 
 
-def _require_sound(folder: Path, sources: Sequence[Source], split: Split, path: Path, progress: bool) -> None:
+def _require_sound(folder: Path, sources: Sequence[Source], options: ImportOptions, path: Path, progress: bool) -> None:
     """Hold what was written against the contract: this decodes every image, and a box must meet its mask."""
-    csv_path = folder / ROWS / csv_name(split)
-    image_dir, mask_dir = (folder / FILES / name for name in SPLIT_FOLDERS[split])
-    problems = check_table(csv_path, image_dir, mask_dir, progress=progress)
+    csv_path = folder / ROWS / csv_name(options.split)
+    image_dir, mask_dir = (folder / FILES / name for name in SPLIT_FOLDERS[options.split])
+    problems = check_table(csv_path, image_dir, mask_dir, progress=progress, allow_odd=options.allow_odd)
     if problems:
-        first = problems[0]
-        assert first.row is not None  # the table itself is ours
-        name = contract.read_table(csv_path)[contract.IMAGE_NAME][first.row]
+        first, row = next((problem, problem.row) for problem in problems if problem.row is not None)
+        causes = "".join(f"; expected {problem.expected}" for problem in problems if problem.row is None)
+        name = contract.read_table(csv_path)[contract.IMAGE_NAME][row]
         source = next(source for source in sources if source.name == name)
         raise InputError(
             f"{path}: {len(problems)} of its objects or images are not sound, the first in "
-            f"{source.image.file_name}: {first.column} {first.value}, expected {first.expected}"
+            f"{source.image.file_name}: {first.column} {first.value}, expected {first.expected}{causes}"
         )
