@@ -7,11 +7,10 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from gdinousam.errors import InputError
 from gdinousam.identity import same_name
 from gdinousam.prompts import caption_form
+from gdinousam.yaml_files import read_yaml
 
 _LONGEST_NAME = 80  # characters of a folder name; file systems allow 255 bytes
 
@@ -75,17 +74,9 @@ def of_data(prompts: dict[str, tuple[str, ...]], phrases: Collection[str], path:
 
 
 def _read_yaml(path: Path) -> dict[object, object]:
-    try:
-        text = path.read_text(encoding="utf-8")
-        tree, root = yaml.safe_load(text), yaml.compose(text, yaml.SafeLoader)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; give a YAML of phrases and prompts") from None
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        raise InputError(f"{path} is not readable as YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(tree, dict) or not isinstance(root, yaml.MappingNode):
+    tree = read_yaml(path, missing=f"{path}: no such file; give a YAML of phrases and prompts")
+    if not isinstance(tree, dict):
         raise InputError(f"{path} must hold phrases of the data, each with a list of prompts below it")
-    if len(root.value) > len(tree):  # YAML readers keep the last of equal keys without a word
-        raise InputError(f"{path}: a phrase stands there twice; put its prompts into one list")
     return tree
 
 
@@ -103,7 +94,7 @@ def _prompts_of(path: Path, phrase: object, listed: object) -> tuple[str, ...]:
 
 
 def _text(path: Path, value: object) -> str:
-    """A phrase or prompt as text that can be asked for; YAML takes words such as ``no`` for other things."""
+    """A phrase or prompt as text that can be asked for; YAML takes words such as ``true`` for other things."""
     if not isinstance(value, str):
         raise InputError(f"{path}: {value!r} is no text; put it in quotes")
     try:

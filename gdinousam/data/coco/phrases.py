@@ -6,10 +6,9 @@ import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import yaml
-
 from gdinousam.errors import InputError
 from gdinousam.identity import spellings
+from gdinousam.yaml_files import read_yaml
 
 
 def read_phrase_mapping(path: str | Path) -> dict[str, str]:
@@ -17,13 +16,7 @@ def read_phrase_mapping(path: str | Path) -> dict[str, str]:
 
     Raises ``InputError`` for a file that is missing, no YAML, or anything but a mapping of texts to texts.
     """
-    try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); give a YAML file of phrases") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path}: not readable as YAML ({reason}); write lines NAME: PHRASE") from error
+    content = read_yaml(Path(path), missing=f"{path}: no such file; give a YAML file of lines NAME: PHRASE")
     if not isinstance(content, dict) or not content:
         raise InputError(f"{path}: holds no mapping; write lines NAME: PHRASE, one for each category to rename")
     for name, phrase in content.items():
