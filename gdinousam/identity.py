@@ -18,6 +18,16 @@ _UNSEEN = ("Cc", "Cf", "Zs", "Zl", "Zp")  # Unicode: control and format characte
 _REMEMBERED = 2**16  # names; training asks for the same ones with every image
 
 
+def phrases_in(text: str) -> tuple[str, ...]:
+    """The phrases of a text in the way of Grounding DINO, ``cyst. solid mass.``: full stops before a space part them.
+
+    A text of one phrase, or none, is returned as it is, in a tuple.
+    """
+    parts = tuple(" ".join(part.split()).strip(" .") for part in re.split(r"\.(?=\s|$)", text))
+    found = tuple(part for part in parts if part)
+    return found if len(found) > 1 else (text,)
+
+
 @lru_cache(maxsize=_REMEMBERED)
 def identity(text: str) -> str:
     """What a name is compared by: lower case, Unicode form NFC, single plain spaces, no full stop at the end.

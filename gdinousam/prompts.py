@@ -16,7 +16,7 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from gdinousam.errors import InputError
-from gdinousam.identity import phrase_identity
+from gdinousam.identity import phrase_identity, phrases_in
 
 logger = logging.getLogger(__name__)
 
@@ -64,8 +64,11 @@ class TokenizedCaptions:
 def caption_form(phrase: str) -> str:
     """The phrase as it stands in a caption: its ``phrase_identity``, so phrases that read alike are one.
 
-    Raises InputError for a phrase without a letter or digit.
+    Raises InputError for a phrase without a letter or digit, and for several written as one (``cyst. mass.``).
     """
+    parts = phrases_in(phrase)
+    if len(parts) > 1 and phrase.rstrip().endswith(SEPARATOR):
+        raise InputError(f"{phrase!r} reads as {len(parts)} phrases; give each as its own: {', '.join(parts)}")
     form = phrase_identity(phrase)
     if not any(character.isalnum() for character in form):
         raise InputError(f"phrase {phrase!r} has no letter or digit; give the name of what to look for")
@@ -102,6 +105,11 @@ def split_into_captions(
                 f"phrase {phrase[:60]!r}... takes {needed} tokens, the model reads {max_tokens}; shorten it"
             )
     return groups
+
+
+def fits_a_caption(phrases: Sequence[str], tokenizer: PreTrainedTokenizerBase, max_tokens: int) -> bool:
+    """Whether one caption of at most ``max_tokens`` tokens holds all of the phrases."""
+    return _num_tokens(phrases, tokenizer) <= max_tokens
 
 
 def _num_tokens(phrases: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> int:

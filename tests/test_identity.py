@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gdinousam.identity import difference, identity, phrase_identity, same_name, spellings, visible
+from gdinousam.identity import difference, identity, phrase_identity, phrases_in, same_name, spellings, visible
 
 DECOMPOSED = "be\u0301nin"  # an accent of its own, as macOS stores names
 COMPOSED = "b\u00e9nin"
@@ -32,6 +32,22 @@ def test_both_unicode_forms_of_an_accent_are_one_name():
 def test_a_full_stop_inside_parts_words_of_a_phrase_only():
     assert identity("a.jpg") == "a.jpg"
     assert phrase_identity("cyst.or mass?") == "cyst or mass"
+
+
+@pytest.mark.parametrize(
+    ("text", "phrases"),
+    [
+        ("benign cyst. solid mass.", ("benign cyst", "solid mass")),
+        ("cyst . mass .", ("cyst", "mass")),
+        ("cyst. mass", ("cyst", "mass")),
+        ("cyst.. mass.", ("cyst", "mass")),
+        ("cyst.", ("cyst.",)),
+        ("a 2.5 cm cyst", ("a 2.5 cm cyst",)),
+        ("", ("",)),
+    ],
+)
+def test_full_stops_before_a_space_part_phrases(text, phrases):
+    assert phrases_in(text) == phrases
 
 
 def test_other_words_are_other_names():

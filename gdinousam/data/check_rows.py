@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from gdinousam.data import contract
 from gdinousam.data.problems import Problem
-from gdinousam.identity import difference, identity, phrase_identity, visible
+from gdinousam.identity import difference, identity, phrase_identity, phrases_in, visible
 from gdinousam.records import BoxXYWH
 
+MAX_TOKENS = 256  # of a caption: max_text_len of the published Grounding DINO models
 BOX_SLACK = 0.01  # pixels a box may lie outside: exporters round x and width to two decimals each
 
 
@@ -53,6 +55,11 @@ def _check_names(row: CheckedRow) -> Iterator[Problem]:
         yield row.problem(contract.PHRASE, "a phrase")
     elif not any(character.isalnum() for character in row.phrase):
         yield row.problem(contract.PHRASE, "a phrase with a letter or digit")
+    elif len(parts := phrases_in(row.phrase)) > 1 and row.phrase.rstrip().endswith("."):
+        yield row.problem(contract.PHRASE, f"one phrase; full stops part {len(parts)}, so write a row for each")
+    elif (num_tokens := _min_tokens(row.phrase)) > MAX_TOKENS:
+        expected = f"a shorter phrase: it takes {num_tokens} tokens or more, Grounding DINO reads {MAX_TOKENS}"
+        yield row.problem(contract.PHRASE, expected)
     if not row.image_name.strip():
         yield row.problem(contract.IMAGE_NAME, "the name of an image file")
     for column in (contract.IMAGE_NAME, contract.MASK_NAME):
@@ -139,6 +146,11 @@ def grouped(rows: Iterable[CheckedRow], key: Callable[[CheckedRow], object]) -> 
     for row in rows:
         groups.setdefault(key(row), []).append(row)
     return list(groups.values())
+
+
+def _min_tokens(phrase: str) -> int:
+    """Tokens of a phrase's caption, at least: one for each word and mark, a full stop, and BERT's two ends."""
+    return len(re.findall(r"\w+|[^\w\s]", phrase_identity(phrase))) + 3
 
 
 def _parse_length(cell: str) -> int | None:

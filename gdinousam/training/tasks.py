@@ -20,6 +20,7 @@ from gdinousam.models.loading import save_resize
 from gdinousam.models.mask_head import MaskHead
 from gdinousam.preprocessing import ResizeSettings, boxes_xyxy_pixels
 from gdinousam.prompts import build_caption, positive_map, tokenize_captions
+from gdinousam.training.captions import with_captions_that_fit
 from gdinousam.training.losses import DetectionTarget, detection_losses, mask_losses
 from gdinousam.training.settings import LossSettings
 
@@ -57,6 +58,7 @@ class DetectorTask(Task):
 
     def losses(self, model: nn.Module, batch: Batch, num_judged: float) -> dict[str, torch.Tensor]:
         settings = self.settings
+        batch = with_captions_that_fit(batch, self.detector.tokenizer, self.detector.max_tokens)
         device = batch.pixel_values.device
         captions = [build_caption(example.phrases) for example in batch.examples]
         tokens = tokenize_captions(captions, self.detector.tokenizer, self.detector.max_tokens).to(device)

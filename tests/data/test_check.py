@@ -135,6 +135,18 @@ def test_a_file_name_that_only_looks_right_is_told_apart(data, cell, shown, name
     assert format_problems([problem]).splitlines()[1].split("image_name")[1].lstrip().startswith(shown)
 
 
+@pytest.mark.parametrize(
+    ("phrase", "expected"),
+    [
+        ("benign lesion. malignant lesion.", "one phrase; full stops part 2, so write a row for each"),
+        ("a " * 260, "a shorter phrase: it takes 263 tokens or more, Grounding DINO reads 256"),
+    ],
+)
+def test_a_phrase_that_is_none_to_the_model_is_reported(data, phrase, expected):
+    data.spoil(5, label_name=phrase)
+    assert data.only_problem().expected == expected
+
+
 def test_two_names_of_one_image_are_reported(data):
     shutil.copy(data.images / "a.png", data.images / "A.png")
     data.spoil(4, image_name="A.png")
