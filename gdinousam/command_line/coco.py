@@ -54,6 +54,11 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--negatives", action="store_true", help="take images without annotations in, as rows without a target"
     )
+    parser.add_argument(
+        "--unused-categories",
+        action="store_true",
+        help="with --negatives: categories that nothing is annotated with were looked for, and are absent there too",
+    )
     _add_allow_odd(parser)
 
 
@@ -77,7 +82,9 @@ def _import(options: argparse.Namespace) -> str:
     from gdinousam.data.coco.writing import ImportOptions
 
     phrases = read_phrase_mapping(options.phrases) if options.phrases else {}
-    chosen = ImportOptions(options.split, options.dataset, phrases, options.negatives, options.allow_odd)
+    chosen = ImportOptions(
+        options.split, options.dataset, phrases, options.negatives, options.allow_odd, options.unused_categories
+    )
     return import_coco(options.annotations, options.images, options.out, chosen).text()
 
 

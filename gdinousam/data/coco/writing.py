@@ -25,6 +25,7 @@ from gdinousam.errors import InputError
 from gdinousam.records import ImageRecord, Instance
 
 NO_ANNOTATIONS = "images without annotations (--negatives takes them in as rows without a target)"
+UNUSED = "categories without any annotation, of which nothing is known (--unused-categories takes them as absent)"
 NONE_LEFT = "images whose annotations were all left out"
 
 
@@ -32,13 +33,15 @@ NONE_LEFT = "images whose annotations were all left out"
 class ImportOptions:
     """split: which one to write. dataset: name for images that tell none; ``None``: the stem of the COCO file.
     phrases: the phrase for category names that are none. negatives: take images without annotations in, as rows that
-    say that no category's phrase names anything. allow_odd: as for ``gdinousam.data.check.check_table``."""
+    say that no phrase of a category with annotations names anything; unused_categories: of the others neither.
+    allow_odd: as for ``gdinousam.data.check.check_table``."""
 
     split: Split
     dataset: str | None = None
     phrases: Mapping[str, str] = field(default_factory=dict)
     negatives: bool = False
     allow_odd: bool = False
+    unused_categories: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,9 +72,12 @@ def write_split(
     image_dir.mkdir()
     mask_dir.mkdir()
 
+    annotated = {one.category for image in coco.images for one in image.annotations}
+    used = tuple(name for name in phrase_of if name in annotated)
+
     def convert(source: Source) -> tuple[ImageRecord | None, Counter[str]]:
         instances, remarks = read_instances(source.image, source.size_hw, phrase_of)
-        absent = _absent_phrases(source.image, instances, phrase_of, options.negatives)
+        absent = _absent_phrases(source.image, instances, phrase_of, used, options)
         if not instances and not absent:
             remarks[NONE_LEFT if source.image.annotations else NO_ANNOTATIONS] += 1
             return None, remarks
@@ -87,6 +93,8 @@ def write_split(
             total += remarks
             records += [record] if record else []
             bar.update()
+    if options.negatives and not options.unused_categories:
+        total[UNUSED] += len(phrase_of) - len(used)
     if not records:
         raise InputError(f"{coco.path}: no image has an annotation that can be used; --negatives takes empty images in")
     _write_csv(folder, records, sources, options.split)
@@ -95,15 +103,20 @@ def write_split(
 
 
 def _absent_phrases(
-    image: CocoImage, instances: Sequence[CocoInstance], phrase_of: Mapping[str, str], negatives: bool
+    image: CocoImage,
+    instances: Sequence[CocoInstance],
+    phrase_of: Mapping[str, str],
+    used: tuple[str, ...],
+    options: ImportOptions,
 ) -> tuple[str, ...]:
+    """used: the categories that something in the file is annotated with."""
     present = {annotation.category for annotation in image.annotations}
     for name in image.absent_phrases:
         if name in present:
             raise InputError(f"{image.file_name}: {name!r} is annotated and among its absent_phrases; remove one")
     names = image.absent_phrases
-    if negatives and not image.annotations and not names:
-        names = tuple(phrase_of)
+    if options.negatives and not image.annotations and not names:
+        names = tuple(phrase_of) if options.unused_categories else used
     phrases = dict.fromkeys(phrase_of.get(name, name) for name in names)
     # two categories may have been given one phrase
     named = {phrase_of[name] for name in present} | {instance.phrase for instance in instances}
