@@ -110,3 +110,17 @@ def test_files_that_are_missing_or_no_nifti_are_named(tmp_path: Path) -> None:
         with pytest.raises(InputError, match=f"{name}: not readable as NIfTI") as caught:
             read_nifti(tmp_path / name)
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("highest", [1, 2, 4, 200])
+def test_labels_stored_as_floats_keep_their_values(tmp_path: Path, highest: int) -> None:
+    labels = np.arange(24).reshape(2, 3, 4) % (highest + 1)
+    for number, stored in enumerate((np.float32, np.float64, np.uint8)):
+        frames = list(read_nifti(write(tmp_path / f"{number}.nii", labels.astype(stored))))
+        assert [frame[:, :, 0].T.tolist() for frame in frames] == np.moveaxis(labels, 2, 0).tolist()
+
+
+def test_floats_that_are_no_whole_numbers_keep_their_scale(tmp_path: Path) -> None:
+    shares = np.array([[[0.0, 1.0]], [[0.5, 0.25]]], np.float32)
+    first, second = read_nifti(write(tmp_path / "a.nii", shares))
+    assert first[:, :, 0].tolist() == [[0, 128]] and second[:, :, 0].tolist() == [[255, 64]]
