@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any
 from gdinousam.config import AnyTrainConfig
 from gdinousam.data.augmentation import build_augmentation
 from gdinousam.data.check import require_valid
-from gdinousam.data.contract import read_records
+from gdinousam.data.contract import find_csv, read_records
 from gdinousam.data.dataset import Examples, JoinedExamples, TrainingDataset
 from gdinousam.data.endless_phantoms import EndlessPhantoms
 from gdinousam.data.fingerprint import fingerprint
@@ -128,6 +129,8 @@ def describe_images(config: AnyTrainConfig, images: TrainingImages) -> dict[str,
     described: dict[str, Any] = {}
     if config.data.train_ann is not None:
         described |= fingerprint(images.train, config.data.train_ann)
+    if config.data.val_ann is not None:
+        described["val_csv_sha256"] = hashlib.sha256(find_csv(config.data.val_ann).read_bytes()).hexdigest()
     if images.num_lookalikes:
         described["num_lookalikes_left_out"] = images.num_lookalikes
     if config.data.phantoms is not None:

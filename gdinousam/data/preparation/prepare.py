@@ -16,7 +16,7 @@ from tqdm import tqdm
 from gdinousam.data import contract
 from gdinousam.data.layout import SPLIT_FOLDERS, SPLITS, Split
 from gdinousam.data.near_duplicates import clusters
-from gdinousam.data.preparation.archives import unpacked
+from gdinousam.data.preparation.archives import unpacked, with_lower_suffixes
 from gdinousam.data.preparation.commit import FILES, LISTS, collecting, commit, write_rows
 from gdinousam.data.preparation.pictures import PreparedImage, PreparedRow, file_stem, write_picture
 from gdinousam.data.preparation.report import Options, Report, Written, count_remarks
@@ -45,7 +45,8 @@ def prepare(dataset: PublicDataset, raw: Path, data: Path, options: Options, pro
     tag = dataset.facts.tag
     with collecting(data, tag) as folder:
         try:
-            root = find_release(dataset, unpacked(raw, folder / "release", progress))
+            release = with_lower_suffixes(unpacked(raw, folder / "release", progress), folder / "lower-case")
+            root = find_release(dataset, release)
             return _prepare(dataset, root, data, folder, options, progress)
         except OSError as error:
             reason = error.strerror or type(error).__name__
