@@ -15,6 +15,7 @@ import numpy as np
 
 from gdinousam.data import contract
 from gdinousam.data.check_rows import BOX_SLACK, CheckedRow
+from gdinousam.data.outlines import is_outline
 from gdinousam.data.problems import Problem
 from gdinousam.data.tight_boxes import tight_box_xywh
 from gdinousam.records import BoxXYWH, Mask
@@ -48,7 +49,7 @@ class Fit:
 
     size: of the image. around, around_inverse: the box round the mask, and round what is not mask, ``None`` where all
     is. iou: of the box round all boxes of the rows with the one round the parts of the mask that meet it.
-    inside: share of those parts' pixels in the box; both 0 where none meets it.
+    inside: share of those parts' pixels in the box; both 0 where none meets it. is_outline: see ``outlines``.
     """
 
     rows: tuple[CheckedRow, ...]
@@ -57,6 +58,7 @@ class Fit:
     around_inverse: BoxXYWH | None
     iou: float
     inside: float
+    is_outline: bool = False
 
 
 def fit_of(rows: Sequence[CheckedRow], mask_hw: Mask) -> Fit | None:
@@ -74,7 +76,7 @@ def fit_of(rows: Sequence[CheckedRow], mask_hw: Mask) -> Fit | None:
     rows_slice, columns = _window(hull)
     inside = float(met[rows_slice, columns].sum() / met.sum())
     iou = _iou(hull, tight_box_xywh(met))
-    return Fit(tuple(rows), size, tight_box_xywh(mask_hw), around_inverse, iou, inside)
+    return Fit(tuple(rows), size, tight_box_xywh(mask_hw), around_inverse, iou, inside, is_outline(met))
 
 
 def implausible(rows: Sequence[CheckedRow], fits: Sequence[Fit]) -> Iterator[Problem]:
@@ -96,6 +98,9 @@ def implausible(rows: Sequence[CheckedRow], fits: Sequence[Fit]) -> Iterator[Pro
     for fit in fits:
         if not _is_plausible(fit) and fit.inside > 0:  # without a common pixel the row has its problem already
             yield fit.rows[0].problem(contract.MASK_NAME, _row_text(fit))
+        elif fit.is_outline:
+            expected = "a filled object; this one is a drawn outline (check_data.py --fill-outlines fills it)"
+            yield fit.rows[0].problem(contract.MASK_NAME, expected)
 
 
 _FRACTIONS, _INVERTED, _SCALE = "fractions of the image", "inverted masks", "boxes of another image size"
