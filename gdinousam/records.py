@@ -28,10 +28,12 @@ class MaskReference:
 
     path: mask image of the same size as the picture.
     value: pixels equal to this grey value belong to the instance; ``None``: every non-zero pixel does.
+    resized_to: (width, height) of the picture where a mask of another size is to be resized; ``None``: it is refused.
     """
 
     path: Path
     value: int | None = None
+    resized_to: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,11 @@ class TestData(Settings):
     batch_size: int = Field(4, ge=1, description="Images given to the method at once.")
     num_workers: int = Field(4, ge=0, description="Threads that read images and masks ahead.")
     max_images: int | None = Field(None, ge=1, description="Use only the first so many images.")
+    masks_of_other_size: Literal["refuse", "resize"] = Field(
+        "refuse",
+        description="A mask of another size than its image. resize: bring it to the image's as the public test scripts "
+        "do (bicubic, whatever is not black then is foreground), for both protocols.",
+    )
 
 
 class ModelSettings(Settings):

@@ -52,8 +52,9 @@ def evaluate_config(config: TestConfig, overwrite: bool = False, resume: bool = 
 
 def read_test_records(data: TestData) -> tuple[ImageRecord, ...]:
     """The images of a test file, all checked; InputError where there are problems."""
-    require_valid(data.test_ann, data.test_dir, data.test_masks, masks_required=True)
-    return read_records(data.test_ann, data.test_dir, data.test_masks)[: data.max_images]
+    resize = data.masks_of_other_size == "resize"
+    require_valid(data.test_ann, data.test_dir, data.test_masks, masks_required=True, resize_masks=resize)
+    return read_records(data.test_ann, data.test_dir, data.test_masks, resize)[: data.max_images]
 
 
 def build_method(config: TestConfig, records: Sequence[ImageRecord]) -> Method:
