@@ -94,6 +94,8 @@ class EvaluationSettings(Settings):
 class TestConfig(Settings):
     """Everything test.py needs."""
 
+    program = "test"
+
     data: TestData
     resize: ResizeSettings | None = Field(None, description="none: as the detector was trained.")
     model: ModelSettings | None = Field(

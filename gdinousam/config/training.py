@@ -74,6 +74,8 @@ class TrainModelSettings(Settings):
 class TrainConfig(Settings):
     """Everything train.py needs."""
 
+    program = "train"
+
     data: TrainData
     resize: ResizeSettings = ResizeSettings()
     augmentation: AugmentationSettings | None = Field(AugmentationSettings(), description="null: none.")
