@@ -104,6 +104,7 @@ def test_the_test_file_becomes_what_the_public_script_runs(study: Path, caplog: 
     assert config.data.test_ann == data / "test.CSV"  # the letter case of its suffix is the reader's matter
     assert config.model is not None and config.model.adapter == study / "weights" / "20250608_1606" / "best_model.pth"
     assert config.model.mask_head == "facebook/sam2.1-hiera-large"
+    assert config.model.trained_box_layer is False and ours.model is not None and not ours.model.trained_box_layer
     assert config.evaluation.output_dir == Path.cwd() / "results" / "public_code"
     assert warnings_of(caplog) == [
         "data.train_dir, data.train_ann: no effect; a test trains nothing",

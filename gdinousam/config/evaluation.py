@@ -42,6 +42,11 @@ class ModelSettings(Settings):
         "references without a detector: the boxes of the truth, or one box around every image."
     )
     adapter: SettingsPath | None = Field(None, description="LoRA folder to put on the detector.")
+    trained_box_layer: bool = Field(
+        True,
+        description="Use the last layer of the box head as it was trained with the adapter. false: as before the "
+        "training, which is what the public code tests with, by mistake.",
+    )
     mask_head: ModelName | None = Field(
         None, description="SAM2 of any size, SAM or MedSAM; none where a compared method makes the masks."
     )

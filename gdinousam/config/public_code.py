@@ -53,7 +53,7 @@ TRAINING: Tree = {
 TESTING: Tree = {
     "data": {"batch_size": 4, "num_workers": 8, "masks_of_other_size": "resize"},
     "resize": TRAINING["resize"],
-    "model": {},
+    "model": {"trained_box_layer": False},
     "prediction": {"box_threshold": 0.1, "text_threshold": 0.3, "nms_threshold": 0.1, "max_detections": 1},
     "evaluation": {},
 }

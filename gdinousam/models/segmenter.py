@@ -68,15 +68,19 @@ def load_segmenter(
     device: str = "auto",
     precision: Precision = "float32",
     compiled: bool = False,
+    trained_box_layer: bool = True,
 ) -> TextSegmenter[BoxPrompted]:
     """Load the whole pipeline, ready to segment.
 
     detector, adapter, mask_head: folders, weight files, hub ids or own names, see ``load_detector`` and
     ``load_mask_head``. resize: ``None`` takes the sizes that the detector was trained with, as written beside its
     weights, else 800 x 800. device: ``auto``, ``cpu`` or ``cuda``. precision: of matrix products, see
-    ``pick_precision``. compiled: see ``place``. Raises InputError for what cannot be loaded or computed here.
+    ``pick_precision``. compiled: see ``place``. trained_box_layer: see ``load_detector``. Raises
+    InputError for what cannot be loaded or computed here.
     """
-    finder = load_box_finder(detector, adapter, resize, prediction, device, precision, compiled)
+    finder = load_box_finder(
+        detector, adapter, resize, prediction, device, precision, compiled, trained_box_layer=trained_box_layer
+    )
     return TextSegmenter(finder, place(load_mask_head(mask_head), device, precision, compiled))
 
 
@@ -89,7 +93,8 @@ def load_box_finder(
     precision: Precision = "float32",
     compiled: bool = False,
     kind: type[BoxFinder] = BoxFinder,
+    trained_box_layer: bool = True,
 ) -> BoxFinder:
     """Load the first half of the pipeline, from phrases to boxes; see ``load_segmenter``. kind: its class."""
-    loaded = place(load_detector(detector, adapter), device, precision, compiled)
+    loaded = place(load_detector(detector, adapter, trained_box_layer), device, precision, compiled)
     return kind(loaded, resize or trained_resize(adapter or detector), prediction)

@@ -87,6 +87,7 @@ def build_method(config: TestConfig, records: Sequence[ImageRecord]) -> Method:
         settings.device,
         settings.precision,
         settings.compile,
+        model.trained_box_layer,
     )
 
 
@@ -109,7 +110,15 @@ def build_segmenter(config: TestConfig) -> Segmenter:
 def _load_finder(config: TestConfig, kind: type[BoxFinder]) -> BoxFinder:
     model = config.named_model
     device = config.evaluation.device
-    return load_box_finder(model.detector, model.adapter, config.resize, config.prediction, device, kind=kind)
+    return load_box_finder(
+        model.detector,
+        model.adapter,
+        config.resize,
+        config.prediction,
+        device,
+        kind=kind,
+        trained_box_layer=model.trained_box_layer,
+    )
 
 
 def evaluate_method(
