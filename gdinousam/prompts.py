@@ -8,7 +8,7 @@ phrase that comes back is the one that was asked for and never text rebuilt from
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -61,6 +61,9 @@ class TokenizedCaptions:
         )
 
 
+CaptionOf = Callable[[Sequence[str]], Caption]
+
+
 def caption_form(phrase: str) -> str:
     """The phrase as it stands in a caption: its ``phrase_identity``, so phrases that read alike are one.
 
@@ -87,18 +90,40 @@ def build_caption(phrases: Sequence[str]) -> Caption:
     return Caption(text, tuple(phrases), tuple(spans_by_form[caption_form(phrase)] for phrase in phrases))
 
 
+def build_public_caption(phrases: Sequence[str]) -> Caption:
+    """Join phrases as the paper's public training code does: each in its turn, also one that stood there before.
+
+    Lower case, words parted by one blank, " ." after each phrase. Phrases that read alike share the span of the last of
+    them, because that code keeps one place per text. Raises InputError for a phrase without a word.
+    """
+    parts: list[str] = []
+    spans: dict[str, tuple[int, int]] = {}
+    forms = [" ".join(phrase.lower().split()) for phrase in phrases]
+    start = 0
+    for form, phrase in zip(forms, phrases, strict=True):
+        caption_form(phrase)  # refuses what cannot be asked
+        spans[form] = (start, start + len(form))
+        parts.append(f"{form} {SEPARATOR}")
+        start += len(parts[-1]) + 1
+    return Caption(" ".join(parts), tuple(phrases), tuple(spans[form] for form in forms))
+
+
 def split_into_captions(
-    phrases: Sequence[str], tokenizer: PreTrainedTokenizerBase, max_tokens: int
+    phrases: Sequence[str],
+    tokenizer: PreTrainedTokenizerBase,
+    max_tokens: int,
+    caption_of: CaptionOf = build_caption,
 ) -> list[tuple[str, ...]]:
-    """Part phrases, in order, into the fewest groups whose captions each fit into ``max_tokens`` tokens.
+    """Part phrases, in order, into the fewest groups whose captions, as ``caption_of`` joins them, each fit into
+    ``max_tokens`` tokens.
 
     Raises InputError where one phrase alone is longer. No phrases give no groups.
     """
     groups: list[tuple[str, ...]] = []
     for phrase in phrases:
-        if groups and _num_tokens([*groups[-1], phrase], tokenizer) <= max_tokens:
+        if groups and _num_tokens([*groups[-1], phrase], tokenizer, caption_of) <= max_tokens:
             groups[-1] = (*groups[-1], phrase)
-        elif (needed := _num_tokens([phrase], tokenizer)) <= max_tokens:
+        elif (needed := _num_tokens([phrase], tokenizer, caption_of)) <= max_tokens:
             groups.append((phrase,))
         else:
             raise InputError(
@@ -107,14 +132,19 @@ def split_into_captions(
     return groups
 
 
-def fits_a_caption(phrases: Sequence[str], tokenizer: PreTrainedTokenizerBase, max_tokens: int) -> bool:
+def fits_a_caption(
+    phrases: Sequence[str],
+    tokenizer: PreTrainedTokenizerBase,
+    max_tokens: int,
+    caption_of: CaptionOf = build_caption,
+) -> bool:
     """Whether one caption of at most ``max_tokens`` tokens holds all of the phrases."""
-    return _num_tokens(phrases, tokenizer) <= max_tokens
+    return _num_tokens(phrases, tokenizer, caption_of) <= max_tokens
 
 
-def _num_tokens(phrases: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> int:
+def _num_tokens(phrases: Sequence[str], tokenizer: PreTrainedTokenizerBase, caption_of: CaptionOf) -> int:
     # verbose=False: the tokenizer's own length warning would double our error
-    return len(tokenizer(build_caption(phrases).text, verbose=False)["input_ids"])
+    return len(tokenizer(caption_of(phrases).text, verbose=False)["input_ids"])
 
 
 def tokenize_captions(

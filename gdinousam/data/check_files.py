@@ -31,13 +31,17 @@ _MaskedRow = tuple[CheckedRow, int | None]  # a row and the grey value of its ma
 
 @dataclass(frozen=True)
 class Folders:
-    """Where the files of the CSV lie. allow_odd: take boxes and masks that look wrong but obey the contract."""
+    """Where the files of the CSV lie, and what is asked of the masks.
+
+    allow_odd: take boxes and masks that look wrong but obey the contract.
+    """
 
     csv_path: Path
     image_dir: Path
     mask_dir: Path | None
     masks_required: bool
     allow_odd: bool = False
+    resize_masks: bool = False
 
     def missing(self) -> list[Problem]:
         """Folders that are not there, one problem each instead of one per file."""
@@ -92,7 +96,9 @@ def check_files(rows: Sequence[CheckedRow], folders: Folders, progress: bool) ->
             problems += found
             bar.update()
         # masks only now, because each is held against the size of its image
-        for found, fit in pool.map(lambda item: _check_mask(item[0], item[1], sizes), rows_of_mask.items()):
+        for found, fit in pool.map(
+            lambda item: _check_mask(item[0], item[1], sizes, folders.resize_masks), rows_of_mask.items()
+        ):
             problems += found
             fits += fit
             bar.update()
@@ -153,12 +159,15 @@ def _images_as_masks(rows_of_mask: dict[Path, list[_MaskedRow]], folders: Folder
 
 
 def _check_mask(
-    path: Path, masked_rows: Sequence[_MaskedRow], sizes: dict[str, Size | None]
+    path: Path, masked_rows: Sequence[_MaskedRow], sizes: dict[str, Size | None], resize: bool
 ) -> tuple[list[Problem], list[Fit]]:
     try:
         mask_file = read_mask_file(path)
     except InputError as error:
         return [masked_rows[0][0].problem(contract.MASK_NAME, _reason(error, path))], []
+    of_images = {size for row, _ in masked_rows if (size := sizes[row.image_name]) is not None}
+    if resize and len(of_images) == 1:  # a mask that images of several sizes share is refused below
+        mask_file = mask_file.resized(of_images.pop())
     height, width = mask_file.foreground.shape
     problems = []
     rows_of_value: dict[int | None, list[CheckedRow]] = {}

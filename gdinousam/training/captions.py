@@ -10,23 +10,26 @@ from transformers import PreTrainedTokenizerBase
 
 from gdinousam.data.dataset import Batch, Example
 from gdinousam.errors import InputError
-from gdinousam.prompts import fits_a_caption, split_into_captions
+from gdinousam.prompts import CaptionOf, build_caption, fits_a_caption, split_into_captions
 from gdinousam.records import ImageRecord
 
 
-def with_captions_that_fit(batch: Batch, tokenizer: PreTrainedTokenizerBase, max_tokens: int) -> Batch:
+def with_captions_that_fit(
+    batch: Batch, tokenizer: PreTrainedTokenizerBase, max_tokens: int, caption_of: CaptionOf = build_caption
+) -> Batch:
     """The batch with an example for each caption: images whose phrases take several stand in it as often.
 
-    Every instance stays with the caption that holds its phrase, so their number does not change. A batch in which all
-    captions fit is returned as it is. Raises InputError for a phrase that alone is too long.
+    caption_of: joins phrases into a caption. Every instance stays with the caption that holds its phrase, so their
+    number does not change. A batch in which all captions fit is returned as it is. Raises InputError for a phrase that
+    alone is too long.
     """
-    if all(fits_a_caption(example.phrases, tokenizer, max_tokens) for example in batch.examples):
+    if all(fits_a_caption(example.phrases, tokenizer, max_tokens, caption_of) for example in batch.examples):
         return batch
     rows: list[int] = []
     examples: list[Example] = []
     for row, example in enumerate(batch.examples):
         start = 0
-        for group in split_into_captions(example.phrases, tokenizer, max_tokens) or [()]:
+        for group in split_into_captions(example.phrases, tokenizer, max_tokens, caption_of) or [()]:
             rows.append(row)
             examples.append(_part(example, start, group))
             start += len(group)

@@ -11,6 +11,7 @@ from gdinousam.models.detector import Detector
 from gdinousam.models.loading import load_grounding_dino
 from gdinousam.models.small import small_tokenizer
 from gdinousam.preprocessing import ResizeSettings
+from gdinousam.prompts import build_public_caption
 from gdinousam.records import ImageRecord
 from gdinousam.training.captions import require_askable, with_captions_that_fit
 from gdinousam.training.settings import LossSettings
@@ -50,6 +51,14 @@ def test_an_image_stands_in_the_batch_once_for_each_caption():
     assert batch.num_boxes == 4
 
 
+def test_a_phrase_that_stands_in_the_caption_twice_counts_twice():
+    batch = batch_of(example(("cyst", "cyst", "cyst"), [0, 1, 2], 1.0))
+    assert with_captions_that_fit(batch, TOKENIZER, 6) is batch
+    parted = with_captions_that_fit(batch, TOKENIZER, 6, build_public_caption)
+    assert [one.phrases for one in parted.examples] == [("cyst", "cyst"), ("cyst",)]
+    assert [one.phrase_indices.tolist() for one in parted.examples] == [[0, 1], [0]]
+
+
 def test_the_detector_learns_from_more_phrases_than_a_caption_holds(small_detector: Path):
     model, tokenizer = load_grounding_dino(str(small_detector))
     detector = Detector(model.requires_grad_(True), tokenizer)
@@ -57,7 +66,7 @@ def test_the_detector_learns_from_more_phrases_than_a_caption_holds(small_detect
     phrases = tuple(f"{one} {other}" for one in words for other in words)[: detector.max_tokens // 2]
     batch = Batch(torch.full((1, 3, 96, 96), 0.5), None, (example(phrases, [0, len(phrases) - 1], 0.5),))
     task = DetectorTask(detector, LossSettings(), ResizeSettings(size=96))
-    loss = task.losses(task.model, batch, 2)["loss"]
+    loss = task.losses(batch)["loss"]
     assert torch.isfinite(loss) and loss > 0
 
 
