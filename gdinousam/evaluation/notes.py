@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 REMARKS = "remarks"
@@ -30,6 +30,10 @@ class Notes:
             for note in self.of(dataset):
                 by_note.setdefault(note, []).append(dataset)
         return tuple(f"{', '.join(noted)}: {note}" for note, noted in by_note.items())
+
+    def after(self, remarks: Iterable[str]) -> Notes:
+        """These notes behind some remarks, each said once."""
+        return replace(self, remarks=tuple(dict.fromkeys((*remarks, *self.remarks))))
 
     def to_json(self) -> dict[str, Any]:
         """As it stands in ``method.json``, where nothing stands for no notes."""

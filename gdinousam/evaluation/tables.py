@@ -125,7 +125,7 @@ def _protocol_tables(
     masks = [*_queries(protocol), *_UNITS, *_MASKS]
     return [
         _table("Masks", "dataset", lines, masks, [_BRACKETS, _SURFACES, *notes], about, 2),
-        _table("Boxes and detection", "dataset", lines, boxes, [], about, 2),
+        _table("Boxes and detection", "dataset", lines, boxes, about.remarks, about, 2),
     ]
 
 
