@@ -214,7 +214,8 @@ def test_notes_stand_in_the_method_s_file(phantom_data: Path, tmp_path: Path) ->
     tree = tree_of(phantom_data, tmp_path / "out", name="samus", weights="random-small", prompts={"source": "truth"})
     evaluated(tree, tmp_path)
     about = json.loads((tmp_path / "out" / "method.json").read_text(encoding="utf-8"))
-    assert about["remarks"] == [RANDOM, NOT_FOUND] and "dataset_notes" not in about
+    assert about["remarks"] == [NOT_FOUND] and "dataset_notes" not in about
+    assert about["weights"] == "random" and read_results(tmp_path / "out").method == "A (random)"
 
 
 def one_of(dataset: str) -> ImageRecord:
@@ -231,7 +232,7 @@ def test_published_weights_are_marked_where_they_were_trained(tmp_path: Path) ->
         notes = baseline_notes(settings, records)
         assert list(notes.of_datasets) == ["busi"] and notes.remarks == (NOT_FOUND,)
         random = settings.model_copy(update={"weights": "random"})
-        assert baseline_notes(random, records) == Notes((RANDOM, NOT_FOUND))
+        assert baseline_notes(random, records) == Notes((NOT_FOUND,))
     own = SamusSettings(name="samus", weights=str(tmp_path), prompts=shown)  # a folder of baselines/trainSAMUS.py
     assert baseline_notes(own, records) == Notes((NOT_FOUND,))
 
