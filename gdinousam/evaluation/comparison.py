@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from gdinousam.errors import InputError
-from gdinousam.evaluation.notes import NO_NOTES, Notes
+from gdinousam.evaluation.notes import NO_NOTES, Notes, said_once
 from gdinousam.evaluation.paper_numbers import METHOD_TABLES, MethodTable, dataset_in_paper, paper_table
 from gdinousam.evaluation.results import Results
 from gdinousam.evaluation.rows import ProtocolName, ScoreRow
@@ -200,12 +200,12 @@ def _name(key: Key) -> str:
 
 
 def _remarks(results: Sequence[Results]) -> list[str]:
-    """What other methods than those that need text alone are given, and that they were run with different versions."""
+    """What methods are given beside text, their notes, and that they were run with different versions."""
     remarks = []
     for one in results:
         if set(one.needs) != {"text"}:
             remarks.append(f"{one.method} is given beside the image: {', '.join(sorted(one.needs)) or 'nothing'}.")
-        remarks += [f"{one.method}: {remark}" for remark in one.notes.remarks]
+    remarks += said_once({one.method: one.notes.remarks for one in results})
     versions = {one.method: one.version for one in results}
     if len(set(versions.values())) > 1:
         named = ", ".join(f"{method} {version}" for method, version in versions.items())

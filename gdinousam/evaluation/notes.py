@@ -47,3 +47,18 @@ class Notes:
 
 
 NO_NOTES = Notes()
+
+
+def said_once(remarks_of: Mapping[str, Iterable[str]]) -> list[str]:
+    """The remarks on several methods, each once behind the names of those that it is about.
+
+    remarks_of: by method. Where it is about all of several, the names are left out.
+    """
+    methods_of: dict[str, list[str]] = {}
+    for method, remarks in remarks_of.items():
+        for remark in remarks:
+            methods_of.setdefault(remark, []).append(method)
+    return [
+        remark if len(methods) == len(remarks_of) > 1 else f"{', '.join(methods)}: {remark}"
+        for remark, methods in methods_of.items()
+    ]

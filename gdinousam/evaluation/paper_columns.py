@@ -90,9 +90,8 @@ def paper_remarks(compared: Compared, number: ScoreTable | None) -> list[str]:
         remarks.append(_MISSES_DIFFER)
     others = [method for method in compared.rows if not beside_paper(compared.weights_of(method))]
     if others:
-        remarks.append(
-            f"The paper's numbers are of published weights of full size, so none stands beside {', '.join(others)}."
-        )
+        whom = "" if len(others) == len(compared.rows) else f" beside {', '.join(others)}"
+        remarks.append(f"The paper's numbers are of published weights of full size, so none stands{whom or ' here'}.")
     return remarks
 
 

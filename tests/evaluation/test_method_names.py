@@ -100,6 +100,9 @@ def test_the_tables_of_one_evaluation_and_of_many_carry_the_footnote(tmp_path: P
     assert printed.count(RANDOM) == 2  # a table of each protocol
     markdown = (tmp_path / "tables" / "tables.md").read_text(encoding="utf-8")
     assert markdown.count(RANDOM) == markdown.count("\n### ") > 8
+    for name in ("table_strict.csv", "table_paper.csv", "strata_strict.csv"):
+        header, *lines = (tmp_path / "tables" / name).read_text(encoding="utf-8").splitlines()
+        assert header.endswith(",notes") and lines and all(line.endswith(RANDOM) for line in lines)
     overview = as_plain(overview_table([read, results(BETTER, "mine", "small", tmp_path)]))
     assert f"{OURS} (random)" in overview and "mine (small)" in overview
     assert RANDOM in overview and SMALL in overview

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from gdinousam.evaluation.comparison import Compared
 from gdinousam.evaluation.method_names import weights_remarks
+from gdinousam.evaluation.notes import said_once
 
 _ELLIPSIS = "…"
 
@@ -32,17 +33,11 @@ def name_lines(name: str, letters: int, max_lines: int) -> list[str]:
 
 
 def weights_notes(compared: Compared) -> list[str]:
-    """What a figure of these methods says of their weights: each remark once, with those that it is about unless all
-    are.
-    """
-    methods_of: dict[str, list[str]] = {}
-    for method in compared.rows:
-        for remark in weights_remarks(compared.weights_of(method)):
-            methods_of.setdefault(remark, []).append(method)
-    return [
-        remark if len(methods) == len(compared.rows) else f"{', '.join(methods)}: {remark}"
-        for remark, methods in methods_of.items()
-    ]
+    """What a figure of these methods says of their weights; of a single method without its name."""
+    remarks_of = {method: weights_remarks(compared.weights_of(method)) for method in compared.rows}
+    if len(remarks_of) == 1:
+        return [remark for remarks in remarks_of.values() for remark in remarks]
+    return said_once(remarks_of)
 
 
 def wrapped_notes(notes: Iterable[str], letters: int) -> list[str]:

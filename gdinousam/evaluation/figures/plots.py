@@ -49,7 +49,7 @@ def dice_box_plot(compared: Compared, datasets: Sequence[str], width: float) -> 
     dice = {method: _dice_percent(rows, datasets) for method, rows in compared.rows.items()}
     counts = [[len(of_method[name]) for of_method in dice.values()] for name in datasets]
     labels = [f"{_short(name)}\n{_count(of_dataset)}" for name, of_dataset in zip(datasets, counts, strict=True)]
-    figure, axes, centres = _lines(labels, len(dice), width, "Dice %", weights_notes(compared))
+    figure, axes, centres = _lines(labels, list(dice), width, "Dice %", weights_notes(compared))
     for number, of_method in enumerate(dice.values()):
         filled = {
             centre + _offset(number, len(dice)): of_method[name] for centre, name in zip(centres, datasets, strict=True)
@@ -98,7 +98,7 @@ def strata_plot(strata: Mapping[str, Sequence[Stratum]], width: float, notes: Se
     for kind, name in keys:
         counts = [of_method[kind, name].num_scored for of_method in scored.values() if (kind, name) in of_method]
         labels.append(f"{kind}: {_short(name)}\n{_count(counts)}")
-    figure, axes, centres = _lines(labels, len(methods), width, "mean Dice %, 95 % interval", notes)
+    figure, axes, centres = _lines(labels, methods, width, "mean Dice %, 95 % interval", notes)
     for number, method in enumerate(methods):
         for place, key in enumerate(keys):
             one = scored[method].get(key)
@@ -113,13 +113,16 @@ def strata_plot(strata: Mapping[str, Sequence[Stratum]], width: float, notes: Se
 
 
 def _lines(
-    labels: Sequence[str], per_line: int, width: float, title: str, notes: Sequence[str]
+    labels: Sequence[str], methods: Sequence[str], width: float, title: str, notes: Sequence[str]
 ) -> tuple[Figure, Axes, list[float]]:
-    """An empty plot with one line per label, the first on top, and the height of each line's centre."""
+    """An empty plot with one line per label, the first on top, and the height of each line's centre.
+
+    methods: drawn beside each other in every line, and named above.
+    """
     from matplotlib.figure import Figure
 
-    span = max(per_line * _LINE, *(_TEXT_LINE * (label.count("\n") + 1) for label in labels)) + 0.1
-    legend = _TEXT_LINE * per_line if per_line > 1 else 0
+    span = max(len(methods) * _LINE, *(_TEXT_LINE * (label.count("\n") + 1) for label in labels)) + 0.1
+    legend = _TEXT_LINE * sum(_short(one).count("\n") + 1 for one in methods) if len(methods) > 1 else 0
     below = wrapped_notes(notes, int(width / _NOTE_LETTER))
     height = span * len(labels) + 0.5 + legend + _TEXT_LINE * len(below)
     figure = Figure(figsize=(width, height), layout="constrained")
