@@ -26,6 +26,7 @@ from gdinousam.baselines.settings import (
 from gdinousam.baselines.ultrasam import load_ultrasam
 from gdinousam.baselines.unet.weights import DESCRIPTION, load_unet
 from gdinousam.baselines.universeg.segmenter import load_universeg_segmenters
+from gdinousam.baselines.universeg.support import set_aside_notes
 from gdinousam.errors import InputError
 from gdinousam.evaluation.methods import ByDataset, RecordSegmenter, phrases_by_dataset
 from gdinousam.evaluation.notes import Notes
@@ -72,12 +73,14 @@ def build_baseline(
 def baseline_notes(settings: BaselineSettings, records: Sequence[ImageRecord]) -> Notes:
     """What every table with this method's numbers must say, beside what its weights are."""
     remarks = [_SHOWN[settings.prompts.source]] if isinstance(settings, PromptedSettings) else []
+    datasets = dict.fromkeys(record.dataset for record in records)
+    noted = set_aside_notes(settings.support, datasets) if isinstance(settings, UniverSegSettings) else {}
     if settings.weights in (RANDOM, RANDOM_SMALL):
-        return Notes(tuple(remarks))
+        return Notes(tuple(remarks), noted)
     if isinstance(settings, UNetSettings) or (isinstance(settings, SamusSettings) and Path(settings.weights).is_dir()):
         return Notes(tuple(remarks))  # trained by scripts of ours, on the data that their folder names
-    leaks = leak_notes(_PUBLISHED[settings.name], dict.fromkeys(record.dataset for record in records))
-    return Notes((*remarks, *leaks.remarks), leaks.of_datasets)
+    leaks = leak_notes(_PUBLISHED[settings.name], datasets)
+    return Notes((*remarks, *leaks.remarks), {**leaks.of_datasets, **noted})
 
 
 def baseline_weights(settings: BaselineSettings) -> WeightsKind:
