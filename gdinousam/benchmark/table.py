@@ -13,7 +13,7 @@ from gdinousam.benchmark.measurement import Measurement, read_measurement
 from gdinousam.benchmark.timing import DECODE, DETECTOR, MASK_HEAD, METHOD
 from gdinousam.errors import InputError
 from gdinousam.evaluation.best import FEWEST_GROUPS
-from gdinousam.evaluation.method_names import beside_paper, may_be_best, method_name, weights_remarks
+from gdinousam.evaluation.method_names import beside_paper, may_be_best, method_name, weights_remarks, withheld_remarks
 from gdinousam.evaluation.paper_numbers import method_in_paper, paper_seconds
 from gdinousam.evaluation.statistics import LEVEL, NUM_RESAMPLES, SEED
 from gdinousam.evaluation.table_files import Cell, Column, Table, count_cell, number_cell, text_cell, text_column
@@ -79,7 +79,8 @@ def seconds_table(measurements: Sequence[Measurement]) -> Table:
         text_column("device"),
     )
     lines = tuple(_line(one, one is fastest, with_paper) for one in ordered)
-    remarks = [*_REMARKS, *([_PAPER] if with_paper else [])]
+    weights_of = {method_name(one.method, one.weights): one.weights for one in ordered}
+    remarks = [*_REMARKS, *([_PAPER] if with_paper else []), *withheld_remarks(weights_of)]
     if not alike:
         remarks.append(
             "Measured on different devices, in different ways or with weights of different kinds, so the lines cannot "

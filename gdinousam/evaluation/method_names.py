@@ -35,6 +35,15 @@ def beside_paper(weights: WeightsKind) -> bool:
     return weights not in _REMARKS
 
 
+def withheld_remarks(weights_of: Mapping[str, WeightsKind]) -> list[str]:
+    """Why numbers of the paper are missing beside some of the methods of a table, or all; empty where they are not."""
+    others = [method for method, weights in weights_of.items() if not beside_paper(weights)]
+    if not others:
+        return []
+    where = "here" if len(others) == len(weights_of) else f"beside {', '.join(others)}"
+    return [f"The paper's numbers are of published weights of full size, so none stands {where}."]
+
+
 def may_be_best(weights: WeightsKind, is_reference: bool) -> bool:
     """Whether a method takes part in the contest for the best: no reference does, and no random weights do."""
     return not is_reference and weights != "random"

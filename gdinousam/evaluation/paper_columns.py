@@ -9,7 +9,7 @@ import numpy as np
 
 from gdinousam.data.public.registry import find_dataset
 from gdinousam.evaluation.comparison import Compared
-from gdinousam.evaluation.method_names import beside_paper
+from gdinousam.evaluation.method_names import beside_paper, withheld_remarks
 from gdinousam.evaluation.paper_numbers import (
     AVERAGE,
     PaperScore,
@@ -88,10 +88,7 @@ def paper_remarks(compared: Compared, number: ScoreTable | None) -> list[str]:
     )
     if in_paper and compared.protocol != "paper":
         remarks.append(_MISSES_DIFFER)
-    others = [method for method in compared.rows if not beside_paper(compared.weights_of(method))]
-    if others:
-        whom = "" if len(others) == len(compared.rows) else f" beside {', '.join(others)}"
-        remarks.append(f"The paper's numbers are of published weights of full size, so none stands{whom or ' here'}.")
+    remarks += withheld_remarks({method: compared.weights_of(method) for method in compared.rows})
     return remarks
 
 

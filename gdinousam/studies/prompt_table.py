@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from gdinousam.evaluation.best import NO_CANDIDATES, RULE, Score, best_method
-from gdinousam.evaluation.method_names import beside_paper, may_be_best, weights_remarks
+from gdinousam.evaluation.method_names import beside_paper, may_be_best, weights_remarks, withheld_remarks
 from gdinousam.evaluation.notes import NO_NOTES, Notes
 from gdinousam.evaluation.paper_numbers import PaperScore, dataset_in_paper, paper_prompts
 from gdinousam.evaluation.rows import ProtocolName, ScoreRow
@@ -87,6 +87,7 @@ def prompt_table(
         RULE if ranked else NO_CANDIDATES,
         _INTERVALS,
         _MISSES[protocol],
+        *withheld_remarks({title: weights}),
         *_few(lines),
     )
     return Table(title, tuple(columns), tuple(cells), remarks)

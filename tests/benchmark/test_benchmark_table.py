@@ -82,6 +82,7 @@ def test_other_weights_than_the_published_ones_are_named_and_stand_beside_no_num
     assert line["paper s"] == "-" and cells(table, OURS)["paper s"] == "0.33"
     assert "Weights are random: the numbers mean nothing." in as_plain(table)
     assert any("cannot be compared" in remark for remark in table.remarks)
+    assert any(remark.endswith("so none stands beside SAMUS (random).") for remark in table.remarks)
     assert any(remark.endswith("not measured here: UniverSeg, BiomedParse, SAMUS, MedCLIP-SAM, MedCLIP-SAMv2.") for
                remark in table.remarks)  # fmt: skip
     alone = seconds_table([random, made_measurement("mine", (0.3,) * 6, weights="random")])

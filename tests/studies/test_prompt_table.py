@@ -86,6 +86,7 @@ def test_other_weights_than_the_published_ones_stand_beside_no_number_of_the_pap
     table = prompt_table(rows, "strict", weights, Notes(("Boxes are found.",)))
     assert not {"paper", "difference"} & {column.title for column in table.columns}
     assert all(len(line) == len(table.columns) for line in table.lines)
+    assert "The paper's numbers are of published weights of full size, so none stands here." in table.remarks
     assert table.remarks[:2] == (*weights_remarks(weights), "Boxes are found.")
     assert [cells[4].best for cells in table.lines if cells[4].best] == best
 
