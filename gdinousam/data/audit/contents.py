@@ -9,19 +9,19 @@ import numpy as np
 
 from gdinousam.data.audit.pictures import Picture
 from gdinousam.data.audit.report import AREA_PERCENTS, Content
-from gdinousam.data.layout import Split
+from gdinousam.data.layout import Part
 from gdinousam.records import ImageRecord, Instance
 
 
 class AuditedImage(NamedTuple):
     """An image of a split with what its CSV says and what its file holds."""
 
-    split: Split
+    split: Part
     record: ImageRecord
     picture: Picture
 
 
-def contents_of(images: Sequence[AuditedImage], splits: Sequence[Split]) -> tuple[Content, ...]:
+def contents_of(images: Sequence[AuditedImage], splits: Sequence[Part]) -> tuple[Content, ...]:
     """One entry for each dataset, then one for each of its phrases, in alphabetical order; without images none."""
     contents = []
     for dataset in sorted({image.record.dataset for image in images}):
@@ -31,7 +31,7 @@ def contents_of(images: Sequence[AuditedImage], splits: Sequence[Split]) -> tupl
     return tuple(contents)
 
 
-def _content(images: Iterable[AuditedImage], dataset: str, phrase: str | None, splits: Sequence[Split]) -> Content:
+def _content(images: Iterable[AuditedImage], dataset: str, phrase: str | None, splits: Sequence[Part]) -> Content:
     num_images, num_boxes = dict.fromkeys(splits, 0), dict.fromkeys(splits, 0)
     num_absent, areas = 0, []
     for image in images:

@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeVar
 
 from gdinousam.data.audit.contents import AuditedImage
 from gdinousam.data.audit.report import NearPair, Place, SharedGroup, SharedName, SharedPixels
-from gdinousam.data.layout import SPLITS, Split
+from gdinousam.data.layout import PARTS, Part
 from gdinousam.data.near_duplicates import near_pairs
 from gdinousam.identity import identity
 
@@ -20,7 +20,7 @@ class NearDuplicates(NamedTuple):
     """between: pairs of two splits, the nearest first. within: number of pairs inside each split."""
 
     between: tuple[NearPair, ...]
-    within: dict[Split, int]
+    within: dict[Part, int]
 
 
 def shared_names(images: Iterable[AuditedImage]) -> tuple[SharedName, ...]:
@@ -43,10 +43,10 @@ def shared_pixels(images: Iterable[AuditedImage]) -> tuple[SharedPixels, ...]:
     return tuple(SharedPixels(tuple(map(_place, same))) for same in alike if len(_splits(same)) > 1)
 
 
-def repeats_within(images: Iterable[AuditedImage]) -> dict[Split, int]:
+def repeats_within(images: Iterable[AuditedImage]) -> dict[Part, int]:
     """How many pictures of each split repeat an earlier one of it, pixel for pixel."""
     alike = _grouped(images, lambda image: (image.split, image.picture.pixel_hash))
-    repeats: Counter[Split] = Counter()
+    repeats: Counter[Part] = Counter()
     for (split, _), same in alike.items():
         repeats[split] += len(same) - 1
     return dict(repeats)
@@ -58,13 +58,13 @@ def near_duplicates(images: Iterable[AuditedImage]) -> NearDuplicates:
     alike = list(_grouped(images, lambda image: image.picture.pixel_hash).values())
     hashes = [same[0].picture.perceptual_hash for same in alike]
     between: list[NearPair] = []
-    within: Counter[Split] = Counter()
+    within: Counter[Part] = Counter()
     for first, second, distance in near_pairs(hashes).tolist():
         for one, other in product(alike[first], alike[second]):
             if one.split == other.split:
                 within[one.split] += 1
             else:
-                one, other = sorted((one, other), key=lambda image: SPLITS.index(image.split))
+                one, other = sorted((one, other), key=lambda image: PARTS.index(image.split))
                 between.append(NearPair(_place(one), _place(other), distance))
     between.sort(key=lambda pair: (pair.distance, str(pair)))
     return NearDuplicates(tuple(between), dict(within))
@@ -102,9 +102,9 @@ def _grouped(images: Iterable[AuditedImage], key: Callable[[AuditedImage], Key])
     return groups
 
 
-def _splits(images: Sequence[AuditedImage]) -> tuple[Split, ...]:
+def _splits(images: Sequence[AuditedImage]) -> tuple[Part, ...]:
     present = {image.split for image in images}
-    return tuple(split for split in SPLITS if split in present)
+    return tuple(split for split in PARTS if split in present)
 
 
 def _place(image: AuditedImage) -> Place:
