@@ -26,7 +26,10 @@ class TestData(Settings):
     test_masks: SettingsPath = Field(description="Folder of the test masks, named as the images or in mask_name.")
     batch_size: int = Field(4, ge=1, description="Images given to the method at once.")
     num_workers: int = Field(4, ge=0, description="Threads that read images and masks ahead.")
-    max_images: int | None = Field(None, ge=1, description="Use only the first so many images.")
+    datasets: tuple[str, ...] | None = Field(
+        None, min_length=1, description="Use only the images of these datasets; letter case counts. null: all."
+    )
+    max_images: int | None = Field(None, ge=1, description="Use only the first so many images, of the datasets named.")
 
 
 class ModelSettings(Settings):

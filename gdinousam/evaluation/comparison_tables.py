@@ -86,28 +86,33 @@ def _methods_table(
     compared: Compared, summaries: dict[str, dict[str, Summary]], references: Collection[str], title: str
 ) -> Table:
     is_paper = compared.protocol == "paper"
-    columns = [text_column("dataset"), *([] if is_paper else [Column("n", ("n",))])]
+    own_n = is_paper or _has_unsupported(summaries)  # each method has its own queries behind its means
+    columns = [text_column("dataset"), *([] if own_n else [Column("n", ("n",))])]
     for method in summaries:
-        columns += [Column("n", ("n",), method)] if is_paper else []
+        columns += [Column("n", ("n",), method)] if own_n else []
         columns += [Column(f"{score} %", _spread_names(score), method) for score in ("Dice", "IoU")]
     lines = []
     for dataset in (*compared.datasets, AVERAGE):
         of_methods = [of_method[dataset] for of_method in summaries.values()]
-        competes = [method not in references for method in summaries]
+        competes = [
+            method not in references and not one.num_unsupported
+            for method, one in zip(summaries, of_methods, strict=True)
+        ]
         if dataset == AVERAGE and _lacking(compared, summaries):  # means over different datasets
             competes = [False] * len(competes)
         best_dice = best_places([one.dice_percent for one in of_methods], competes)
         best_iou = best_places([one.iou_percent for one in of_methods], competes)
-        line = [text_cell(dataset), *([] if is_paper else [count_cell(of_methods[0].num_scored)])]
+        line = [text_cell(dataset), *([] if own_n else [count_cell(of_methods[0].num_scored)])]
         for place, (method, one) in enumerate(zip(summaries, of_methods, strict=True)):
             notes = _footnotes(compared, method, dataset)
-            line += [count_cell(one.num_scored)] if is_paper else []
+            line += [count_cell(one.num_scored)] if own_n else []
             line.append(spread_cell(one.dice_percent, one.dice_std_percent, place in best_dice, notes))
             line.append(spread_cell(one.iou_percent, one.iou_std_percent, best=place in best_iou))
         lines.append(tuple(line))
     remarks = (
         *compared.remarks,
         *([_MISSES_LEFT_OUT] if is_paper else []),
+        *_unsupported(compared, summaries),
         *_lacking(compared, summaries),
         *_few(compared, summaries),
     )
@@ -143,6 +148,8 @@ def _numbers_table(
     is_paper = compared.protocol == "paper"
     columns = [text_column("dataset"), text_column("method"), Column("n", ("n",))]
     columns += [Column("left out", ("left out",))] if is_paper else []
+    with_unsupported = _has_unsupported(summaries)
+    columns += [Column("not supported", ("not supported",))] if with_unsupported else []
     columns += [Column("detected %", ("detected %",))]
     for score in ("Dice", "IoU"):
         columns += [
@@ -152,7 +159,7 @@ def _numbers_table(
             Column("difference", (f"{score} % difference",)),
         ]
     lines = [
-        _numbers_line(compared, number, dataset, method, of_method)
+        _numbers_line(compared, number, dataset, method, of_method, with_unsupported)
         for dataset in (*compared.datasets, AVERAGE)
         for method, of_method in summaries.items()
     ]
@@ -162,12 +169,18 @@ def _numbers_table(
         for method in summaries
     )
     differs = [_MISSES_DIFFER] if in_paper and not is_paper else []
-    remarks = (*compared.remarks, *differs, *_lacking(compared, summaries), *_few(compared, summaries))
+    unsupported = _unsupported(compared, summaries)
+    remarks = (*compared.remarks, *differs, *unsupported, *_lacking(compared, summaries), *_few(compared, summaries))
     return Table(title, tuple(columns), tuple(lines), remarks, num_summaries=len(summaries))
 
 
 def _numbers_line(
-    compared: Compared, number: ScoreTable | None, dataset: str, method: str, of_method: dict[str, Summary]
+    compared: Compared,
+    number: ScoreTable | None,
+    dataset: str,
+    method: str,
+    of_method: dict[str, Summary],
+    with_unsupported: bool,
 ) -> tuple[Cell, ...]:
     one = of_method[dataset]
     if dataset == AVERAGE:
@@ -181,6 +194,7 @@ def _numbers_line(
         text_cell(method, _footnotes(compared, method, dataset)),
         count_cell(one.num_scored, size_notes),
         *([count_cell(one.num_left_out)] if compared.protocol == "paper" else []),
+        *([count_cell(one.num_unsupported)] if with_unsupported else []),
         number_cell(one.detection_percent),
         spread_cell(one.dice_percent, one.dice_std_percent),
         interval_cell(one.dice_low_percent, one.dice_high_percent),
@@ -242,6 +256,24 @@ def _size_notes(compared: Compared, dataset: str) -> tuple[str, ...]:
     return (f"{num_images} images of {where[1]} here; table 1 of the paper counts {in_paper} for testing.",)
 
 
+def _has_unsupported(summaries: dict[str, dict[str, Summary]]) -> bool:
+    return any(of_method[AVERAGE].num_unsupported for of_method in summaries.values())
+
+
+def _unsupported(compared: Compared, summaries: dict[str, dict[str, Summary]]) -> list[str]:
+    """Methods that could not be asked everything: their means are of other queries than those of the others."""
+    remarks = []
+    for method, of_method in summaries.items():
+        counts = {dataset: of_method[dataset].num_unsupported for dataset in compared.datasets}
+        named = ", ".join(f"{dataset} {count}" for dataset, count in counts.items() if count)
+        if named:
+            remarks.append(
+                f"{method} does not support {sum(counts.values())} queries ({named}); they are in none of its means "
+                "and tests, and its means without them are not marked as the best."
+            )
+    return remarks
+
+
 def _lacking(compared: Compared, summaries: dict[str, dict[str, Summary]]) -> list[str]:
     """Methods without a score on some dataset; their averages are of fewer datasets than those of the others."""
     remarks = []
@@ -279,7 +311,8 @@ def _tests_table(compared: Compared, title: str) -> Table:
     lines = _test_lines(compared, [(dataset, pair) for dataset in compared.datasets for pair in pairs])
     pooled = _test_lines(compared, [(POOLED, pair) for pair in pairs]) if len(compared.datasets) > 1 else []
     both_found = [_BOTH_FOUND] if compared.protocol == "paper" else []
-    remarks = (*compared.remarks, _TESTS, f"{_HOLM}{_HOLM_POOLED if pooled else ''}.", *both_found)
+    unsupported = _unsupported(compared, {method: _summaries(compared, rows) for method, rows in compared.rows.items()})
+    remarks = (*compared.remarks, *unsupported, _TESTS, f"{_HOLM}{_HOLM_POOLED if pooled else ''}.", *both_found)
     return Table(title, columns, (*lines, *pooled), remarks, num_summaries=len(pooled))
 
 

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from gdinousam.drawing import write_picture
 from gdinousam.errors import InputError
 from gdinousam.evaluation.cases import Case, read_ahead
-from gdinousam.evaluation.methods import RecordSegmenter, Untimed
+from gdinousam.evaluation.methods import RecordSegmenter, Untimed, answerable, unsupported_phrases
 from gdinousam.evaluation.parts import (
     PART_NAME,
     PartWriter,
@@ -85,12 +85,15 @@ def evaluate(
             for case, detections in zip(cases, answers, strict=True):
                 if case.number in done:
                     continue
-                rows = score_image(case.record, detections, case.truth, seconds)
+                unsupported = unsupported_phrases(method, case.record)
+                rows = score_image(case.record, detections, case.truth, seconds, unsupported)
                 # The rows come last, because they say that an image is done.
                 if case.number in to_draw:
                     _write_picture(output_dir / PICTURES_NAME, case, detections, rows)
                 if save_masks:
-                    write_masks(output_dir / MASKS_NAME, names[case.record.path], case.record, detections)
+                    # a black mask would say that nothing was found
+                    of_image = {one: name for one, name in names[case.record.path].items() if one not in unsupported}
+                    write_masks(output_dir / MASKS_NAME, of_image, case.record, detections)
                 writer.append(case.number, rows)
             bar.update(len(cases))
     processes.wait()
@@ -163,17 +166,18 @@ def _finish(output_dir: Path, records: Sequence[ImageRecord]) -> list[ScoreRow]:
 
 def _answer(method: Method, cases: Sequence[Case]) -> tuple[list[list[Detection]], float]:
     """What the method finds in each image, and its seconds per image, nan where they say nothing."""
+    asked = [answerable(method, case.record) for case in cases]
     if isinstance(method, SavedMasks):
-        return [method.detections(case.record) for case in cases], math.nan
+        return [method.detections(record) for record in asked], math.nan
     images = [case.image for case in cases]
     begin = time.perf_counter()
     # Masks are arrays of numpy, so the work of a GPU is over when they are here.
     if isinstance(method, RecordSegmenter):
-        answers = method.segment_records(images, [case.record for case in cases])
+        answers = method.segment_records(images, asked)
     else:
-        answers = method.segment(images, [case.record.phrases for case in cases])
-    seconds = math.nan if isinstance(method, Untimed) else (time.perf_counter() - begin) / len(cases)
-    return answers, seconds
+        answers = method.segment(images, [record.phrases for record in asked])
+    seconds, num_asked = time.perf_counter() - begin, sum(bool(record.phrases) for record in asked)
+    return answers, math.nan if isinstance(method, Untimed) or not num_asked else seconds / num_asked
 
 
 def _batches(num_images: int, batch_size: int, done: set[int]) -> list[range]:

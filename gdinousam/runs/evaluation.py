@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -15,8 +17,9 @@ from gdinousam.config import TestConfig, TestData, dump_config
 from gdinousam.data.check import require_valid
 from gdinousam.data.contract import read_records
 from gdinousam.data.fingerprint import fingerprint
+from gdinousam.data.named_datasets import of_datasets
 from gdinousam.errors import InputError
-from gdinousam.evaluation.methods import RecordSegmenter
+from gdinousam.evaluation.methods import RecordSegmenter, unsupported_remarks
 from gdinousam.evaluation.notes import NO_NOTES, Notes
 from gdinousam.evaluation.origin import about_method, complete_origin, require_same_origin, write_origin
 from gdinousam.evaluation.parts import part_paths
@@ -33,6 +36,8 @@ from gdinousam.models.precision import pick_precision
 from gdinousam.models.segmenter import load_box_finder, load_segmenter
 from gdinousam.records import ImageRecord, Segmenter
 from gdinousam.runs.machine import LIBRARIES, device_name
+
+logger = logging.getLogger(__name__)
 
 _SCORING_LIBRARIES: tuple[str, ...] = ("monai", "numpy")
 
@@ -51,9 +56,10 @@ def evaluate_config(config: TestConfig, overwrite: bool = False, resume: bool = 
 
 
 def read_test_records(data: TestData) -> tuple[ImageRecord, ...]:
-    """The images of a test file, all checked; InputError where there are problems."""
-    require_valid(data.test_ann, data.test_dir, data.test_masks, masks_required=True)
-    return read_records(data.test_ann, data.test_dir, data.test_masks)[: data.max_images]
+    """The images that the settings name, all checked; InputError where there are problems or a dataset is unknown."""
+    require_valid(data.test_ann, data.test_dir, data.test_masks, masks_required=True, datasets=data.datasets)
+    records = read_records(data.test_ann, data.test_dir, data.test_masks)
+    return of_datasets(records, data.datasets, data.test_ann)[: data.max_images]
 
 
 def build_method(config: TestConfig, records: Sequence[ImageRecord]) -> Method:
@@ -122,10 +128,14 @@ def evaluate_method(
     """Evaluate a method into ``evaluation.output_dir``; see ``evaluate_config``.
 
     config: what is written beside the results. method, records: as ``build_method`` and ``read_test_records`` give
-    them, or what a study makes of them.
+    them, or what a study makes of them. Raises InputError where the method can be asked nothing of the records.
     """
     data, folder = config.data, config.evaluation.output_dir
     notes = NO_NOTES if config.baseline is None else baseline_notes(config.baseline, records)
+    unsupported = unsupported_remarks(method, records)
+    for remark in unsupported:
+        logger.warning("%s: %s", config.evaluation.method, remark)
+    notes = replace(notes, remarks=(*notes.remarks, *unsupported))
     if processes.is_first:
         origin = dump_config(config), fingerprint(records, data.test_ann), _about(config, method, notes)
         if resume:
