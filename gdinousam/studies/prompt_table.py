@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 from gdinousam.evaluation.comparison_tables import best_places
 from gdinousam.evaluation.paper_numbers import PaperScore, dataset_in_paper, paper_prompts
@@ -28,6 +27,7 @@ from gdinousam.studies.prompts_file import Wording
 PAPER_DATASET = "KidneyUS"  # the only one of table 5
 _NOT_PRINTED = PaperScore(math.nan, math.nan, math.nan, math.nan)
 _INTERVALS = "Intervals: bootstrap of the mean over patients where known, else images, 95 %."
+_COMMON = "Asked of every phrase, whatever it is."
 _MISSES = {
     "strict": "A prompt that finds nothing scores 0, while the paper leaves such images out of its mean.",
     "paper": "Images in which a prompt finds nothing are left out of its mean, so each prompt has its own n.",
@@ -36,20 +36,26 @@ _MISSES = {
 
 @dataclass(frozen=True)
 class _Line:
-    """A prompt, what it scored and what the paper prints for it."""
+    """A prompt, what it scored in a dataset or in their average, and what the paper prints for it."""
 
     wording: Wording
     summary: Summary
     printed: PaperScore
 
 
-def prompt_table(rows: Mapping[Wording, Sequence[ScoreRow]], protocol: ProtocolName) -> Table:
+def prompt_table(
+    rows: Mapping[Wording, Sequence[ScoreRow]], protocol: ProtocolName, remarks: Sequence[str] = ()
+) -> Table:
     """One line per prompt in the order given, the best prompt of each phrase in bold.
 
-    rows: of each prompt, those of an evaluation in which it stood for its phrase. Several datasets weigh the same.
+    rows: of each prompt, those of an evaluation in which it stood for its phrase. A phrase with several datasets has
+    lines of each and then of their average, in which they weigh the same; each line names its own. remarks: what is to
+    be said of the numbers besides.
     """
-    lines = [_Line(wording, summarize(of, protocol)[-1], _printed(wording, of)) for wording, of in rows.items()]
-    columns = [text_column("phrase"), text_column("prompt"), Column("n", ("n",))]
+    parts = _parts(rows, protocol)
+    datasets = dict.fromkeys(line.summary.dataset for lines in parts for line in lines)
+    columns = [text_column("phrase"), *([text_column("dataset")] if len(datasets) > 1 else [])]
+    columns += [text_column("prompt"), Column("n", ("n",))]
     columns += [Column("left out", ("left out",))] if protocol == "paper" else []
     columns += [Column("detected %", ("detected %",))]
     for score in ("Dice", "IoU"):
@@ -59,26 +65,36 @@ def prompt_table(rows: Mapping[Wording, Sequence[ScoreRow]], protocol: ProtocolN
             Column("paper", (f"{score} % paper",)),
             Column("difference", (f"{score} % difference",)),
         ]
-    cells = [
-        cell
-        for _, of_phrase in groupby(lines, key=lambda line: line.wording.phrase)
-        for cell in _lines_of_phrase(list(of_phrase))
-    ]
+    cells = [cell for lines in parts for cell in _lines_of_part(lines, len(datasets) > 1)]
     title = f"Prompts, protocol {protocol}, as table 5 of the paper"
-    return Table(title, tuple(columns), tuple(cells), (*_ranges(lines), _INTERVALS, _MISSES[protocol], *_few(lines)))
+    where = [f"Dataset: {', '.join(datasets)}."] if len(datasets) == 1 else []
+    said = (*_ranges(parts), *where, _INTERVALS, _MISSES[protocol], *_few(parts), *remarks)
+    return Table(title, tuple(columns), tuple(cells), said)
 
 
-def _lines_of_phrase(lines: Sequence[_Line]) -> list[tuple[Cell, ...]]:
+def _parts(rows: Mapping[Wording, Sequence[ScoreRow]], protocol: ProtocolName) -> list[list[_Line]]:
+    """The lines that answer one question in several wordings: those of a phrase in a dataset, or in their average."""
+    parts: dict[tuple[str, str], list[_Line]] = {}
+    for wording, of_wording in rows.items():
+        *datasets, average = summarize(of_wording, protocol)
+        for summary in datasets if len(datasets) == 1 else [*datasets, average]:
+            line = _Line(wording, summary, _printed(wording, summary.dataset))
+            parts.setdefault((wording.phrase, summary.dataset), []).append(line)
+    return list(parts.values())
+
+
+def _lines_of_part(lines: Sequence[_Line], with_dataset: bool) -> list[tuple[Cell, ...]]:
     best_dice = best_places([line.summary.dice_percent for line in lines])
     best_iou = best_places([line.summary.iou_percent for line in lines])
-    return [_cells(line, place in best_dice, place in best_iou) for place, line in enumerate(lines)]
+    return [_cells(line, place in best_dice, place in best_iou, with_dataset) for place, line in enumerate(lines)]
 
 
-def _cells(line: _Line, best_dice: bool, best_iou: bool) -> tuple[Cell, ...]:
+def _cells(line: _Line, best_dice: bool, best_iou: bool, with_dataset: bool) -> tuple[Cell, ...]:
     one, printed = line.summary, line.printed
     return (
         text_cell(line.wording.phrase),
-        text_cell(line.wording.prompt),
+        *([text_cell(one.dataset)] if with_dataset else []),
+        text_cell(line.wording.prompt, (_COMMON,) if line.wording.is_common else ()),
         count_cell(one.num_scored),
         *([count_cell(one.num_left_out)] if one.protocol == "paper" else []),
         number_cell(one.detection_percent),
@@ -93,30 +109,42 @@ def _cells(line: _Line, best_dice: bool, best_iou: bool) -> tuple[Cell, ...]:
     )
 
 
-def _printed(wording: Wording, rows: Sequence[ScoreRow]) -> PaperScore:
+def _printed(wording: Wording, dataset: str) -> PaperScore:
     """The paper's score of a prompt on its own dataset; nan for other prompts, phrases and datasets."""
-    where = {dataset_in_paper(row.dataset) for row in rows}
-    if {found[1] for found in where if found is not None} != {PAPER_DATASET} or None in where:
+    where = dataset_in_paper(dataset)
+    if where is None or where[1] != PAPER_DATASET:
         return _NOT_PRINTED
     structure = wording.phrase.removeprefix("kidney ")
     scores = {(one.structure, one.prompt): one.score for one in paper_prompts()}
     return scores.get((structure, wording.prompt), _NOT_PRINTED)
 
 
-def _ranges(lines: Sequence[_Line]) -> list[str]:
-    """How far the wording moves the mean of each phrase."""
+def _ranges(parts: Sequence[Sequence[_Line]]) -> list[str]:
+    """How far the wording moves the mean of each phrase; the prompts that are asked of every phrase stand apart."""
     sentences = []
-    for phrase, of_phrase in groupby(lines, key=lambda line: line.wording.phrase):
-        means = [one.summary.dice_percent for one in of_phrase if not math.isnan(one.summary.dice_percent)]
-        if len(means) > 1:
-            apart = max(means) - min(means)
-            sentences.append(
-                f"{phrase}: mean Dice {min(means):.2f} to {max(means):.2f} over {len(means)} prompts, "
-                f"{apart:.2f} apart."
-            )
+    for lines in parts:
+        own, common = (_range([one for one in lines if one.wording.is_common == is_common]) for is_common in (0, 1))
+        if own or common:
+            named = [own, f"asked of every phrase: {common}" if common else ""]
+            sentences.append(f"{_name(lines, parts)}: mean Dice {'; '.join(filter(None, named))}.")
     return sentences
 
 
-def _few(lines: Sequence[_Line]) -> list[str]:
-    counts = dict.fromkeys(line.wording.phrase for line in lines if line.summary.num_images < FEW)
-    return [f"Fewer than {FEW} images, so the means say little: {', '.join(counts)}."] if counts else []
+def _range(lines: Sequence[_Line]) -> str:
+    """Empty where there are no two means."""
+    means = [one.summary.dice_percent for one in lines if not math.isnan(one.summary.dice_percent)]
+    if len(means) < 2:
+        return ""
+    apart = max(means) - min(means)
+    return f"{min(means):.2f} to {max(means):.2f} over {len(means)} prompts, {apart:.2f} apart"
+
+
+def _few(parts: Sequence[Sequence[_Line]]) -> list[str]:
+    few = [_name(lines, parts) for lines in parts if any(line.summary.num_images < FEW for line in lines)]
+    return [f"Fewer than {FEW} images, so the means say little: {'; '.join(few)}."] if few else []
+
+
+def _name(lines: Sequence[_Line], parts: Sequence[Sequence[_Line]]) -> str:
+    """The phrase, with the dataset where lines of the table have several."""
+    several = len({line.summary.dataset for of_part in parts for line in of_part}) > 1
+    return f"{lines[0].wording.phrase} ({lines[0].summary.dataset})" if several else lines[0].wording.phrase

@@ -7,18 +7,18 @@ still scored into a folder of its own, one after the other.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from gdinousam.evaluation.methods import Untimed
-from gdinousam.records import Detection, Image, ImageRecord, Mask, Need, Query, Segmenter
+from gdinousam.records import Detection, Image, ImageRecord, Mask, Need, Segmenter
 
 
 class AskedTogether:
-    """A method with the prompts that are still to be asked for one phrase; remembers the answers to the later ones.
+    """A method with the prompts that are still to be asked of some images; remembers the answers to the later ones.
 
     segmenter: must answer each of several phrases as it answers it alone. Masks wait compressed, about a kilobyte each.
     """
@@ -46,7 +46,7 @@ class AskedTogether:
 
 
 class Reworded(Untimed):
-    """A method that is asked one prompt in the place of each image's only phrase; its answers carry the phrase."""
+    """A method that is asked one prompt in the place of every phrase of an image; its answers carry the phrases."""
 
     def __init__(self, together: AskedTogether, prompt: str) -> None:
         self.together = together
@@ -58,33 +58,34 @@ class Reworded(Untimed):
         return self.together.segmenter.needs
 
     def segment_records(self, images: Sequence[Image], records: Sequence[ImageRecord]) -> list[list[Detection]]:
-        """Segment the prompt in every image; see ``RecordSegmenter``.
-
-        records: each with one phrase, as ``only_phrase`` leaves it; ValueError where there are more or none.
-        """
-        phrases = [phrase for record in records for (phrase,) in [record.phrases]]
+        """Segment the prompt in every image; see ``RecordSegmenter``. Several phrases of an image get one answer."""
         found = self.together.ask(self.prompt, images, records)
         return [
-            [replace(one, phrase=phrase) for one in of_image] for of_image, phrase in zip(found, phrases, strict=True)
+            [replace(one, phrase=phrase) for phrase in record.phrases for one in of_image]
+            for of_image, record in zip(found, records, strict=True)
         ]
 
 
-def only_phrase(records: Iterable[ImageRecord], phrase: str) -> list[ImageRecord]:
-    """The images that have a row of the phrase, present or absent, with everything else taken from their records.
+def only_phrases(records: Iterable[ImageRecord], phrases: Collection[str]) -> list[ImageRecord]:
+    """The images that have a row of the phrases, present or absent, with everything else taken from their records.
 
-    The paper protocol then scores against the instances of this phrase, not against all of the image.
+    The paper protocol then scores against the instances of these phrases, not against all of the image. Where the last
+    row is of another phrase, the last of these that is left takes its place.
     """
-    return [
-        replace(
-            record,
-            instances=Query(record, phrase).instances,
-            absent_phrases=tuple(one for one in record.absent_phrases if one == phrase),
-            phrases=(phrase,),
-            last_phrase=phrase,
-        )
-        for record in records
-        if phrase in record.phrases
-    ]
+    reduced = []
+    for record in records:
+        kept = tuple(phrase for phrase in record.phrases if phrase in phrases)
+        if kept:
+            reduced.append(
+                replace(
+                    record,
+                    instances=tuple(instance for instance in record.instances if instance.phrase in kept),
+                    absent_phrases=tuple(phrase for phrase in record.absent_phrases if phrase in kept),
+                    phrases=kept,
+                    last_phrase=record.last_phrase if record.last_phrase in kept else kept[-1],
+                )
+            )
+    return reduced
 
 
 @dataclass(frozen=True, eq=False)

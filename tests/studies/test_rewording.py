@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from gdinousam.records import Detection, Image, ImageRecord, Instance, Mask, Need
-from gdinousam.studies.rewording import AskedTogether, Reworded, only_phrase
+from gdinousam.studies.rewording import AskedTogether, Reworded, only_phrases
 
 IMAGE = np.zeros((4, 5, 3), np.uint8)
 STONE, CYST = Instance("stone", (0, 0, 2, 2)), Instance("cyst", (1, 1, 2, 2))
@@ -74,19 +73,26 @@ def test_a_detection_without_a_mask_stays_without() -> None:
     assert [together.ask(one, [IMAGE], STONES[:1])[0][0].mask_hw for one in ("hard", "bright")] == [None, None]
 
 
-def test_an_image_asked_for_two_phrases_is_refused() -> None:
-    with pytest.raises(ValueError):
-        Reworded(AskedTogether(Listener(), ["hard"]), "hard").segment_records([IMAGE], [record("1.png", "a", "b")])
+def test_several_phrases_of_an_image_get_one_answer_from_one_question() -> None:
+    listener = Listener()
+    (found,) = Reworded(AskedTogether(listener, ["hard"]), "hard").segment_records([IMAGE], [record("1.png", "a", "b")])
+    assert listener.heard == [["hard"]]
+    assert [one.phrase for one in found] == ["a", "b"] and found[0].box_xyxy == found[1].box_xyxy
+    np.testing.assert_array_equal(found[0].mask_hw, found[1].mask_hw)
 
 
-def test_only_what_belongs_to_the_phrase_is_left_of_a_record() -> None:
+def test_only_what_belongs_to_the_phrases_is_left_of_a_record() -> None:
     both = ImageRecord(Path("1.png"), 5, 4, "A", "g", (STONE, CYST, STONE), (), ("stone", "cyst"), "cyst")
     absent = ImageRecord(
         Path("2.png"), 5, 4, "A", None, (CYST,), ("liver", "stone"), ("cyst", "liver", "stone"), "liver"
     )
     other = ImageRecord(Path("3.png"), 5, 4, "A", None, (CYST,), (), ("cyst",), "cyst")
-    assert only_phrase([both, absent, other], "stone") == [
+    assert only_phrases([both, absent, other], ["stone"]) == [
         ImageRecord(Path("1.png"), 5, 4, "A", "g", (STONE, STONE), (), ("stone",), "stone"),
         ImageRecord(Path("2.png"), 5, 4, "A", None, (), ("stone",), ("stone",), "stone"),
     ]
-    assert only_phrase([other], "stone") == []
+    assert only_phrases([other], ["stone"]) == []
+    assert only_phrases([both, absent], ["cyst", "stone"]) == [
+        both,
+        ImageRecord(Path("2.png"), 5, 4, "A", None, (CYST,), ("stone",), ("cyst", "stone"), "stone"),
+    ]
