@@ -188,6 +188,8 @@ def _numbers_line(
         printed, notes = _printed_average(number, scored, method)
     else:
         printed, notes = _printed(number, dataset, method)
+    if one.num_unsupported:  # the paper's mean is of all queries
+        printed, notes = _NAN_SCORE, ()
     size_notes = () if dataset == AVERAGE else _size_notes(compared, dataset)
     return (
         text_cell(dataset),

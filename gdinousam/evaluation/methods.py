@@ -69,16 +69,22 @@ def answerable(method: object, record: ImageRecord) -> ImageRecord:
 def unsupported_remarks(method: object, records: Sequence[ImageRecord]) -> tuple[str, ...]:
     """What tables must say of the queries that a method cannot answer: a sentence for each reason; empty for none.
 
-    Raises InputError where there are records and the method cannot answer a single query of them.
+    Phrases are named where the reason is not true of all the dataset. Raises InputError where there are records and the
+    method cannot answer a single query of them.
     """
-    by_reason: dict[str, Counter[tuple[str, str]]] = {}
+    num_queries = Counter(record.dataset for record in records for _ in record.phrases)
+    by_reason: dict[str, dict[str, Counter[str]]] = {}
     for record in records:
         for phrase, reason in unsupported_phrases(method, record).items():
-            by_reason.setdefault(reason, Counter())[record.dataset, phrase] += 1
+            by_reason.setdefault(reason, {}).setdefault(record.dataset, Counter())[phrase] += 1
     remarks = []
-    for reason, counts in by_reason.items():
-        named = ", ".join(f"{dataset} {phrase!r} ({count})" for (dataset, phrase), count in counts.items())
-        remarks.append(f"Not supported, because {reason}: {named}.")
+    for reason, by_dataset in by_reason.items():
+        named = []
+        for dataset, counts in by_dataset.items():
+            is_all = counts.total() == num_queries[dataset]
+            phrases = "" if is_all else f" {', '.join(map(repr, counts))}"
+            named.append(f"{dataset}{phrases} ({counts.total()})")
+        remarks.append(f"Not supported, because {reason}: {'; '.join(named)}.")
     if records and not any(answerable(method, record).phrases for record in records):
         raise InputError(f"nothing of the test file can be asked of this method. {' '.join(remarks)}")
     return tuple(remarks)

@@ -141,7 +141,12 @@ def _range(lines: Sequence[_Line]) -> str:
 
 def _few(parts: Sequence[Sequence[_Line]]) -> list[str]:
     few = [_name(lines, parts) for lines in parts if any(line.summary.num_images < FEW for line in lines)]
-    return [f"Fewer than {FEW} images, so the means say little: {'; '.join(few)}."] if few else []
+    alone = [_name(lines, parts) for lines in parts if any(line.summary.num_groups == 1 for line in lines)]
+    notes = {
+        f"Fewer than {FEW} images, so the means say little": few,
+        "One patient or image only, so no interval": alone,
+    }
+    return [f"{note}: {'; '.join(names)}." for note, names in notes.items() if names]
 
 
 def _name(lines: Sequence[_Line], parts: Sequence[Sequence[_Line]]) -> str:

@@ -186,7 +186,7 @@ def test_a_phrase_that_a_u_net_does_not_know_is_refused_before_anything_is_writt
     assert run(evaluate_command, ["--config", str(write(tree, tmp_path / "test.yaml"))]) == BAD_INPUT
     error = capsys.readouterr().err
     assert "nothing of the test file can be asked of this method" in error
-    assert "Not supported, because the network was not trained on the phrase: phantom " in error
+    assert "Not supported, because the network was not trained on the phrase: phantom (4)." in error
     assert not (tmp_path / "out").exists()
 
 
@@ -238,7 +238,7 @@ def test_what_a_u_net_does_not_know_is_marked_and_the_rest_scored(
     tree["data"]["test_ann"] = str(csv_path)
     results = evaluated(tree, tmp_path)
     assert {(row.dataset, row.supported) for row in results.rows} == {("phantom", True), ("other", False)}
-    remark = f"Not supported, because {reason}: other 'bright lesion' (1)."
+    remark = f"Not supported, because {reason}: other (1)."
     assert results.notes.remarks == (remark,)
     printed = capsys.readouterr().out
     assert remark in printed and "not supported" in printed
@@ -254,7 +254,7 @@ def test_universeg_is_asked_what_it_has_examples_of(phantom_data: Path, tmp_path
     tree["data"]["test_ann"] = str(csv_path)
     results = evaluated(tree, tmp_path)
     assert {(row.dataset, row.supported) for row in results.rows} == {("phantom", True), ("other", False)}
-    assert results.notes.remarks[1].startswith("Not supported, because there is no example of the dataset: other ")
+    assert results.notes.remarks[1].startswith("Not supported, because there is no example of the dataset: other (")
     tree["data"]["datasets"] = ["other"]
     assert run(evaluate_command, ["--config", str(write(tree, tmp_path / "test.yaml")), "--overwrite"]) == BAD_INPUT
 

@@ -67,6 +67,7 @@ def test_the_remarks_say_how_far_the_wording_moves_the_mean_and_that_images_are_
     remarks = prompt_table({FIRST: [row(1, 0.8)], SECOND: [row(1, 0.5)]}, "strict").remarks
     assert remarks[0] == "kidney cortex: mean Dice 50.00 to 80.00 over 2 prompts, 30.00 apart."
     assert "Fewer than 50 images, so the means say little: kidney cortex." in remarks
+    assert "One patient or image only, so no interval: kidney cortex." in remarks
 
 
 def test_the_best_is_of_each_phrase() -> None:
