@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from gdinousam.baselines.settings import PromptedSettings
 from gdinousam.config import TestConfig, dump_config
+from gdinousam.evaluation.paper_numbers import OURS, method_in_paper
 from gdinousam.evaluation.processes import Processes, joined_processes
 from gdinousam.evaluation.results import read_results
 from gdinousam.evaluation.runner import check_records
@@ -167,10 +168,11 @@ def _write_tables(config: PromptStudyConfig, configs: Mapping[Wording, WordingCo
     remarks = [f"No phrase of these images belongs to: {', '.join(unknown)}."] if unknown else []
     for one in results.values():
         remarks += [*one.notes.remarks, *one.notes.of_mean(one.notes.of_datasets)]
+    rows = {wording: one.rows for wording, one in results.items()}
+    is_papers_method = method_in_paper(config.evaluation.method) == OURS
     texts = []
     for protocol in PROTOCOLS:
-        rows = {wording: one.rows for wording, one in results.items()}
-        table = prompt_table(rows, protocol, tuple(dict.fromkeys(remarks)))
+        table = prompt_table(rows, protocol, tuple(dict.fromkeys(remarks)), is_papers_method)
         write_table_files({"prompts": table}, config.evaluation.output_dir, f"{TABLE}_{protocol}")
         texts.append(as_plain(table))
     return "\n".join(texts)

@@ -44,15 +44,19 @@ class _Line:
 
 
 def prompt_table(
-    rows: Mapping[Wording, Sequence[ScoreRow]], protocol: ProtocolName, remarks: Sequence[str] = ()
+    rows: Mapping[Wording, Sequence[ScoreRow]],
+    protocol: ProtocolName,
+    remarks: Sequence[str] = (),
+    is_papers_method: bool = True,
 ) -> Table:
     """One line per prompt in the order given, the best prompt of each phrase in bold.
 
     rows: of each prompt, those of an evaluation in which it stood for its phrase. A phrase with several datasets has
     lines of each and then of their average, in which they weigh the same; each line names its own. remarks: what is to
-    be said of the numbers besides.
+    be said of the numbers besides. is_papers_method: whether the paper's numbers, which are of its own method, may
+    stand beside them.
     """
-    parts = _parts(rows, protocol)
+    parts = _parts(rows, protocol, is_papers_method)
     datasets = dict.fromkeys(line.summary.dataset for lines in parts for line in lines)
     columns = [text_column("phrase"), *([text_column("dataset")] if len(datasets) > 1 else [])]
     columns += [text_column("prompt"), Column("n", ("n",))]
@@ -72,13 +76,16 @@ def prompt_table(
     return Table(title, tuple(columns), tuple(cells), said)
 
 
-def _parts(rows: Mapping[Wording, Sequence[ScoreRow]], protocol: ProtocolName) -> list[list[_Line]]:
+def _parts(
+    rows: Mapping[Wording, Sequence[ScoreRow]], protocol: ProtocolName, is_papers_method: bool
+) -> list[list[_Line]]:
     """The lines that answer one question in several wordings: those of a phrase in a dataset, or in their average."""
     parts: dict[tuple[str, str], list[_Line]] = {}
     for wording, of_wording in rows.items():
         *datasets, average = summarize(of_wording, protocol)
         for summary in datasets if len(datasets) == 1 else [*datasets, average]:
-            line = _Line(wording, summary, _printed(wording, summary.dataset))
+            printed = _printed(wording, summary.dataset) if is_papers_method else _NOT_PRINTED
+            line = _Line(wording, summary, printed)
             parts.setdefault((wording.phrase, summary.dataset), []).append(line)
     return list(parts.values())
 

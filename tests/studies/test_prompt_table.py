@@ -63,6 +63,11 @@ def test_a_prompt_of_the_paper_stands_beside_its_printed_number() -> None:
     assert [cells[4].best for cells in table.lines] == [True, False]
 
 
+def test_the_numbers_of_the_paper_are_of_its_own_method() -> None:
+    table = prompt_table({FIRST: [row(1, 0.8)]}, "strict", is_papers_method=False)
+    assert (line(table, 0)["paper"], line(table, 0)["difference"]) == ("-", "-")
+
+
 def test_the_remarks_say_how_far_the_wording_moves_the_mean_and_that_images_are_few() -> None:
     remarks = prompt_table({FIRST: [row(1, 0.8)], SECOND: [row(1, 0.5)]}, "strict").remarks
     assert remarks[0] == "kidney cortex: mean Dice 50.00 to 80.00 over 2 prompts, 30.00 apart."
