@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
 from gdinousam.errors import InputError
-from gdinousam.records import Detection, Image, ImageRecord, Need, Segmenter
+from gdinousam.records import Answer, Detection, Image, ImageRecord, Need, Segmenter
 
 
 @runtime_checkable
@@ -26,6 +26,15 @@ class RecordSegmenter(Protocol):
         images: (H, W, 3) uint8 RGB. records: of these images. Returns one list per image, possibly empty, ordered by
         phrase as in the record. Batch and single give the same answer.
         """
+        ...
+
+
+@runtime_checkable
+class RecordChooser(RecordSegmenter, Protocol):
+    """A ``RecordSegmenter`` that can also choose its answer by the rule of the paper's public test scripts."""
+
+    def segment_and_choose_records(self, images: Sequence[Image], records: Sequence[ImageRecord]) -> list[Answer]:
+        """``segment_records``, and for the last phrase of each image with an object what the public scripts keep."""
         ...
 
 

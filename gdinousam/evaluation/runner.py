@@ -17,7 +17,7 @@ from tqdm import tqdm
 from gdinousam.drawing import write_picture
 from gdinousam.errors import InputError
 from gdinousam.evaluation.cases import Case, read_ahead
-from gdinousam.evaluation.methods import RecordSegmenter, Untimed, answerable, unsupported_phrases
+from gdinousam.evaluation.methods import RecordChooser, RecordSegmenter, Untimed, answerable, unsupported_phrases
 from gdinousam.evaluation.parts import (
     PART_NAME,
     PartWriter,
@@ -34,7 +34,7 @@ from gdinousam.evaluation.processes import Processes
 from gdinousam.evaluation.protocols import score_image
 from gdinousam.evaluation.results import ROWS_NAME
 from gdinousam.evaluation.rows import ScoreRow, write_rows
-from gdinousam.records import Detection, ImageRecord, Segmenter
+from gdinousam.records import Answer, Detection, ImageRecord, PublicChooser, Segmenter
 
 logger = logging.getLogger(__name__)
 
@@ -82,11 +82,12 @@ def evaluate(
     with PartWriter(part_path(output_dir, processes.rank)) as writer, _bar(mine, processes) as bar:
         for cases in read_ahead(records, mine, num_workers):
             answers, seconds = _answer(method, cases)
-            for case, detections in zip(cases, answers, strict=True):
+            for case, answer in zip(cases, answers, strict=True):
                 if case.number in done:
                     continue
-                unsupported = unsupported_phrases(method, case.record)
-                rows = score_image(case.record, detections, case.truth, seconds, unsupported)
+                detections, unsupported = answer.detections, unsupported_phrases(method, case.record)
+                public_choice = answer.public_choices.get(case.record.last_phrase)
+                rows = score_image(case.record, detections, case.truth, seconds, public_choice, unsupported)
                 # The rows come last, because they say that an image is done.
                 if case.number in to_draw:
                     _write_picture(output_dir / PICTURES_NAME, case, detections, rows)
@@ -164,19 +165,25 @@ def _finish(output_dir: Path, records: Sequence[ImageRecord]) -> list[ScoreRow]:
     return rows
 
 
-def _answer(method: Method, cases: Sequence[Case]) -> tuple[list[list[Detection]], float]:
-    """What the method finds in each image, and its seconds per image, nan where they say nothing."""
-    asked = [answerable(method, case.record) for case in cases]
+def _answer(method: Method, cases: Sequence[Case]) -> tuple[list[Answer], float]:
+    """What the method says of each image, and its seconds per image, nan where they say nothing."""
+    records = [answerable(method, case.record) for case in cases]
     if isinstance(method, SavedMasks):
-        return [method.detections(record) for record in asked], math.nan
+        return [Answer(method.detections(record)) for record in records], math.nan
     images = [case.image for case in cases]
     begin = time.perf_counter()
     # Masks are arrays of numpy, so the work of a GPU is over when they are here.
-    if isinstance(method, RecordSegmenter):
-        answers = method.segment_records(images, asked)
+    if isinstance(method, RecordChooser):
+        answers = method.segment_and_choose_records(images, records)
+    elif isinstance(method, RecordSegmenter):
+        answers = [Answer(detections) for detections in method.segment_records(images, records)]
+    elif isinstance(method, PublicChooser):
+        # An image without an object is no query of the paper protocol.
+        chosen = [(record.last_phrase,) if record.instances else () for record in records]
+        answers = method.segment_and_choose(images, [record.phrases for record in records], chosen)
     else:
-        answers = method.segment(images, [record.phrases for record in asked])
-    seconds, num_asked = time.perf_counter() - begin, sum(bool(record.phrases) for record in asked)
+        answers = [Answer(found) for found in method.segment(images, [record.phrases for record in records])]
+    seconds, num_asked = time.perf_counter() - begin, sum(bool(record.phrases) for record in records)
     return answers, math.nan if isinstance(method, Untimed) or not num_asked else seconds / num_asked
 
 

@@ -57,8 +57,9 @@ def evaluate_config(config: TestConfig, overwrite: bool = False, resume: bool = 
 
 def read_test_records(data: TestData) -> tuple[ImageRecord, ...]:
     """The images that the settings name, all checked; InputError where there are problems or a dataset is unknown."""
-    require_valid(data.test_ann, data.test_dir, data.test_masks, masks_required=True, datasets=data.datasets)
-    records = read_records(data.test_ann, data.test_dir, data.test_masks)
+    resize = data.masks_of_other_size == "resize"
+    require_valid(data.test_ann, data.test_dir, data.test_masks, True, data.datasets, resize)
+    records = read_records(data.test_ann, data.test_dir, data.test_masks, resize)
     return of_datasets(records, data.datasets, data.test_ann)[: data.max_images]
 
 
@@ -92,6 +93,7 @@ def build_method(config: TestConfig, records: Sequence[ImageRecord]) -> Method:
         settings.device,
         settings.precision,
         settings.compile,
+        model.trained_box_layer,
     )
 
 
@@ -114,7 +116,15 @@ def build_segmenter(config: TestConfig) -> Segmenter:
 def _load_finder(config: TestConfig, kind: type[BoxFinder]) -> BoxFinder:
     model = config.named_model
     device = config.evaluation.device
-    return load_box_finder(model.detector, model.adapter, config.resize, config.prediction, device, kind=kind)
+    return load_box_finder(
+        model.detector,
+        model.adapter,
+        config.resize,
+        config.prediction,
+        device,
+        kind=kind,
+        trained_box_layer=model.trained_box_layer,
+    )
 
 
 def evaluate_method(

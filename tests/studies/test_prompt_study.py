@@ -49,14 +49,14 @@ def output(config: Path) -> Path:
     return config.parent / "output"
 
 
-def strict_lines(folder: Path, phrase: str | None = None) -> list[dict[str, str]]:
-    """The strict rows of a folder without their times."""
+def lines_of(folder: Path, phrase: str | None = None, protocol: str = "strict") -> list[dict[str, str]]:
+    """The rows of a folder under a protocol without their times."""
     with (folder / "rows.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     return [
         {name: cell for name, cell in row.items() if name != "seconds"}
         for row in rows
-        if row["protocol"] == "strict" and phrase in (None, row["phrase"])
+        if row["protocol"] == protocol and phrase in (None, row["phrase"])
     ]
 
 
@@ -68,19 +68,22 @@ def test_asking_for_the_phrase_itself_gives_the_rows_of_test_py(config: Path, ou
     assert run(evaluate_command, ["--config", str(tmp_path / "test.yaml")]) == 0
     for phrase in PROMPTS:
         folder = phrase.replace(" ", "_")
-        expected = strict_lines(tmp_path / "output", phrase)
-        assert expected and strict_lines(output / folder / folder) == expected
+        expected = lines_of(tmp_path / "output", phrase)
+        assert expected and lines_of(output / folder / folder) == expected
+        # the phantoms hold objects of one phrase, so that the whole mask of an image is that of its phrase
+        expected = lines_of(tmp_path / "output", phrase, "paper")
+        assert expected and lines_of(output / folder / folder, protocol="paper") == expected
 
 
 def test_another_prompt_is_another_question_about_the_same_truth(output: Path) -> None:
-    same, other = strict_lines(output / "cyst" / "cyst"), strict_lines(output / "cyst" / "a_dark_round_thing")
+    same, other = lines_of(output / "cyst" / "cyst"), lines_of(output / "cyst" / "a_dark_round_thing")
     truth = ("image_name", "phrase", "true_pixels", "true_boxes", "target_present")
     assert [[row[name] for name in truth] for row in same] == [[row[name] for name in truth] for row in other]
     assert [row["detected_boxes"] for row in same] != [row["detected_boxes"] for row in other]
 
 
 def test_an_image_without_the_phrase_is_asked_for_it(output: Path) -> None:
-    present = [row["target_present"] for row in strict_lines(output / "bright_lesion" / "bright_lesion")]
+    present = [row["target_present"] for row in lines_of(output / "bright_lesion" / "bright_lesion")]
     assert sorted(present) == ["False", "True"]
 
 
@@ -100,7 +103,7 @@ def test_the_tables_hold_one_line_per_prompt(output: Path) -> None:
     assert [(line["phrase"], line["prompt"]) for line in lines] == [
         (phrase, prompt) for phrase in ("bright lesion", "cyst") for prompt in PROMPTS[phrase]
     ]
-    scored = [float(row["dice"]) for row in strict_lines(output / "cyst" / "cyst") if row["target_present"] == "True"]
+    scored = [float(row["dice"]) for row in lines_of(output / "cyst" / "cyst") if row["target_present"] == "True"]
     assert float(lines[1]["Dice %"]) == pytest.approx(100 * sum(scored) / len(scored))
 
 
@@ -114,7 +117,7 @@ def test_resuming_keeps_finished_prompts_and_asks_the_missing_one(config: Path, 
     assert run(prompt_study_command, arguments) == 0
     assert (copy / "cyst" / "a_dark_round_thing" / "rows.csv").stat().st_mtime_ns == kept
     assert (copy / "table5_strict.md").read_bytes() == (output / "table5_strict.md").read_bytes()
-    assert strict_lines(copy / "cyst" / "cyst") == strict_lines(output / "cyst" / "cyst")
+    assert lines_of(copy / "cyst" / "cyst") == lines_of(output / "cyst" / "cyst")
 
 
 def test_a_prompt_can_be_added_to_a_finished_study(config: Path, output: Path, tmp_path: Path) -> None:
@@ -253,7 +256,7 @@ def write(tree: dict[str, Any], folder: Path) -> Path:
 def test_a_study_runs_over_several_datasets_and_spellings_at_once(two_datasets: Path, tmp_path: Path) -> None:
     assert run(prompt_study_command, ["--config", str(two_datasets)]) == 0
     for prompt in ("a_dark_round_thing", "segment_the_car"):
-        rows = strict_lines(tmp_path / "output" / "any_cyst" / prompt)
+        rows = lines_of(tmp_path / "output" / "any_cyst" / prompt)
         assert {(row["dataset"], row["phrase"]) for row in rows} == {("phantom", "cyst"), ("other", "Renal cyst")}
     with (tmp_path / "output" / "table5_strict_prompts.csv").open(newline="", encoding="utf-8") as file:
         lines = [(line["phrase"], line["dataset"], line["prompt"]) for line in csv.DictReader(file)]
@@ -264,7 +267,7 @@ def test_a_study_runs_over_several_datasets_and_spellings_at_once(two_datasets: 
     assert "No phrase of these images belongs to: stone." in page and "Asked of every phrase" in page
     arguments = ["--config", str(two_datasets), "--overwrite", "--set", "data.datasets=[other]"]
     assert run(prompt_study_command, arguments) == 0
-    rows = strict_lines(tmp_path / "output" / "any_cyst" / "segment_the_car")
+    rows = lines_of(tmp_path / "output" / "any_cyst" / "segment_the_car")
     assert {row["dataset"] for row in rows} == {"other"}
 
 
@@ -281,7 +284,7 @@ def test_a_method_that_takes_a_detector_s_boxes_is_asked_too(
     tree["prompts"] = str(config.parent / "prompts.yaml")
     assert run(prompt_study_command, ["--config", str(write(tree, tmp_path))]) == 0
     folder = tmp_path / "output" / "cyst" / "cyst"
-    assert strict_lines(folder) == strict_lines(tmp_path / "test", "cyst")
+    assert lines_of(folder) == lines_of(tmp_path / "test", "cyst")
     assert read_results(folder).method == "other: cyst"
     settings = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
     assert settings["baseline"]["name"] == baseline["name"]
