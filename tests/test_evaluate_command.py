@@ -244,3 +244,26 @@ def test_two_processes_give_the_rows_of_one(config_path: Path, tmp_path: Path, b
     assert done.stdout.count("rows, tables and pictures in") == 1
     names = [sorted(path.name for path in (tmp_path / one).rglob("*")) for one in ("one", "two")]
     assert names[0] == names[1]
+
+
+def test_the_test_is_limited_to_named_datasets(
+    config_path: Path, tmp_path: Path, phantom_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = (phantom_data / "test.CSV").read_text(encoding="utf-8").splitlines()
+    last = lines[-1].split(",")[lines[0].split(",").index("image_name")]
+    lines = [line.replace(",phantom,", ",other,") if last in line else line for line in lines]
+    (tmp_path / "two.CSV").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    # one image at a time: another batch changes the last digits
+    settings = (f"data.test_ann={tmp_path / 'two.CSV'}", "data.batch_size=1", "prediction.batch_size=1")
+    two = [part for one in settings for part in ("--set", one)]
+    whole = evaluated(config_path, tmp_path / "whole", *two)
+    for names in (["phantom"], ["other", "phantom"]):
+        folder = tmp_path / names[0]
+        part = evaluated(config_path, folder, *two, "--set", f"data.datasets={json.dumps(names)}")
+        assert without(part.rows, seconds=0) == without([row for row in whole.rows if row.dataset in names], seconds=0)
+        assert yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))["data"]["datasets"] == names
+    out = f"evaluation.output_dir={tmp_path / 'phantom'}"
+    said = refusal(capsys, "--config", config_path, *two, "--set", out, "--resume")
+    assert "data.datasets in config.yaml" in said
+    said = refusal(capsys, "--config", config_path, *two, "--set", "data.datasets=[Phantom]")
+    assert "no image of dataset 'Phantom' (data.datasets); it has: phantom, other" in said

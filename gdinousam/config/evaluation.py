@@ -26,7 +26,10 @@ class TestData(Settings):
     test_masks: SettingsPath = Field(description="Folder of the test masks, named as the images or in mask_name.")
     batch_size: int = Field(4, ge=1, description="Images given to the method at once.")
     num_workers: int = Field(4, ge=0, description="Threads that read images and masks ahead.")
-    max_images: int | None = Field(None, ge=1, description="Use only the first so many images.")
+    datasets: tuple[str, ...] | None = Field(
+        None, min_length=1, description="Use only the images of these datasets; letter case counts. null: all."
+    )
+    max_images: int | None = Field(None, ge=1, description="Use only the first so many images, of the datasets named.")
     masks_of_other_size: Literal["refuse", "resize"] = Field(
         "refuse",
         description="A mask of another size than its image. resize: bring it to the image's as the public test scripts "
@@ -70,19 +73,12 @@ class ModelSettings(Settings):
         return self.mask_head
 
 
-class EvaluationSettings(Settings):
-    """What test.py writes, and whose masks it scores."""
+class RunSettings(Settings):
+    """What an evaluation writes, and how it is run."""
 
     output_dir: SettingsPath = Field(description="Folder of the results; new for every run.")
-    method: str = Field(OUR_METHOD, min_length=1, description="Name of the method in tables and figures.")
     num_pictures: int = Field(20, ge=0, description="Images drawn with truth and prediction, spread over the file.")
     save_masks: bool = Field(False, description="Keep what was found as masks/, which --predictions can score again.")
-    predictions: SettingsPath | None = Field(
-        None, description="Folder of masks made by any other program, to score instead of running models."
-    )
-    needs: tuple[Need, ...] = Field(
-        ("text",), description="What the method that made those masks was given beside the image."
-    )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where to run.")
     precision: Precision = Field(
         "float32",
@@ -93,6 +89,18 @@ class EvaluationSettings(Settings):
         False,
         description="Let torch.compile have the image encoders: minutes at the start for some time per image "
         "(docs/performance.md); on a CPU it needs a C++ compiler.",
+    )
+
+
+class EvaluationSettings(RunSettings):
+    """What test.py writes, and whose masks it scores."""
+
+    method: str = Field(OUR_METHOD, min_length=1, description="Name of the method in tables and figures.")
+    predictions: SettingsPath | None = Field(
+        None, description="Folder of masks made by any other program, to score instead of running models."
+    )
+    needs: tuple[Need, ...] = Field(
+        ("text",), description="What the method that made those masks was given beside the image."
     )
 
 

@@ -154,7 +154,8 @@ def _by_key(results: Results, protocol: ProtocolName) -> dict[Key, ScoreRow]:
             continue
         if key in rows:
             raise InputError(f"{results.folder}: {_name(key)} is scored twice; evaluate again into a new folder")
-        if math.isnan(row.dice) and (row.found if protocol == "paper" else row.target_present):
+        counts = row.supported and (row.found if protocol == "paper" else row.target_present)
+        if counts and math.isnan(row.dice):
             raise InputError(f"{results.folder}: {_name(key)} has no Dice although it counts; evaluate it again")
         rows[key] = row
     return rows
