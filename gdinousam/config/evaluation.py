@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from gdinousam.baselines.settings import BaselineSettings, PromptedSettings
 from gdinousam.errors import InputError
+from gdinousam.evaluation.predictions.settings import SavedMasksSettings
 from gdinousam.models.box_finder import PredictionSettings
 from gdinousam.models.boxes_to_masks import TRUE_BOX, WHOLE_IMAGE
 from gdinousam.models.precision import Precision
@@ -68,7 +69,9 @@ class EvaluationSettings(Settings):
     num_pictures: int = Field(20, ge=0, description="Images drawn with truth and prediction, spread over the file.")
     save_masks: bool = Field(False, description="Keep what was found as masks/, which --predictions can score again.")
     predictions: SettingsPath | None = Field(
-        None, description="Folder of masks made by any other program, to score instead of running models."
+        None,
+        description="Masks made by any other program, to score instead of running models: a folder, or a COCO results "
+        "file (docs/predictions.md).",
     )
     needs: tuple[Need, ...] = Field(
         ("text",), description="What the method that made those masks was given beside the image."
@@ -96,6 +99,9 @@ class TestConfig(Settings):
     )
     prediction: PredictionSettings = PredictionSettings()
     baseline: BaselineSettings | None = Field(None, description="A compared method instead of ours; null: ours.")
+    saved_masks: SavedMasksSettings | None = Field(
+        None, description="For evaluation.predictions only; null: all as by default."
+    )
     evaluation: EvaluationSettings
 
     @model_validator(mode="after")
@@ -103,6 +109,8 @@ class TestConfig(Settings):
         evaluation = self.evaluation
         if evaluation.predictions is None:
             self._models_are_named()
+        if evaluation.predictions is None and self.saved_masks is not None:
+            raise ValueError("saved_masks is for masks of another program; name them in evaluation.predictions")
         if evaluation.predictions is not None and "method" not in evaluation.model_fields_set:
             raise ValueError("the masks to score need the name of their method; give it in evaluation.method")
         if self.model is not None and self.model.is_reference and "method" not in evaluation.model_fields_set:

@@ -20,7 +20,8 @@ from gdinousam.evaluation.methods import RecordSegmenter
 from gdinousam.evaluation.notes import NO_NOTES, Notes
 from gdinousam.evaluation.origin import about_method, complete_origin, require_same_origin, write_origin
 from gdinousam.evaluation.parts import part_paths
-from gdinousam.evaluation.predictions import SavedMasks
+from gdinousam.evaluation.predictions.saved_masks import SavedMasks
+from gdinousam.evaluation.predictions.settings import SavedMasksSettings
 from gdinousam.evaluation.processes import Processes, joined_processes
 from gdinousam.evaluation.runner import Method, evaluate
 from gdinousam.evaluation.tables import write_tables
@@ -63,7 +64,8 @@ def build_method(config: TestConfig, records: Sequence[ImageRecord]) -> Method:
     """
     settings = config.evaluation
     if settings.predictions is not None:
-        return SavedMasks(settings.predictions, records, frozenset(settings.needs))
+        allowed = config.saved_masks or SavedMasksSettings()
+        return SavedMasks(settings.predictions, records, frozenset(settings.needs), allowed)
     if "LOCAL_RANK" in os.environ and torch.cuda.is_available():  # one of several processes: each its own GPU
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
     device = pick_device(settings.device)
@@ -125,7 +127,7 @@ def evaluate_method(
     them, or what a study makes of them.
     """
     data, folder = config.data, config.evaluation.output_dir
-    notes = NO_NOTES if config.baseline is None else baseline_notes(config.baseline, records)
+    notes = _notes(config, method, records)
     if processes.is_first:
         origin = dump_config(config), fingerprint(records, data.test_ann), _about(config, method, notes)
         if resume:
@@ -152,6 +154,12 @@ def evaluate_method(
         return ""
     complete_origin(folder, rows)
     return write_tables(rows, folder, notes)
+
+
+def _notes(config: TestConfig, method: Method, records: Sequence[ImageRecord]) -> Notes:
+    if isinstance(method, SavedMasks):
+        return method.notes
+    return NO_NOTES if config.baseline is None else baseline_notes(config.baseline, records)
 
 
 def _about(config: TestConfig, method: Method, notes: Notes) -> dict[str, Any]:
