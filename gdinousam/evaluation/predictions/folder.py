@@ -130,7 +130,10 @@ def _problems(wanted: Sequence[_Wanted], there: Mapping[str, Sequence[str]]) -> 
     unknown = [name for stem, names in there.items() if stem not in stems and stem not in shared for name in names]
     doubled = [name for stem in stems for name in there.get(stem, []) if len(there[stem]) > 1]
     wrong = [
-        listed(list(shared.values()), "for an image of several phrases (saved_masks.one_mask_answers says which)"),
+        listed(
+            list(shared.values()),
+            "with one mask for several phrases (which does it answer: saved_masks.one_mask_answers)",
+        ),
         listed(sorted(doubled), "of one mask in several formats"),
     ]
     return missing, unknown, [text for text in wrong if text]
