@@ -22,8 +22,8 @@ class CocoResults:
 
     wanted = (
         "Every entry needs image_id, category_id, score and segmentation; ids are those of the COCO file named in "
-        "saved_masks.coco_file, or without it the name of the image file and the phrase. The settings of the group "
-        "saved_masks allow more"
+        "saved_masks.coco_file, or without it the name of the image file and the phrase. saved_masks.missing, unknown "
+        "and resize say what else is allowed (docs/predictions.md)"
     )
     empty_is_answer = False
 

@@ -39,7 +39,7 @@ class MaskFolder:
     wanted = (
         "One mask per image and phrase is needed, black where nothing was found: STEM.png (or .npy, .npz, .nii, "
         ".nii.gz) where the image has one phrase, else STEM.SLUG.png; or DATASET/STEM.npz as the paper's study stores "
-        "them. The settings of the group saved_masks allow more"
+        "them. saved_masks.missing, unknown and resize say what else is allowed (docs/predictions.md)"
     )
 
     def __init__(self, path: Path, records: Sequence[ImageRecord], settings: SavedMasksSettings) -> None:
