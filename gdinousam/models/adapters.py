@@ -83,9 +83,7 @@ def describe_adapter(path: Path) -> str:
         config, stored = _read_folder(path)
         if not has_official_names(stored):
             if not any(mark in name for mark in _MARKS_OF_OURS for name in stored):
-                raise InputError(
-                    f"adapter {path} is for another model than Grounding DINO, with {listed(list(stored))}"
-                )
+                raise InputError(f"adapter {path} is of another model than Grounding DINO: {listed(list(stored))}")
             return f"a LoRA folder for transformers' Grounding DINO, rank {config.r}, {len(stored)} tensors"
         path = path / ADAPTER_WEIGHTS
     content = _read_published(path, NUM_LAYERS, NUM_LAYERS)
@@ -114,7 +112,7 @@ def _read_folder(folder: Path) -> tuple[Any, Tensors]:
     except (RuntimeError, ValueError, TypeError, KeyError, SafetensorError, OSError) as error:
         raise InputError(f"adapter {folder} is not readable: {first_line(error)}") from error
     if config.peft_type != "LORA":
-        raise InputError(f"adapter {folder} is of peft's kind {config.peft_type}; give a LoRA")
+        raise InputError(f"adapter {folder} is of peft's kind {config.peft_type.value}; give a LoRA")
     _require_rank(config, stored, folder)
     return config, stored
 

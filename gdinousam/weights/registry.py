@@ -4,8 +4,8 @@ The listed sha256 values and exact sizes come from the listings of publishers an
 a download on our side. ``None`` where none is known. A file from the hub is checked against what the hub states.
 
 MedSAM's own file (a Google Drive folder) has no stable direct URL and so is not here; ``medsam-vit-base`` holds
-MedSAM's weights on the hub. The repository of the paper's authors is known by its name alone: neither its files nor its licence
-were seen, so what arrives is told by its content.
+MedSAM's weights on the hub. The repository of the paper's authors is known by its name alone: neither its files nor its
+licence were seen, so what arrives is told by its content.
 """
 
 from __future__ import annotations

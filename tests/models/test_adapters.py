@@ -195,12 +195,12 @@ def test_the_published_lora_as_pefts_folder_with_another_scale_or_rank_is_refuse
 ) -> None:
     path = peft_folder / "adapter_config.json"
     config = json.loads(path.read_text())
-    for change, said in (
-        ({"use_rslora": True}, "rank-stabilised"),
-        ({"r": 5}, "says rank 5"),
-        ({"peft_type": "IA3"}, ""),
+    for changed, said in (
+        (config | {"use_rslora": True}, "rank-stabilised"),
+        (config | {"r": 5}, "says rank 5"),
+        ({"peft_type": "IA3"}, "of peft's kind IA3"),
     ):
-        path.write_text(json.dumps(config | change))
+        path.write_text(json.dumps(changed))
         assert said in refusal(lambda: load_adapter(model, peft_folder))
 
 
