@@ -6,6 +6,7 @@ What has no entry was not found. Detections of a phrase that their image is not 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from gdinousam.data.coco.results import CocoResult, read_results
@@ -32,22 +33,8 @@ class CocoResults:
         results = read_results(path)
         meanings = _meanings(results, records, settings)
         self._size_of = meanings.sizes
-        self._found: dict[Path, list[tuple[str, CocoResult]]] = {record.path: [] for record in records}
-        asked = {phrase for record in records for phrase in record.phrases}
-        undefined, boxes, unknown, num_unasked = [], [], dict[str, None](), 0
-        for result in results:
-            if result.image not in meanings.images or result.category not in meanings.phrases:
-                undefined.append(f"{result.label} (image_id {result.image}, category_id {result.category})")
-                continue
-            record, phrase = meanings.images[result.image], meanings.phrases[result.category]
-            if record is None or phrase not in asked:
-                unknown[f"image_id {result.image}" if record is None else f"category {phrase!r}"] = None
-            elif phrase not in record.phrases:
-                num_unasked += 1
-            elif not result.segmentation:
-                boxes.append(result.label)
-            else:
-                self._found[record.path].append((phrase, result))
+        placed = _place(results, meanings, records)
+        self._found = placed.found
         pairs = [(record, phrase) for record in records for phrase in record.phrases]
         self.num_wanted = len(pairs)
         self.missing = [
@@ -55,14 +42,14 @@ class CocoResults:
             for record, phrase in pairs
             if record.path not in meanings.sizes or phrase not in meanings.named
         ]
-        self.unknown = list(unknown)
-        texts = [
-            listed(undefined, f"of ids that {settings.coco_file} does not have"),
-            listed(boxes, "with a box alone, without segmentation"),
-            _if_strange(len(results), num_unasked + len(boxes) + sum(map(len, self._found.values()))),
+        self.unknown = list(placed.unknown)
+        wrong = [
+            listed(placed.undefined, f"of ids that {settings.coco_file} does not have"),
+            listed(placed.boxes, "with a box alone, without segmentation"),
+            f"none of its {len(results)} entries is of the test file" if results and not placed.num_known else "",
         ]
-        self.wrong = [text for text in texts if text]
-        self.remarks = [_remark(num_unasked)] if num_unasked else []
+        self.wrong = [text for text in wrong if text]
+        self.remarks = [_remark(placed.num_unasked)] if placed.num_unasked else []
 
     def sizes(self, record: ImageRecord) -> dict[str, SizeHW]:
         """See ``SavedAnswers``; polygons are of the size of the image."""
@@ -84,6 +71,43 @@ class CocoResults:
         return Answer(phrase, mask_hw, result.score, _box_xyxy(result))
 
 
+@dataclass
+class _Placed:
+    """The entries of a file. found: by image, with their phrase. undefined, boxes: labels of those whose ids stand for
+    nothing, and that have no mask. unknown: ids and categories that the test file does not have, each once.
+    num_unasked: entries of a phrase that is asked, but not of their image."""
+
+    found: dict[Path, list[tuple[str, CocoResult]]]
+    undefined: list[str] = field(default_factory=list)
+    boxes: list[str] = field(default_factory=list)
+    unknown: dict[str, None] = field(default_factory=dict)
+    num_unasked: int = 0
+
+    @property
+    def num_known(self) -> int:
+        """How many entries are of an image and a phrase of the test file."""
+        return self.num_unasked + len(self.boxes) + sum(map(len, self.found.values()))
+
+
+def _place(results: Sequence[CocoResult], meanings: Meanings, records: Sequence[ImageRecord]) -> _Placed:
+    placed = _Placed({record.path: [] for record in records})
+    asked = {phrase for record in records for phrase in record.phrases}
+    for result in results:
+        if result.image not in meanings.images or result.category not in meanings.phrases:
+            placed.undefined.append(f"{result.label} (image_id {result.image}, category_id {result.category})")
+            continue
+        record, phrase = meanings.images[result.image], meanings.phrases[result.category]
+        if record is None or phrase not in asked:
+            placed.unknown[f"image_id {result.image}" if record is None else f"category {phrase!r}"] = None
+        elif phrase not in record.phrases:
+            placed.num_unasked += 1
+        elif not result.segmentation:
+            placed.boxes.append(result.label)
+        else:
+            placed.found[record.path].append((phrase, result))
+    return placed
+
+
 def _meanings(results: Sequence[CocoResult], records: Sequence[ImageRecord], settings: SavedMasksSettings) -> Meanings:
     if settings.coco_file is not None:
         return meanings_by_file(settings.coco_file, settings.coco_phrases, records)
@@ -96,11 +120,6 @@ def _box_xyxy(result: CocoResult) -> BoxXYXY | None:
         return None
     x, y, width, height = result.box_xywh
     return x, y, x + width, y + height
-
-
-def _if_strange(num_results: int, num_known: int) -> str:
-    """What is wrong where the file is of other images altogether; an empty file says that nothing was found."""
-    return f"none of its {num_results} entries is of the test file" if num_results and not num_known else ""
 
 
 def _remark(num_unasked: int) -> str:
