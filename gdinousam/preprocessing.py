@@ -6,7 +6,7 @@ Shared by training and prediction, so that both see the same.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -42,10 +42,39 @@ class ResizeSettings(Settings):
 
 
 def build_resize(settings: ResizeSettings) -> v2.Transform:
-    """The resize of the settings, for (3, H, W) uint8 tensors and for whole samples; lengths are rounded down."""
+    """The resize of the settings, for (3, H, W) uint8 tensors and for whole samples."""
     if settings.mode == "square":
         return v2.Resize((settings.size, settings.size), antialias=True)
-    return v2.Resize(settings.size, max_size=settings.longest_edge, antialias=True)
+    return _ShortestEdge(settings.size, settings.longest_edge)
+
+
+def shortest_edge_size(size_hw: tuple[int, int], shortest: int, longest: int) -> tuple[int, int]:
+    """Height and width of an image of size (H, W) after the official resize of Grounding DINO.
+
+    The shortest edge becomes ``shortest``, or where the longest would then pass ``longest`` the rounded length that
+    keeps it below; the longest edge follows by the aspect, rounded down. torchvision's own rule with ``max_size``
+    differs by a pixel in long images.
+    """
+    small, large = sorted(size_hw)
+    if large / small * shortest > longest:
+        shortest = round(longest * small / large)
+    height, width = size_hw
+    if height <= width:
+        return shortest, shortest if height == width else int(shortest * width / height)
+    return int(shortest * height / width), shortest
+
+
+class _ShortestEdge(v2.Transform):
+    def __init__(self, shortest: int, longest: int) -> None:
+        super().__init__()
+        self._shortest, self._longest = shortest, longest
+
+    def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
+        height, width = functional.get_size(next(one for one in flat_inputs if isinstance(one, torch.Tensor)))
+        return {"size": list(shortest_edge_size((height, width), self._shortest, self._longest))}
+
+    def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
+        return functional.resize(inpt, params["size"], antialias=True)
 
 
 def image_to_tensor(image: Image) -> torch.Tensor:

@@ -1,6 +1,7 @@
 """Resizing, normalisation, padding and box forms."""
 
 import numpy as np
+import PIL.Image
 import pytest
 import torch
 from pydantic import ValidationError
@@ -31,8 +32,9 @@ def painted(height: int, width: int, box_xywh: tuple[int, int, int, int]) -> tup
         (433, 469, (800, 800), (800, 866)),
         (469, 433, (800, 800), (866, 800)),
         (101, 99, (800, 800), (816, 800)),
-        (300, 901, (800, 800), (443, 1333)),
-        (901, 300, (800, 800), (1333, 443)),
+        (300, 901, (800, 800), (444, 1333)),
+        (901, 300, (800, 800), (1333, 444)),
+        (400, 1000, (800, 800), (533, 1332)),
         (800, 800, (800, 800), (800, 800)),
         (1601, 1999, (800, 800), (800, 998)),
     ],
@@ -109,3 +111,17 @@ def test_a_tensor_made_of_an_image_has_its_own_memory() -> None:
     tensor = image_to_tensor(image)
     image[:] = 0
     assert tensor.shape == (3, 2, 4) and tensor[2, 1, 3] == 23
+
+
+def test_shortest_edge_is_the_official_resize() -> None:
+    transforms = pytest.importorskip("groundingdino.datasets.transforms", reason="needs groundingdino-py")
+    official = transforms.RandomResize([200], max_size=333)
+    ours = build_resize(ResizeSettings(mode="shortest_edge", size=200, longest_edge=333))
+    generator = np.random.default_rng(0)
+    for height, width in ((90, 90), (101, 99), (60, 150), (150, 61), (43, 72), (433, 469), (300, 901), (500, 700)):
+        image = generator.integers(0, 256, (height, width, 3), dtype=np.uint8)
+        theirs = np.asarray(official(PIL.Image.fromarray(image), None)[0])
+        resized = ours(image_to_tensor(image)).permute(1, 2, 0).numpy()
+        assert resized.shape == theirs.shape
+        # Pillow and torchvision round the same filter at different places
+        assert np.abs(resized.astype(int) - theirs).max() <= 1

@@ -113,7 +113,7 @@ class OfficialLearner:
             boxes,
             tokens.attention_mask.bool(),
             targets,
-            LOSSES.matching,
+            LOSSES,
             float(self.batch.num_boxes),
         )
         return LOSSES.focal * terms["focal"] + LOSSES.l1 * terms["l1"] + LOSSES.giou * terms["giou"]

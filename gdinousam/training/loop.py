@@ -73,7 +73,10 @@ class Trainer:
         optimizer = torch.optim.AdamW(trained, lr=settings.learning_rate, weight_decay=settings.weight_decay)
         self.num_batches = math.ceil(math.ceil(len(train_set) / accelerator.num_processes) / batch_size)
         steps_per_epoch = math.ceil(self.num_batches / settings.accumulation_steps)
-        self.schedule = build_schedule(optimizer, settings, steps_per_epoch * settings.num_epochs)
+        num_whole = len(train_set) // accelerator.num_processes // batch_size // settings.accumulation_steps
+        self.schedule = build_schedule(
+            optimizer, settings, steps_per_epoch * settings.num_epochs, max(1, num_whole * settings.num_epochs)
+        )
         # prepare also makes the model's forward run in mixed precision; losses stay outside of it, in float32
         self.model, self.optimizer = accelerator.prepare(task.model, optimizer)
         accelerator.register_for_checkpointing(self.progress, self.schedule)
@@ -88,7 +91,7 @@ class Trainer:
         end: End = "finished"
         with _stop_on_signal() as stop, self._bar() as bar:
             while progress.epoch < settings.num_epochs:
-                if progress.epochs_since_best >= settings.patience:
+                if progress.epoch and progress.epochs_since_best >= settings.patience:
                     end = "stopped early"
                     break
                 started, first_batch = time.perf_counter(), progress.batches_done

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from gdinousam.models.detector import Detector, DetectorOutput, LayerPrediction
 from gdinousam.models.loading import save_resize
 from gdinousam.models.mask_head import MaskHead
 from gdinousam.preprocessing import ResizeSettings, boxes_xyxy_pixels
-from gdinousam.prompts import build_caption, positive_map, tokenize_captions
+from gdinousam.prompts import Caption, build_caption, positive_map, tokenize_captions
 from gdinousam.training.losses import DetectionTarget, detection_losses, mask_losses
 from gdinousam.training.settings import LossSettings
 
@@ -47,18 +48,28 @@ class Task(ABC):
 
 
 class DetectorTask(Task):
-    """Grounding DINO with L1, GIoU and focal losses (paper, section 2.3)."""
+    """Grounding DINO with L1, GIoU and focal losses (paper, section 2.3).
 
-    def __init__(self, detector: Detector, settings: LossSettings, resize: ResizeSettings) -> None:
+    caption_of: joins the phrases of an example into the caption that the detector reads.
+    """
+
+    def __init__(
+        self,
+        detector: Detector,
+        settings: LossSettings,
+        resize: ResizeSettings,
+        caption_of: Callable[[Sequence[str]], Caption] = build_caption,
+    ) -> None:
         self.model = detector
         self.detector = detector
         self.settings = settings
         self.resize = resize
+        self.caption_of = caption_of
 
     def losses(self, model: nn.Module, batch: Batch, num_judged: float) -> dict[str, torch.Tensor]:
         settings = self.settings
         device = batch.pixel_values.device
-        captions = [build_caption(example.phrases) for example in batch.examples]
+        captions = [self.caption_of(example.phrases) for example in batch.examples]
         tokens = tokenize_captions(captions, self.detector.tokenizer, self.detector.max_tokens).to(device)
         output: DetectorOutput = model(
             batch.pixel_values, tokens, batch.pixel_mask, settings.earlier_layers or settings.encoder_matches > 0
@@ -82,9 +93,7 @@ class DetectorTask(Task):
     def _terms(
         self, layer: LayerPrediction, valid_tokens: torch.Tensor, targets: list[DetectionTarget], num_boxes: float
     ) -> dict[str, torch.Tensor]:
-        return detection_losses(
-            layer.logits, layer.boxes_cxcywh_norm, valid_tokens, targets, self.settings.matching, num_boxes
-        )
+        return detection_losses(layer.logits, layer.boxes_cxcywh_norm, valid_tokens, targets, self.settings, num_boxes)
 
     def save(self, folder: Path) -> None:
         model: PeftModel | nn.Module = self.detector.model

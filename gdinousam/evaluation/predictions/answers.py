@@ -15,7 +15,7 @@ NUM_NAMED = 5  # of the wrong masks that a message names; it counts the rest
 
 
 @dataclass(frozen=True, eq=False)
-class Answer:
+class SavedAnswer:
     """One object as it was saved.
 
     mask_hw: (H, W) bool, of the size that was saved; may be empty. score: any finite number, the higher the surer.
@@ -50,7 +50,7 @@ class SavedAnswers(Protocol):
         """The size of each mask that an image has, by the name of the mask; may be empty."""
         ...
 
-    def read(self, record: ImageRecord) -> list[Answer]:
+    def read(self, record: ImageRecord) -> list[SavedAnswer]:
         """What was saved for an image, by phrase; InputError for a mask that cannot be read."""
         ...
 

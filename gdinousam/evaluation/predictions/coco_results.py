@@ -12,7 +12,7 @@ from pathlib import Path
 from gdinousam.data.coco.results import CocoResult, read_results
 from gdinousam.data.coco.segmentation import decode_segmentation, stored_size
 from gdinousam.errors import InputError
-from gdinousam.evaluation.predictions.answers import Answer, SizeHW, listed
+from gdinousam.evaluation.predictions.answers import SavedAnswer, SizeHW, listed
 from gdinousam.evaluation.predictions.coco_ids import Meanings, meanings_by_file, meanings_by_name
 from gdinousam.evaluation.predictions.settings import SavedMasksSettings
 from gdinousam.records import BoxXYXY, ImageRecord
@@ -55,20 +55,20 @@ class CocoResults:
         """See ``SavedAnswers``; polygons are of the size of the image."""
         return {result.label: self._mask_size(record, result) for _, result in self._found[record.path]}
 
-    def read(self, record: ImageRecord) -> list[Answer]:
+    def read(self, record: ImageRecord) -> list[SavedAnswer]:
         """See ``SavedAnswers``."""
         return [self._answer(record, phrase, result) for phrase, result in self._found[record.path]]
 
     def _mask_size(self, record: ImageRecord, result: CocoResult) -> SizeHW:
         return stored_size(result.segmentation) or self._size_of[record.path]
 
-    def _answer(self, record: ImageRecord, phrase: str, result: CocoResult) -> Answer:
+    def _answer(self, record: ImageRecord, phrase: str, result: CocoResult) -> SavedAnswer:
         try:
             mask_hw = decode_segmentation(result.segmentation, self._mask_size(record, result))
         except (ValueError, MemoryError) as error:
             raise InputError(f"{self.path}, {result.label}: {error}; fix it or write the results again") from error
         assert mask_hw is not None  # entries without a segmentation are in self.wrong
-        return Answer(phrase, mask_hw, result.score, _box_xyxy(result))
+        return SavedAnswer(phrase, mask_hw, result.score, _box_xyxy(result))
 
 
 @dataclass

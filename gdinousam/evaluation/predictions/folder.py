@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gdinousam.errors import InputError
-from gdinousam.evaluation.predictions.answers import Answer, SizeHW, listed
+from gdinousam.evaluation.predictions.answers import SavedAnswer, SizeHW, listed
 from gdinousam.evaluation.predictions.formats import PICTURE, mask_ending, mask_size, read_mask
 from gdinousam.evaluation.predictions.names import mask_stems, require_distinct
 from gdinousam.evaluation.predictions.settings import SavedMasksSettings
@@ -66,12 +66,12 @@ class MaskFolder:
         """See ``SavedAnswers``; reads the head of every file."""
         return {name: mask_size(self.path / name, self._settings) for name in self._found.get(record.path, {})}
 
-    def read(self, record: ImageRecord) -> list[Answer]:
+    def read(self, record: ImageRecord) -> list[SavedAnswer]:
         """See ``SavedAnswers``."""
         answers = []
         for name, phrases in self._found.get(record.path, {}).items():
             mask_hw = read_mask(self.path / name, self._settings)
-            answers += [Answer(phrase, mask_hw) for phrase in phrases]
+            answers += [SavedAnswer(phrase, mask_hw) for phrase in phrases]
         return answers
 
     def _of_image(self, record: ImageRecord, in_datasets: bool) -> Iterator[_Wanted]:

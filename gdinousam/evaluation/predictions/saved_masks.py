@@ -9,7 +9,7 @@ from gdinousam.data.tight_boxes import tight_box_xyxy
 from gdinousam.errors import InputError
 from gdinousam.evaluation.cases import Case
 from gdinousam.evaluation.notes import Notes
-from gdinousam.evaluation.predictions.answers import Answer, SavedAnswers, SizeHW, listed
+from gdinousam.evaluation.predictions.answers import SavedAnswer, SavedAnswers, SizeHW, listed
 from gdinousam.evaluation.predictions.coco_results import CocoResults
 from gdinousam.evaluation.predictions.folder import MaskFolder
 from gdinousam.evaluation.predictions.settings import SavedMasksSettings
@@ -66,7 +66,7 @@ class SavedMasks:
         detections = [self._detection(answer, record) for answer in self._answers.read(record)]
         return [one for one in detections if one is not None]
 
-    def _detection(self, answer: Answer, record: ImageRecord) -> Detection | None:
+    def _detection(self, answer: SavedAnswer, record: ImageRecord) -> Detection | None:
         height, width = answer.mask_hw.shape
         box_xyxy = answer.box_xyxy or tight_box_xyxy(answer.mask_hw)
         if box_xyxy is None:
