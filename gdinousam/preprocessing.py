@@ -10,7 +10,9 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from pydantic import Field, model_validator
+from torchvision import tv_tensors
 from torchvision.ops import box_convert
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
@@ -43,38 +45,55 @@ class ResizeSettings(Settings):
 
 def build_resize(settings: ResizeSettings) -> v2.Transform:
     """The resize of the settings, for (3, H, W) uint8 tensors and for whole samples."""
-    if settings.mode == "square":
-        return v2.Resize((settings.size, settings.size), antialias=True)
-    return _ShortestEdge(settings.size, settings.longest_edge)
+    return _Resize(settings)
 
 
-def shortest_edge_size(size_hw: tuple[int, int], shortest: int, longest: int) -> tuple[int, int]:
-    """Height and width of an image of size (H, W) after the official resize of Grounding DINO.
+def size_for(settings: ResizeSettings, size_hw: tuple[int, int]) -> tuple[int, int]:
+    """Height and width that an image of size (H, W) gets.
 
-    The shortest edge becomes ``shortest``, or where the longest would then pass ``longest`` the rounded length that
-    keeps it below; the longest edge follows by the aspect, rounded down. torchvision's own rule with ``max_size``
-    differs by a pixel in long images.
+    With ``shortest_edge`` it is that of the official resize of Grounding DINO: the shortest edge becomes ``size``, or
+    where the longest would then pass ``longest_edge`` the rounded length that keeps it below; the longest edge follows
+    by the aspect, rounded down. torchvision's own rule with ``max_size`` differs by a pixel in long images.
     """
-    small, large = sorted(size_hw)
-    if large / small * shortest > longest:
-        shortest = round(longest * small / large)
+    if settings.mode == "square":
+        return settings.size, settings.size
+    (small, large), shortest = sorted(size_hw), settings.size
+    if large / small * shortest > settings.longest_edge:
+        shortest = round(settings.longest_edge * small / large)
     height, width = size_hw
     if height <= width:
-        return shortest, shortest if height == width else int(shortest * width / height)
+        return shortest, int(shortest * width / height)
     return int(shortest * height / width), shortest
 
 
-class _ShortestEdge(v2.Transform):
-    def __init__(self, shortest: int, longest: int) -> None:
+def resize_part(part: torch.Tensor, size_hw: tuple[int, int]) -> torch.Tensor:
+    """Resize one part of a sample: an image, boxes or masks of ``tv_tensors``, or a (3, H, W) uint8 tensor.
+
+    All parts follow one convention: a point at x of W pixels comes to lie at x * W' / W, pixels being unit squares. So
+    a mask takes the pixel below the centre of each of its new ones. torchvision's resize of masks takes the one below
+    the top-left corner, which moves them by up to half a pixel against image and box.
+    """
+    if not isinstance(part, tv_tensors.Mask):
+        resized: torch.Tensor = functional.resize(part, list(size_hw), antialias=True)
+        return resized
+    masks_nhw = part.as_subclass(torch.Tensor)
+    if not len(masks_nhw):
+        return tv_tensors.wrap(masks_nhw.new_zeros((0, *size_hw)), like=part)
+    nearest = F.interpolate(masks_nhw[None].to(torch.uint8), size_hw, mode="nearest-exact")[0]
+    return tv_tensors.wrap(nearest.to(masks_nhw.dtype), like=part)
+
+
+class _Resize(v2.Transform):
+    def __init__(self, settings: ResizeSettings) -> None:
         super().__init__()
-        self._shortest, self._longest = shortest, longest
+        self._settings = settings
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
         height, width = functional.get_size(next(one for one in flat_inputs if isinstance(one, torch.Tensor)))
-        return {"size": list(shortest_edge_size((height, width), self._shortest, self._longest))}
+        return {"size_hw": size_for(self._settings, (height, width))}
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
-        return functional.resize(inpt, params["size"], antialias=True)
+        return resize_part(inpt, params["size_hw"])
 
 
 def image_to_tensor(image: Image) -> torch.Tensor:

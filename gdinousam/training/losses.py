@@ -61,20 +61,18 @@ def token_focal_loss(logits: torch.Tensor, targets: torch.Tensor, valid_tokens: 
     return sigmoid_focal_loss(logits[valid], targets[valid], FOCAL_ALPHA, FOCAL_GAMMA, reduction="sum")
 
 
-def detection_losses(
+def detection_sums(
     logits: torch.Tensor,
     boxes_cxcywh_norm: torch.Tensor,
     valid_tokens: torch.Tensor,
     targets: list[DetectionTarget],
     settings: LossSettings,
-    num_boxes: float,
 ) -> dict[str, torch.Tensor]:
-    """The three terms, unweighted, for one layer's predictions.
+    """The three terms for one layer's predictions: sums over the batch, unweighted.
 
     logits: (B, Q, T). boxes_cxcywh_norm: (B, Q, 4) in [0, 1]. valid_tokens: (B, T) bool. targets: one per image.
-    settings: matching costs, and what the focal loss wants and is divided by. num_boxes: number of true boxes in the
-    batch (over all processes, per process), at least 1; the box terms are divided by it.
-    Returns {"l1", "giou", "focal"}, scalars. An image without boxes adds to the focal term alone.
+    settings: matching costs, and what the focal loss wants. Returns {"l1", "giou", "focal"}, scalars. An image without
+    boxes adds to the focal term alone.
     """
     logits, boxes = logits.float()[..., : valid_tokens.shape[1]], boxes_cxcywh_norm.float()
     token_targets = torch.zeros_like(logits)
@@ -87,11 +85,10 @@ def detection_losses(
         matched.append(boxes[row, queries])
         true.append(target.boxes_cxcywh_norm[chosen])
     matched_boxes, true_boxes = torch.cat(matched), torch.cat(true)
-    focal_divisor = num_boxes if settings.focal_divisor == "boxes" else len(targets)
     return {
-        "l1": l1_loss(matched_boxes, true_boxes) / num_boxes,
-        "giou": giou_loss(matched_boxes, true_boxes) / num_boxes,
-        "focal": token_focal_loss(logits, token_targets, valid_tokens) / focal_divisor,
+        "l1": l1_loss(matched_boxes, true_boxes),
+        "giou": giou_loss(matched_boxes, true_boxes),
+        "focal": token_focal_loss(logits, token_targets, valid_tokens),
     }
 
 
@@ -106,14 +103,13 @@ def soft_dice_loss(mask_logits: torch.Tensor, truth: torch.Tensor) -> torch.Tens
     return 1 - (2 * overlap + 1) / (probability.sum(dim=1) + truth.sum(dim=1) + 1)
 
 
-def mask_losses(mask_logits: torch.Tensor, truth: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Cross-entropy and soft Dice of the mask head, averaged over N masks; both 0 for N = 0.
+def mask_sums(mask_logits: torch.Tensor, truth: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Cross-entropy, the mean over a mask's pixels, and soft Dice, summed over N masks; both 0 for N = 0.
 
     mask_logits, truth: (N, H, W), truth zeros and ones. Returns {"mask_bce", "mask_dice"}, scalars.
     """
-    num_masks = max(1, len(truth))
     per_pixel = F.binary_cross_entropy_with_logits(mask_logits.float(), truth.float(), reduction="none")
     return {
-        "mask_bce": per_pixel.mean(dim=(1, 2)).sum() / num_masks,
-        "mask_dice": soft_dice_loss(mask_logits, truth).sum() / num_masks,
+        "mask_bce": per_pixel.mean(dim=(1, 2)).sum(),
+        "mask_dice": soft_dice_loss(mask_logits, truth).sum(),
     }

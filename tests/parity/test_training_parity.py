@@ -166,7 +166,7 @@ class OurTraining:
 
     def step(self, proposals: torch.Tensor) -> dict[str, float]:
         with ReplayTopk([proposals]):
-            terms = self.task.losses(self.task.model, self.batch, float(self.batch.num_boxes))
+            terms = self.task.losses(self.batch)
         terms["loss"].backward()
         self.optimizer.step()
         self.optimizer.zero_grad()

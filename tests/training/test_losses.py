@@ -8,16 +8,30 @@ from transformers.loss.loss_grounding_dino import GroundingDinoHungarianMatcher,
 
 from gdinousam.training.losses import (
     DetectionTarget,
-    detection_losses,
+    detection_sums,
     giou_loss,
     l1_loss,
-    mask_losses,
+    mask_sums,
     soft_dice_loss,
     token_focal_loss,
 )
 from gdinousam.training.settings import LossSettings
 
 LOSSES = LossSettings()
+
+
+def detection_losses(
+    logits: torch.Tensor,
+    boxes: torch.Tensor,
+    valid: torch.Tensor,
+    targets: list[DetectionTarget],
+    settings: LossSettings,
+    num_boxes: int,
+) -> dict[str, torch.Tensor]:
+    """The sums, divided by the boxes."""
+    return {name: value / num_boxes for name, value in detection_sums(logits, boxes, valid, targets, settings).items()}
+
+
 TERMS = ("l1", "giou", "focal")
 
 
@@ -90,19 +104,18 @@ def test_detection_losses_of_one_box_by_hand() -> None:
     }
 
 
-def test_soft_targets_and_the_number_of_images_as_divisor_by_hand() -> None:
+def test_soft_targets_by_hand() -> None:
     logits = torch.tensor([[[2.0, 0.5, -1.0]]])
     target = DetectionTarget(box(0.2, 0.2, 0.6, 0.8), torch.tensor([[1.0, 1.0, 0.0]]))
-    settings = LossSettings(token_targets="shares", focal_divisor="images")
+    settings = LossSettings(token_targets="shares")
     valid = torch.ones(1, 3, dtype=torch.bool)
-    losses = detection_losses(logits, target.boxes_cxcywh_norm[None], valid, [target], settings, num_boxes=4)
+    losses = detection_sums(logits, target.boxes_cxcywh_norm[None], valid, [target], settings)
     # of a target of 1/2: cross-entropy with both halves, p_t and alpha_t half of each
     soft = 0.0
     for logit in (2.0, 0.5):
         probability = 1 / (1 + math.exp(-logit))
         entropy = -(math.log(probability) + math.log(1 - probability)) / 2
         soft += (0.25 + 0.75) / 2 * (1 - 0.5) ** 2 * entropy
-    # one image, and not the four boxes that the other terms are divided by
     assert losses["focal"].item() == pytest.approx(soft + focal_by_hand(-1.0, False), rel=1e-5)
 
 
@@ -199,8 +212,8 @@ def test_soft_dice_of_an_empty_truth_has_a_gradient() -> None:
     assert (logits.grad > 0).all()
 
 
-def test_mask_losses_average_over_masks() -> None:
+def test_mask_losses_are_summed_over_masks() -> None:
     truth = torch.stack([torch.eye(2), torch.zeros(2, 2)])
-    losses = mask_losses(torch.zeros(2, 2, 2), truth)
-    assert losses["mask_bce"].item() == pytest.approx(math.log(2))
-    assert losses["mask_dice"].item() == pytest.approx(((1 - 3 / 5) + (1 - 1 / 3)) / 2)
+    sums = mask_sums(torch.zeros(2, 2, 2), truth)
+    assert sums["mask_bce"].item() == pytest.approx(2 * math.log(2))
+    assert sums["mask_dice"].item() == pytest.approx((1 - 3 / 5) + (1 - 1 / 3))
