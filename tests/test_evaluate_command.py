@@ -166,6 +166,31 @@ def test_masks_of_another_program_need_its_name_and_must_fit(
     assert not (tmp_path / "out").exists()
 
 
+def test_settings_of_saved_masks_are_kept_and_said(
+    config_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = evaluated(config_path, tmp_path / "out", "--set", "prediction.max_detections=1")
+    assert "saved_masks is for masks of another program" in refusal(
+        capsys, "--config", config_path, "--set", "saved_masks.missing=nothing"
+    )
+    masks = sorted((tmp_path / "out/masks").iterdir())
+    masks[0].unlink()
+    given = ["--predictions", str(tmp_path / "out/masks"), "--set", "evaluation.method=Theirs"]
+    evaluation = ["--config", config_path, *given, "--set", f"evaluation.output_dir={tmp_path / 'again'}"]
+    assert f"1 missing: {masks[0].name}. " in refusal(capsys, *evaluation)
+    again = evaluated(config_path, tmp_path / "again", *given, "--set", "saved_masks.missing=nothing")
+    remark = f"1 of {len(masks)} masks are not there: nothing found."
+    assert again.notes.remarks == (remark,) and remark in (tmp_path / "again/tables.md").read_text()
+    kept = yaml.safe_load((tmp_path / "again/config.yaml").read_text(encoding="utf-8"))
+    assert kept["saved_masks"]["missing"] == "nothing"
+    assert len(again.rows) == len(first.rows)
+    allowed = ["--set", "saved_masks.missing=nothing", "--resume"]
+    evaluated(config_path, tmp_path / "again", *given, *allowed)
+    assert "saved_masks.unknown in config.yaml" in refusal(
+        capsys, *evaluation, *allowed, "--set", "saved_masks.unknown=ignore"
+    )
+
+
 def test_without_models_or_masks_nothing_can_be_scored(config_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "name model.detector and model.mask_head, or masks" in refusal(
         capsys, "--config", config_path, "--set", "model=null"

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from gdinousam.baselines.settings import BaselineSettings, PromptedSettings
 from gdinousam.errors import InputError
+from gdinousam.evaluation.predictions.settings import SavedMasksSettings
 from gdinousam.models.box_finder import PredictionSettings
 from gdinousam.models.boxes_to_masks import TRUE_BOX, WHOLE_IMAGE
 from gdinousam.models.precision import Precision
@@ -37,6 +38,13 @@ class TestData(Settings):
     )
 
 
+TRAINED_BOX_LAYER = Field(
+    True,
+    description="Use the last layer of the box head as it was trained with the adapter. false: as before the training, "
+    "which is what the public code tests with, by mistake.",
+)
+
+
 class ModelSettings(Settings):
     """Which weights: a local folder or file, a hub id, ``small`` (bundled), or ``random-small``."""
 
@@ -45,11 +53,7 @@ class ModelSettings(Settings):
         "references without a detector: the boxes of the truth, or one box around every image."
     )
     adapter: SettingsPath | None = Field(None, description="LoRA folder to put on the detector.")
-    trained_box_layer: bool = Field(
-        True,
-        description="Use the last layer of the box head as it was trained with the adapter. false: as before the "
-        "training, which is what the public code tests with, by mistake.",
-    )
+    trained_box_layer: bool = TRAINED_BOX_LAYER
     mask_head: ModelName | None = Field(
         None, description="SAM2 of any size, SAM or MedSAM; none where a compared method makes the masks."
     )
@@ -116,6 +120,9 @@ class TestConfig(Settings):
     )
     prediction: PredictionSettings = PredictionSettings()
     baseline: BaselineSettings | None = Field(None, description="A compared method instead of ours; null: ours.")
+    saved_masks: SavedMasksSettings | None = Field(
+        None, description="For evaluation.predictions only; null: all as by default."
+    )
     evaluation: EvaluationSettings
 
     @model_validator(mode="after")
@@ -123,6 +130,8 @@ class TestConfig(Settings):
         evaluation = self.evaluation
         if evaluation.predictions is None:
             self._models_are_named()
+        if evaluation.predictions is None and self.saved_masks is not None:
+            raise ValueError("saved_masks is for masks of another program; name them in evaluation.predictions")
         if evaluation.predictions is not None and "method" not in evaluation.model_fields_set:
             raise ValueError("the masks to score need the name of their method; give it in evaluation.method")
         if self.model is not None and self.model.is_reference and "method" not in evaluation.model_fields_set:

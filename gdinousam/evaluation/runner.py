@@ -1,7 +1,7 @@
 """Run a method over a test set and write what it scored.
 
-The runner knows a method only by its interface (``gdinousam.evaluation.methods``), or as the folder of masks that
-another program made, so ours and every compared one are scored by the same code.
+The runner knows a method only by its interface (``gdinousam.evaluation.methods``), or as masks that another program
+made, so ours and every compared one are scored by the same code.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ from gdinousam.evaluation.parts import (
     read_parts,
 )
 from gdinousam.evaluation.pictures import choose_pictures, draw_scores
-from gdinousam.evaluation.predictions import MASKS_NAME, SavedMasks, mask_names, write_masks
+from gdinousam.evaluation.predictions.names import MASKS_NAME, mask_names
+from gdinousam.evaluation.predictions.saved_masks import SavedMasks
+from gdinousam.evaluation.predictions.writing import write_masks
 from gdinousam.evaluation.processes import Processes
 from gdinousam.evaluation.protocols import score_image
 from gdinousam.evaluation.results import ROWS_NAME
@@ -81,6 +83,8 @@ def evaluate(
     to_draw = choose_pictures(len(records), num_pictures)
     with PartWriter(part_path(output_dir, processes.rank)) as writer, _bar(mine, processes) as bar:
         for cases in read_ahead(records, mine, num_workers):
+            if isinstance(method, SavedMasks):
+                cases = [method.at_scored_size(case) for case in cases]
             answers, seconds = _answer(method, cases)
             for case, answer in zip(cases, answers, strict=True):
                 if case.number in done:

@@ -24,7 +24,8 @@ from gdinousam.evaluation.methods import RecordSegmenter, unsupported_remarks
 from gdinousam.evaluation.notes import NO_NOTES, Notes
 from gdinousam.evaluation.origin import about_method, complete_origin, require_same_origin, write_origin
 from gdinousam.evaluation.parts import part_paths
-from gdinousam.evaluation.predictions import SavedMasks
+from gdinousam.evaluation.predictions.saved_masks import SavedMasks
+from gdinousam.evaluation.predictions.settings import SavedMasksSettings
 from gdinousam.evaluation.processes import Processes, joined_processes
 from gdinousam.evaluation.runner import Method, evaluate
 from gdinousam.evaluation.tables import write_tables
@@ -72,7 +73,8 @@ def build_method(config: TestConfig, records: Sequence[ImageRecord]) -> Method:
     """
     settings = config.evaluation
     if settings.predictions is not None:
-        return SavedMasks(settings.predictions, records, frozenset(settings.needs))
+        allowed = config.saved_masks or SavedMasksSettings()
+        return SavedMasks(settings.predictions, records, frozenset(settings.needs), allowed)
     if "LOCAL_RANK" in os.environ and torch.cuda.is_available():  # one of several processes: each its own GPU
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
     device = pick_device(settings.device)
@@ -144,7 +146,7 @@ def evaluate_method(
     """
     data, folder = config.data, config.evaluation.output_dir
     weights, is_reference = judged_weights(config)
-    notes = NO_NOTES if config.baseline is None else baseline_notes(config.baseline, records)
+    notes = _notes(config, method, records)
     unsupported = unsupported_remarks(method, records)
     for remark in unsupported:
         logger.warning("%s: %s", config.evaluation.method, remark)
@@ -179,6 +181,12 @@ def evaluate_method(
         return ""
     complete_origin(folder, rows)
     return write_tables(rows, folder, notes.after(weights_remarks(weights)))
+
+
+def _notes(config: TestConfig, method: Method, records: Sequence[ImageRecord]) -> Notes:
+    if isinstance(method, SavedMasks):
+        return method.notes
+    return NO_NOTES if config.baseline is None else baseline_notes(config.baseline, records)
 
 
 def _about(

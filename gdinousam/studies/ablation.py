@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from gdinousam.config import EvaluationSettings, ModelSettings, RunSettings, TestConfig, TestData, dump_config
+from gdinousam.config.evaluation import TRAINED_BOX_LAYER
 from gdinousam.evaluation.comparison import compare
 from gdinousam.evaluation.comparison_tables import comparison_tables
 from gdinousam.evaluation.processes import Processes, joined_processes
@@ -44,6 +45,7 @@ class AblationModels(Settings):
 
     detector: ModelName = Field(description="Grounding DINO before tuning.")
     adapter: SettingsPath | None = Field(None, description="LoRA folder that tunes it.")
+    trained_box_layer: bool = TRAINED_BOX_LAYER
     tuned_detector: ModelName | None = Field(
         None, description="Where it was tuned in full: the tuned weights, in the place of adapter."
     )
