@@ -9,11 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from tqdm import tqdm
-
-from gdinousam.data.check_files import MAX_THREADS, PROGRESS_DELAY
+from gdinousam.data.check_files import MAX_THREADS
 from gdinousam.data.images import read_image
 from gdinousam.data.near_duplicates import PerceptualHash, perceptual_hash
+from gdinousam.progress_bar import ProgressBar
 
 
 class Picture(NamedTuple):
@@ -33,7 +32,7 @@ def read_pictures(paths: Sequence[Path], progress: bool = True) -> list[Picture]
 
     progress: a bar in terminals where it takes a while. Raises ``InputError`` naming the first that does not decode.
     """
-    bar = tqdm(total=len(paths), desc="reading images", delay=PROGRESS_DELAY, disable=None if progress else True)
+    bar = ProgressBar(len(paths), "reading images", is_shown=progress)
     pictures = []
     with bar, ThreadPoolExecutor(min(MAX_THREADS, os.cpu_count() or 1)) as pool:
         try:

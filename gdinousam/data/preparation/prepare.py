@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from gdinousam.data import contract
 from gdinousam.data.layout import SPLIT_FOLDERS, SPLITS, Split
@@ -27,8 +26,8 @@ from gdinousam.data.splits.paper_split import paper_split
 from gdinousam.data.splits.plan import SplitImage, SplitPlan
 from gdinousam.data.splits.split_list import SplitListRow, write_split_list
 from gdinousam.errors import InputError
+from gdinousam.progress_bar import ProgressBar
 
-PROGRESS_DELAY = 2.0  # seconds a dataset may take before a progress bar appears
 MAX_THREADS = 4  # each may hold a volume
 
 LeftOut = list[tuple[str, str]]
@@ -124,9 +123,7 @@ def _write_pictures(
             return error
 
     images: list[PreparedImage] = []
-    bar = tqdm(
-        total=len(cases), desc=dataset.facts.name, unit="case", delay=PROGRESS_DELAY, disable=None if progress else True
-    )
+    bar = ProgressBar(len(cases), dataset.facts.name, "case", progress)
     with bar, ThreadPoolExecutor(min(MAX_THREADS, os.cpu_count() or 1)) as pool:
         for case, converted in zip(cases, pool.map(convert, cases), strict=True):
             if isinstance(converted, InputError):
