@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from gdinousam.data.layout import SPLITS, Split
-from gdinousam.data.near_duplicates import NUM_BITS
 
 AREA_PERCENTS = (5, 25, 50, 75, 95)
 CAPTION = "images (boxes) by split, rows of absent phrases, and percent of the image that 5 to 95 % of boxes stay below"
@@ -51,14 +50,20 @@ class SharedPixels:
 
 @dataclass(frozen=True)
 class NearPair:
-    """Two pictures of two splits that are nearly the same. distance: bits of their hashes that differ."""
+    """Two pictures of two splits that are nearly the same.
+
+    correlation: what three quarters of the patches of one reach in the other, at most 1. is_mirrored: left and right
+    are swapped.
+    """
 
     first: Place
     second: Place
-    distance: int
+    correlation: float
+    is_mirrored: bool
 
     def __str__(self) -> str:
-        return f"{self.first} and {self.second}, {self.distance} of {NUM_BITS} bits differ"
+        mirrored = "mirrored, " if self.is_mirrored else ""
+        return f"{self.first} and {self.second}, {mirrored}patches correlate by {self.correlation:.2f}"
 
 
 @dataclass(frozen=True)

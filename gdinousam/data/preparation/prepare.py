@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
-
 from gdinousam.data import contract
 from gdinousam.data.layout import SPLIT_FOLDERS, SPLITS, Split
 from gdinousam.data.near_duplicates import clusters
@@ -156,8 +154,8 @@ def _vocabulary(dataset: PublicDataset, options: Options) -> dict[str, str]:
 
 def _with_duplicate_clusters(images: Sequence[PreparedImage]) -> list[PreparedImage]:
     """Groups that share a picture become one: images of unknown patients, and patients that a release confuses."""
-    hashes = np.array([image.perceptual_hash for image in images], dtype=np.uint64)
-    cluster_of = clusters([image.name for image in images], hashes, [image.group for image in images])
+    thumbnails = [image.thumbnail for image in images]
+    cluster_of = clusters([image.name for image in images], thumbnails, [image.group for image in images])
     groups_of: dict[str, set[str]] = {}
     for image in images:
         groups_of.setdefault(cluster_of[image.name], set()).add(image.group)
