@@ -10,6 +10,7 @@ import pytest
 
 from gdinousam.command_line.audit_splits import audit_splits_command
 from gdinousam.command_line.common import run
+from gdinousam.data.contract import read_table, write_table
 
 REAL_DATA = Path(__file__).parents[1].parent / "shared" / "data" / "multimodal-data"
 
@@ -26,9 +27,20 @@ def leaking_data(phantom_data: Path, tmp_path: Path) -> Path:
     return data
 
 
-def test_data_without_leaks_exits_with_0(phantom_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(audit_splits_command, [str(phantom_data)]) == 0
-    assert "leaks between splits: 0" in capsys.readouterr().out
+def test_data_without_leaks_exits_with_3_where_patients_are_not_known_and_with_0_where_they_are(
+    phantom_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(audit_splits_command, [str(phantom_data)]) == 3
+    out = capsys.readouterr().out
+    assert out.startswith("patients NOT checked for ") and "leaks between splits: 0" in out
+    data = tmp_path / "data"
+    shutil.copytree(phantom_data, data)
+    for csv_path in data.glob("*.CSV"):
+        table = read_table(csv_path)
+        table["group"] = table["image_name"].map(lambda name: f"{csv_path.stem} {name}")
+        write_table(table, csv_path)
+    assert run(audit_splits_command, [str(data)]) == 0
+    assert "NOT checked" not in capsys.readouterr().out
 
 
 def test_data_with_leaks_exits_with_1_and_the_json_lists_them_all(
@@ -70,6 +82,7 @@ def test_the_real_images_share_no_patient_but_look_alikes_that_their_split_misse
     report = json.loads(json_path.read_text(encoding="utf-8"))
     assert report["shared_names"] == report["shared_pixels"] == report["shared_groups"] == []
     pairs = [(pair["first"]["image_name"], pair["second"]["image_name"]) for pair in report["near_pairs"]]
-    assert ("busi_benign_258.jpg", "busi_benign_239.jpg") in pairs  # one scan twice, by eye
+    assert ("busi_malignant_97.jpg", "busi_malignant_95.jpg") in pairs  # one scan, once cut off below, by eye
+    assert report["checks_patients"]  # the column group is all it has to go by
     # HC18 and BUS-UCLM were split by patient; a hit there would be a false one
     assert not any(pair["first"]["dataset"] in ("hc18", "busuclm") for pair in report["near_pairs"])
