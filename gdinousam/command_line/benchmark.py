@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gdinousam.command_line.benchmark_lookalikes import lookalikes_command
 from gdinousam.command_line.benchmark_profile import profile_command
 from gdinousam.command_line.benchmark_scaling import scaling_command
 from gdinousam.command_line.benchmark_waiting import waiting_command
@@ -24,14 +25,20 @@ if TYPE_CHECKING:
 
 DEFAULT_CONFIG = "configs/test_config.yaml"
 INFERENCE, TRAINING = "inference", "training"
-OTHERS = {"scaling": scaling_command, "profile": profile_command, "waiting": waiting_command}
+OTHERS = {
+    "scaling": scaling_command,
+    "profile": profile_command,
+    "waiting": waiting_command,
+    "lookalikes": lookalikes_command,
+}
 DEFAULT_FOLDER = Path("results/benchmark")
 SMALLEST_IMAGE = 64  # pixels; generated images cannot be smaller
 MASK_HEADS = ("tiny", "small", "base_plus", "large")
 EPILOG = (
     "scripts/benchmark.py inference and scripts/benchmark.py training time generated inputs instead, alone or "
     "--against official; profile shows where the time goes; scaling evaluates more and more images; waiting evaluates "
-    "beside busy programs; each has its own --help. exit code: 0, or 2 where it cannot be timed"
+    "beside busy programs; lookalikes alters images and looks for the copies; each has its own --help. exit code: 0, "
+    "or 2 where it cannot be timed"
 )
 
 
