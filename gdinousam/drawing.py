@@ -101,7 +101,7 @@ def draw_panel(image: Image, marks: Sequence[Mark] = ()) -> Image:
     )
     for mark in marks:
         if mark.mask_hw is not None:
-            mask = cv2.resize(mark.mask_hw.astype(np.uint8), size_wh, interpolation=cv2.INTER_NEAREST)
+            mask = cv2.resize(mark.mask_hw.astype(np.uint8), size_wh, interpolation=cv2.INTER_NEAREST_EXACT)
             panel = overlay_mask(panel, mask.astype(bool), mark.color)
     for mark in marks:
         for box_xyxy, label in zip(mark.boxes_xyxy, mark.labels, strict=True):

@@ -6,11 +6,13 @@ Shared by training and prediction, so that both see the same.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from pydantic import Field, model_validator
+from torchvision import tv_tensors
 from torchvision.ops import box_convert
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
@@ -42,10 +44,56 @@ class ResizeSettings(Settings):
 
 
 def build_resize(settings: ResizeSettings) -> v2.Transform:
-    """The resize of the settings, for (3, H, W) uint8 tensors and for whole samples; lengths are rounded down."""
+    """The resize of the settings, for (3, H, W) uint8 tensors and for whole samples."""
+    return _Resize(settings)
+
+
+def size_for(settings: ResizeSettings, size_hw: tuple[int, int]) -> tuple[int, int]:
+    """Height and width that an image of size (H, W) gets.
+
+    With ``shortest_edge`` it is that of the official resize of Grounding DINO: the shortest edge becomes ``size``, or
+    where the longest would then pass ``longest_edge`` the rounded length that keeps it below; the longest edge follows
+    by the aspect, rounded down. torchvision's own rule with ``max_size`` differs by a pixel in long images.
+    """
     if settings.mode == "square":
-        return v2.Resize((settings.size, settings.size), antialias=True)
-    return v2.Resize(settings.size, max_size=settings.longest_edge, antialias=True)
+        return settings.size, settings.size
+    (small, large), shortest = sorted(size_hw), settings.size
+    if large / small * shortest > settings.longest_edge:
+        shortest = round(settings.longest_edge * small / large)
+    height, width = size_hw
+    if height <= width:
+        return shortest, int(shortest * width / height)
+    return int(shortest * height / width), shortest
+
+
+def resize_part(part: torch.Tensor, size_hw: tuple[int, int]) -> torch.Tensor:
+    """Resize one part of a sample: an image, boxes or masks of ``tv_tensors``, or a (3, H, W) uint8 tensor.
+
+    All parts follow one convention: a point at x of W pixels comes to lie at x * W' / W, pixels being unit squares. So
+    a mask takes the pixel below the centre of each of its new ones. torchvision's resize of masks takes the one below
+    the top-left corner, which moves them by up to half a pixel against image and box.
+    """
+    if not isinstance(part, tv_tensors.Mask):
+        resized: torch.Tensor = functional.resize(part, list(size_hw), antialias=True)
+        return resized
+    masks_nhw = part.as_subclass(torch.Tensor)
+    if not len(masks_nhw):
+        return tv_tensors.wrap(masks_nhw.new_zeros((0, *size_hw)), like=part)
+    nearest = F.interpolate(masks_nhw[None].to(torch.uint8), size_hw, mode="nearest-exact")[0]
+    return tv_tensors.wrap(nearest.to(masks_nhw.dtype), like=part)
+
+
+class _Resize(v2.Transform):
+    def __init__(self, settings: ResizeSettings) -> None:
+        super().__init__()
+        self._settings = settings
+
+    def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
+        height, width = functional.get_size(next(one for one in flat_inputs if isinstance(one, torch.Tensor)))
+        return {"size_hw": size_for(self._settings, (height, width))}
+
+    def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
+        return resize_part(inpt, params["size_hw"])
 
 
 def image_to_tensor(image: Image) -> torch.Tensor:

@@ -86,6 +86,24 @@ def build_caption(phrases: Sequence[str]) -> Caption:
     return Caption(text, tuple(phrases), tuple(spans_by_form[caption_form(phrase)] for phrase in phrases))
 
 
+def build_public_caption(phrases: Sequence[str]) -> Caption:
+    """Join phrases as the paper's public training code does: each in its turn, also one that stood there before.
+
+    Lower case, words parted by one blank, " ." after each phrase. Phrases that read alike share the span of the last of
+    them, because that code keeps one place per text. Raises InputError for a phrase without a word.
+    """
+    parts: list[str] = []
+    spans: dict[str, tuple[int, int]] = {}
+    forms = [" ".join(phrase.lower().split()) for phrase in phrases]
+    start = 0
+    for form, phrase in zip(forms, phrases, strict=True):
+        caption_form(phrase)  # refuses what cannot be asked
+        spans[form] = (start, start + len(form))
+        parts.append(f"{form} {SEPARATOR}")
+        start += len(parts[-1]) + 1
+    return Caption(" ".join(parts), tuple(phrases), tuple(spans[form] for form in forms))
+
+
 def split_into_captions(
     phrases: Sequence[str], tokenizer: PreTrainedTokenizerBase, max_tokens: int
 ) -> list[tuple[str, ...]]:

@@ -7,10 +7,10 @@ round the whole image is ``(0, 0, width, height)``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -28,10 +28,12 @@ class MaskReference:
 
     path: mask image of the same size as the picture.
     value: pixels equal to this grey value belong to the instance; ``None``: every non-zero pixel does.
+    resized_to: (width, height) of the picture where a mask of another size is to be resized; ``None``: it is refused.
     """
 
     path: Path
     value: int | None = None
+    resized_to: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,19 @@ class Detection:
     mask_hw: Mask | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What a method says of one image.
+
+    detections: of every phrase that was asked, as ``Segmenter.segment`` returns them. public_choices: what the paper's
+    public test scripts keep, best first, only the first with a mask, by the phrases that were asked by their rule; none
+    from a method that knows no such rule.
+    """
+
+    detections: list[Detection]
+    public_choices: Mapping[str, list[Detection]] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class Click:
     """A point that somebody shows a method: (x, y) in pixels of the original image, the centre of its first pixel being
@@ -172,5 +187,20 @@ class Segmenter(Protocol):
         images: (H, W, 3) uint8 RGB in [0, 255], sizes may differ. phrases: for each image the phrases to look for.
         Returns one list per image, ordered by phrase as asked, then by falling score; a phrase that is not found has
         no entry, so the list may be empty. Batch and single give the same answer.
+        """
+        ...
+
+
+@runtime_checkable
+class PublicChooser(Segmenter, Protocol):
+    """A segmenter that can also choose its answer by the rule of the paper's public test scripts."""
+
+    def segment_and_choose(
+        self, images: Sequence[Image], phrases: Sequence[Sequence[str]], public_phrases: Sequence[Sequence[str]]
+    ) -> list[Answer]:
+        """Segment every phrase in its image, and choose for some phrases as the public scripts do.
+
+        images, phrases: as in ``segment``. public_phrases: for each image the phrases to ask by that rule; may be none.
+        Returns one answer per image; batch and single give the same.
         """
         ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationInfo
 
@@ -16,6 +16,9 @@ class Settings(BaseModel):
     """A group of settings: unknown keys are errors, values are checked once and never change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=False)
+
+    # for the config of a program that the paper's public repository has too: which of its files says the same
+    program: ClassVar[Literal["train", "test"] | None] = None
 
 
 def groups_in(annotation: Any) -> Iterator[type[Settings]]:

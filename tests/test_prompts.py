@@ -10,6 +10,7 @@ from gdinousam.models.small import SEPARATOR_TOKENS, small_tokenizer
 from gdinousam.prompts import (
     TokenizedCaptions,
     build_caption,
+    build_public_caption,
     caption_form,
     phrase_scores,
     positive_map,
@@ -204,3 +205,28 @@ def test_permuting_phrases_permutes_scores() -> None:
         torch.testing.assert_close(
             score(probabilities, phrase_tokens[order]), score(probabilities, phrase_tokens)[:, order]
         )
+
+
+@pytest.mark.parametrize(
+    "phrases",
+    [
+        ("Benign lesion",),
+        ("kidney", "Benign  lesion ", "kidney"),
+        ("benign lesion", "BENIGN lesion", "malignant lesion", "benign lesion"),
+    ],
+)
+def test_the_public_caption_and_its_tokens_are_the_official_ones(phrases: tuple[str, ...]) -> None:
+    official = pytest.importorskip("groundingdino.util.vl_utils", reason="needs groundingdino-py")
+    words = [" ".join(phrase.lower().split()) for phrase in phrases]  # as the public code does before
+    text, spans = official.build_captions_and_token_span(words, force_lowercase=True)
+    caption = build_public_caption(phrases)
+    assert (caption.text, caption.phrases) == (text, phrases)
+    tokenizer = small_tokenizer()
+    theirs = official.create_positive_map_from_span(tokenizer(text), [spans[one] for one in words])
+    (ours,) = tokenize_captions([caption], tokenizer, 256).phrase_tokens
+    assert torch.equal(theirs[:, : ours.shape[1]] > 0, ours)
+
+
+def test_a_phrase_without_a_word_is_in_no_public_caption() -> None:
+    with pytest.raises(InputError, match="has no letter or digit"):
+        build_public_caption(("cyst", " . "))

@@ -90,3 +90,13 @@ class FirstLabelFinder(BoxFinder):
             x0, y0, x1, y1 = boxes_xyxy[0].tolist()
             found[phrase].append(Detection(phrase, (x0, y0, x1, y1), float(strongest[query, place])))
         return found
+
+    def choose_publicly(
+        self, prediction: LayerPrediction, token_ids: torch.Tensor, phrase: str, size_hw: tuple[int, int]
+    ) -> list[Detection]:
+        """The boxes of the first label alone, best first; arguments as in ``BoxFinder.choose_publicly``."""
+        kept = self.public_boxes(prediction, token_ids, size_hw)
+        if not kept.labels:
+            return []
+        first = kept.labels[int(kept.queries.argmin())]
+        return [one for one, label in zip(kept.detections(phrase), kept.labels, strict=True) if label == first]

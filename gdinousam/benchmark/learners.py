@@ -19,7 +19,7 @@ from gdinousam.models.checkpoints.grounding_dino import official_tokenizer
 from gdinousam.models.checkpoints.published_lora import LAST_BOX_LAYER, adapted_modules
 from gdinousam.models.detector import Detector, DetectorOutput
 from gdinousam.prompts import build_caption, positive_map, tokenize_captions
-from gdinousam.training.losses import DetectionTarget, detection_losses
+from gdinousam.training.losses import DetectionTarget, detection_sums
 from gdinousam.training.settings import LossSettings
 from gdinousam.training.tasks import DetectorTask, to_device
 
@@ -64,7 +64,7 @@ class OurLearner:
 
     def loss(self) -> torch.Tensor:
         """The loss of ``DetectorTask``."""
-        return self.task.losses(self._shown, self.batch, float(self.batch.num_boxes))["loss"]
+        return self.task.losses(self.batch, self._shown)["loss"]
 
     def start_training(self) -> None:
         """Nothing is random in ours: frozen parts stay in eval mode, and the adapters have no dropout."""
@@ -108,15 +108,9 @@ class OfficialLearner:
             DetectionTarget(example.boxes_cxcywh_norm, positive_map(phrase_tokens, example.phrase_indices))
             for example, phrase_tokens in zip(self.batch.examples, tokens.phrase_tokens, strict=True)
         ]
-        terms = detection_losses(
-            output["pred_logits"],
-            boxes,
-            tokens.attention_mask.bool(),
-            targets,
-            LOSSES.matching,
-            float(self.batch.num_boxes),
-        )
-        return LOSSES.focal * terms["focal"] + LOSSES.l1 * terms["l1"] + LOSSES.giou * terms["giou"]
+        sums = detection_sums(output["pred_logits"], boxes, tokens.attention_mask.bool(), targets, LOSSES)
+        weighted = LOSSES.focal * sums["focal"] + LOSSES.l1 * sums["l1"] + LOSSES.giou * sums["giou"]
+        return weighted / max(1, self.batch.num_boxes)
 
     def start_training(self) -> None:
         """Training mode throughout, as published."""

@@ -27,6 +27,11 @@ class TestData(Settings):
     batch_size: int = Field(4, ge=1, description="Images given to the method at once.")
     num_workers: int = Field(4, ge=0, description="Threads that read images and masks ahead.")
     max_images: int | None = Field(None, ge=1, description="Use only the first so many images.")
+    masks_of_other_size: Literal["refuse", "resize"] = Field(
+        "refuse",
+        description="A mask of another size than its image. resize: bring it to the image's as the public test scripts "
+        "do (bicubic, whatever is not black then is foreground), for both protocols.",
+    )
 
 
 class ModelSettings(Settings):
@@ -37,6 +42,11 @@ class ModelSettings(Settings):
         "references without a detector: the boxes of the truth, or one box around every image."
     )
     adapter: SettingsPath | None = Field(None, description="LoRA folder to put on the detector.")
+    trained_box_layer: bool = Field(
+        True,
+        description="Use the last layer of the box head as it was trained with the adapter. false: as before the "
+        "training, which is what the public code tests with, by mistake.",
+    )
     mask_head: ModelName | None = Field(
         None, description="SAM2 of any size, SAM or MedSAM; none where a compared method makes the masks."
     )
@@ -88,6 +98,8 @@ class EvaluationSettings(Settings):
 
 class TestConfig(Settings):
     """Everything test.py needs."""
+
+    program = "test"
 
     data: TestData
     resize: ResizeSettings | None = Field(None, description="none: as the detector was trained.")

@@ -11,12 +11,14 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import ValidationError
 
+from gdinousam.config.public_code import is_public, translate
 from gdinousam.errors import InputError
 from gdinousam.settings import CommandLineText, Settings, groups_in
 
 logger = logging.getLogger(__name__)
 
-# Names in the public repository's YAML files and what they are called here; ``None``: has no meaning here any more.
+# Names in the public repository's YAML files and earlier ones of ours, and what they are called here; ``None``: has no
+# meaning here any more. Whole files of that repository go through ``public_code`` instead.
 RENAMED_KEYS: dict[str, str | None] = {
     "model.weights_path": "model.detector",
     "model.lora_weights": "model.adapter",
@@ -28,6 +30,7 @@ RENAMED_KEYS: dict[str, str | None] = {
     "training.lora_rank": "lora.rank",
     "training.lora_alpha": "lora.alpha",
     "training.lora_dropout": "lora.dropout",
+    "losses.matching.focal": "losses.matching.tokens",  # until version 0.1.0
 }
 
 Config = TypeVar("Config", bound=Settings)
@@ -37,12 +40,21 @@ def load_config(config_class: type[Config], path: Path, overrides: Sequence[str]
     """Read and check a config.
 
     path: YAML file; paths in it are relative to it. overrides: ``a.b=value`` each, value as in YAML, paths relative to
-    the working folder. Raises InputError that names file, key, value and what is allowed.
+    the working folder. A file of the paper's public repository is taken as it is, see ``public_code``. Raises
+    InputError that names file, key, value and what is allowed.
     """
     tree = _read_yaml(path)
-    _rename_public_keys(tree, path)
-    for override in overrides:
-        _override(tree, override)
+    if is_public(tree):
+        if config_class.program is None:
+            raise InputError(f"{path} is a file of the paper's public repository, which is for train.py or test.py")
+        for override in overrides:
+            _override(tree, override, rename=False)
+        tree = translate(tree, path, config_class.program)
+        _rename_keys(tree, path)
+    else:
+        _rename_keys(tree, path)
+        for override in overrides:
+            _override(tree, override)
     try:
         return config_class.model_validate(tree, context={"folder": path.parent})
     except ValidationError as error:
@@ -66,7 +78,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return tree
 
 
-def _override(tree: dict[str, Any], override: str) -> None:
+def _override(tree: dict[str, Any], override: str, rename: bool = True) -> None:
     key, equals, text = override.partition("=")
     if not equals or not key:
         raise InputError(f"--set {override}: write it as group.key=value")
@@ -74,7 +86,7 @@ def _override(tree: dict[str, Any], override: str) -> None:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise InputError(f"--set {override}: {text!r} is no YAML value") from error
-    key_here = _name_here(key, "--set")
+    key_here = _name_here(key, "--set") if rename else key
     if key_here is not None:
         _assign(tree, key_here, CommandLineText(value) if isinstance(value, str) else value)
 
@@ -90,17 +102,23 @@ def _assign(tree: dict[str, Any], key: str, value: Any) -> None:
     tree[last] = value
 
 
-def _rename_public_keys(tree: dict[str, Any], path: Path) -> None:
+def _rename_keys(tree: dict[str, Any], path: Path) -> None:
     for old in RENAMED_KEYS:
-        group, key = old.split(".")
-        if not isinstance(tree.get(group), dict) or key not in tree[group]:
+        *groups, key = old.split(".")
+        place: Any = tree
+        for group in groups:
+            place = place.get(group) if isinstance(place, dict) else None
+        if not isinstance(place, dict) or key not in place:
             continue
-        value = tree[group].pop(key)
+        value = place.pop(key)
         new = _name_here(old, str(path))
         if new is None:
             continue
-        new_group, new_key = new.split(".")
-        if new_key in (tree.get(new_group) or {}):
+        *new_groups, new_key = new.split(".")
+        target: Any = tree
+        for group in new_groups:
+            target = target.get(group) if isinstance(target, dict) else None
+        if new_key in (target or {}):
             raise InputError(f"{path}: {old} and {new} are the same setting; keep {new}")
         _assign(tree, new, value)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -34,6 +34,11 @@ class TrainData(Settings):
     num_workers: int = Field(4, ge=0, description="Processes that read images; 0: the main process reads.")
     num_absent_phrases: int = Field(
         0, ge=0, description="Phrases of other images added to each caption as negatives (the public code: none)."
+    )
+    captions: Literal["distinct_phrases", "phrase_per_box"] = Field(
+        "distinct_phrases",
+        description="What a training caption holds. distinct_phrases: each phrase of the image once; phrase_per_box: "
+        "the phrase of every box in turn, and of a phrase with slashes one part at random (public code).",
     )
     datasets: tuple[str, ...] | None = Field(
         None, min_length=1, description="Use only the images of these datasets, of both files; letter case counts."
@@ -68,6 +73,8 @@ class TrainModelSettings(Settings):
 
 class TrainConfig(Settings):
     """Everything train.py needs."""
+
+    program = "train"
 
     data: TrainData
     resize: ResizeSettings = ResizeSettings()

@@ -21,6 +21,7 @@ from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
 from gdinousam.data.samples import Sample
+from gdinousam.preprocessing import box_scale, resize_part
 from gdinousam.seeding import torch_seed
 from gdinousam.settings import Settings
 
@@ -208,8 +209,7 @@ def crop(sample: Sample, window: Window) -> Sample:
     clipped = _box_fraction(sample.boxes_xyxy, window) < 1.0
     chosen = clipped & cropped.masks_nhw.flatten(1).any(dim=1)
     boxes_xyxy = cropped.boxes_xyxy.as_subclass(torch.Tensor).clone()
-    boxes_xyxy[chosen] = masks_to_boxes(cropped.masks_nhw.as_subclass(torch.Tensor)[chosen])
-    boxes_xyxy[chosen, 2:] += 1.0  # masks_to_boxes gives the last pixel, our boxes end at its outer edge
+    boxes_xyxy[chosen] = _tight_boxes(cropped.masks_nhw.as_subclass(torch.Tensor)[chosen])
     return cropped._replace(boxes_xyxy=tv_tensors.wrap(boxes_xyxy, like=cropped.boxes_xyxy))
 
 
@@ -241,7 +241,28 @@ def _moved(sample: Sample, function: Callable[..., torch.Tensor], *arguments: ob
 
 
 def _resize(sample: Sample, size_hw: tuple[int, int]) -> Sample:
-    return _moved(sample, functional.resize, list(size_hw))
+    """Resize a sample; where a speck of an object vanishes in it, its box shrinks to what is left."""
+    resized = _moved(sample, resize_part, size_hw)
+    if sample.masks_nhw is None or resized.masks_nhw is None:
+        return resized
+    masks_nhw, left_nhw = (one.as_subclass(torch.Tensor) for one in (sample.masks_nhw, resized.masks_nhw))
+    there = left_nhw.flatten(1).any(dim=1)
+    if not there.any():
+        return resized
+    scale = box_scale(resized.boxes_xyxy, size_hw) / box_scale(sample.boxes_xyxy, masks_nhw.shape[-2:])
+    shrunk = _tight_boxes(left_nhw[there]) - _tight_boxes(masks_nhw[there]) * scale
+    # up to a pixel is the rounding of outlines, more is a part that is gone
+    inwards = torch.tensor([1.0, 1.0, -1.0, -1.0])
+    boxes_xyxy = resized.boxes_xyxy.as_subclass(torch.Tensor).clone()
+    boxes_xyxy[there] += torch.where(shrunk * inwards > 1.0, shrunk, 0.0)
+    return resized._replace(boxes_xyxy=tv_tensors.wrap(boxes_xyxy, like=resized.boxes_xyxy))
+
+
+def _tight_boxes(masks_nhw: torch.Tensor) -> torch.Tensor:
+    """(N, 4) x0, y0, x1, y1 round the pixels of each of N masks, which hold one at least."""
+    boxes_xyxy = masks_to_boxes(masks_nhw)
+    boxes_xyxy[:, 2:] += 1.0  # masks_to_boxes gives the last pixel, our boxes end at its outer edge
+    return boxes_xyxy
 
 
 def _pad(sample: Sample, left_top_right_bottom: list[int]) -> Sample:

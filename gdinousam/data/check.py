@@ -16,10 +16,14 @@ from gdinousam.errors import InputError
 
 
 def require_valid(
-    csv_path: str | Path, image_dir: str | Path, mask_dir: str | Path | None = None, masks_required: bool = False
+    csv_path: str | Path,
+    image_dir: str | Path,
+    mask_dir: str | Path | None = None,
+    masks_required: bool = False,
+    resize_masks: bool = False,
 ) -> None:
     """Raise ``DataProblems`` where ``check_table`` finds any; arguments and other errors as there."""
-    problems = check_table(csv_path, image_dir, mask_dir, masks_required)
+    problems = check_table(csv_path, image_dir, mask_dir, masks_required, resize_masks=resize_masks)
     if problems:
         raise DataProblems(problems)
 
@@ -30,12 +34,14 @@ def check_table(
     mask_dir: str | Path | None = None,
     masks_required: bool = False,
     progress: bool = True,
+    resize_masks: bool = False,
 ) -> list[Problem]:
     """Find every breach of the contract in a CSV and the files it names.
 
     image_dir, mask_dir: folders of the images and masks; without a mask folder no mask is looked at. masks_required:
-    every row with a box must have a mask. progress: show a bar in a terminal where the check takes a while. Each image
-    and mask is decoded once. Returns the problems by row, an empty list for sound data. Raises ``InputError`` only
+    every row with a box must have a mask. progress: show a bar in a terminal where the check takes a while.
+    resize_masks: a mask of another size than its image is no problem and is checked at the image's. Each image and
+    mask is decoded once. Returns the problems by row, an empty list for sound data. Raises ``InputError`` only
     for a CSV that cannot be read as a table at all, and for required masks without a mask folder.
     """
     if masks_required and mask_dir is None:
@@ -49,7 +55,8 @@ def check_table(
     if table.empty and not uneven_rows:
         return [Problem(csv_path, None, contract.IMAGE_NAME, "", "at least one row below the header")]
     rows = [CheckedRow(csv_path, number, cells) for number, cells in contract.iterate_rows(table)]
-    folders = Folders(csv_path, Path(image_dir), None if mask_dir is None else Path(mask_dir), masks_required)
+    mask_folder = None if mask_dir is None else Path(mask_dir)
+    folders = Folders(csv_path, Path(image_dir), mask_folder, masks_required, resize_masks)
     problems = [*_check_evenness(csv_path, uneven_rows, len(header)), *check_rows(rows)]
     problems += folders.missing() or check_files(rows, folders, progress)
     return sorted(problems, key=lambda problem: problem.row or 0)

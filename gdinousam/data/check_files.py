@@ -25,12 +25,13 @@ _MaskedRow = tuple[CheckedRow, int | None]  # a row and the grey value of its ma
 
 @dataclass(frozen=True)
 class Folders:
-    """Where the files of the CSV lie."""
+    """Where the files of the CSV lie, and what is asked of the masks."""
 
     csv_path: Path
     image_dir: Path
     mask_dir: Path | None
     masks_required: bool
+    resize_masks: bool = False
 
     def missing(self) -> list[Problem]:
         """Folders that are not there, one problem each instead of one per file."""
@@ -57,7 +58,9 @@ def check_files(rows: Sequence[CheckedRow], folders: Folders, progress: bool) ->
             problems += found
             bar.update()
         # masks only now, because each is held against the size of its image
-        for found in pool.map(lambda item: _check_mask(item[0], item[1], sizes), rows_of_mask.items()):
+        for found in pool.map(
+            lambda item: _check_mask(item[0], item[1], sizes, folders.resize_masks), rows_of_mask.items()
+        ):
             problems += found
             bar.update()
     return problems
@@ -103,11 +106,16 @@ def _rows_of_masks(rows: Sequence[CheckedRow], folders: Folders) -> tuple[dict[P
     return rows_of_mask, problems
 
 
-def _check_mask(path: Path, masked_rows: Sequence[_MaskedRow], sizes: dict[str, Size | None]) -> list[Problem]:
+def _check_mask(
+    path: Path, masked_rows: Sequence[_MaskedRow], sizes: dict[str, Size | None], resize: bool
+) -> list[Problem]:
     try:
         mask_file = read_mask_file(path)
     except InputError as error:
         return [masked_rows[0][0].problem(contract.MASK_NAME, _reason(error, path))]
+    of_images = {size for row, _ in masked_rows if (size := sizes[row.image_name]) is not None}
+    if resize and len(of_images) == 1:  # a mask that images of several sizes share is refused below
+        mask_file = mask_file.resized(of_images.pop())
     height, width = mask_file.foreground.shape
     problems = []
     for row, value in masked_rows:

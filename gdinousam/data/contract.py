@@ -14,6 +14,7 @@ import math
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -61,26 +62,27 @@ def read_table(csv_path: str | Path) -> pd.DataFrame:
 
 
 def read_records(
-    csv_path: str | Path, image_dir: str | Path, mask_dir: str | Path | None = None
+    csv_path: str | Path, image_dir: str | Path, mask_dir: str | Path | None = None, resize_masks: bool = False
 ) -> tuple[ImageRecord, ...]:
     """Read a CSV into one record per image: ``read_table``, then ``records_from_table``."""
-    return records_from_table(read_table(csv_path), image_dir, mask_dir)
+    return records_from_table(read_table(csv_path), image_dir, mask_dir, resize_masks)
 
 
 def records_from_table(
-    table: pd.DataFrame, image_dir: str | Path, mask_dir: str | Path | None = None
+    table: pd.DataFrame, image_dir: str | Path, mask_dir: str | Path | None = None, resize_masks: bool = False
 ) -> tuple[ImageRecord, ...]:
     """Turn a checked table into one record per image, in order of first appearance.
 
     table: as from ``read_table``. image_dir: folder of the images. mask_dir: folder of the masks, or ``None``: no
-    instance has one. No image or mask is opened. A table without rows gives no records. Raises ``InputError`` for a
+    instance has one. resize_masks: masks of another size than their image are to be resized when they are read, not
+    refused. No image or mask is opened. A table without rows gives no records. Raises ``InputError`` for a
     cell that is not a number; everything else is the checker's part.
     """
     image_dir, mask_dir = Path(image_dir), None if mask_dir is None else Path(mask_dir)
     rows_of_image: dict[str, list[tuple[int, Row]]] = {}
     for row_number, row in iterate_rows(table):
         rows_of_image.setdefault(row[IMAGE_NAME], []).append((row_number, row))
-    return tuple(_record(rows, image_dir / name, mask_dir) for name, rows in rows_of_image.items())
+    return tuple(_record(rows, image_dir / name, mask_dir, resize_masks) for name, rows in rows_of_image.items())
 
 
 def write_records(records: Sequence[ImageRecord], csv_path: str | Path) -> None:
@@ -199,18 +201,22 @@ def mask_reference(mask_name: str, image_name: str, mask_dir: Path | None) -> Ma
     return next((MaskReference(path) for path in candidates if path.is_file()), None)
 
 
-def _record(rows: Sequence[tuple[int, Row]], path: Path, mask_dir: Path | None) -> ImageRecord:
+def _record(rows: Sequence[tuple[int, Row]], path: Path, mask_dir: Path | None, resize_masks: bool) -> ImageRecord:
     first_number, first = rows[0]
+    width = int(_required_number(first_number, first, IMAGE_WIDTH))
+    height = int(_required_number(first_number, first, IMAGE_HEIGHT))
     instances = []
     for row_number, row in rows:
         if not is_absent(row):
-            x, y, width, height = (_required_number(row_number, row, column) for column in BOX_COLUMNS)
+            x, y, box_width, box_height = (_required_number(row_number, row, column) for column in BOX_COLUMNS)
             mask = mask_reference(row[MASK_NAME], row[IMAGE_NAME], mask_dir)
-            instances.append(Instance(row[PHRASE], (x, y, width, height), mask))
+            if mask is not None and resize_masks:
+                mask = replace(mask, resized_to=(width, height))
+            instances.append(Instance(row[PHRASE], (x, y, box_width, box_height), mask))
     return ImageRecord(
         path=path,
-        width=int(_required_number(first_number, first, IMAGE_WIDTH)),
-        height=int(_required_number(first_number, first, IMAGE_HEIGHT)),
+        width=width,
+        height=height,
         dataset=first[DATASET],
         group=first[GROUP] or None,
         instances=tuple(instances),

@@ -75,6 +75,8 @@ class Examples(Dataset[Example], ABC):
     images as they are. What is random about an example depends on the seed, the epoch and its place alone, so neither
     workers nor an interruption change it.
     num_absent_phrases: phrases of other images added to each caption as negatives; never one that the image has.
+    phrase_per_box: the caption has the phrase of every box in turn, as the public code builds it, instead of each
+    distinct phrase once; of a phrase with slashes one of its parts, or all of it, at random.
     """
 
     def __init__(
@@ -84,8 +86,10 @@ class Examples(Dataset[Example], ABC):
         augmentation: Augmentation | None = None,
         seed: int = 0,
         num_absent_phrases: int = 0,
+        phrase_per_box: bool = False,
     ) -> None:
         self.all_phrases = tuple(dict.fromkeys(all_phrases))
+        self._phrase_per_box = phrase_per_box
         self._resize = build_resize(resize)
         self._augmentation = augmentation
         self._seed = seed
@@ -107,18 +111,33 @@ class Examples(Dataset[Example], ABC):
         if self._augmentation is not None:
             sample = seeded(self._augmentation, seed)(sample)
         sample = self._resize(sample)
-        phrases = (*raw.phrases, *self._absent_phrases(raw, random.Random(seed)))
+        phrases, phrase_indices = self._phrases(raw, random.Random(seed))
         return Example(
             pixel_values=normalize_image(sample.image),
             boxes_cxcywh_norm=boxes_cxcywh_norm(sample.boxes_xyxy, tuple(sample.image.shape[-2:])),
             phrases=phrases,
-            phrase_indices=torch.tensor([phrases.index(one) for one in raw.instance_phrases], dtype=torch.int64),
+            phrase_indices=torch.tensor(phrase_indices, dtype=torch.int64),
             masks=None if sample.masks_nhw is None else sample.masks_nhw.as_subclass(torch.Tensor),
         )
+
+    def _phrases(self, raw: RawExample, generator: random.Random) -> tuple[tuple[str, ...], list[int]]:
+        """The phrases of the caption, and for each instance the place of its own."""
+        absent = self._absent_phrases(raw, generator)
+        if not self._phrase_per_box:
+            phrases = (*raw.phrases, *absent)
+            return phrases, [phrases.index(one) for one in raw.instance_phrases]
+        of_boxes = [_one_alternative(phrase, generator) for phrase in raw.instance_phrases]
+        without_box = [phrase for phrase in raw.phrases if phrase not in raw.instance_phrases]
+        return (*of_boxes, *without_box, *absent), list(range(len(of_boxes)))
 
     def _absent_phrases(self, raw: RawExample, generator: random.Random) -> list[str]:
         others = [phrase for phrase in self.all_phrases if phrase not in raw.phrases]
         return generator.sample(others, min(self._num_absent_phrases, len(others)))
+
+
+def _one_alternative(phrase: str, generator: random.Random) -> str:
+    """Of "a/b": "a", "b" or "a/b", as the official function for captions draws."""
+    return generator.choice([*phrase.strip().split("/"), phrase]) if "/" in phrase else phrase
 
 
 class TrainingDataset(Examples):
@@ -136,9 +155,10 @@ class TrainingDataset(Examples):
         seed: int = 0,
         with_masks: bool = False,
         num_absent_phrases: int = 0,
+        phrase_per_box: bool = False,
     ) -> None:
         all_phrases = (phrase for record in records for phrase in record.phrases)
-        super().__init__(all_phrases, resize, augmentation, seed, num_absent_phrases)
+        super().__init__(all_phrases, resize, augmentation, seed, num_absent_phrases, phrase_per_box)
         self.records = tuple(records)
         self._with_masks = with_masks
 

@@ -48,9 +48,10 @@ class EndlessPhantoms(Examples):
         seed: int = 0,
         with_masks: bool = False,
         num_absent_phrases: int = 0,
+        phrase_per_box: bool = False,
     ) -> None:
         all_phrases = (phrase for family in families for phrase in phrases_of(family))
-        super().__init__(all_phrases, resize, augmentation, seed, num_absent_phrases)
+        super().__init__(all_phrases, resize, augmentation, seed, num_absent_phrases, phrase_per_box)
         self._families = tuple(families)
         self._num_images = num_images
         self._with_masks = with_masks

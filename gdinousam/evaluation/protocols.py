@@ -4,8 +4,10 @@ strict: every (image, phrase) is a query. All detections of the phrase together 
 together, and a miss scores 0. A phrase that names nothing in the image is a query too: it has no Dice, it asks whether
 the method kept silent.
 
-paper: what the public test scripts do. Every image is one query, that of its last CSV row. The best detection is scored
-against the image's whole mask, whatever its phrases, and an image without a detection is left out of the mean.
+paper: what the public test scripts do. Every image is one query, that of its last CSV row. One box is scored against
+the image's whole mask, whatever its phrases, and an image without a box is left out of the mean. A method with a
+detector of phrases chooses that box by the scripts' own rule (``gdinousam.models.public_rule``); of any other method it
+is the detection with the highest score.
 """
 
 from __future__ import annotations
@@ -24,11 +26,16 @@ from gdinousam.records import BoxXYXY, Detection, ImageRecord, Instance, Mask, Q
 
 
 def score_image(
-    record: ImageRecord, detections: Sequence[Detection], truth: Mapping[str, Mask], seconds: float = math.nan
+    record: ImageRecord,
+    detections: Sequence[Detection],
+    truth: Mapping[str, Mask],
+    seconds: float = math.nan,
+    public_choice: Sequence[Detection] | None = None,
 ) -> list[ScoreRow]:
     """Score what a method found in one image, under both protocols.
 
-    detections: those of all phrases of the image, in any order; empty where nothing was found.
+    detections: those of all phrases of the image, in any order; empty where nothing was found. public_choice: what the
+    paper protocol scores, best first, of which the first has a mask; ``None``: the detections of the last phrase.
     truth: for each phrase of the record the union of its instances' masks, (H, W) bool, all false where it is absent.
     seconds: what the method took for the image; nan where nobody measured it. It is shared out over the phrases.
     Returns one strict row per phrase in the record's order, then one paper row if the image has an instance.
@@ -36,10 +43,11 @@ def score_image(
     empty mask; ValueError where a detection answers a phrase that was not asked or its mask has another size than the
     truth.
     """
-    _check(record, detections, truth)
+    _check(record, [*detections, *(public_choice or [])[:1]], truth)
     rows = [_strict_row(Query(record, phrase), detections, truth[phrase]) for phrase in record.phrases]
     if record.instances:
-        rows.append(_paper_row(record, detections, truth))
+        answer = _of_phrase(detections if public_choice is None else public_choice, record.last_phrase)
+        rows.append(_paper_row(record, answer, truth))
     return [replace(row, seconds=seconds / len(record.phrases)) for row in rows]
 
 
@@ -54,12 +62,12 @@ def _strict_row(query: Query, detections: Sequence[Detection], truth_hw: Mask) -
     return _row("strict", query, query.instances, of_phrase, _union(of_phrase, truth_hw), truth_hw, scored)
 
 
-def _paper_row(record: ImageRecord, detections: Sequence[Detection], truth: Mapping[str, Mask]) -> ScoreRow:
-    of_phrase = _of_phrase(detections, record.last_phrase)
+def _paper_row(record: ImageRecord, answer: Sequence[Detection], truth: Mapping[str, Mask]) -> ScoreRow:
+    """answer: of the last phrase, best first."""
     whole_hw = np.logical_or.reduce([truth[phrase] for phrase in record.phrases])
-    prediction_hw = _union(of_phrase[:1], whole_hw)
+    prediction_hw = _union(answer[:1], whole_hw)
     query = Query(record, record.last_phrase)
-    return _row("paper", query, record.instances, of_phrase, prediction_hw, whole_hw, scored=bool(of_phrase))
+    return _row("paper", query, record.instances, answer, prediction_hw, whole_hw, scored=bool(answer))
 
 
 def _row(

@@ -33,7 +33,7 @@ from gdinousam.evaluation.protocols import score_image
 from gdinousam.evaluation.results import ROWS_NAME
 from gdinousam.evaluation.rows import ScoreRow, write_rows
 from gdinousam.progress_bar import ProgressBar
-from gdinousam.records import Detection, ImageRecord, Segmenter
+from gdinousam.records import Answer, Detection, ImageRecord, PublicChooser, Segmenter
 
 logger = logging.getLogger(__name__)
 
@@ -81,10 +81,12 @@ def evaluate(
     with PartWriter(part_path(output_dir, processes.rank)) as writer, _bar(mine, processes) as bar:
         for cases in read_ahead(records, mine, num_workers):
             answers, seconds = _answer(method, cases)
-            for case, detections in zip(cases, answers, strict=True):
+            for case, answer in zip(cases, answers, strict=True):
                 if case.number in done:
                     continue
-                rows = score_image(case.record, detections, case.truth, seconds)
+                detections = answer.detections
+                public_choice = answer.public_choices.get(case.record.last_phrase)
+                rows = score_image(case.record, detections, case.truth, seconds, public_choice)
                 # The rows come last, because they say that an image is done.
                 if case.number in to_draw:
                     _write_picture(output_dir / PICTURES_NAME, case, detections, rows)
@@ -160,17 +162,21 @@ def _finish(output_dir: Path, records: Sequence[ImageRecord]) -> list[ScoreRow]:
     return rows
 
 
-def _answer(method: Method, cases: Sequence[Case]) -> tuple[list[list[Detection]], float]:
-    """What the method finds in each image, and its seconds per image, nan where they say nothing."""
+def _answer(method: Method, cases: Sequence[Case]) -> tuple[list[Answer], float]:
+    """What the method says of each image, and its seconds per image, nan where they say nothing."""
     if isinstance(method, SavedMasks):
-        return [method.detections(case.record) for case in cases], math.nan
-    images = [case.image for case in cases]
+        return [Answer(method.detections(case.record)) for case in cases], math.nan
+    images, records = [case.image for case in cases], [case.record for case in cases]
     begin = time.perf_counter()
     # Masks are arrays of numpy, so the work of a GPU is over when they are here.
     if isinstance(method, RecordSegmenter):
-        answers = method.segment_records(images, [case.record for case in cases])
+        answers = [Answer(detections) for detections in method.segment_records(images, records)]
+    elif isinstance(method, PublicChooser):
+        # An image without an object is no query of the paper protocol.
+        asked = [(record.last_phrase,) if record.instances else () for record in records]
+        answers = method.segment_and_choose(images, [record.phrases for record in records], asked)
     else:
-        answers = method.segment(images, [case.record.phrases for case in cases])
+        answers = [Answer(found) for found in method.segment(images, [record.phrases for record in records])]
     seconds = math.nan if isinstance(method, Untimed) else (time.perf_counter() - begin) / len(cases)
     return answers, seconds
 

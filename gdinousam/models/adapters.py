@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from peft import PeftConfig, PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
 from peft.tuners.lora import LoraLayer
+from peft.utils import ModulesToSaveWrapper
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
@@ -64,6 +65,17 @@ def load_adapter(model: GroundingDinoForObjectDetection, path: Path) -> PeftMode
         raise InputError(f"{path} is a part of an adapter; give its folder, {path.parent}")
     with without_peft_warning():
         return _load_published(model, path) if path.is_file() else _load_folder(model, path)
+
+
+def forget_trained_layers(adapted: PeftModel) -> None:
+    """Give layers that were trained in full their weights of the base again, in place; adapters stay.
+
+    The public code loads what was trained into the frozen copy that peft keeps beside such a layer and drops when it
+    merges, so that its tests ran with the untrained last layer of the box head.
+    """
+    for module in adapted.modules():
+        if isinstance(module, ModulesToSaveWrapper):
+            module.modules_to_save[_DEFAULT].load_state_dict(module.original_module.state_dict())
 
 
 def save_adapter(adapted: PeftModel, base: BaseNote, folder: Path) -> None:

@@ -1,7 +1,7 @@
 """The places where models of transformers compute something else than the official code, set right.
 
 Published weights were trained with the official arithmetic; the package ``parity`` and recorded outputs show that
-nothing else differs: one place in Grounding DINO, one in SAM, none in SAM2.
+nothing else differs: two places in Grounding DINO, one in SAM, none in SAM2.
 """
 
 from __future__ import annotations
@@ -32,9 +32,14 @@ def normalize_officially(model: SamModel) -> None:
 
 
 def refine_boxes_officially(model: GroundingDinoForObjectDetection) -> None:
-    """Make the decoder refine boxes with ``inverse_sigmoid``, in place; ``pred_boxes`` stay transformers' own."""
+    """Make the decoder refine boxes as the official code does, in place; ``pred_boxes`` stay transformers' own.
+
+    It refines with ``inverse_sigmoid``, and ``intermediate_reference_points`` keep their gradients: the boxes of a
+    layer are learned through the layer before it as well ("look forward twice", Zhang et al. 2022, DINO, section 3.5),
+    where transformers cuts them off. A layer's own input is cut off in both.
+    """
     decoder = model.model.decoder
-    decoder.forward = _with_official_inverse_sigmoid(decoder.forward)
+    decoder.forward = _refining_officially(decoder.forward)
 
 
 def inverse_sigmoid(fractions: torch.Tensor) -> torch.Tensor:
@@ -43,20 +48,34 @@ def inverse_sigmoid(fractions: torch.Tensor) -> torch.Tensor:
     return torch.log(fractions.clamp(min=_SMALLEST_FRACTION) / rest.clamp(min=_SMALLEST_FRACTION))
 
 
-class _OfficialInverseSigmoid(TorchFunctionMode):
-    """While active, ``torch.special.logit`` is ``inverse_sigmoid``: in transformers the bound is a constant."""
+class _OfficialRefinement(TorchFunctionMode):
+    """While active, ``torch.special.logit`` is ``inverse_sigmoid``: in transformers the bound is a constant.
+
+    refined: boxes, (B, Q, 4) each, that the decoder was about to cut off from their gradients, layer by layer.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.refined: list[torch.Tensor] = []
 
     def __torch_function__(
         self, function: Any, types: Any, arguments: Sequence[Any] = (), options: Mapping[str, Any] | None = None
     ) -> Any:
         if function is torch.special.logit:
             return inverse_sigmoid(arguments[0])
+        if function is torch.Tensor.detach and arguments[0].ndim == 3 and arguments[0].shape[-1] == 4:
+            self.refined.append(arguments[0])
         return function(*arguments, **(options or {}))
 
 
-def _with_official_inverse_sigmoid(forward: Callable[..., Any]) -> Callable[..., Any]:
+def _refining_officially(forward: Callable[..., Any]) -> Callable[..., Any]:
     def corrected_forward(*arguments: Any, **options: Any) -> Any:
-        with _OfficialInverseSigmoid():
-            return forward(*arguments, **options)
+        with _OfficialRefinement() as refinement:
+            output = forward(*arguments, **options)
+        refined = torch.stack(refinement.refined, dim=1)
+        if refined.shape != output.intermediate_reference_points.shape:
+            raise RuntimeError("this version of transformers refines boxes in another way; report it")
+        output.intermediate_reference_points = refined
+        return output
 
     return corrected_forward

@@ -53,14 +53,22 @@ class Detector(MixedPrecision):
     model: transformers' model or a peft model around it. A module below which nothing is trained stays in eval mode, so
     that no dropout or stochastic depth of a frozen part adds noise; the text encoder, where frozen, runs once per
     distinct caption. ``encode`` lets the image backbone run once per image.
+    noisy_when_frozen: frozen parts follow ``train()`` too, dropout included, and captions are encoded every time.
     """
 
-    def __init__(self, model: GroundingDinoForObjectDetection | PeftModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    def __init__(
+        self,
+        model: GroundingDinoForObjectDetection | PeftModel,
+        tokenizer: PreTrainedTokenizerBase,
+        noisy_when_frozen: bool = False,
+    ) -> None:
         super().__init__()
         self.model = model
         self.tokenizer = tokenizer
+        self._noisy_when_frozen = noisy_when_frozen
         text_encoder = self.grounding_dino.model.text_backbone
-        if not any(parameter.requires_grad for parameter in text_encoder.parameters()):
+        is_frozen = not any(parameter.requires_grad for parameter in text_encoder.parameters())
+        if is_frozen and not noisy_when_frozen:
             _remember_texts(text_encoder)
         backbone.accept_features(self.grounding_dino.model.backbone)
         _keep_answers_in_float32(self.grounding_dino)
@@ -85,10 +93,14 @@ class Detector(MixedPrecision):
         return self.grounding_dino.device
 
     def train(self, mode: bool = True) -> Detector:
-        """Set training mode where something is trained, eval mode everywhere else."""
+        """Set training mode where something is trained, eval mode everywhere else unless frozen parts are noisy."""
         super().train(mode)
         for module in self.modules():
-            if mode and not any(parameter.requires_grad for parameter in module.parameters()):
+            if (
+                mode
+                and not self._noisy_when_frozen
+                and not any(parameter.requires_grad for parameter in module.parameters())
+            ):
                 module.train(False)
         return self
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,7 +17,7 @@ from transformers import (
 
 from gdinousam.assets import ASSETS
 from gdinousam.errors import InputError
-from gdinousam.models.adapters import base_of, is_adapter, load_adapter
+from gdinousam.models.adapters import base_of, forget_trained_layers, is_adapter, load_adapter
 from gdinousam.models.checkpoints.files import kind_of, read_tensors, require_kind
 from gdinousam.models.checkpoints.grounding_dino import grounding_dino_from, official_tokenizer
 from gdinousam.models.checkpoints.sam import sam_from
@@ -30,6 +31,8 @@ from gdinousam.models.small import random_small_detector, random_small_mask_head
 from gdinousam.preprocessing import ResizeSettings
 from gdinousam.settings import OWN_MODEL_NAMES
 
+logger = logging.getLogger(__name__)
+
 RANDOM_SMALL = "random-small"
 SMALL = "small"
 # the two parts of the model that comes with the package
@@ -42,12 +45,13 @@ _SAM2_TYPES = ("sam2", "sam2_video")
 _SAM_TYPES = ("sam",)
 
 
-def load_detector(name: str, adapter: str | Path | None = None) -> Detector:
+def load_detector(name: str, adapter: str | Path | None = None, trained_box_layer: bool = True) -> Detector:
     """Load a frozen detector for prediction, adapters merged into its weights.
 
     name: see ``load_grounding_dino``, or an adapter folder, whose base is loaded with it. adapter: a LoRA folder, or
-    the published LoRA file, to put on top. Raises InputError where a folder or file is missing, unreadable or of
-    another architecture.
+    the published LoRA file, to put on top. trained_box_layer: false leaves the layers that were trained in full beside
+    the adapters as the base has them, which is what the public code does by mistake. Raises
+    InputError where a folder or file is missing, unreadable or of another architecture.
     """
     if name not in OWN_MODEL_NAMES and is_adapter(Path(name)):
         if adapter is not None:
@@ -55,7 +59,13 @@ def load_detector(name: str, adapter: str | Path | None = None) -> Detector:
         name, adapter = base_of(Path(name)), name
     model, tokenizer = load_grounding_dino(name)
     if adapter is not None:
-        model = load_adapter(model, Path(adapter)).merge_and_unload()
+        adapted = load_adapter(model, Path(adapter))
+        if not trained_box_layer:
+            logger.warning(
+                "the last layer of the box head is used untrained, as in the public code (trained_box_layer)"
+            )
+            forget_trained_layers(adapted)
+        model = adapted.merge_and_unload()
     return Detector(model.requires_grad_(False), tokenizer).eval()
 
 

@@ -51,6 +51,12 @@ class LoraSettings(Settings):
         "code); full: all three trained in full (paper's text).",
     )
 
+    attention_outputs: bool = Field(
+        True,
+        description="Train the adapters of the output projections of plain attention (18 of the 81). false: keep them "
+        "without effect, as in the public code, where torch's fused attention never calls them.",
+    )
+
 
 @dataclass(frozen=True)
 class ParameterCount:
@@ -106,7 +112,16 @@ def add_lora(model: GroundingDinoForObjectDetection, settings: LoraSettings) -> 
     counted = count_parameters(adapted_model)
     assert counted.adapted_modules == expected, f"peft adapted {counted.adapted_modules} modules, not {expected}"
     assert counted.trainable == num_trainable, f"peft trains {counted.trainable} parameters, not {num_trainable}"
+    if not settings.attention_outputs:
+        _freeze_attention_outputs(adapted_model)
     return adapted_model
+
+
+def _freeze_attention_outputs(adapted: PeftModel) -> None:
+    """Keep these adapters as they start: the second matrix is zero, so they change nothing."""
+    for name, module in adapted.named_modules():
+        if isinstance(module, nn.Module) and isinstance(module, LoraLayer) and name.endswith(".out_proj"):
+            module.requires_grad_(False)
 
 
 def insert_adapters(model: GroundingDinoForObjectDetection, config: PeftConfig) -> PeftModel:

@@ -11,7 +11,7 @@ from gdinousam.models.loading import load_detector, load_mask_head, place, train
 from gdinousam.models.mask_head import BoxPrompted
 from gdinousam.models.precision import Precision
 from gdinousam.preprocessing import ResizeSettings
-from gdinousam.records import Click, Detection, Image, Need, Prompt, PromptedSegmenter
+from gdinousam.records import Answer, Click, Detection, Image, Need, Prompt, PromptedSegmenter
 
 Head = TypeVar("Head", bound=PromptedSegmenter)
 
@@ -30,12 +30,33 @@ class TextSegmenter(Generic[Head]):
 
     def segment(self, images: Sequence[Image], phrases: Sequence[Sequence[str]]) -> list[list[Detection]]:
         """Find and segment every phrase in its image; see ``gdinousam.records.Segmenter``."""
-        found = self.box_finder.find(images, phrases)
-        prompts = [
-            [Prompt(one.phrase, one.box_xyxy, (Click.centre_of(one.box_xyxy),), one.score) for one in detections]
-            for detections in found
-        ]
-        return self.mask_head.segment_prompts(images, prompts)
+        return [one.detections for one in self.segment_and_choose(images, phrases, [()] * len(images))]
+
+    def segment_and_choose(
+        self, images: Sequence[Image], phrases: Sequence[Sequence[str]], public_phrases: Sequence[Sequence[str]]
+    ) -> list[Answer]:
+        """``segment``, and what the public test scripts answer; see ``gdinousam.records.PublicChooser``."""
+        found = self.box_finder.find_and_choose(images, phrases, public_phrases)
+        # of what the scripts keep they make a mask of the best box only
+        best = [[kept[0] for kept in one.public_choices.values() if kept] for one in found]
+        masks = self.mask_head.segment_prompts(
+            images,
+            [[_prompt(box) for box in (*one.detections, *firsts)] for one, firsts in zip(found, best, strict=True)],
+        )
+        answers = []
+        for one, segmented in zip(found, masks, strict=True):
+            first_of = {first.phrase: first for first in segmented[len(one.detections) :]}
+            choices = {
+                phrase: [first_of[phrase], *kept[1:]] if phrase in first_of else []
+                for phrase, kept in one.public_choices.items()
+            }
+            answers.append(Answer(segmented[: len(one.detections)], choices))
+        return answers
+
+
+def _prompt(found: Detection) -> Prompt:
+    """The box of a detection, and its centre as a click for whom a box says nothing."""
+    return Prompt(found.phrase, found.box_xyxy, (Click.centre_of(found.box_xyxy),), found.score)
 
 
 def load_segmenter(
@@ -47,15 +68,19 @@ def load_segmenter(
     device: str = "auto",
     precision: Precision = "float32",
     compiled: bool = False,
+    trained_box_layer: bool = True,
 ) -> TextSegmenter[BoxPrompted]:
     """Load the whole pipeline, ready to segment.
 
     detector, adapter, mask_head: folders, weight files, hub ids or own names, see ``load_detector`` and
     ``load_mask_head``. resize: ``None`` takes the sizes that the detector was trained with, as written beside its
     weights, else 800 x 800. device: ``auto``, ``cpu`` or ``cuda``. precision: of matrix products, see
-    ``pick_precision``. compiled: see ``place``. Raises InputError for what cannot be loaded or computed here.
+    ``pick_precision``. compiled: see ``place``. trained_box_layer: see ``load_detector``. Raises
+    InputError for what cannot be loaded or computed here.
     """
-    finder = load_box_finder(detector, adapter, resize, prediction, device, precision, compiled)
+    finder = load_box_finder(
+        detector, adapter, resize, prediction, device, precision, compiled, trained_box_layer=trained_box_layer
+    )
     return TextSegmenter(finder, place(load_mask_head(mask_head), device, precision, compiled))
 
 
@@ -68,7 +93,8 @@ def load_box_finder(
     precision: Precision = "float32",
     compiled: bool = False,
     kind: type[BoxFinder] = BoxFinder,
+    trained_box_layer: bool = True,
 ) -> BoxFinder:
     """Load the first half of the pipeline, from phrases to boxes; see ``load_segmenter``. kind: its class."""
-    loaded = place(load_detector(detector, adapter), device, precision, compiled)
+    loaded = place(load_detector(detector, adapter, trained_box_layer), device, precision, compiled)
     return kind(loaded, resize or trained_resize(adapter or detector), prediction)

@@ -82,10 +82,11 @@ def write_vocabulary(folder: Path) -> None:
     (folder / "vocab.txt").write_text("\n".join(words) + "\n", encoding="utf-8")
 
 
-def build_official(backbone: Backbone, text_encoder: Path) -> nn.Module:
+def build_official(backbone: Backbone, text_encoder: Path, num_layers: int = 6, num_queries: int = 900) -> nn.Module:
     """Build the official model in its published configuration with ``official_values``, in eval mode.
 
-    text_encoder: folder of ``write_text_encoder``. Raises InputError as ``official_version`` does.
+    text_encoder: folder of ``write_text_encoder``. num_layers: of encoder and decoder each; num_queries: boxes that it
+    answers with. Raises InputError as ``official_version`` does.
     """
     official_version()
     with _quietly():
@@ -95,6 +96,8 @@ def build_official(backbone: Backbone, text_encoder: Path) -> nn.Module:
 
         settings = SLConfig.fromfile(str(Path(groundingdino.__file__).parent / "config" / _CONFIG_FILES[backbone]))
         settings.text_encoder_type = str(text_encoder)
+        settings.enc_layers = settings.dec_layers = num_layers
+        settings.num_queries = num_queries
         # gradient checkpoints: no gradients here
         settings.use_checkpoint = settings.use_transformer_ckpt = False
         model: nn.Module = build_model(settings).eval().requires_grad_(False)

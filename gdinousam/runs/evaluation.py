@@ -52,8 +52,9 @@ def evaluate_config(config: TestConfig, overwrite: bool = False, resume: bool = 
 
 def read_test_records(data: TestData) -> tuple[ImageRecord, ...]:
     """The images of a test file, all checked; InputError where there are problems."""
-    require_valid(data.test_ann, data.test_dir, data.test_masks, masks_required=True)
-    return read_records(data.test_ann, data.test_dir, data.test_masks)[: data.max_images]
+    resize = data.masks_of_other_size == "resize"
+    require_valid(data.test_ann, data.test_dir, data.test_masks, masks_required=True, resize_masks=resize)
+    return read_records(data.test_ann, data.test_dir, data.test_masks, resize)[: data.max_images]
 
 
 def build_method(config: TestConfig, records: Sequence[ImageRecord]) -> Method:
@@ -86,6 +87,7 @@ def build_method(config: TestConfig, records: Sequence[ImageRecord]) -> Method:
         settings.device,
         settings.precision,
         settings.compile,
+        model.trained_box_layer,
     )
 
 
@@ -108,7 +110,15 @@ def build_segmenter(config: TestConfig) -> Segmenter:
 def _load_finder(config: TestConfig, kind: type[BoxFinder]) -> BoxFinder:
     model = config.named_model
     device = config.evaluation.device
-    return load_box_finder(model.detector, model.adapter, config.resize, config.prediction, device, kind=kind)
+    return load_box_finder(
+        model.detector,
+        model.adapter,
+        config.resize,
+        config.prediction,
+        device,
+        kind=kind,
+        trained_box_layer=model.trained_box_layer,
+    )
 
 
 def evaluate_method(

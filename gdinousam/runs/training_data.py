@@ -102,14 +102,13 @@ def _parts(
 ) -> Sequence[Examples]:
     data, with_masks = config.data, config.needs_masks
     augmentation = build_augmentation(config.augmentation) if is_training and config.augmentation else None
+    captions = data.num_absent_phrases, data.captions == "phrase_per_box"
     parts: list[Examples] = []
     if records:
-        parts.append(TrainingDataset(records, resize, augmentation, seed, with_masks, data.num_absent_phrases))
+        parts.append(TrainingDataset(records, resize, augmentation, seed, with_masks, *captions))
     if num_phantoms and data.phantoms:
         families = data.phantoms.families
-        parts.append(
-            EndlessPhantoms(families, num_phantoms, resize, augmentation, seed, with_masks, data.num_absent_phrases)
-        )
+        parts.append(EndlessPhantoms(families, num_phantoms, resize, augmentation, seed, with_masks, *captions))
     return parts
 
 

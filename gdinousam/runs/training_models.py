@@ -25,6 +25,7 @@ from gdinousam.models.loading import load_grounding_dino, load_mask_head
 from gdinousam.models.lora import add_lora, count_parameters
 from gdinousam.models.mask_head import MaskHead
 from gdinousam.preprocessing import ResizeSettings
+from gdinousam.prompts import build_caption, build_public_caption
 from gdinousam.records import ImageRecord
 from gdinousam.runs.training_data import TrainingImages, training_phrases
 from gdinousam.training.sheets import detector_sheet, mask_head_sheet, segmenter_sheet
@@ -62,13 +63,15 @@ def _detector(config: TrainConfig) -> Learner:
     model, tokenizer = load_grounding_dino(name)
     tuned = add_lora(model, config.lora) if config.training.tune == "lora" else model
     logger.info("detector: %s", count_parameters(tuned))
-    detector, resize = Detector(tuned, tokenizer), config.resize
+    detector = Detector(tuned, tokenizer, noisy_when_frozen=config.training.frozen_parts == "train")
+    resize = config.resize
+    caption_of = build_public_caption if config.data.captions == "phrase_per_box" else build_caption
     if config.training.gradient_checkpointing:
         detector.recompute_layers()
     return Learner(
         name="detector",
         started_from=name,
-        task=DetectorTask(detector, config.losses, resize),
+        task=DetectorTask(detector, config.losses, resize, caption_of),
         resize=resize,
         sheet=lambda records, path: detector_sheet(detector, resize, records, path),
     )

@@ -8,7 +8,7 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,7 @@ from gdinousam.training.progress import Progress
 from gdinousam.training.schedule import build_schedule
 from gdinousam.training.settings import LoopSettings
 from gdinousam.training.tasks import Task, to_device
+from gdinousam.training.terms import LOSS, Counts, Sums, means
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +74,10 @@ class Trainer:
         optimizer = torch.optim.AdamW(trained, lr=settings.learning_rate, weight_decay=settings.weight_decay)
         self.num_batches = math.ceil(math.ceil(len(train_set) / accelerator.num_processes) / batch_size)
         steps_per_epoch = math.ceil(self.num_batches / settings.accumulation_steps)
-        self.schedule = build_schedule(optimizer, settings, steps_per_epoch * settings.num_epochs)
+        num_whole = len(train_set) // accelerator.num_processes // batch_size // settings.accumulation_steps
+        self.schedule = build_schedule(
+            optimizer, settings, steps_per_epoch * settings.num_epochs, max(1, num_whole * settings.num_epochs)
+        )
         # prepare also makes the model's forward run in mixed precision; losses stay outside of it, in float32
         self.model, self.optimizer = accelerator.prepare(task.model, optimizer)
         accelerator.register_for_checkpointing(self.progress, self.schedule)
@@ -88,7 +92,7 @@ class Trainer:
         end: End = "finished"
         with _stop_on_signal() as stop, self._bar() as bar:
             while progress.epoch < settings.num_epochs:
-                if progress.epochs_since_best >= settings.patience:
+                if progress.epoch and progress.epochs_since_best >= settings.patience:
                     end = "stopped early"
                     break
                 started, first_batch = time.perf_counter(), progress.batches_done
@@ -107,18 +111,11 @@ class Trainer:
         settings, progress, accelerator = self.settings, self.progress, self.accelerator
         self.model.train()
         started, num_images = time.perf_counter(), 0
-        for batch in self._train_batches():
-            is_step = (progress.batches_done + 1) % settings.accumulation_steps == 0
-            is_step |= progress.batches_done + 1 == self.num_batches
-            with nullcontext() if is_step else accelerator.no_sync(self.model):
-                terms = self._losses(batch)
-                accelerator.backward(terms["loss"] / settings.accumulation_steps)
-            progress.add(terms)
-            progress.batches_done += 1
-            num_images += len(batch.examples)
-            bar.update()
-            if not is_step:
-                continue
+        for window in _windows(self._train_batches(), settings.accumulation_steps):
+            terms = self._learn(window)
+            progress.batches_done += len(window)
+            num_images += sum(len(batch.examples) for batch in window)
+            bar.update(len(window))
             self._step()
             speed = num_images * accelerator.num_processes / (time.perf_counter() - started)
             if progress.step % settings.log_every == 0:
@@ -126,6 +123,37 @@ class Trainer:
             if progress.batches_done < self.num_batches and self._anyone(stop()):
                 return False
         return True
+
+    def _learn(self, window: Sequence[Batch]) -> dict[str, torch.Tensor]:
+        """Gradients of the loss over all batches of an optimizer step, of all processes; returns this process's means.
+
+        What the terms are means over is known before the first of them is computed, so that the gradients are those of
+        one batch that holds them all.
+        """
+        accelerator, task = self.accelerator, self.task
+        counts = _added(task.counts(batch) for batch in window)
+        # processes average their gradients, so each divides by its share of the whole
+        shares = {
+            name: float(accelerator.reduce(torch.tensor(float(count), device=accelerator.device), "mean"))
+            for name, count in counts.items()
+        }
+        all_sums = []
+        for place, batch in enumerate(window, start=1):
+            with nullcontext() if place == len(window) else accelerator.no_sync(self.model):
+                sums = task.sums(self.model, to_device(batch, accelerator.device))
+                loss = means(sums, task.terms, shares)[LOSS]
+                self._require_finite(loss)
+                accelerator.backward(loss)
+            self.progress.add(sums, task.counts(batch))
+            all_sums.append({name: value.detach() for name, value in sums.items()})
+        return means(_added(all_sums), task.terms, counts)
+
+    def _require_finite(self, loss: torch.Tensor) -> None:
+        if not torch.isfinite(loss):
+            raise InputError(
+                f"the loss is {float(loss.detach())} at step {self.progress.step}; lower "
+                "training.learning_rate or set training.mixed_precision to no"
+            )
 
     def _step(self) -> None:
         if self.settings.max_gradient_norm and self.accelerator.sync_gradients:
@@ -136,22 +164,11 @@ class Trainer:
             self.schedule.step()
         self.progress.step += 1
 
-    def _losses(self, batch: Batch) -> dict[str, torch.Tensor]:
-        num_judged = torch.tensor(float(self.task.num_judged(batch)), device=self.accelerator.device)
-        mean_judged = self.accelerator.reduce(num_judged, "mean").clamp(min=1)
-        terms = self.task.losses(self.model, to_device(batch, self.accelerator.device), float(mean_judged))
-        if not torch.isfinite(terms["loss"]):
-            raise InputError(
-                f"the loss is {float(terms['loss'].detach())} at step {self.progress.step}; lower "
-                "training.learning_rate or set training.mixed_precision to no"
-            )
-        return terms
-
     def _finish_epoch(self, metrics: MetricsFile | None, seconds: float, images_per_second: float) -> None:
         progress = self.progress
         row: EpochRow = {"epoch": progress.epoch + 1, "step": progress.step}
         row["learning_rate"] = float(self.schedule.get_last_lr()[0])
-        train_terms = self._mean(progress.sums, progress.num_summed)
+        train_terms = self._mean(progress.sums, progress.counts)
         row |= {f"train_{name}": value for name, value in train_terms.items()}
         val_terms = self._validate()
         row |= {f"val_{name}": value for name, value in val_terms.items()}
@@ -177,29 +194,29 @@ class Trainer:
 
     @torch.no_grad()
     def _validate(self) -> dict[str, float]:
-        """Mean loss terms per box, or whatever the task judges, over the validation images; empty without any."""
+        """Mean loss terms over the validation images; empty without any."""
         if self.val_set is None:
             return {}
         self.model.eval()
         rank, num_processes = self.accelerator.process_index, self.accelerator.num_processes
         part = Subset(self.val_set, range(rank, len(self.val_set), num_processes))
         loader = self._loader(part, list(BatchSampler(range(len(part)), self.batch_size, drop_last=False)))
-        sums: dict[str, torch.Tensor] = {}
-        weight = 0.0
         # the bare model: processes may have different numbers of batches, which the wrapped one would wait for
         model = self.accelerator.unwrap_model(self.model)
+        judged = Progress()
         for batch in loader:
-            num_judged = float(max(1, self.task.num_judged(batch)))
-            terms = self.task.losses(model, to_device(batch, self.accelerator.device), num_judged)
-            for name, value in terms.items():
-                sums[name] = sums.get(name, torch.zeros((), device=value.device)) + value.double() * num_judged
-            weight += num_judged
-        return self._mean(sums, weight)
+            judged.add(self.task.sums(model, to_device(batch, self.accelerator.device)), self.task.counts(batch))
+        return self._mean(judged.sums, judged.counts)
 
-    def _mean(self, sums: dict[str, torch.Tensor], weight: float) -> dict[str, float]:
+    def _mean(self, sums: Sums, counts: Counts) -> dict[str, float]:
+        """The loss and its terms over all that was summed, by all processes."""
         device = self.accelerator.device
-        total = float(self.accelerator.reduce(torch.tensor(weight, device=device, dtype=torch.float64)))
-        return {name: float(self.accelerator.reduce(value.to(device))) / total for name, value in sums.items()}
+        all_sums = {name: self.accelerator.reduce(value.to(device)) for name, value in sums.items()}
+        all_counts = {
+            name: float(self.accelerator.reduce(torch.tensor(float(count), device=device, dtype=torch.float64)))
+            for name, count in counts.items()
+        }
+        return {name: float(value) for name, value in means(all_sums, self.task.terms, all_counts).items()}
 
     def _train_batches(self) -> DataLoader:
         """The batches of this epoch that are still to do; their order depends on seed and epoch alone."""
@@ -261,6 +278,27 @@ class Trainer:
         if self.accelerator.num_processes == 1:
             return flag
         return bool(self.accelerator.reduce(torch.tensor(int(flag), device=self.accelerator.device)) > 0)
+
+
+def _windows(batches: Iterable[Batch], size: int) -> Iterator[list[Batch]]:
+    """The batches of one optimizer step after the other; the last may be fewer than ``size``."""
+    window: list[Batch] = []
+    for batch in batches:
+        window.append(batch)
+        if len(window) == size:
+            yield window
+            window = []
+    if window:
+        yield window
+
+
+def _added(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """The sum of each entry."""
+    total: dict[str, Any] = {}
+    for part in parts:
+        for name, value in part.items():
+            total[name] = total[name] + value if name in total else value
+    return total
 
 
 def peak_memory_mb() -> int:

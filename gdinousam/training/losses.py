@@ -7,12 +7,14 @@ runs over every query and every valid text token. All in float32, whatever the p
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torchvision.ops import box_convert, generalized_box_iou_loss, sigmoid_focal_loss
 
-from gdinousam.training.matching import FOCAL_ALPHA, FOCAL_GAMMA, MatchingCosts, match
+from gdinousam.training.matching import FOCAL_ALPHA, FOCAL_GAMMA, match
+from gdinousam.training.settings import LossSettings
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +27,12 @@ class DetectionTarget:
 
     boxes_cxcywh_norm: torch.Tensor
     positive_map: torch.Tensor
+
+    def token_targets(self, kind: Literal["ones", "shares"]) -> torch.Tensor:
+        """(N, T): what the focal loss wants of each box's tokens; shares: each token of n gets 1/n."""
+        if kind == "ones":
+            return self.positive_map
+        return self.positive_map / self.positive_map.sum(dim=1, keepdim=True).clamp(min=1)
 
     def repeated(self, times: int) -> DetectionTarget:
         """Every box ``times`` over, so that as many queries are matched with it."""
@@ -46,40 +54,41 @@ def giou_loss(boxes_cxcywh_norm: torch.Tensor, true_boxes_cxcywh_norm: torch.Ten
 def token_focal_loss(logits: torch.Tensor, targets: torch.Tensor, valid_tokens: torch.Tensor) -> torch.Tensor:
     """Sum of the sigmoid focal loss over all queries and the valid tokens (Lin et al. 2017; paper, section 2.3).
 
-    logits, targets: (B, Q, T), targets zeros and ones. valid_tokens: (B, T) bool, false on padding, where logits may be
+    logits, targets: (B, Q, T), targets in [0, 1]. valid_tokens: (B, T) bool, false on padding, where logits may be
     ``-inf``.
     """
     valid = valid_tokens[:, None, :].expand_as(logits)
     return sigmoid_focal_loss(logits[valid], targets[valid], FOCAL_ALPHA, FOCAL_GAMMA, reduction="sum")
 
 
-def detection_losses(
+def detection_sums(
     logits: torch.Tensor,
     boxes_cxcywh_norm: torch.Tensor,
     valid_tokens: torch.Tensor,
     targets: list[DetectionTarget],
-    costs: MatchingCosts,
-    num_boxes: float,
+    settings: LossSettings,
 ) -> dict[str, torch.Tensor]:
-    """The three terms, unweighted, for one layer's predictions, each divided by ``num_boxes``.
+    """The three terms for one layer's predictions: sums over the batch, unweighted.
 
     logits: (B, Q, T). boxes_cxcywh_norm: (B, Q, 4) in [0, 1]. valid_tokens: (B, T) bool. targets: one per image.
-    num_boxes: number of true boxes in the batch (over all processes, per process), at least 1.
-    Returns {"l1", "giou", "focal"}, scalars. An image without boxes adds to the focal term alone.
+    settings: matching costs, and what the focal loss wants. Returns {"l1", "giou", "focal"}, scalars. An image without
+    boxes adds to the focal term alone.
     """
     logits, boxes = logits.float()[..., : valid_tokens.shape[1]], boxes_cxcywh_norm.float()
     token_targets = torch.zeros_like(logits)
     matched, true = [], []
     for row, target in enumerate(targets):
-        queries, chosen = match(logits[row], boxes[row], target.positive_map, target.boxes_cxcywh_norm, costs)
-        token_targets[row, queries] = target.positive_map[chosen]
+        queries, chosen = match(
+            logits[row], boxes[row], target.positive_map, target.boxes_cxcywh_norm, settings.matching
+        )
+        token_targets[row, queries] = target.token_targets(settings.token_targets)[chosen]
         matched.append(boxes[row, queries])
         true.append(target.boxes_cxcywh_norm[chosen])
     matched_boxes, true_boxes = torch.cat(matched), torch.cat(true)
     return {
-        "l1": l1_loss(matched_boxes, true_boxes) / num_boxes,
-        "giou": giou_loss(matched_boxes, true_boxes) / num_boxes,
-        "focal": token_focal_loss(logits, token_targets, valid_tokens) / num_boxes,
+        "l1": l1_loss(matched_boxes, true_boxes),
+        "giou": giou_loss(matched_boxes, true_boxes),
+        "focal": token_focal_loss(logits, token_targets, valid_tokens),
     }
 
 
@@ -94,14 +103,13 @@ def soft_dice_loss(mask_logits: torch.Tensor, truth: torch.Tensor) -> torch.Tens
     return 1 - (2 * overlap + 1) / (probability.sum(dim=1) + truth.sum(dim=1) + 1)
 
 
-def mask_losses(mask_logits: torch.Tensor, truth: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Cross-entropy and soft Dice of the mask head, averaged over N masks; both 0 for N = 0.
+def mask_sums(mask_logits: torch.Tensor, truth: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Cross-entropy, the mean over a mask's pixels, and soft Dice, summed over N masks; both 0 for N = 0.
 
     mask_logits, truth: (N, H, W), truth zeros and ones. Returns {"mask_bce", "mask_dice"}, scalars.
     """
-    num_masks = max(1, len(truth))
     per_pixel = F.binary_cross_entropy_with_logits(mask_logits.float(), truth.float(), reduction="none")
     return {
-        "mask_bce": per_pixel.mean(dim=(1, 2)).sum() / num_masks,
-        "mask_dice": soft_dice_loss(mask_logits, truth).sum() / num_masks,
+        "mask_bce": per_pixel.mean(dim=(1, 2)).sum(),
+        "mask_dice": soft_dice_loss(mask_logits, truth).sum(),
     }

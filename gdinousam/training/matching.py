@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 from pydantic import Field
@@ -17,26 +19,37 @@ FOCAL_GAMMA = 2.0
 _LEAST_LOGIT = -50.0
 
 
+TokenCost = Literal["focal", "probability"]
+
+
 class MatchingCosts(Settings):
     """Weights of the three terms of the matching cost; the defaults are Grounding DINO's."""
 
-    focal: float = Field(2.0, ge=0, description="Weight of the focal cost of the phrase's tokens.")
+    tokens: float = Field(2.0, ge=0, description="Weight of the cost of the phrase's tokens.")
+    token_cost: TokenCost = Field(
+        "focal",
+        description="Cost of the phrase's tokens. focal: what the focal loss would change, averaged over them "
+        "(Grounding DINO); probability: minus their mean probability (DETR, public code).",
+    )
     l1: float = Field(5.0, ge=0, description="Weight of the L1 distance of the boxes.")
     giou: float = Field(2.0, ge=0, description="Weight of the negative GIoU of the boxes.")
 
 
-def token_cost(logits: torch.Tensor, positive_map: torch.Tensor) -> torch.Tensor:
-    """Focal cost of giving each query each target, averaged over the target's tokens.
+def token_cost(logits: torch.Tensor, positive_map: torch.Tensor, kind: TokenCost = "focal") -> torch.Tensor:
+    """Cost of giving each query each target, averaged over the target's tokens.
 
     logits: (Q, T) float32, ``-inf`` on padding. positive_map: (N, T) zeros and ones. Returns (Q, N).
-    The cost is what the focal loss would change if the query's tokens were to be positive instead of negative.
+    ``focal``: what the focal loss would change if the query's tokens were to be positive instead of negative.
+    ``probability``: minus the probability.
     """
     logits = logits.clamp(min=_LEAST_LOGIT)
+    weights = positive_map / positive_map.sum(dim=-1, keepdim=True).clamp(min=1)
     probability = logits.sigmoid()
+    if kind == "probability":
+        return -probability @ weights.T
     # softplus(x) = -log(1 - p) and softplus(-x) = -log(p), finite where p rounds to 0 or 1
     negative = (1 - FOCAL_ALPHA) * probability**FOCAL_GAMMA * F.softplus(logits)
     positive = FOCAL_ALPHA * (1 - probability) ** FOCAL_GAMMA * F.softplus(-logits)
-    weights = positive_map / positive_map.sum(dim=-1, keepdim=True).clamp(min=1)
     return (positive - negative) @ weights.T
 
 
@@ -56,7 +69,7 @@ def match(
     """
     logits, boxes, true_boxes = logits.float(), boxes_cxcywh_norm.float(), true_boxes_cxcywh_norm.float()
     cost = (
-        costs.focal * token_cost(logits, positive_map.float())
+        costs.tokens * token_cost(logits, positive_map.float(), costs.token_cost)
         + costs.l1 * torch.cdist(boxes, true_boxes, p=1)
         - costs.giou * generalized_box_iou(_xyxy(boxes), _xyxy(true_boxes))
     )

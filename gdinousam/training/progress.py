@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
+
+from gdinousam.errors import InputError
 
 
 @dataclass
 class Progress:
     """epoch: the epoch under way, from 0. batches_done: batches of it that are behind us. step: optimizer steps so far.
 
-    best_loss, epochs_since_best: early stopping. sums, num_summed: loss terms of this epoch so far and their number.
+    best_loss, epochs_since_best: early stopping. sums, counts: loss terms of this epoch so far, and what they are means
+    over.
     """
 
     epoch: int = 0
@@ -22,19 +26,20 @@ class Progress:
     best_loss: float = math.inf
     epochs_since_best: int = 0
     sums: dict[str, torch.Tensor] = field(default_factory=dict)
-    num_summed: int = 0
+    counts: dict[str, float] = field(default_factory=dict)
 
-    def add(self, terms: dict[str, torch.Tensor]) -> None:
+    def add(self, sums: Mapping[str, torch.Tensor], counts: Mapping[str, float]) -> None:
         """Count the loss terms of one batch."""
-        for name, value in terms.items():
+        for name, value in sums.items():
             value = value.detach().double()
             self.sums[name] = self.sums[name] + value if name in self.sums else value
-        self.num_summed += 1
+        for name, count in counts.items():
+            self.counts[name] = self.counts.get(name, 0) + count
 
     def next_epoch(self) -> None:
         """Move on to the start of the next epoch."""
         self.epoch += 1
-        self.batches_done, self.sums, self.num_summed = 0, {}, 0
+        self.batches_done, self.sums, self.counts = 0, {}, {}
 
     def judge(self, loss: float) -> bool:
         """Take in the loss of an epoch; true where it is the best so far."""
@@ -50,7 +55,13 @@ class Progress:
         return state | {"sums": {name: float(value) for name, value in self.sums.items()}}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over what ``state_dict`` gave."""
+        """Take over what ``state_dict`` gave; InputError for the middle of an epoch by version 0.1.0."""
+        state = dict(state)
+        if state.pop("num_summed", 0):  # its sums were of means
+            raise InputError(
+                "the run was interrupted within an epoch by version 0.1.0, whose means this version cannot go on with; "
+                "finish the epoch with that version, or start again"
+            )
         for name, value in state.items():
             setattr(self, name, value)
         self.sums = {name: torch.tensor(value, dtype=torch.float64) for name, value in state["sums"].items()}

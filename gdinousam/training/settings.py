@@ -16,6 +16,16 @@ class LossSettings(Settings):
     focal: float = Field(1.0, ge=0, description="Weight of the focal loss over query boxes and text tokens.")
     l1: float = Field(5.0, ge=0, description="Weight of the L1 loss of matched boxes.")
     giou: float = Field(2.0, ge=0, description="Weight of the GIoU loss of matched boxes.")
+    token_targets: Literal["ones", "shares"] = Field(
+        "ones",
+        description="What the focal loss wants of the n tokens of a box's phrase. ones: 1 each; shares: 1/n each "
+        "(public code).",
+    )
+    focal_divisor: Literal["boxes", "images"] = Field(
+        "boxes",
+        description="What the sum of the focal loss is divided by: the number of true boxes of the batch, or of its "
+        "images (public code). L1 and GIoU are always divided by the boxes.",
+    )
     matching: MatchingCosts = Field(MatchingCosts(), description="Weights of the matching cost.")
     earlier_layers: bool = Field(
         False, description="Also apply the loss to the earlier decoder layers (the paper: last layer only)."
@@ -25,6 +35,19 @@ class LossSettings(Settings):
         ge=0,
         description="Also apply the loss to the encoder's proposals, with so many proposals per object. 0: not (the "
         "paper); from random weights 1 is needed, and several learn faster (one-to-many matching).",
+    )
+
+
+class OneCycleSettings(Settings):
+    """Shape of the schedule one_cycle; the defaults are torch's."""
+
+    pct_start: float = Field(0.3, gt=0, lt=1, description="Share of the steps in which the rate rises.")
+    div_factor: float = Field(25.0, gt=1, description="The rate begins at learning_rate / div_factor.")
+    final_div_factor: float = Field(1e4, gt=1, description="It ends at its beginning / final_div_factor.")
+    whole_batches: bool = Field(
+        False,
+        description="Count an epoch as floor(images / batch) steps (public code), so that with a short last batch the "
+        "cycle is over before the run is; the rate then stays at its end, where the public code stops with an error.",
     )
 
 
@@ -38,6 +61,7 @@ class LoopSettings(Settings):
     schedule: Literal["constant", "linear", "cosine", "one_cycle"] = Field(
         "constant", description="Learning rate over the run, after the warm-up."
     )
+    one_cycle: OneCycleSettings = Field(OneCycleSettings(), description="Shape of the schedule one_cycle.")
     warmup_steps: int = Field(0, ge=0, description="Optimizer steps of linear warm-up (not used by one_cycle).")
     accumulation_steps: int = Field(1, ge=1, description="Batches whose gradients make one optimizer step.")
     max_gradient_norm: float = Field(1.0, ge=0, description="Gradients are clipped to this norm; 0: not clipped.")
@@ -47,7 +71,12 @@ class LoopSettings(Settings):
     stop_on: Literal["val_loss", "train_loss"] = Field(
         "val_loss", description="Loss that picks the best epoch and stops the run (public code: train_loss)."
     )
-    patience: int = Field(20, ge=1, description="Epochs without a better loss before the run stops.")
+    patience: int = Field(
+        20,
+        ge=0,
+        description="Epochs without a better loss before the run stops; 0: after the first epoch. The public code "
+        "counts the best epoch as well, so that its 20 is 19 here.",
+    )
     sample_pictures_every: int = Field(5, ge=0, description="Epochs between pictures of predictions; 0: none.")
     num_sample_pictures: int = Field(8, ge=1, description="Images per sheet of pictures.")
     log_every: int = Field(10, ge=1, description="Optimizer steps between entries in TensorBoard and the log file.")
@@ -75,6 +104,11 @@ class TrainingSettings(LoopSettings):
     )
     tune: Literal["lora", "full"] = Field(
         "lora", description="Adapters on a frozen detector, or every parameter (small models from random weights)."
+    )
+    frozen_parts: Literal["eval", "train"] = Field(
+        "eval",
+        description="Detector: mode of the parts below which nothing is trained. eval: no dropout and no dropped "
+        "layers in them; train: as the public code has it, with both, and captions encoded anew at every step.",
     )
     box_jitter: float = Field(
         0.1,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -19,72 +20,105 @@ from gdinousam.models.detector import Detector, DetectorOutput, LayerPrediction
 from gdinousam.models.loading import save_resize
 from gdinousam.models.mask_head import MaskHead
 from gdinousam.preprocessing import ResizeSettings, boxes_xyxy_pixels
-from gdinousam.prompts import build_caption, positive_map, tokenize_captions
-from gdinousam.training.losses import DetectionTarget, detection_losses, mask_losses
+from gdinousam.prompts import Caption, build_caption, positive_map, tokenize_captions
+from gdinousam.training.losses import DetectionTarget, detection_sums, mask_sums
 from gdinousam.training.settings import LossSettings
+from gdinousam.training.terms import Term, means
 
 
 class Task(ABC):
-    """A model with its loss. ``model`` is trained; only its parameters that require gradients change."""
+    """A model with its loss. ``model`` is trained; only its parameters that require gradients change.
+
+    terms: the parts of the loss by name, the same for every batch.
+    """
 
     model: nn.Module
-
-    def num_judged(self, batch: Batch) -> int:
-        """How many things of a batch the loss is a mean over: its boxes, unless a task says otherwise."""
-        return batch.num_boxes
+    terms: Mapping[str, Term]
 
     @abstractmethod
-    def losses(self, model: nn.Module, batch: Batch, num_judged: float) -> dict[str, torch.Tensor]:
-        """Loss terms of a batch, scalars; "loss" is their weighted sum, the one to minimise.
+    def counts(self, batch: Batch) -> dict[str, int]:
+        """How many things of a batch the terms are means over, by the names that ``terms`` give."""
 
-        model: ``self.model``, possibly wrapped for several processes. num_judged: what sums are divided by, the mean
-        of ``num_judged(batch)`` over the processes, at least 1.
-        """
+    @abstractmethod
+    def sums(self, model: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
+        """Every term summed over a batch, scalars. model: ``self.model``, possibly wrapped for several processes."""
+
+    def losses(self, batch: Batch, model: nn.Module | None = None) -> dict[str, torch.Tensor]:
+        """The loss of a batch by itself and the mean of each term; see ``terms.means``. model: as in ``sums``."""
+        return means(self.sums(model or self.model, batch), self.terms, self.counts(batch))
 
     @abstractmethod
     def save(self, folder: Path) -> None:
         """Write weights, and what is needed to load them again, into an existing folder."""
 
 
-class DetectorTask(Task):
-    """Grounding DINO with L1, GIoU and focal losses (paper, section 2.3)."""
+BOXES, IMAGES, MASKS = "boxes", "images", "masks"
+MASK_TERMS = {"mask_bce": Term(1.0, MASKS), "mask_dice": Term(1.0, MASKS)}
+# of earlier decoder layers and of the encoder, already weighted
+_OTHER_BOXES, _OTHER_TOKENS = "other_layers_boxes", "other_layers_tokens"
 
-    def __init__(self, detector: Detector, settings: LossSettings, resize: ResizeSettings) -> None:
+
+class DetectorTask(Task):
+    """Grounding DINO with L1, GIoU and focal losses (paper, section 2.3).
+
+    caption_of: joins the phrases of an example into the caption that the detector reads.
+    """
+
+    def __init__(
+        self,
+        detector: Detector,
+        settings: LossSettings,
+        resize: ResizeSettings,
+        caption_of: Callable[[Sequence[str]], Caption] = build_caption,
+    ) -> None:
         self.model = detector
         self.detector = detector
         self.settings = settings
         self.resize = resize
+        self.caption_of = caption_of
+        self._has_other_layers = settings.earlier_layers or settings.encoder_matches > 0
+        self.terms = {
+            "l1": Term(settings.l1, BOXES),
+            "giou": Term(settings.giou, BOXES),
+            "focal": Term(settings.focal, settings.focal_divisor),
+        }
+        if self._has_other_layers:
+            self.terms |= {_OTHER_BOXES: Term(1.0, BOXES), _OTHER_TOKENS: Term(1.0, settings.focal_divisor)}
 
-    def losses(self, model: nn.Module, batch: Batch, num_judged: float) -> dict[str, torch.Tensor]:
+    def counts(self, batch: Batch) -> dict[str, int]:
+        return {BOXES: batch.num_boxes, IMAGES: len(batch.examples)}
+
+    def sums(self, model: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
         settings = self.settings
         device = batch.pixel_values.device
-        captions = [build_caption(example.phrases) for example in batch.examples]
+        captions = [self.caption_of(example.phrases) for example in batch.examples]
         tokens = tokenize_captions(captions, self.detector.tokenizer, self.detector.max_tokens).to(device)
-        output: DetectorOutput = model(
-            batch.pixel_values, tokens, batch.pixel_mask, settings.earlier_layers or settings.encoder_matches > 0
-        )
+        output: DetectorOutput = model(batch.pixel_values, tokens, batch.pixel_mask, self._has_other_layers)
         targets = [
             DetectionTarget(example.boxes_cxcywh_norm, positive_map(phrase_tokens, example.phrase_indices))
             for example, phrase_tokens in zip(batch.examples, tokens.phrase_tokens, strict=True)
         ]
-        layers = [output.last, *(output.earlier if settings.earlier_layers else ())]
-        terms_of_layers = [self._terms(layer, output.valid_tokens, targets, num_judged) for layer in layers]
+        last = self._sums_of(output.last, output.valid_tokens, targets)
+        if not self._has_other_layers:
+            return last
+        others = [self._sums_of(layer, output.valid_tokens, targets) for layer in self._earlier(output)]
         if settings.encoder_matches and output.encoder is not None:
             times = settings.encoder_matches
             repeated = [target.repeated(times) for target in targets]
-            terms_of_layers.append(self._terms(output.encoder, output.valid_tokens, repeated, num_judged * times))
-        loss = sum(
-            settings.focal * terms["focal"] + settings.l1 * terms["l1"] + settings.giou * terms["giou"]
-            for terms in terms_of_layers
-        )
-        return {"loss": torch.as_tensor(loss), **terms_of_layers[0]}
+            of_encoder = self._sums_of(output.encoder, output.valid_tokens, repeated)
+            others.append({name: value / times for name, value in of_encoder.items()})
+        zero = last["l1"].new_zeros(())
+        boxes = sum((settings.l1 * one["l1"] + settings.giou * one["giou"] for one in others), zero)
+        tokens_of_others = sum((settings.focal * one["focal"] for one in others), zero)
+        return {**last, _OTHER_BOXES: boxes, _OTHER_TOKENS: tokens_of_others}
 
-    def _terms(
-        self, layer: LayerPrediction, valid_tokens: torch.Tensor, targets: list[DetectionTarget], num_boxes: float
+    def _earlier(self, output: DetectorOutput) -> Sequence[LayerPrediction]:
+        return output.earlier if self.settings.earlier_layers else ()
+
+    def _sums_of(
+        self, layer: LayerPrediction, valid_tokens: torch.Tensor, targets: list[DetectionTarget]
     ) -> dict[str, torch.Tensor]:
-        return detection_losses(
-            layer.logits, layer.boxes_cxcywh_norm, valid_tokens, targets, self.settings.matching, num_boxes
-        )
+        return detection_sums(layer.logits, layer.boxes_cxcywh_norm, valid_tokens, targets, self.settings)
 
     def save(self, folder: Path) -> None:
         model: PeftModel | nn.Module = self.detector.model
@@ -108,17 +142,21 @@ class MaskHeadTask(Task):
     Not part of the paper, whose mask head is frozen: it makes small mask heads for small detectors.
     """
 
+    terms = MASK_TERMS
+
     def __init__(self, mask_head: MaskHead, box_jitter: float) -> None:
         self.model = mask_head
         self.mask_head = mask_head
         self.box_jitter = box_jitter
 
-    def losses(self, model: nn.Module, batch: Batch, num_judged: float) -> dict[str, torch.Tensor]:
+    def counts(self, batch: Batch) -> dict[str, int]:
+        return {MASKS: batch.num_boxes}
+
+    def sums(self, model: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
         prompts, truth, present = self._pad(batch)
         logits = model(batch.pixel_values, prompts)  # (B, N, h, w)
         at_logits = F.interpolate(truth, logits.shape[-2:], mode="area")
-        terms = mask_losses(logits[present], (at_logits[present] > 0.5).float())
-        return {"loss": terms["mask_bce"] + terms["mask_dice"], **terms}
+        return mask_sums(logits[present], (at_logits[present] > 0.5).float())
 
     def _pad(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Prompts (B, N, 4) in pixels of the square, masks (B, N, S, S) and which of the N are real (B, N)."""

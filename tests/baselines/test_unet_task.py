@@ -14,7 +14,7 @@ from gdinousam.baselines.unet.task import UNetTask
 from gdinousam.data.dataset import Batch, Example, collate
 from gdinousam.preprocessing import boxes_cxcywh_norm
 from gdinousam.seeding import torch_seed
-from gdinousam.training.losses import mask_losses
+from gdinousam.training.losses import mask_sums
 
 SIDE, CHANNELS, PHRASES = 16, (4, 8, 8), ("cyst", "lesion", "head")
 HEAD = "head.1"  # the pixel-wise step from shared features to phrases
@@ -43,13 +43,13 @@ def example(phrases: Sequence[str], instance_phrases: Sequence[str], seed: int =
 
 
 def losses_of(task: UNetTask, batch: Batch) -> dict[str, float]:
-    terms = task.losses(task.model, batch, task.num_judged(batch))
+    terms = task.losses(batch)
     return {name: float(value.detach()) for name, value in terms.items()}
 
 
 def gradients_of(task: UNetTask, batch: Batch) -> dict[str, torch.Tensor]:
     task.model.zero_grad()
-    task.losses(task.model, batch, task.num_judged(batch))["loss"].backward()
+    task.losses(batch)["loss"].backward()
     return {name: p.grad.clone() for name, p in task.model.named_parameters() if p.grad is not None}
 
 
@@ -59,8 +59,8 @@ def test_the_network_gives_logits_of_every_phrase_at_every_pixel(task: UNetTask)
 
 def test_a_pair_is_a_known_phrase_of_an_image_present_or_absent(task: UNetTask) -> None:
     batch = collate([example(("cyst", "head"), ("cyst",)), example(("lesion",), ("lesion", "lesion"))])
-    assert (task.num_judged(batch), batch.num_boxes) == (3, 3)
-    assert task.num_judged(collate([example(("cyst", "head"), ())])) == 2
+    assert (task.counts(batch), batch.num_boxes) == ({"masks": 3}, 3)
+    assert task.counts(collate([example(("cyst", "head"), ())])) == {"masks": 2}
 
 
 def test_losses_are_those_of_the_union_mask_in_the_channel_of_the_phrase(task: UNetTask) -> None:
@@ -68,12 +68,12 @@ def test_losses_are_those_of_the_union_mask_in_the_channel_of_the_phrase(task: U
     assert one.masks is not None
     logits = task.network(one.pixel_values[None])[0]
     truth = torch.stack([one.masks[0] | one.masks[2], one.masks[1]])
-    by_hand = mask_losses(logits[[1, 0]], truth)
+    by_hand = mask_sums(logits[[1, 0]], truth)
     losses = losses_of(task, collate([one]))
     assert set(losses) == {"loss", "mask_bce", "mask_dice"}
     assert losses["loss"] == pytest.approx(losses["mask_bce"] + losses["mask_dice"])
     for name, value in by_hand.items():
-        assert losses[name] == pytest.approx(float(value.detach()), rel=1e-5)
+        assert losses[name] == pytest.approx(float(value.detach()) / 2, rel=1e-5)
 
 
 def test_losses_are_means_over_pairs(task: UNetTask) -> None:

@@ -257,3 +257,25 @@ def test_impossible_settings_are_refused(settings: dict) -> None:
 
 def test_every_setting_is_described() -> None:
     assert all(field.description for field in AugmentationSettings.model_fields.values())
+
+
+def test_a_box_shrinks_to_what_is_left_where_a_speck_of_its_object_vanishes() -> None:
+    mask = np.zeros((100, 100), bool)
+    mask[40:60, 40:60] = True
+    mask[10, 10] = True  # a speck that few shrunken images keep
+    sample = to_sample(np.zeros((100, 100, 3), np.uint8), [(10, 10, 50, 50)], [mask])
+    seen = set()
+    for seed in range(40):
+        moved = seeded(partial(random_resize, scale_range=(0.4, 0.6), min_visible=0.7), seed)(sample)
+        tight = masks_to_boxes(moved.masks_nhw.as_subclass(torch.Tensor))[0] + torch.tensor([0, 0, 1, 1])
+        assert (moved.boxes_xyxy[0] - tight).abs().max() <= 1.5
+        seen.add(bool(tight[2] - tight[0] < 20))
+    assert seen == {True, False}  # with the speck and without it
+
+
+def test_a_loose_box_stays_loose_when_it_is_resized() -> None:
+    mask = np.zeros((100, 100), bool)
+    mask[40:60, 40:60] = True
+    sample = to_sample(np.zeros((100, 100, 3), np.uint8), [(20, 20, 60, 60)], [mask])
+    moved = seeded(partial(random_resize, scale_range=(0.5, 0.5), min_visible=0.7), 0)(sample)
+    assert (moved.boxes_xyxy[0, 2:] - moved.boxes_xyxy[0, :2]).tolist() == pytest.approx([30, 30])

@@ -142,6 +142,27 @@ def test_absent_phrases_are_other_images_phrases_alone(
         assert len(drawn) > len(with_empty_image), "other epochs should show other phrases"
 
 
+def test_a_caption_with_the_phrase_of_every_box_repeats_phrases(records: list[ImageRecord]) -> None:
+    record = next(record for record in records if len(record.instances) == 2)
+    twice = replace(record, instances=(record.instances[0],) * 2, phrases=("cyst",), absent_phrases=("stone",))
+    twice = replace(twice, instances=tuple(replace(one, phrase="cyst") for one in twice.instances))
+    twice = replace(twice, phrases=("cyst", "stone"))
+    (example,) = examples_of([twice], phrase_per_box=True)
+    assert example.phrases == ("cyst", "cyst", "stone") and example.phrase_indices.tolist() == [0, 1]
+    (once,) = examples_of([twice])
+    assert once.phrases == ("cyst", "stone") and once.phrase_indices.tolist() == [0, 0]
+
+
+def test_of_a_phrase_with_slashes_one_part_or_all_of_it_is_asked(records: list[ImageRecord]) -> None:
+    record = next(record for record in records if record.instances)
+    slashed = replace(record, instances=(replace(record.instances[0], phrase="cyst/fluid"),), phrases=("cyst/fluid",))
+    dataset = TrainingDataset([slashed], SQUARE, phrase_per_box=True)
+    drawn = [dataset[0].phrases for dataset.epoch in range(40)]
+    assert set(drawn) == {("cyst",), ("fluid",), ("cyst/fluid",)}
+    assert drawn == [dataset[0].phrases for dataset.epoch in range(40)]  # of seed, epoch and place alone
+    assert examples_of([slashed])[0].phrases == ("cyst/fluid",)
+
+
 def test_randomness_depends_on_seed_epoch_and_place_alone(records: list[ImageRecord]) -> None:
     options = {"augmentation": AUGMENTATION, "with_masks": True, "num_absent_phrases": 1}
     first, second = (TrainingDataset([records[0]] * 3, SQUARE, seed=5, **options) for _ in range(2))

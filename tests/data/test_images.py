@@ -253,3 +253,24 @@ def test_union_mask_refuses_other_sizes_and_instances_without_mask(tmp_path, gre
         union_mask([instance], (WIDTH, HEIGHT))
     with pytest.raises(InputError, match="has no mask"):
         union_mask([Instance("lesion", (0, 0, 3, 3))], (HEIGHT, WIDTH))
+
+
+def test_a_mask_of_another_size_is_resized_as_the_public_scripts_do(tmp_path):
+    small = np.zeros((3, 4), np.uint8)
+    small[1, 1:3] = 255
+    path = save(small, tmp_path / "a.png")
+    theirs = np.array(PIL.Image.open(path).convert("L").resize((8, 6))) >= 0.5
+    ours = read_mask(MaskReference(path, resized_to=(8, 6)))
+    np.testing.assert_array_equal(ours, theirs)
+    # more than the nearest pixels, 2 x 4 of them: the bicubic filter reaches beyond
+    assert ours.sum() > 8
+    instance = Instance("lesion", (0, 0, 8, 6), MaskReference(path, resized_to=(8, 6)))
+    np.testing.assert_array_equal(union_mask([instance], (6, 8)), theirs)
+    np.testing.assert_array_equal(read_mask(MaskReference(path, resized_to=(4, 3))), small > 0)
+
+
+def test_a_named_value_of_a_resized_mask_takes_the_nearest_pixel(tmp_path):
+    labels = np.array([[0, 1], [2, 2]], np.uint8)
+    path = save(labels, tmp_path / "a.png")
+    expected = np.array([[1, 1, 2, 2], [1, 1, 2, 2], [3, 3, 3, 3], [3, 3, 3, 3]]) == 2
+    np.testing.assert_array_equal(read_mask(MaskReference(path, 1, resized_to=(4, 4))), expected)

@@ -176,3 +176,23 @@ def test_the_time_of_an_image_is_shared_out_over_its_phrases():
 def test_an_empty_mask_of_a_present_phrase_is_an_error_not_a_perfect_score_for_silence():
     with pytest.raises(InputError, match="'liver' is empty although it has a box"):
         score_image(RECORD, [], {**TRUTH, "liver": columns(0, 0)})
+
+
+def test_paper_scores_what_the_public_scripts_choose_and_strict_does_not_see_it():
+    ours = [found("cyst", 0.8, 8, 10)]
+    chosen = [found("cyst", 0.9, 0, 4), Detection("cyst", (8, 0, 10, 4), 0.5)]  # only the first has a mask
+    _, cyst, _, paper = score_image(RECORD, ours, TRUTH, public_choice=chosen)
+    assert (cyst.num_detections, cyst.overlap_pixels, cyst.predicted_pixels) == (1, 8, 8)
+    # the liver's 16 pixels of the 28 of the whole mask, where the best of ours covers 8
+    assert (paper.num_detections, paper.overlap_pixels, paper.predicted_pixels) == (2, 16, 16)
+    assert (paper.score, paper.dice) == (0.9, pytest.approx(32 / 44))
+
+
+def test_paper_leaves_out_what_the_public_scripts_miss_although_ours_found_it():
+    *_, paper = score_image(RECORD, [found("cyst", 0.8, 8, 10)], TRUTH, public_choice=[])
+    assert not paper.found and math.isnan(paper.dice)
+
+
+def test_a_public_choice_without_a_mask_cannot_be_scored():
+    with pytest.raises(InputError, match="mask head"):
+        score_image(RECORD, [], TRUTH, public_choice=[Detection("cyst", (0, 0, 4, 4), 0.5)])

@@ -109,6 +109,19 @@ def test_the_trained_box_layer_of_the_published_file_counts_merged_and_unmerged(
     assert (boxes[0] - boxes[1]).abs().max() > 0.01
 
 
+def test_the_trained_box_layer_can_be_left_out_as_in_the_public_code(
+    small_detector: Path, published: Tensors, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "lora.pth", published)
+    without = load_detector(str(small_detector), path, trained_box_layer=False).grounding_dino
+    base, expected = plain(small_detector), merge_by_hand(plain(small_detector), published)
+    linear(expected, LAST_BOX_LAYER).load_state_dict(linear(base, LAST_BOX_LAYER).state_dict())
+    trained = load_detector(str(small_detector), path).grounding_dino
+    for name, tensor in expected.state_dict().items():
+        torch.testing.assert_close(without.state_dict()[name], tensor, atol=NO_CHANGE, rtol=0)
+    assert not torch.equal(linear(trained, LAST_BOX_LAYER).weight, linear(base, LAST_BOX_LAYER).weight)
+
+
 def test_a_published_file_with_base_weights_loads_on_its_own_base_only(
     small_detector: Path, model: GroundingDinoForObjectDetection, published: Tensors, tmp_path: Path
 ) -> None:

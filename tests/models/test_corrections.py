@@ -54,6 +54,22 @@ def test_every_decoder_layer_refines_the_boxes_of_the_one_before(small_detector:
         before = after
 
 
+def test_the_boxes_of_a_layer_are_learned_through_the_layer_before(small_detector: Path) -> None:
+    model, tokenizer = load_grounding_dino(str(small_detector))
+    detector = Detector(model, tokenizer).eval()
+    tokens = tokenize_captions([build_caption(["cyst"])], tokenizer, detector.max_tokens)
+    outputs = []
+    model.model.register_forward_hook(lambda _module, _inputs, output: outputs.append(output))
+    with torch_seed(3):
+        boxes = detector(torch.randn(1, 3, 96, 96), tokens).last.boxes_cxcywh_norm
+    starts = outputs[0].intermediate_reference_points
+    (gradient,) = torch.autograd.grad(boxes.sum(), starts)
+    # the last layer's boxes start from those of the layer before it, and from no other
+    assert gradient[:, -2].abs().min() > 0
+    assert not gradient[:, :-2].any() and not gradient[:, -1].any()
+    assert starts.grad_fn is not None  # so that the gradient goes on into the layer before
+
+
 @torch.no_grad()
 def refined(model: GroundingDinoForObjectDetection, hidden: torch.Tensor, boxes: torch.Tensor) -> torch.Tensor:
     """Boxes moved by the box head, with the official bounds."""

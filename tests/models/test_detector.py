@@ -308,3 +308,29 @@ def test_features_keep_their_padding(small_detector: Path) -> None:
         alone = detector(features.rows([1]), tokens_of(detector, CAPTIONS[1:])).last
     assert_close(found, expected)
     assert_close(alone, LayerPrediction(expected.logits[1:], expected.boxes_cxcywh_norm[1:]))
+
+
+def test_frozen_parts_are_noisy_on_request_as_in_the_public_code(small_detector: Path) -> None:
+    model, tokenizer = load_grounding_dino(str(small_detector))
+    model.requires_grad_(False)
+    model.model.text_projection.requires_grad_(True)
+    for module in model.model.text_backbone.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.5
+    tokens = tokenize_captions([build_caption(["cyst"])], tokenizer, 256)
+    pixel_values = torch.zeros(1, 3, 64, 64)
+
+    def answers(detector: Detector) -> list[torch.Tensor]:
+        with torch.no_grad():
+            return [detector(pixel_values, tokens).last.logits for _ in range(2)]
+
+    noisy = Detector(model, tokenizer, noisy_when_frozen=True)
+    assert noisy.train().grounding_dino.model.text_backbone.training
+    first, second = answers(noisy)
+    assert not torch.equal(first, second)
+    first, second = answers(noisy.eval())
+    assert torch.equal(first, second)
+    quiet = Detector(model, tokenizer).train()
+    assert not quiet.grounding_dino.model.text_backbone.training
+    first, second = answers(quiet)
+    assert torch.equal(first, second)

@@ -151,3 +151,15 @@ def test_the_trained_last_box_layer_is_restored(small_detector: Path, tmp_path: 
     restored = load_detector(str(small_detector), tmp_path)
     assert distance(detector, restored) < 1e-5
     assert distance(restored, load_detector(str(small_detector))) > 0.01
+
+
+def test_adapters_of_attention_outputs_can_be_left_idle_as_in_the_public_code(small_detector: Path) -> None:
+    model, tokenizer = load_grounding_dino(str(small_detector))
+    settings = LoraSettings(rank=4, alpha=4, attention_outputs=False)
+    detector = Detector(add_lora(model, settings), tokenizer)
+    idle = {name for name, p in detector.model.named_parameters() if ".lora_" in name and not p.requires_grad}
+    layers = model.config.encoder_layers + 2 * model.config.decoder_layers
+    assert len(idle) == 2 * layers and all(".out_proj." in name for name in idle)
+    backward(detector)
+    assert all(p.grad is None for name, p in detector.model.named_parameters() if name in idle)
+    assert all(p.grad is not None for name, p in detector.model.named_parameters() if p.requires_grad)

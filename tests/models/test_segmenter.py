@@ -105,3 +105,14 @@ def test_the_resize_noted_beside_the_weights_is_used(
     other = load_segmenter(str(folder), str(small_mask_head), resize=ResizeSettings(size=96), device="cpu")
     found, expected, different = (one.segment(phantom_images[:1], [["cyst"]])[0] for one in (noted, told, other))
     assert found[0].box_xyxy == expected[0].box_xyxy != different[0].box_xyxy
+
+
+def test_the_public_choice_has_the_mask_of_its_best_box_alone(load: Any, phantom_images: list[Image]) -> None:
+    segmenter = load(nms_threshold=0.9)
+    answers = segmenter.segment_and_choose(phantom_images[:2], PHRASES[:2], [["cyst"], []])
+    assert_same(answers[0].detections, segmenter.segment(phantom_images[:1], PHRASES[:1])[0])
+    assert answers[1].public_choices == {}
+    first, *others = answers[0].public_choices["cyst"]
+    assert first.mask_hw is not None and others and all(one.mask_hw is None for one in others)
+    (masks,) = segmenter.mask_head.masks_in_boxes(phantom_images[:1], [torch.tensor([first.box_xyxy])])
+    assert (masks[0] == first.mask_hw).mean() > 0.999

@@ -158,6 +158,12 @@ def test_early_stopping_ends_the_run_and_keeps_the_best_weights(config_path: Pat
     assert best["val_loss"] == pytest.approx(min(losses))
 
 
+def test_a_patience_of_nothing_ends_the_run_after_its_first_epoch(config_path: Path) -> None:
+    # what the public code does with "patient: 1": it counts the best epoch as well
+    folder = run(config_path, "training.num_epochs=9", "training.patience=0", "training.stop_on=train_loss")
+    assert len(rows(folder)) == 1 and (folder / "best").is_dir()
+
+
 def test_without_validation_images_the_last_weights_are_kept(config_path: Path) -> None:
     folder = run(config_path, "data.val_dir=null", "data.val_ann=null", "training.num_epochs=1")
     assert (folder / "last").is_dir() and not (folder / "best").exists()

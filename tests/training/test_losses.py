@@ -8,16 +8,30 @@ from transformers.loss.loss_grounding_dino import GroundingDinoHungarianMatcher,
 
 from gdinousam.training.losses import (
     DetectionTarget,
-    detection_losses,
+    detection_sums,
     giou_loss,
     l1_loss,
-    mask_losses,
+    mask_sums,
     soft_dice_loss,
     token_focal_loss,
 )
-from gdinousam.training.matching import MatchingCosts
+from gdinousam.training.settings import LossSettings
 
-COSTS = MatchingCosts()
+LOSSES = LossSettings()
+
+
+def detection_losses(
+    logits: torch.Tensor,
+    boxes: torch.Tensor,
+    valid: torch.Tensor,
+    targets: list[DetectionTarget],
+    settings: LossSettings,
+    num_boxes: int,
+) -> dict[str, torch.Tensor]:
+    """The sums, divided by the boxes."""
+    return {name: value / num_boxes for name, value in detection_sums(logits, boxes, valid, targets, settings).items()}
+
+
 TERMS = ("l1", "giou", "focal")
 
 
@@ -81,13 +95,28 @@ def test_detection_losses_of_one_box_by_hand() -> None:
     boxes = torch.cat([box(0.0, 0.0, 0.4, 0.2), box(0.8, 0.8, 0.9, 0.9)])[None]
     logits = torch.tensor([[[2.0, 0.0], [-2.0, -1.0]]])
     target = DetectionTarget(true_box, torch.tensor([[1.0, 0.0]]))
-    losses = detection_losses(logits, boxes, torch.ones(1, 2, dtype=torch.bool), [target], COSTS, num_boxes=1)
+    losses = detection_losses(logits, boxes, torch.ones(1, 2, dtype=torch.bool), [target], LOSSES, num_boxes=1)
     focal = focal_by_hand(2.0, True) + sum(focal_by_hand(logit, False) for logit in (0.0, -2.0, -1.0))
     assert {name: losses[name].item() for name in TERMS} == {
         "l1": pytest.approx(0.2),
         "giou": pytest.approx(2 / 3, abs=1e-5),
         "focal": pytest.approx(focal, rel=1e-5),
     }
+
+
+def test_soft_targets_by_hand() -> None:
+    logits = torch.tensor([[[2.0, 0.5, -1.0]]])
+    target = DetectionTarget(box(0.2, 0.2, 0.6, 0.8), torch.tensor([[1.0, 1.0, 0.0]]))
+    settings = LossSettings(token_targets="shares")
+    valid = torch.ones(1, 3, dtype=torch.bool)
+    losses = detection_sums(logits, target.boxes_cxcywh_norm[None], valid, [target], settings)
+    # of a target of 1/2: cross-entropy with both halves, p_t and alpha_t half of each
+    soft = 0.0
+    for logit in (2.0, 0.5):
+        probability = 1 / (1 + math.exp(-logit))
+        entropy = -(math.log(probability) + math.log(1 - probability)) / 2
+        soft += (0.25 + 0.75) / 2 * (1 - 0.5) ** 2 * entropy
+    assert losses["focal"].item() == pytest.approx(soft + focal_by_hand(-1.0, False), rel=1e-5)
 
 
 def random_predictions(num_images: int, num_tokens: int = 5) -> tuple[torch.Tensor, torch.Tensor]:
@@ -109,7 +138,7 @@ TWO_TARGETS = DetectionTarget(
 def test_images_without_boxes_give_a_finite_loss_with_gradient(targets: list[DetectionTarget]) -> None:
     logits, boxes = random_predictions(2)
     valid = torch.tensor([[True] * 5, [True] * 3 + [False] * 2])
-    losses = detection_losses(logits, boxes, valid, targets, COSTS, num_boxes=max(1, len(targets[0].positive_map)))
+    losses = detection_losses(logits, boxes, valid, targets, LOSSES, num_boxes=max(1, len(targets[0].positive_map)))
     sum(losses.values()).backward()
     assert all(torch.isfinite(losses[name]) for name in TERMS)
     assert torch.isfinite(logits.grad).all() and (logits.grad[valid[:, None].expand_as(logits)] != 0).all()
@@ -121,7 +150,7 @@ def test_images_without_boxes_give_a_finite_loss_with_gradient(targets: list[Det
 def test_extreme_logits_give_finite_losses(extreme: float) -> None:
     _, boxes = random_predictions(1)
     logits = torch.full((1, 6, 5), extreme, requires_grad=True)
-    losses = detection_losses(logits, boxes, torch.ones(1, 5, dtype=torch.bool), [TWO_TARGETS], COSTS, num_boxes=2)
+    losses = detection_losses(logits, boxes, torch.ones(1, 5, dtype=torch.bool), [TWO_TARGETS], LOSSES, num_boxes=2)
     losses["focal"].backward()
     assert torch.isfinite(losses["focal"]) and torch.isfinite(logits.grad).all()
 
@@ -130,15 +159,15 @@ def test_the_order_of_targets_does_not_matter() -> None:
     logits, boxes = random_predictions(1)
     valid = torch.ones(1, 5, dtype=torch.bool)
     turned = DetectionTarget(TWO_TARGETS.boxes_cxcywh_norm.flip(0), TWO_TARGETS.positive_map.flip(0))
-    one = detection_losses(logits, boxes, valid, [TWO_TARGETS], COSTS, num_boxes=2)
-    other = detection_losses(logits, boxes, valid, [turned], COSTS, num_boxes=2)
+    one = detection_losses(logits, boxes, valid, [TWO_TARGETS], LOSSES, num_boxes=2)
+    other = detection_losses(logits, boxes, valid, [turned], LOSSES, num_boxes=2)
     torch.testing.assert_close(one, other)
 
 
 def test_low_precision_predictions_are_judged_in_float32() -> None:
     logits, boxes = random_predictions(1)
     half = detection_losses(
-        logits.bfloat16(), boxes.bfloat16(), torch.ones(1, 5, dtype=torch.bool), [TWO_TARGETS], COSTS, num_boxes=2
+        logits.bfloat16(), boxes.bfloat16(), torch.ones(1, 5, dtype=torch.bool), [TWO_TARGETS], LOSSES, num_boxes=2
     )
     assert {value.dtype for value in half.values()} == {torch.float32}
 
@@ -147,8 +176,9 @@ def test_losses_are_those_of_transformers() -> None:
     """The same matching and terms as transformers' own Grounding DINO loss, for one image."""
     logits, boxes = (predictions.detach() for predictions in random_predictions(1))
     valid = torch.tensor([[True, True, True, True, False]])
-    ours = detection_losses(logits, boxes, valid, [TWO_TARGETS], COSTS, num_boxes=2)
-    matcher = GroundingDinoHungarianMatcher(class_cost=COSTS.focal, bbox_cost=COSTS.l1, giou_cost=COSTS.giou)
+    ours = detection_losses(logits, boxes, valid, [TWO_TARGETS], LOSSES, num_boxes=2)
+    costs = LOSSES.matching
+    matcher = GroundingDinoHungarianMatcher(class_cost=costs.tokens, bbox_cost=costs.l1, giou_cost=costs.giou)
     theirs = GroundingDinoImageLoss(matcher, focal_alpha=0.25, losses=["labels", "boxes"])(
         {
             "logits": logits,
@@ -182,8 +212,8 @@ def test_soft_dice_of_an_empty_truth_has_a_gradient() -> None:
     assert (logits.grad > 0).all()
 
 
-def test_mask_losses_average_over_masks() -> None:
+def test_mask_losses_are_summed_over_masks() -> None:
     truth = torch.stack([torch.eye(2), torch.zeros(2, 2)])
-    losses = mask_losses(torch.zeros(2, 2, 2), truth)
-    assert losses["mask_bce"].item() == pytest.approx(math.log(2))
-    assert losses["mask_dice"].item() == pytest.approx(((1 - 3 / 5) + (1 - 1 / 3)) / 2)
+    sums = mask_sums(torch.zeros(2, 2, 2), truth)
+    assert sums["mask_bce"].item() == pytest.approx(2 * math.log(2))
+    assert sums["mask_dice"].item() == pytest.approx((1 - 3 / 5) + (1 - 1 / 3))

@@ -33,6 +33,22 @@ def test_the_token_cost_is_averaged_over_the_tokens_of_the_target() -> None:
     assert token_cost(logits, torch.tensor([[1.0, 1.0, 0.0]])).item() == pytest.approx(expected, rel=1e-5)
 
 
+def test_the_probability_cost_is_minus_the_mean_probability_of_the_tokens() -> None:
+    logits = torch.tensor([[0.8, 0.2, 0.6], [0.1, 0.9, 0.3]]).logit()
+    cost = token_cost(logits, torch.tensor([[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]]), "probability")
+    torch.testing.assert_close(cost, torch.tensor([[-0.5, -0.6], [-0.5, -0.3]]))
+
+
+def test_the_kind_of_token_cost_decides_which_query_is_taken() -> None:
+    # means 0.5 and 0.45; the focal cost of an almost certain token outweighs the other one
+    logits = torch.tensor([[0.5, 0.5], [0.89, 0.01]]).logit()
+    boxes, target = torch.tensor([LEFT, LEFT]), torch.ones(1, 2)
+    focal, _ = match(logits, boxes, target, torch.tensor([LEFT]), COSTS)
+    probability, _ = match(logits, boxes, target, torch.tensor([LEFT]), MatchingCosts(token_cost="probability"))
+    by_hand = [(cost_by_hand(0.5) + cost_by_hand(0.5)) / 2, (cost_by_hand(0.89) + cost_by_hand(0.01)) / 2]
+    assert focal.tolist() == [by_hand.index(min(by_hand))] and probability.tolist() == [0]
+
+
 def test_padding_of_the_caption_costs_nothing() -> None:
     logits = torch.tensor([[1.0, -1.0], [0.5, 2.0]])
     padded = torch.cat([logits, torch.full((2, 3), -torch.inf)], dim=1)
@@ -63,7 +79,7 @@ def test_equal_boxes_are_matched_by_their_phrase() -> None:
 
 
 @pytest.mark.parametrize(
-    ("costs", "chosen"), [({"l1": 0, "giou": 0}, 0), ({"focal": 0, "giou": 0}, 1), ({"focal": 0, "l1": 0}, 1)]
+    ("costs", "chosen"), [({"l1": 0, "giou": 0}, 0), ({"tokens": 0, "giou": 0}, 1), ({"tokens": 0, "l1": 0}, 1)]
 )
 def test_each_weight_belongs_to_its_term(costs: dict[str, float], chosen: int) -> None:
     sure_but_elsewhere_and_unsure_in_place = torch.tensor([[5.0], [-5.0]])

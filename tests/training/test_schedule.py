@@ -12,10 +12,11 @@ from gdinousam.training.settings import TrainingSettings
 PEAK = 1e-3
 
 
-def rates(num_steps: int, **settings: object) -> list[float]:
+def rates(num_steps: int, num_whole: int | None = None, **settings: object) -> list[float]:
     """The learning rate of each of ``num_steps`` optimizer steps, and what it would be after the last."""
     optimizer = torch.optim.AdamW([torch.zeros(1, requires_grad=True)], lr=PEAK)
-    schedule = build_schedule(optimizer, TrainingSettings(output_dir=Path(), learning_rate=PEAK, **settings), num_steps)
+    training = TrainingSettings(output_dir=Path(), learning_rate=PEAK, **settings)
+    schedule = build_schedule(optimizer, training, num_steps, num_whole or num_steps)
     seen = [optimizer.param_groups[0]["lr"]]
     for _ in range(num_steps):
         optimizer.step()
@@ -53,3 +54,20 @@ def test_one_cycle_starts_low_peaks_at_three_tenths_and_ends_near_zero() -> None
     assert seen[0] == pytest.approx(PEAK / 25)
     assert seen[5] == max(seen) == pytest.approx(PEAK)
     assert seen[19] == pytest.approx(PEAK / 25 / 1e4)
+
+
+def test_one_cycle_of_the_public_code_peaks_at_a_tenth() -> None:
+    seen = rates(20, schedule="one_cycle", one_cycle={"pct_start": 0.1})
+    assert seen[1] == max(seen) == pytest.approx(PEAK)
+    assert seen[0] == pytest.approx(PEAK / 25) and seen[19] == pytest.approx(PEAK / 25 / 1e4)
+
+
+def test_one_cycle_over_whole_batches_ends_before_the_run_and_stays() -> None:
+    seen = rates(20, num_whole=10, schedule="one_cycle", one_cycle={"pct_start": 0.2, "whole_batches": True})
+    assert seen[:10] == pytest.approx(rates(10, schedule="one_cycle", one_cycle={"pct_start": 0.2})[:10])
+    assert set(seen[9:]) == {seen[9]} and seen[9] == pytest.approx(PEAK / 25 / 1e4)
+
+
+def test_one_cycle_whose_rise_is_a_single_step_begins_at_the_peak() -> None:
+    seen = rates(10, schedule="one_cycle", one_cycle={"pct_start": 0.1})
+    assert seen[0] == pytest.approx(PEAK) and seen[9] == pytest.approx(PEAK / 25 / 1e4)

@@ -61,17 +61,24 @@ def mask_head_task(small_mask_head: Path) -> MaskHeadTask:
     return MaskHeadTask(mask_head, box_jitter=0.1)
 
 
-def losses_of(task: Task, batch: Batch, num_boxes: float = 1.0) -> dict[str, float]:
+def losses_of(task: Task, batch: Batch) -> dict[str, float]:
     """The losses in eval mode."""
     task.model.eval()
     with torch.no_grad():
-        return {name: float(value) for name, value in task.losses(task.model, batch, num_boxes).items()}
+        return {name: float(value) for name, value in task.losses(batch).items()}
+
+
+def sums_of(task: Task, batch: Batch) -> dict[str, float]:
+    """The sums of the terms in eval mode."""
+    task.model.eval()
+    with torch.no_grad():
+        return {name: float(value) for name, value in task.sums(task.model, batch).items()}
 
 
 def gradients_of(task: Task, batch: Batch) -> dict[str, torch.Tensor]:
     """Gradients of one batch in training mode; a parameter that the loss does not reach is left out."""
     task.model.train()
-    terms = task.losses(task.model, batch, max(1, batch.num_boxes))
+    terms = task.losses(batch)
     assert all(term.ndim == 0 and term.isfinite() for term in terms.values())
     terms["loss"].backward()
     return {name: p.grad for name, p in task.model.named_parameters() if p.grad is not None}
@@ -125,12 +132,23 @@ def test_other_layers_add_to_the_loss_but_not_to_the_terms(small_detector: Path,
 def test_the_losses_of_a_batch_are_the_sum_over_its_images(small_detector: Path, records: list[ImageRecord]) -> None:
     task = full_task(small_detector, ALL_LAYERS)
     batch = batch_of(records)
-    together = losses_of(task, batch)
-    alone = [losses_of(task, collate([example])) for example in batch.examples]
+    together = sums_of(task, batch)
+    alone = [sums_of(task, collate([example])) for example in batch.examples]
+    assert set(together) == {"l1", "giou", "focal", "other_layers_boxes", "other_layers_tokens"}
     for name, value in together.items():
         assert value == pytest.approx(sum(terms[name] for terms in alone), rel=1e-4)
-    halved = losses_of(task, batch, num_boxes=2.0)
-    assert all(halved[name] == pytest.approx(value / 2, rel=1e-4) for name, value in together.items())
+
+
+@pytest.mark.parametrize("divisor", ["boxes", "images"])
+def test_the_focal_term_is_a_mean_over_boxes_or_images(
+    small_detector: Path, records: list[ImageRecord], divisor: Any
+) -> None:
+    batch = batch_of([*records, records[2]])
+    task = full_task(small_detector, LossSettings(focal_divisor=divisor))
+    assert task.counts(batch) == {"boxes": 3, "images": 4}
+    sums, means = sums_of(task, batch), losses_of(task, batch)
+    assert means["focal"] == pytest.approx(sums["focal"] / {"boxes": 3, "images": 4}[divisor])
+    assert means["l1"] == pytest.approx(sums["l1"] / 3)
 
 
 @pytest.mark.parametrize("settings", [LossSettings(), ALL_LAYERS], ids=["last layer", "all layers"])
@@ -191,9 +209,9 @@ def test_boxes_are_moved_in_training_alone(mask_head_task: MaskHeadTask, records
     assert losses_of(mask_head_task, batch) == losses_of(mask_head_task, batch)
     mask_head_task.model.train()
     with torch.no_grad(), torch_seed(0):
-        first, second = (float(mask_head_task.losses(mask_head_task.model, batch, 1)["loss"]) for _ in range(2))
+        first, second = (float(mask_head_task.losses(batch)["loss"]) for _ in range(2))
         mask_head_task.box_jitter = 0.0
-        third, fourth = (float(mask_head_task.losses(mask_head_task.model, batch, 1)["loss"]) for _ in range(2))
+        third, fourth = (float(mask_head_task.losses(batch)["loss"]) for _ in range(2))
     assert first != second
     assert third == fourth
 

@@ -15,8 +15,8 @@ from gdinousam.baselines.samus.network import Samus
 from gdinousam.baselines.samus.weights import save_samus
 from gdinousam.data.dataset import Batch, Example
 from gdinousam.preprocessing import grey_image
-from gdinousam.training.losses import mask_losses
-from gdinousam.training.tasks import Task
+from gdinousam.training.losses import mask_sums
+from gdinousam.training.tasks import MASK_TERMS, MASKS, Task
 
 
 class SamusTask(Task):
@@ -27,15 +27,17 @@ class SamusTask(Task):
     The published code learns from the whole mask of an image, whatever it holds; here a click asks for its own object.
     """
 
+    terms = MASK_TERMS
+
     def __init__(self, model: Samus) -> None:
         self.model = model
         self.samus = model
 
-    def num_judged(self, batch: Batch) -> int:
+    def counts(self, batch: Batch) -> dict[str, int]:
         """One object of each image."""
-        return len(batch.examples)
+        return {MASKS: len(batch.examples)}
 
-    def losses(self, model: nn.Module, batch: Batch, num_judged: float) -> dict[str, torch.Tensor]:
+    def sums(self, model: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
         chosen = [self._object(example) for example in batch.examples]
         truth = torch.stack(chosen)[:, None]  # (B, 1, S, S)
         clicks = [self._click(mask) for mask in chosen]
@@ -43,8 +45,7 @@ class SamusTask(Task):
         labels = torch.tensor([[click[2]] for click in clicks], device=truth.device)
         logits = model(grey_image(batch.pixel_values), points_xy, labels)  # (B, 1, S/2, S/2)
         at_logits = F.interpolate(truth.float(), logits.shape[-2:], mode="area")
-        terms = mask_losses(logits[:, 0], (at_logits[:, 0] > 0.5).float())
-        return {"loss": terms["mask_bce"] + terms["mask_dice"], **terms}
+        return mask_sums(logits[:, 0], (at_logits[:, 0] > 0.5).float())
 
     def _object(self, example: Example) -> torch.Tensor:
         """The (S, S) bool mask of the object that is asked for."""

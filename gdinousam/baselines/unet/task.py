@@ -11,8 +11,8 @@ from gdinousam.baselines.unet.network import UNet
 from gdinousam.baselines.unet.settings import UNetDescription
 from gdinousam.baselines.unet.weights import save_unet
 from gdinousam.data.dataset import Batch
-from gdinousam.training.losses import mask_losses
-from gdinousam.training.tasks import Task
+from gdinousam.training.losses import mask_sums
+from gdinousam.training.tasks import MASK_TERMS, MASKS, Task
 
 
 class UNetTask(Task):
@@ -22,21 +22,22 @@ class UNetTask(Task):
     phrases that an image says nothing about count for nothing: a benign lesion is no evidence against malignant ones.
     """
 
+    terms = MASK_TERMS
+
     def __init__(self, network: UNet, description: UNetDescription) -> None:
         self.model = network
         self.network = network
         self.description = description
         self._channel_of = {phrase: channel for channel, phrase in enumerate(description.phrases)}
 
-    def num_judged(self, batch: Batch) -> int:
+    def counts(self, batch: Batch) -> dict[str, int]:
         """The pairs of an image and a phrase that it is known about."""
-        return sum(len(example.phrases) for example in batch.examples)
+        return {MASKS: sum(len(example.phrases) for example in batch.examples)}
 
-    def losses(self, model: nn.Module, batch: Batch, num_judged: float) -> dict[str, torch.Tensor]:
+    def sums(self, model: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
         logits = model(batch.pixel_values)  # (B, P, S, S)
         rows, channels, truth = self._pairs(batch)
-        terms = mask_losses(logits[rows, channels], truth)
-        return {"loss": terms["mask_bce"] + terms["mask_dice"], **terms}
+        return mask_sums(logits[rows, channels], truth)
 
     def _pairs(self, batch: Batch) -> tuple[list[int], list[int], torch.Tensor]:
         """Image and channel of each of K pairs, and their masks (K, S, S) float32."""

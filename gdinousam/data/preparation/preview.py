@@ -60,7 +60,7 @@ def _tile(split: Split, record: ImageRecord) -> Image:
     for number, instance in enumerate(record.instances):
         color = PALETTE[record.phrases.index(instance.phrase) % len(PALETTE)]
         if instance.mask is not None:
-            mask_hw = cv2.resize(read_mask(instance.mask).astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
+            mask_hw = cv2.resize(read_mask(instance.mask).astype(np.uint8), size, interpolation=cv2.INTER_NEAREST_EXACT)
             drawn = overlay_mask(drawn, mask_hw > 0, color, opacity=0.2)
         x0, y0, x1, y1 = (edge * scale for edge in instance.box_xyxy)
         drawn = draw_box(drawn, (x0, y0, x1, y1), color, str(number + 1) if len(record.instances) > 1 else "")

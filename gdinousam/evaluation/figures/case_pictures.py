@@ -25,11 +25,12 @@ _Records = dict[tuple[str, str], ImageRecord]  # by dataset and image name
 
 @dataclass(frozen=True)
 class DataFiles:
-    """Where the tested images lie. csv: the test file. images, masks: folders."""
+    """Where the tested images lie. csv: the test file. images, masks: folders. resize_masks: as in ``read_records``."""
 
     csv: Path
     images: Path
     masks: Path
+    resize_masks: bool
 
 
 class CasePictures:
@@ -106,14 +107,15 @@ def _checked(mask_hw: Mask, num_pixels: int, name: str) -> Mask:
 def _read_records(results: Results, data_dir: Path | None) -> _Records:
     files = _test_files(results.folder / CONFIG_COPY)
     if data_dir is not None:
-        files = DataFiles(*(data_dir / path.name for path in (files.csv, files.images, files.masks)))
+        csv, images, masks = (data_dir / path.name for path in (files.csv, files.images, files.masks))
+        files = DataFiles(csv, images, masks, files.resize_masks)
     for path in (files.images, files.masks):
         if not path.is_dir():
             raise InputError(f"{path}: no such folder, but {results.folder} was evaluated on it; name it with --data")
     csv_path = find_csv(files.csv)
     if hashlib.sha256(csv_path.read_bytes()).hexdigest() != results.data_sha256:
         raise InputError(f"{csv_path}: has changed since {results.folder} was evaluated; evaluate again")
-    records = read_records(csv_path, files.images, files.masks)
+    records = read_records(csv_path, files.images, files.masks, files.resize_masks)
     return {(record.dataset, record.path.name): record for record in records}
 
 
@@ -121,7 +123,9 @@ def _test_files(config_path: Path) -> DataFiles:
     # As plain YAML: the settings of a config are known to a higher level of the package only.
     try:
         data: Mapping[str, Any] = yaml.safe_load(config_path.read_text(encoding="utf-8"))["data"]
-        return DataFiles(Path(data["test_ann"]), Path(data["test_dir"]), Path(data["test_masks"]))
+        csv, images, masks = (Path(data[key]) for key in ("test_ann", "test_dir", "test_masks"))
+        # evaluations of earlier versions do not say
+        return DataFiles(csv, images, masks, data.get("masks_of_other_size") == "resize")
     except FileNotFoundError:
         raise InputError(f"{config_path}: no such file; give the folder of an evaluation") from None
     except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError) as error:

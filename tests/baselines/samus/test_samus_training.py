@@ -86,7 +86,7 @@ def test_an_object_that_vanished_in_the_square_gets_a_click_beside_it(task: Samu
 def test_a_dataset_without_masks_is_refused(task: SamusTask, dataset: TrainingDataset) -> None:
     without = TrainingDataset(dataset.records, ResizeSettings(size=64))
     with pytest.raises(ValueError, match="SAMUS learns from masks"):
-        task.losses(task.model, collate([without[0]]), 1)
+        task.losses(collate([without[0]]))
 
 
 def test_it_overfits_a_few_phantoms(task: SamusTask, dataset: TrainingDataset) -> None:
@@ -96,7 +96,7 @@ def test_it_overfits_a_few_phantoms(task: SamusTask, dataset: TrainingDataset) -
     first = None
     with torch_seed(0):
         for _ in range(80):
-            loss = task.losses(task.model, batch, task.num_judged(batch))["loss"]
+            loss = task.losses(batch)["loss"]
             first = first or float(loss.detach())
             optimizer.zero_grad()
             loss.backward()
