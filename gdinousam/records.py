@@ -20,6 +20,9 @@ Mask = npt.NDArray[np.bool_]  # (H, W), true where the object is
 BoxXYWH = tuple[float, float, float, float]
 BoxXYXY = tuple[float, float, float, float]
 Need = Literal["text", "box", "point", "support set"]
+# What the numbers of a method can be held against. random: never trained; small: of a model far below the published
+# sizes; full: of a published size, tuned or not; unknown: made by another program or an earlier version.
+WeightsKind = Literal["random", "small", "full", "unknown"]
 
 
 @dataclass(frozen=True)

@@ -71,11 +71,12 @@ def without_seconds(path: Path) -> list[str]:
 
 def test_the_results_say_what_they_are_of(config_path: Path, tmp_path: Path) -> None:
     results = evaluated(config_path, tmp_path / "out", "--set", "evaluation.method=Mine")
-    assert (results.method, results.needs, results.device) == ("Mine", ("text",), "cpu")
+    assert (results.method, results.needs, results.device) == ("Mine (small)", ("text",), "cpu")
     assert {"torch", "transformers", "monai"} <= results.libraries.keys()
     assert results.seconds_total is not None and results.seconds_total > 0
     notes = json.loads((tmp_path / "out/method.json").read_text(encoding="utf-8"))
     assert notes["num_rows"] == len(results.rows) > 0
+    assert (notes["method"], notes["weights"], notes["reference"]) == ("Mine", "small", False)
 
 
 def test_a_stopped_evaluation_goes_on_to_the_same_file(
@@ -140,7 +141,7 @@ def test_saved_masks_scored_again_have_the_same_scores_and_no_model_is_needed(
     tree["evaluation"] |= {"method": "Other", "needs": ["box", "text"], "save_masks": False}
     config_path.write_text(yaml.safe_dump(tree), encoding="utf-8")
     again = evaluated(config_path, tmp_path / "again", "--predictions", str(tmp_path / "out/masks"))
-    assert (again.method, again.needs, again.seconds_total) == ("Other", ("box", "text"), None)
+    assert (again.method, again.needs, again.seconds_total) == ("Other (small)", ("box", "text"), None)
     assert "torch" not in again.libraries
     # A detection whose mask is empty is nothing found in a folder of masks; the scores are the same.
     assert {row.dice for row in first.rows} != {0.0}

@@ -26,6 +26,7 @@ from gdinousam.baselines.settings import (
 from gdinousam.baselines.ultrasam import load_ultrasam
 from gdinousam.baselines.unet.weights import DESCRIPTION, load_unet
 from gdinousam.baselines.universeg.segmenter import load_universeg_segmenters
+from gdinousam.baselines.universeg.support import set_aside_notes
 from gdinousam.errors import InputError
 from gdinousam.evaluation.methods import ByDataset, RecordSegmenter, phrases_by_dataset
 from gdinousam.evaluation.notes import Notes
@@ -35,14 +36,14 @@ from gdinousam.models.box_finder import BoxFinder
 from gdinousam.models.loading import RANDOM_SMALL
 from gdinousam.models.random_sam import RANDOM
 from gdinousam.models.segmenter import TextSegmenter
-from gdinousam.records import ImageRecord, PromptedSegmenter, Segmenter
+from gdinousam.models.weights_kind import weights_kind
+from gdinousam.records import ImageRecord, PromptedSegmenter, Segmenter, WeightsKind
 from gdinousam.seeding import torch_seed
 from gdinousam.training.checkpoints import BEST, LAST
 
 FinderOf = Callable[[type[BoxFinder]], BoxFinder]
 """Loads the detector of a config into a box finder of this kind."""
 
-_RANDOM_WEIGHTS = "Weights are random: the numbers mean nothing."
 _SHOWN = {
     "detector": "Boxes come from the detector, which is given the phrase.",
     "truth": "Where the objects are is shown from the true masks; nothing had to be found.",
@@ -70,14 +71,23 @@ def build_baseline(
 
 
 def baseline_notes(settings: BaselineSettings, records: Sequence[ImageRecord]) -> Notes:
-    """What every table with this method's numbers must say."""
+    """What every table with this method's numbers must say, beside what its weights are."""
     remarks = [_SHOWN[settings.prompts.source]] if isinstance(settings, PromptedSettings) else []
+    datasets = dict.fromkeys(record.dataset for record in records)
+    noted = set_aside_notes(settings.support, datasets) if isinstance(settings, UniverSegSettings) else {}
     if settings.weights in (RANDOM, RANDOM_SMALL):
-        return Notes((_RANDOM_WEIGHTS, *remarks))
+        return Notes(tuple(remarks), noted)
     if isinstance(settings, UNetSettings) or (isinstance(settings, SamusSettings) and Path(settings.weights).is_dir()):
         return Notes(tuple(remarks))  # trained by scripts of ours, on the data that their folder names
-    leaks = leak_notes(_PUBLISHED[settings.name], dict.fromkeys(record.dataset for record in records))
-    return Notes((*remarks, *leaks.remarks), leaks.of_datasets)
+    leaks = leak_notes(_PUBLISHED[settings.name], datasets)
+    return Notes((*remarks, *leaks.remarks), {**leaks.of_datasets, **noted})
+
+
+def baseline_weights(settings: BaselineSettings) -> WeightsKind:
+    """What the weights of the method itself are, whatever shows it where the objects lie."""
+    by_design = isinstance(settings, UniverSegSettings | UNetSettings)  # small as published, and never published
+    kind = weights_kind(str(settings.weights))
+    return "full" if by_design and kind == "small" else kind
 
 
 def _load_prompted(settings: PromptedSettings, device: torch.device) -> PromptedSegmenter:

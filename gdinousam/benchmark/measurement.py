@@ -23,6 +23,8 @@ from gdinousam.data.fingerprint import fingerprint
 from gdinousam.errors import InputError
 from gdinousam.models.loading import pick_device, trained_resize
 from gdinousam.models.segmenter import load_segmenter
+from gdinousam.models.weights_kind import weights_kind, worst_kind
+from gdinousam.records import WeightsKind
 
 _LIBRARIES = ("torch", "torchvision", "transformers", "peft")
 
@@ -38,6 +40,7 @@ class Measurement:
     first_call, batches: seconds per image by stage, of the first call and of each timed batch.
     peak_gpu_bytes: most memory that torch took on the GPU, ``None`` on a CPU.
     data_sha256, config_sha256: of the test CSV and of the resolved config. gdinousam, libraries: versions.
+    weights: what they are, unknown in measurements of an earlier version.
     """
 
     method: str
@@ -55,6 +58,7 @@ class Measurement:
     config_sha256: str
     gdinousam: str
     libraries: Mapping[str, str]
+    weights: WeightsKind = "unknown"
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -109,6 +113,7 @@ def measure(config: TestConfig, num_images: int = 50, batch_size: int = 1, num_w
         config_sha256=hashlib.sha256(dump_config(config).encode()).hexdigest(),
         gdinousam=__version__,
         libraries={name: version(name) for name in _LIBRARIES},
+        weights=worst_kind([weights_kind(model.detector), weights_kind(model.mask_head)]),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,7 +40,7 @@ def prepare_dataset_command(arguments: Sequence[str] | None = None) -> int:
         return 0
     if (given.name is None) == (given.all is None) or (given.name is not None and given.raw is None):
         parser.error("give NAME with --raw, or --all ROOT, or --list")
-    options = Options(given.split, given.phrases, given.negatives, given.skip_bad)
+    options = Options(given.split, given.phrases, given.negatives, given.skip_bad, given.support)
     if given.all is not None:
         _prepare_all(given.all, given.out, options, given.preview)
     else:
@@ -72,6 +73,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--negatives", action="store_true", help="also images without any target")
     parser.add_argument("--skip-bad", action="store_true", help="leave out images that cannot be read, and count them")
+    parser.add_argument(
+        "--support",
+        type=_count,
+        default=0,
+        metavar="N",
+        help="of a dataset that is only tested, set N images aside as examples for UniverSeg (the paper: 16): whole "
+        "patients, volumes or look-alikes, in support.CSV, support/ and support_mask/, and no more in the test",
+    )
     parser.add_argument("--preview", type=Path, metavar="FILE", help="draw a contact sheet (with --all a folder)")
     return parser
 
@@ -97,9 +106,17 @@ def _prepare_all(root: Path, out: Path, options: Options, preview: Path | None) 
         name = dataset.facts.name
         print(f"\n{release.name}")
         try:
-            _prepare_one(dataset, release, out, options, None if preview is None else preview / f"{name}.png")
+            fitting = options if dataset.facts.role == "unseen" else dataclasses.replace(options, support=0)
+            _prepare_one(dataset, release, out, fitting, None if preview is None else preview / f"{name}.png")
         except InputError as error:
             print(f"error: {error}", file=sys.stderr)
             failed.append(name)
     if failed:
         raise InputError(f"{root}: not prepared: {', '.join(failed)}; the lines above say why")
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
+    return number

@@ -1,4 +1,8 @@
-"""Where the files of a prepared dataset lie: the folders and CSVs of each split below one folder."""
+"""Where the files of a prepared dataset lie: the folders and CSVs of each split below one folder.
+
+Beside the splits there may be a support set: images of datasets that are only tested, which are neither trained on nor
+tested, but shown as examples to a method that asks for some.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +10,20 @@ from typing import Literal
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
+Part = Literal["train", "val", "test", "support"]
+SUPPORT: Literal["support"] = "support"
+PARTS: tuple[Part, ...] = (*SPLITS, SUPPORT)
 
-# split: folder of its images, folder of its masks
-SPLIT_FOLDERS: dict[Split, tuple[str, str]] = {
+# part: folder of its images, folder of its masks
+PART_FOLDERS: dict[Part, tuple[str, str]] = {
     "train": ("train", "train_mask"),
     "val": ("val", "val_mask"),
     "test": ("test_image", "test_mask"),
+    "support": ("support", "support_mask"),
 }
+SPLIT_FOLDERS: dict[Split, tuple[str, str]] = {split: PART_FOLDERS[split] for split in SPLITS}
 
 
-def csv_name(split: Split) -> str:
-    """File name of a split's CSV, in the letter case of the paper's public code."""
-    return f"{split}.CSV"
+def csv_name(part: Part) -> str:
+    """File name of a part's CSV, in the letter case of the paper's public code."""
+    return f"{part}.CSV"

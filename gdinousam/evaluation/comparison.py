@@ -12,10 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from gdinousam.errors import InputError
-from gdinousam.evaluation.notes import NO_NOTES, Notes
+from gdinousam.evaluation.notes import NO_NOTES, Notes, said_once
 from gdinousam.evaluation.paper_numbers import METHOD_TABLES, MethodTable, dataset_in_paper, paper_table
 from gdinousam.evaluation.results import Results
 from gdinousam.evaluation.rows import ProtocolName, ScoreRow
+from gdinousam.records import WeightsKind
 
 NUM_NAMED = 5  # examples in a message; the rest is counted
 
@@ -28,12 +29,20 @@ class Compared:
 
     protocol: the one that all rows are of. rows: of each method, the same queries in the same order, at least one.
     remarks: what a reader of the numbers must know of how they were put together, a sentence each. notes: by method.
+    weights: what those of each method are; one that is not in it: unknown. references: methods that are no candidates
+    for the best.
     """
 
     protocol: ProtocolName
     rows: Mapping[str, tuple[ScoreRow, ...]]
     remarks: tuple[str, ...] = ()
     notes: Mapping[str, Notes] = field(default_factory=dict)
+    weights: Mapping[str, WeightsKind] = field(default_factory=dict)
+    references: frozenset[str] = frozenset()
+
+    def weights_of(self, method: str) -> WeightsKind:
+        """What the weights of a method are."""
+        return self.weights.get(method, "unknown")
 
     def footnotes(self, method: str, dataset: str) -> tuple[str, ...]:
         """What a method's score on a dataset has as its footnotes."""
@@ -53,10 +62,12 @@ class Compared:
 
 
 def rename(results: Sequence[Results], names: Sequence[str]) -> list[Results]:
-    """Give the methods other names, in the order of the results; InputError where there are not as many."""
+    """Give the methods other names (``Results.called``), in the order of the results; InputError where there are not as
+    many.
+    """
     if len(names) != len(results):
         raise InputError(f"{len(names)} names for {len(results)} results; give --names one name for each, in order")
-    return [replace(one, method=name) for one, name in zip(results, names, strict=True)]
+    return [one.called(name) for one, name in zip(results, names, strict=True)]
 
 
 def compare(results: Sequence[Results], protocol: ProtocolName = "strict", common: bool = False) -> Compared:
@@ -82,7 +93,14 @@ def compare(results: Sequence[Results], protocol: ProtocolName = "strict", commo
         raise InputError(f"no {protocol} query is in all results; give results of the same test file")
     rows = {method: tuple(of_method[key] for key in shared) for method, of_method in by_key.items()}
     _refuse_different_truth(rows)
-    return Compared(protocol, rows, tuple(remarks), {one.method: one.notes for one in results})
+    return Compared(
+        protocol,
+        rows,
+        tuple(remarks),
+        notes={one.method: one.notes for one in results},
+        weights={one.method: one.weights for one in results},
+        references=frozenset(one.method for one in results if one.is_reference),
+    )
 
 
 def of_paper_table(compared: Compared, number: MethodTable) -> Compared:
@@ -182,12 +200,12 @@ def _name(key: Key) -> str:
 
 
 def _remarks(results: Sequence[Results]) -> list[str]:
-    """What other methods than those that need text alone are given, and that they were run with different versions."""
+    """What methods are given beside text, their notes, and that they were run with different versions."""
     remarks = []
     for one in results:
         if set(one.needs) != {"text"}:
             remarks.append(f"{one.method} is given beside the image: {', '.join(sorted(one.needs)) or 'nothing'}.")
-        remarks += [f"{one.method}: {remark}" for remark in one.notes.remarks]
+    remarks += said_once({one.method: one.notes.remarks for one in results})
     versions = {one.method: one.version for one in results}
     if len(set(versions.values())) > 1:
         named = ", ".join(f"{method} {version}" for method, version in versions.items())

@@ -6,22 +6,20 @@ All three come from the rows of a ``Compared`` alone, and the paper's numbers fr
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 
-import numpy as np
-
-from gdinousam.data.public.registry import find_dataset
+from gdinousam.evaluation.best import NO_CANDIDATES, RULE, Score, best_method
 from gdinousam.evaluation.comparison import Compared
-from gdinousam.evaluation.paper_numbers import (
-    AVERAGE,
-    PaperScore,
-    ScoreTable,
-    dataset_in_paper,
-    footnotes,
-    method_in_paper,
-    paper_table,
+from gdinousam.evaluation.method_names import may_be_best
+from gdinousam.evaluation.paper_columns import (
+    may_hold_numbers,
+    paper_remarks,
+    printed_average,
+    printed_score,
+    size_notes,
 )
+from gdinousam.evaluation.paper_numbers import AVERAGE, ScoreTable
 from gdinousam.evaluation.rows import ScoreRow
 from gdinousam.evaluation.statistics import PairedTest, holm, paired_test, resampling_unit
 from gdinousam.evaluation.summary import POOLED, Summary, summarize
@@ -40,11 +38,7 @@ from gdinousam.evaluation.table_files import (
 )
 
 FEW = 50  # images below which a mean says little
-_NAN_SCORE = PaperScore(math.nan, math.nan, math.nan, math.nan)
-_MISSES_DIFFER = (
-    "The paper's numbers leave images without a detection out of the mean, these count them as 0; --protocol paper "
-    "scores as the paper does."
-)
+_SCORES: tuple[Score, ...] = ("dice", "iou")
 _MISSES_LEFT_OUT = "Images without a detection are left out of a method's mean, so each has its own n."
 _TESTS = (
     "Dice, first minus second, on the queries that both are scored on. p: two-sided Wilcoxon signed-rank test, one "
@@ -55,21 +49,19 @@ _HOLM_POOLED = ', in the lines "' + POOLED + '" for all pairs of methods'
 _BOTH_FOUND = "Images in which one of the two found nothing are not tested; see how often that is under detected."
 
 
-def comparison_tables(
-    compared: Compared, number: ScoreTable | None = None, references: Collection[str] = ()
-) -> dict[str, Table]:
+def comparison_tables(compared: Compared, number: ScoreTable | None = None) -> dict[str, Table]:
     """The tables by name: ``methods``, ``numbers``, and ``tests`` where there are two methods or more.
 
-    number: the paper's table that this one repeats; the numbers of table 2 are found by its names of methods.
-    references: methods that do not compete, so that none of them is marked as the best.
+    number: the paper's table that this one repeats; the numbers of table 2 are found by its names of methods. The
+    paper's columns are left out where its numbers may stand beside none of the methods.
     """
     summaries = {method: _summaries(compared, rows) for method, rows in compared.rows.items()}
     subject = {None: "All datasets", 2: "Ablation", 3: "Seen datasets", 4: "Unseen datasets"}[number]
     like = "" if number is None else f", as table {number} of the paper"
     title = f"{subject}, protocol {compared.protocol}{like}"
     tables = {
-        "methods": _methods_table(compared, summaries, references, title),
-        "numbers": _numbers_table(compared, summaries, number, f"{title}: beside the paper's numbers"),
+        "methods": _methods_table(compared, summaries, title),
+        "numbers": _numbers_table(compared, summaries, number, title),
     }
     if len(compared.rows) > 1:
         tables["tests"] = _tests_table(compared, f"{title}: methods in pairs")
@@ -82,9 +74,7 @@ def _summaries(compared: Compared, rows: Sequence[ScoreRow]) -> dict[str, Summar
     return {name: by_name[name] for name in (*compared.datasets, AVERAGE)}
 
 
-def _methods_table(
-    compared: Compared, summaries: dict[str, dict[str, Summary]], references: Collection[str], title: str
-) -> Table:
+def _methods_table(compared: Compared, summaries: dict[str, dict[str, Summary]], title: str) -> Table:
     is_paper = compared.protocol == "paper"
     columns = [text_column("dataset"), *([] if is_paper else [Column("n", ("n",))])]
     for method in summaries:
@@ -93,21 +83,19 @@ def _methods_table(
     lines = []
     for dataset in (*compared.datasets, AVERAGE):
         of_methods = [of_method[dataset] for of_method in summaries.values()]
-        competes = [method not in references for method in summaries]
-        if dataset == AVERAGE and _lacking(compared, summaries):  # means over different datasets
-            competes = [False] * len(competes)
-        best_dice = best_places([one.dice_percent for one in of_methods], competes)
-        best_iou = best_places([one.iou_percent for one in of_methods], competes)
+        candidates = _candidates(compared, summaries, dataset)
+        best_dice, best_iou = (_best(compared, candidates, dataset, score) for score in _SCORES)
         line = [text_cell(dataset), *([] if is_paper else [count_cell(of_methods[0].num_scored)])]
-        for place, (method, one) in enumerate(zip(summaries, of_methods, strict=True)):
+        for method, one in zip(summaries, of_methods, strict=True):
             notes = _footnotes(compared, method, dataset)
             line += [count_cell(one.num_scored)] if is_paper else []
-            line.append(spread_cell(one.dice_percent, one.dice_std_percent, place in best_dice, notes))
-            line.append(spread_cell(one.iou_percent, one.iou_std_percent, best=place in best_iou))
+            line.append(spread_cell(one.dice_percent, one.dice_std_percent, method == best_dice, notes))
+            line.append(spread_cell(one.iou_percent, one.iou_std_percent, best=method == best_iou))
         lines.append(tuple(line))
     remarks = (
         *compared.remarks,
         *([_MISSES_LEFT_OUT] if is_paper else []),
+        *_of_the_best(compared),
         *_lacking(compared, summaries),
         *_few(compared, summaries),
     )
@@ -121,26 +109,35 @@ def _footnotes(compared: Compared, method: str, dataset: str) -> tuple[str, ...]
     return compared.footnotes(method, dataset)
 
 
-def best_places(values: Sequence[float], competes: Sequence[bool] | None = None) -> set[int]:
-    """Places of the highest value as printed, so that two that look alike are both best; of a single one none is.
-
-    competes: for each value whether it may be the best; left out: all may.
-    """
-    allowed = [True] * len(values) if competes is None else competes
-    printed = [
-        round(value, 2) if may and not math.isnan(value) else -math.inf
-        for value, may in zip(values, allowed, strict=True)
+def _candidates(compared: Compared, summaries: dict[str, dict[str, Summary]], dataset: str) -> list[str]:
+    """Who may be the best on a dataset; on the average nobody if it is over different datasets."""
+    if dataset == AVERAGE and _lacking(compared, summaries):
+        return []
+    return [
+        method for method in compared.rows if may_be_best(compared.weights_of(method), method in compared.references)
     ]
-    highest = max(printed, default=-math.inf)
-    if sum(allowed) < 2 or highest == -math.inf:
-        return set()
-    return {place for place, value in enumerate(printed) if value == highest}
+
+
+def _best(compared: Compared, candidates: Sequence[str], dataset: str, score: Score) -> str | None:
+    rows = {
+        method: [row for row in compared.rows[method] if dataset in (AVERAGE, row.dataset)] for method in candidates
+    }
+    return best_method(rows, score)
+
+
+def _of_the_best(compared: Compared) -> list[str]:
+    """What the mark says, where there is anything to mark."""
+    if len(compared.rows) < 2:
+        return []
+    all_compete = all(may_be_best(compared.weights_of(one), one in compared.references) for one in compared.rows)
+    return [RULE] if all_compete else [f"{RULE} {NO_CANDIDATES}"]
 
 
 def _numbers_table(
     compared: Compared, summaries: dict[str, dict[str, Summary]], number: ScoreTable | None, title: str
 ) -> Table:
     is_paper = compared.protocol == "paper"
+    with_paper = may_hold_numbers(compared)
     columns = [text_column("dataset"), text_column("method"), Column("n", ("n",))]
     columns += [Column("left out", ("left out",))] if is_paper else []
     columns += [Column("detected %", ("detected %",))]
@@ -148,22 +145,22 @@ def _numbers_table(
         columns += [
             Column(f"{score} %", _spread_names(score)),
             Column("95 % interval", (f"{score} % low", f"{score} % high")),
-            Column("paper", (f"{score} % paper",)),
-            Column("difference", (f"{score} % difference",)),
         ]
+        if with_paper:
+            columns += [Column("paper", (f"{score} % paper",)), Column("difference", (f"{score} % difference",))]
     lines = [
         _numbers_line(compared, number, dataset, method, of_method)
         for dataset in (*compared.datasets, AVERAGE)
         for method, of_method in summaries.items()
     ]
-    in_paper = any(
-        not math.isnan(_printed(number, dataset, method)[0].dice)
-        for dataset in compared.datasets
-        for method in summaries
+    remarks = (
+        *compared.remarks,
+        *paper_remarks(compared, number),
+        *_lacking(compared, summaries),
+        *_few(compared, summaries),
     )
-    differs = [_MISSES_DIFFER] if in_paper and not is_paper else []
-    remarks = (*compared.remarks, *differs, *_lacking(compared, summaries), *_few(compared, summaries))
-    return Table(title, tuple(columns), tuple(lines), remarks, num_summaries=len(summaries))
+    subtitle = "beside the paper's numbers" if with_paper else "with intervals"
+    return Table(f"{title}: {subtitle}", tuple(columns), tuple(lines), remarks, num_summaries=len(summaries))
 
 
 def _numbers_line(
@@ -172,74 +169,27 @@ def _numbers_line(
     one = of_method[dataset]
     if dataset == AVERAGE:
         scored = [name for name in compared.datasets if of_method[name].num_scored]
-        printed, notes = _printed_average(number, scored, method)
+        printed, notes = printed_average(compared, number, scored, method)
     else:
-        printed, notes = _printed(number, dataset, method)
-    size_notes = () if dataset == AVERAGE else _size_notes(compared, dataset)
+        printed, notes = printed_score(compared, number, dataset, method)
+    beside = may_hold_numbers(compared)
     return (
         text_cell(dataset),
         text_cell(method, _footnotes(compared, method, dataset)),
-        count_cell(one.num_scored, size_notes),
+        count_cell(one.num_scored, () if dataset == AVERAGE else size_notes(compared, dataset)),
         *([count_cell(one.num_left_out)] if compared.protocol == "paper" else []),
         number_cell(one.detection_percent),
         spread_cell(one.dice_percent, one.dice_std_percent),
         interval_cell(one.dice_low_percent, one.dice_high_percent),
-        number_cell(printed.dice, notes=notes),
-        difference_cell(one.dice_percent - printed.dice),
+        *(_printed_cells(one.dice_percent, printed.dice, notes) if beside else ()),
         spread_cell(one.iou_percent, one.iou_std_percent),
         interval_cell(one.iou_low_percent, one.iou_high_percent),
-        number_cell(printed.iou, notes=notes),
-        difference_cell(one.iou_percent - printed.iou),
+        *(_printed_cells(one.iou_percent, printed.iou, notes) if beside else ()),
     )
 
 
-def _printed(number: ScoreTable | None, dataset: str, method: str) -> tuple[PaperScore, tuple[str, ...]]:
-    """The paper's score with its footnotes; nan where it has none."""
-    table, printed_dataset, printed_method = _place(number, dataset, method)
-    score = None if table is None else paper_table(table).scores.get(printed_dataset, {}).get(printed_method)
-    if table is None or score is None:
-        return _NAN_SCORE, ()
-    return score, footnotes(table, printed_dataset, printed_method)
-
-
-def _place(number: ScoreTable | None, dataset: str, method: str) -> tuple[ScoreTable | None, str, str]:
-    """Where the paper may print a score: table, dataset and method as spelled there; no table where it has neither."""
-    where, printed_method = dataset_in_paper(dataset), method if number == 2 else method_in_paper(method)
-    if where is None or printed_method is None:
-        return None, "", ""
-    return (2 if number == 2 else where[0]), where[1], printed_method
-
-
-def _printed_average(
-    number: ScoreTable | None, datasets: Sequence[str], method: str
-) -> tuple[PaperScore, tuple[str, ...]]:
-    """The mean of the printed scores of the datasets that our average holds; nan where one of them is not printed.
-
-    Not the printed average: that stands for other datasets as soon as one is missing here, and is wrong in places.
-    """
-    scores = [_printed(number, dataset, method)[0] for dataset in datasets]
-    if not scores or any(math.isnan(one.dice) for one in scores):
-        return _NAN_SCORE, ()
-    notes = ["The mean of the numbers that the paper prints for these datasets."]
-    places = [_place(number, dataset, method) for dataset in datasets]
-    tables = {table for table, _, _ in places}
-    for table in tables:
-        if len(tables) == 1 and table is not None and len(datasets) == len(paper_table(table).scores):
-            notes += footnotes(table, AVERAGE, places[0][2])
-    return PaperScore(*(float(np.mean(values)) for values in zip(*scores, strict=True))), tuple(notes)
-
-
-def _size_notes(compared: Compared, dataset: str) -> tuple[str, ...]:
-    """A note where the paper tested on another number of images."""
-    where = dataset_in_paper(dataset)
-    if where is None:
-        return ()
-    rows = next(iter(compared.rows.values()))
-    num_images = len({row.image_name for row in rows if row.dataset == dataset})
-    in_paper = find_dataset(where[1]).facts.paper_counts[2]
-    if num_images == in_paper:
-        return ()
-    return (f"{num_images} images of {where[1]} here; table 1 of the paper counts {in_paper} for testing.",)
+def _printed_cells(ours: float, printed: float, notes: tuple[str, ...]) -> tuple[Cell, Cell]:
+    return number_cell(printed, notes=notes), difference_cell(ours - printed)
 
 
 def _lacking(compared: Compared, summaries: dict[str, dict[str, Summary]]) -> list[str]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 REMARKS = "remarks"
@@ -31,6 +31,10 @@ class Notes:
                 by_note.setdefault(note, []).append(dataset)
         return tuple(f"{', '.join(noted)}: {note}" for note, noted in by_note.items())
 
+    def after(self, remarks: Iterable[str]) -> Notes:
+        """These notes behind some remarks, each said once."""
+        return replace(self, remarks=tuple(dict.fromkeys((*remarks, *self.remarks))))
+
     def to_json(self) -> dict[str, Any]:
         """As it stands in ``method.json``, where nothing stands for no notes."""
         content = {REMARKS: list(self.remarks), OF_DATASETS: dict(self.of_datasets)}
@@ -43,3 +47,18 @@ class Notes:
 
 
 NO_NOTES = Notes()
+
+
+def said_once(remarks_of: Mapping[str, Iterable[str]]) -> list[str]:
+    """The remarks on several methods, each once behind the names of those that it is about.
+
+    remarks_of: by method. Where it is about all of several, the names are left out.
+    """
+    methods_of: dict[str, list[str]] = {}
+    for method, remarks in remarks_of.items():
+        for remark in remarks:
+            methods_of.setdefault(remark, []).append(method)
+    return [
+        remark if len(methods) == len(remarks_of) > 1 else f"{', '.join(methods)}: {remark}"
+        for remark, methods in methods_of.items()
+    ]

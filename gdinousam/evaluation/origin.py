@@ -18,10 +18,10 @@ import yaml
 from gdinousam import __version__
 from gdinousam.errors import InputError
 from gdinousam.evaluation.notes import NO_NOTES, Notes
-from gdinousam.evaluation.results import DATA_NAME, METHOD_NAME, read_json
+from gdinousam.evaluation.results import DATA_NAME, METHOD_NAME, REFERENCE, WEIGHTS, read_json
 from gdinousam.evaluation.rows import ScoreRow
 from gdinousam.folders import CONFIG_COPY
-from gdinousam.records import Need
+from gdinousam.records import Need, WeightsKind
 
 # A resumed run may differ in these: where the folder lies, and what changes the speed, memory and at most last digits.
 _FREE_KEYS = {"data.batch_size", "data.num_workers", "prediction.batch_size", "evaluation.output_dir"}
@@ -34,11 +34,14 @@ def about_method(
     device: str,
     precision: str,
     notes: Notes = NO_NOTES,
+    weights: WeightsKind = "unknown",
+    is_reference: bool = False,
 ) -> dict[str, Any]:
     """What ``method.json`` says from the start.
 
-    name: of the method in tables. libraries: distributions whose versions matter. device: that the method runs on.
-    precision: number type of its matrix products.
+    name: of the method, without what ``method_name`` adds. libraries: distributions whose versions matter. device: that
+    the method runs on. precision: number type of its matrix products. weights: what they are, for name and notes.
+    is_reference: it is shown what methods have to find, so it does not compete with them.
     """
     return {
         "method": name,
@@ -47,6 +50,8 @@ def about_method(
         "libraries": {library: version(library) for library in libraries},
         "device": device,
         "precision": precision,
+        WEIGHTS: weights,
+        REFERENCE: is_reference,
         **notes.to_json(),
     }
 

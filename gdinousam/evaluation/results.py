@@ -4,29 +4,35 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from gdinousam.errors import InputError
+from gdinousam.evaluation.method_names import method_name, weights_remarks
 from gdinousam.evaluation.notes import NO_NOTES, Notes
 from gdinousam.evaluation.rows import ScoreRow, read_rows
+from gdinousam.records import WeightsKind
 
 ROWS_NAME = "rows.csv"
 METHOD_NAME = "method.json"
 DATA_NAME = "data.json"
+WEIGHTS, REFERENCE = "weights", "reference"  # keys of method.json that earlier versions did not write
 
 
 @dataclass(frozen=True, eq=False)
 class Results:
     """What an evaluation left in its folder.
 
-    method: its name in tables. rows: of both protocols, in the order of the test file; may be empty.
+    method: its name in tables, as ``method_name`` gives it. rows: of both protocols, in the order of the test file; may
+    be empty.
     data_sha256: of the test CSV. num_images: how many of its images were evaluated.
     needs: what the method was given beside the image, such as ("text",).
     version: gdinousam that evaluated. libraries: name to version. device: what it ran on.
     config_sha256: of config.yaml. seconds_total: time of the method over all images, ``None`` where not measured.
-    notes: what every table that shows these results must say.
+    notes: what every table and figure that shows these results must say, also of its weights.
+    weights: what they are; unknown in results of an earlier version. is_reference: shown what methods have to find, so
+    it is no candidate for the best.
     """
 
     method: str
@@ -41,6 +47,12 @@ class Results:
     config_sha256: str
     seconds_total: float | None
     notes: Notes = NO_NOTES
+    weights: WeightsKind = "unknown"
+    is_reference: bool = False
+
+    def called(self, name: str) -> Results:
+        """The same results under another name, which still says what the weights are."""
+        return replace(self, method=method_name(name, self.weights))
 
 
 def read_results(folder: Path) -> Results:
@@ -54,10 +66,11 @@ def read_results(folder: Path) -> Results:
         raise InputError(f"{folder}: the evaluation did not finish; go on with it by test.py --resume")
     rows = read_rows(folder / ROWS_NAME)
     method, data = read_json(folder / METHOD_NAME), read_json(folder / DATA_NAME)
+    weights = weights_of(method, folder / METHOD_NAME)
     try:
         num_rows = method["num_rows"]
         results = Results(
-            method=str(method["method"]),
+            method=method_name(str(method["method"]), weights),
             folder=folder,
             rows=rows,
             data_sha256=str(data["csv_sha256"]),
@@ -68,7 +81,9 @@ def read_results(folder: Path) -> Results:
             device=str(method["device"]),
             config_sha256=str(method["config_sha256"]),
             seconds_total=method["seconds_total"],
-            notes=Notes.from_json(method),
+            notes=Notes.from_json(method).after(weights_remarks(weights)),
+            weights=weights,
+            is_reference=bool(method.get(REFERENCE, False)),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
@@ -80,6 +95,16 @@ def read_results(folder: Path) -> Results:
             "edited by hand: copy it again from where it was made, or evaluate again"
         )
     return results
+
+
+def weights_of(method: Mapping[str, Any], path: Path) -> WeightsKind:
+    """What the content of ``method.json`` says of the weights. path: of that file; InputError for no such kind."""
+    stated = method.get(WEIGHTS, "unknown")
+    kind = next((kind for kind in get_args(WeightsKind) if kind == stated), None)
+    if kind is None:
+        known = ", ".join(get_args(WeightsKind))
+        raise InputError(f"{path}: {WEIGHTS} is {stated!r} instead of one of {known}; evaluate again with this version")
+    return kind
 
 
 def read_json(path: Path) -> dict[str, Any]:

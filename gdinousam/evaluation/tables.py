@@ -19,6 +19,7 @@ from gdinousam.evaluation.rows import ProtocolName, ScoreRow
 from gdinousam.evaluation.strata import ABSENT, Stratum, stratify
 from gdinousam.evaluation.summary import FEW, Summary, summarize, summary_of
 from gdinousam.evaluation.table_files import (
+    NOTES_COLUMN,
     Cell,
     Column,
     Table,
@@ -55,13 +56,13 @@ def write_tables(rows: Sequence[ScoreRow], folder: Path, about: Notes = NO_NOTES
     texts, markdowns = [], []
     for protocol in PROTOCOLS:
         lines, notes = _lines(rows, protocol, about)
-        _write_csv(_COLUMNS, [asdict(line) for line in lines], folder / f"table_{protocol}.csv")
+        _write_csv(_COLUMNS, [asdict(line) for line in lines], folder / f"table_{protocol}.csv", about)
         texts.append(_terminal(protocol, lines, notes, about))
         markdowns.append(f"## Protocol {protocol}\n\n{RULES[protocol].capitalize()}.\n")
         markdowns += map(as_markdown, _protocol_tables(protocol, lines, notes, about))
     strata = stratify(rows, "strict")
     strata_lines = [{"kind": one.kind, "stratum": one.name, **asdict(one.summary)} for one in strata]
-    _write_csv(["kind", "stratum", *_STRATA_COLUMNS], strata_lines, folder / "strata_strict.csv")
+    _write_csv(["kind", "stratum", *_STRATA_COLUMNS], strata_lines, folder / "strata_strict.csv", about)
     markdowns.append("## Strata, protocol strict\n")
     markdowns += map(as_markdown, strata_tables(strata, about))
     (folder / "tables.md").write_text("\n".join(markdowns), encoding="utf-8")
@@ -125,7 +126,7 @@ def _protocol_tables(
     masks = [*_queries(protocol), *_UNITS, *_MASKS]
     return [
         _table("Masks", "dataset", lines, masks, [_BRACKETS, _SURFACES, *notes], about, 2),
-        _table("Boxes and detection", "dataset", lines, boxes, [], about, 2),
+        _table("Boxes and detection", "dataset", lines, boxes, about.remarks, about, 2),
     ]
 
 
@@ -208,8 +209,10 @@ _SPECIFICITY: _Columns = [
 ]
 
 
-def _write_csv(columns: Sequence[str], lines: Sequence[dict[str, Any]], path: Path) -> None:
+def _write_csv(columns: Sequence[str], lines: Sequence[dict[str, Any]], path: Path, about: Notes) -> None:
+    """A file of all digits; what is said of all numbers of the method stands in a last column, if there is anything."""
+    notes = {NOTES_COLUMN: " ".join(about.remarks)} if about.remarks else {}
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns, extrasaction="ignore")
+        writer = csv.DictWriter(file, [*columns, *notes], extrasaction="ignore")
         writer.writeheader()
-        writer.writerows(lines)
+        writer.writerows(line | notes for line in lines)

@@ -16,6 +16,7 @@ from gdinousam.data.check import require_valid
 from gdinousam.data.contract import read_records
 from gdinousam.data.fingerprint import fingerprint
 from gdinousam.errors import InputError
+from gdinousam.evaluation.method_names import weights_remarks
 from gdinousam.evaluation.methods import RecordSegmenter
 from gdinousam.evaluation.notes import NO_NOTES, Notes
 from gdinousam.evaluation.origin import about_method, complete_origin, require_same_origin, write_origin
@@ -31,7 +32,8 @@ from gdinousam.models.boxes_to_masks import WHOLE_IMAGE, WholeImageSegmenter
 from gdinousam.models.loading import load_mask_head, pick_device, place
 from gdinousam.models.precision import pick_precision
 from gdinousam.models.segmenter import load_box_finder, load_segmenter
-from gdinousam.records import ImageRecord, Segmenter
+from gdinousam.records import ImageRecord, Segmenter, WeightsKind
+from gdinousam.runs.judged_weights import judged_weights
 from gdinousam.runs.machine import LIBRARIES, device_name
 
 _SCORING_LIBRARIES: tuple[str, ...] = ("monai", "numpy")
@@ -135,9 +137,14 @@ def evaluate_method(
     them, or what a study makes of them.
     """
     data, folder = config.data, config.evaluation.output_dir
+    weights, is_reference = judged_weights(config)
     notes = NO_NOTES if config.baseline is None else baseline_notes(config.baseline, records)
     if processes.is_first:
-        origin = dump_config(config), fingerprint(records, data.test_ann), _about(config, method, notes)
+        origin = (
+            dump_config(config),
+            fingerprint(records, data.test_ann),
+            _about(config, method, notes, weights, is_reference),
+        )
         if resume:
             require_same_origin(folder, *origin)
         else:
@@ -161,14 +168,17 @@ def evaluate_method(
     if not processes.is_first:
         return ""
     complete_origin(folder, rows)
-    return write_tables(rows, folder, notes)
+    return write_tables(rows, folder, notes.after(weights_remarks(weights)))
 
 
-def _about(config: TestConfig, method: Method, notes: Notes) -> dict[str, Any]:
+def _about(
+    config: TestConfig, method: Method, notes: Notes, weights: WeightsKind, is_reference: bool
+) -> dict[str, Any]:
     libraries, device, precision = _SCORING_LIBRARIES, "unknown", "unknown"  # of the masks of another program
     if config.evaluation.predictions is None:
         libraries = (*LIBRARIES, *_SCORING_LIBRARIES)
         where = pick_device(config.evaluation.device)
         device = device_name(where)
         precision = str(pick_precision(config.evaluation.precision, where)).removeprefix("torch.")
-    return about_method(config.evaluation.method, method.needs, libraries, device, precision, notes)
+    name = config.evaluation.method
+    return about_method(name, method.needs, libraries, device, precision, notes, weights, is_reference)

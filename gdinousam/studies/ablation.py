@@ -36,7 +36,6 @@ NAMES: dict[Column, str] = {
     "true_box": "true box+SAM2",
     "whole_image": "whole-image box+SAM2",
 }
-REFERENCES: tuple[Column, ...] = ("true_box", "whole_image")
 TABLE = "table2"
 
 
@@ -151,11 +150,10 @@ def _build(column: TestConfig, records: Sequence[ImageRecord]) -> Method:
 
 def _write_tables(config: AblationConfig, results: Sequence[Results]) -> str:
     texts: list[str] = []
-    references = {NAMES[column] for column in REFERENCES}
     for protocol in PROTOCOLS:
         if not any(row.protocol == protocol for row in results[0].rows):
             continue  # the paper protocol has no query where no image holds an object
-        tables = comparison_tables(compare(results, protocol), 2, references)
+        tables = comparison_tables(compare(results, protocol), 2)
         write_table_files(tables, config.ablation.output_dir, f"{TABLE}_{protocol}")
         texts += map(as_plain, tables.values())
     return "\n".join(texts)

@@ -146,10 +146,12 @@ def _ask(
 
 
 def _write_tables(config: PromptStudyConfig, configs: Mapping[Wording, WordingConfig]) -> str:
-    rows = {wording: read_results(one.evaluation.output_dir).rows for wording, one in configs.items()}
+    results = {wording: read_results(one.evaluation.output_dir) for wording, one in configs.items()}
+    rows = {wording: one.rows for wording, one in results.items()}
+    first = next(iter(results.values()))  # one method was asked all of them
     texts = []
     for protocol in PROTOCOLS:
-        table = prompt_table(rows, protocol)
+        table = prompt_table(rows, protocol, first.weights, first.notes)
         write_table_files({"prompts": table}, config.evaluation.output_dir, f"{TABLE}_{protocol}")
         texts.append(as_plain(table))
     return "\n".join(texts)

@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from gdinousam.evaluation.comparison_tables import best_places
+from gdinousam.evaluation.best import NO_CANDIDATES, RULE, Score, best_method
+from gdinousam.evaluation.method_names import beside_paper, may_be_best, weights_remarks, withheld_remarks
+from gdinousam.evaluation.notes import NO_NOTES, Notes
 from gdinousam.evaluation.paper_numbers import PaperScore, dataset_in_paper, paper_prompts
 from gdinousam.evaluation.rows import ProtocolName, ScoreRow
 from gdinousam.evaluation.summary import FEW, Summary, summarize
@@ -23,6 +25,7 @@ from gdinousam.evaluation.table_files import (
     text_cell,
     text_column,
 )
+from gdinousam.records import WeightsKind
 from gdinousam.studies.prompts_file import Wording
 
 PAPER_DATASET = "KidneyUS"  # the only one of table 5
@@ -36,19 +39,31 @@ _MISSES = {
 
 @dataclass(frozen=True)
 class _Line:
-    """A prompt, what it scored and what the paper prints for it."""
+    """A prompt, its rows of the protocol, what it scored and what the paper prints for it.
+
+    printed: ``None`` where no number of the paper may stand beside any prompt.
+    """
 
     wording: Wording
+    rows: Sequence[ScoreRow]
     summary: Summary
-    printed: PaperScore
+    printed: PaperScore | None
 
 
-def prompt_table(rows: Mapping[Wording, Sequence[ScoreRow]], protocol: ProtocolName) -> Table:
-    """One line per prompt in the order given, the best prompt of each phrase in bold.
+def prompt_table(
+    rows: Mapping[Wording, Sequence[ScoreRow]],
+    protocol: ProtocolName,
+    weights: WeightsKind = "unknown",
+    about: Notes = NO_NOTES,
+) -> Table:
+    """One line per prompt in the order given, in bold the prompt of each phrase that is the best as in ``best_method``.
 
     rows: of each prompt, those of an evaluation in which it stood for its phrase. Several datasets weigh the same.
+    weights: of the method that was asked; the paper's columns are left out where its numbers may not stand beside them.
+    about: what the table must say besides.
     """
-    lines = [_Line(wording, summarize(of, protocol)[-1], _printed(wording, of)) for wording, of in rows.items()]
+    with_paper = beside_paper(weights)
+    lines = [_line(wording, of, protocol, with_paper) for wording, of in rows.items()]
     columns = [text_column("phrase"), text_column("prompt"), Column("n", ("n",))]
     columns += [Column("left out", ("left out",))] if protocol == "paper" else []
     columns += [Column("detected %", ("detected %",))]
@@ -56,22 +71,38 @@ def prompt_table(rows: Mapping[Wording, Sequence[ScoreRow]], protocol: ProtocolN
         columns += [
             Column(f"{score} %", (f"{score} %", f"{score} % std")),
             Column("95 % interval", (f"{score} % low", f"{score} % high")),
-            Column("paper", (f"{score} % paper",)),
-            Column("difference", (f"{score} % difference",)),
         ]
+        if with_paper:
+            columns += [Column("paper", (f"{score} % paper",)), Column("difference", (f"{score} % difference",))]
+    ranked = may_be_best(weights, is_reference=False)
     cells = [
         cell
         for _, of_phrase in groupby(lines, key=lambda line: line.wording.phrase)
-        for cell in _lines_of_phrase(list(of_phrase))
+        for cell in _lines_of_phrase(list(of_phrase), ranked)
     ]
     title = f"Prompts, protocol {protocol}, as table 5 of the paper"
-    return Table(title, tuple(columns), tuple(cells), (*_ranges(lines), _INTERVALS, _MISSES[protocol], *_few(lines)))
+    remarks = (
+        *about.after(weights_remarks(weights)).remarks,
+        *_ranges(lines),
+        RULE if ranked else NO_CANDIDATES,
+        _INTERVALS,
+        _MISSES[protocol],
+        *withheld_remarks({title: weights}),
+        *_few(lines),
+    )
+    return Table(title, tuple(columns), tuple(cells), remarks)
 
 
-def _lines_of_phrase(lines: Sequence[_Line]) -> list[tuple[Cell, ...]]:
-    best_dice = best_places([line.summary.dice_percent for line in lines])
-    best_iou = best_places([line.summary.iou_percent for line in lines])
-    return [_cells(line, place in best_dice, place in best_iou) for place, line in enumerate(lines)]
+def _line(wording: Wording, rows: Sequence[ScoreRow], protocol: ProtocolName, with_paper: bool) -> _Line:
+    of_protocol = [row for row in rows if row.protocol == protocol]
+    printed = _printed(wording, rows) if with_paper else None
+    return _Line(wording, of_protocol, summarize(rows, protocol)[-1], printed)
+
+
+def _lines_of_phrase(lines: Sequence[_Line], ranked: bool) -> list[tuple[Cell, ...]]:
+    rows = {line.wording: line.rows for line in lines} if ranked else {}
+    best: dict[Score, Wording | None] = {"dice": best_method(rows, "dice"), "iou": best_method(rows, "iou")}
+    return [_cells(line, line.wording == best["dice"], line.wording == best["iou"]) for line in lines]
 
 
 def _cells(line: _Line, best_dice: bool, best_iou: bool) -> tuple[Cell, ...]:
@@ -84,12 +115,10 @@ def _cells(line: _Line, best_dice: bool, best_iou: bool) -> tuple[Cell, ...]:
         number_cell(one.detection_percent),
         spread_cell(one.dice_percent, one.dice_std_percent, best_dice),
         interval_cell(one.dice_low_percent, one.dice_high_percent),
-        number_cell(printed.dice),
-        difference_cell(one.dice_percent - printed.dice),
+        *(() if printed is None else (number_cell(printed.dice), difference_cell(one.dice_percent - printed.dice))),
         spread_cell(one.iou_percent, one.iou_std_percent, best_iou),
         interval_cell(one.iou_low_percent, one.iou_high_percent),
-        number_cell(printed.iou),
-        difference_cell(one.iou_percent - printed.iou),
+        *(() if printed is None else (number_cell(printed.iou), difference_cell(one.iou_percent - printed.iou))),
     )
 
 

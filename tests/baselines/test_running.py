@@ -22,8 +22,11 @@ from gdinousam.command_line.predict import predict_command
 from gdinousam.command_line.test import evaluate_command
 from gdinousam.config import BaselineTrainConfig, load_config
 from gdinousam.config import TestConfig as EvaluateConfig  # pytest would collect a class that is named Test...
+from gdinousam.evaluation.comparison import compare
+from gdinousam.evaluation.comparison_tables import comparison_tables
 from gdinousam.evaluation.notes import Notes
 from gdinousam.evaluation.results import Results, read_results
+from gdinousam.evaluation.table_files import as_plain
 from gdinousam.records import ImageRecord
 from gdinousam.seeding import torch_seed
 
@@ -148,6 +151,21 @@ def test_universeg_is_shown_examples_of_the_dataset(phantom_data: Path, tmp_path
     assert results.needs == ("support set",) and results.notes.remarks == (RANDOM,)
 
 
+def test_universeg_is_shown_images_set_aside_and_the_tables_say_so(
+    phantom_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    source = support_of(phantom_data)
+    aside = {key: source.pop(key) for key in ("ann", "images", "masks")}
+    support = source | {"set_aside": aside, "size": 16}
+    tree = tree_of(phantom_data, tmp_path / "out", name="universeg", weights="random-small", support=support)
+    results = evaluated(tree, tmp_path)
+    note = "8 images of the dataset were set aside as UniverSeg's support set, and are not tested."
+    assert results.notes.of_datasets == {"phantom": note}
+    printed, table = capsys.readouterr().out, comparison_tables(compare([results]))["methods"]
+    assert note in printed and note in as_plain(table)
+    assert note in (tmp_path / "out" / "tables.md").read_text(encoding="utf-8")
+
+
 def test_universeg_is_not_shown_what_is_tested(
     phantom_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
@@ -214,7 +232,8 @@ def test_notes_stand_in_the_method_s_file(phantom_data: Path, tmp_path: Path) ->
     tree = tree_of(phantom_data, tmp_path / "out", name="samus", weights="random-small", prompts={"source": "truth"})
     evaluated(tree, tmp_path)
     about = json.loads((tmp_path / "out" / "method.json").read_text(encoding="utf-8"))
-    assert about["remarks"] == [RANDOM, NOT_FOUND] and "dataset_notes" not in about
+    assert about["remarks"] == [NOT_FOUND] and "dataset_notes" not in about
+    assert about["weights"] == "random" and read_results(tmp_path / "out").method == "A (random)"
 
 
 def one_of(dataset: str) -> ImageRecord:
@@ -231,7 +250,7 @@ def test_published_weights_are_marked_where_they_were_trained(tmp_path: Path) ->
         notes = baseline_notes(settings, records)
         assert list(notes.of_datasets) == ["busi"] and notes.remarks == (NOT_FOUND,)
         random = settings.model_copy(update={"weights": "random"})
-        assert baseline_notes(random, records) == Notes((RANDOM, NOT_FOUND))
+        assert baseline_notes(random, records) == Notes((NOT_FOUND,))
     own = SamusSettings(name="samus", weights=str(tmp_path), prompts=shown)  # a folder of baselines/trainSAMUS.py
     assert baseline_notes(own, records) == Notes((NOT_FOUND,))
 

@@ -19,7 +19,10 @@ from gdinousam.baselines.universeg.support import (
     draws_of_phrases,
     load_draws,
     load_support,
+    read_support,
+    set_aside_notes,
 )
+from gdinousam.data.contract import write_records
 from gdinousam.data.images import read_image, read_mask
 from gdinousam.errors import InputError
 from gdinousam.records import ImageRecord, Instance, MaskReference
@@ -183,6 +186,36 @@ def test_a_list_whose_images_lack_the_phrase_is_named(tmp_path: Path) -> None:
 def test_a_missing_list_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no such list of support images"):
         draw_support(RECORDS, "one", "cyst", settings(tmp_path / "names.csv"))
+
+
+def test_a_dataset_with_images_set_aside_is_shown_those_alone(tmp_path: Path) -> None:
+    training = [write_record(tmp_path / "train", f"{name}.png", dataset=name[:3]) for name in ("one_1", "two_1")]
+    aside = [write_record(tmp_path / "support", f"{name}.png", dataset="two") for name in ("two_2", "two_3")]
+    write_records(training, tmp_path / "train.CSV")
+    write_records(aside, tmp_path / "support.CSV")
+    source = {"ann": tmp_path / "support.CSV", "images": tmp_path / "support", "masks": tmp_path / "support"}
+    given = settings(ann=tmp_path / "train.CSV", images=tmp_path / "train", masks=tmp_path / "train", set_aside=source)
+    assert sorted(names(read_support(given))) == ["one_1.png", "two_2.png", "two_3.png"]
+    note = "2 images of the dataset were set aside as UniverSeg's support set, and are not tested."
+    assert set_aside_notes(given, ["one", "two"]) == {"two": note}
+    alone = SupportSettings.model_validate({"set_aside": source})
+    assert sorted(names(read_support(alone))) == ["two_2.png", "two_3.png"]
+    with pytest.raises(InputError, match=r"support\.CSV: no image of dataset 'one' shows 'cyst'"):
+        draw_support(read_support(alone), "one", "cyst", alone)
+    assert set_aside_notes(settings(), ["one", "two"]) == {}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({}, "name the images to draw from: ann, images and masks, or set_aside"),
+        ({"ann": "train.csv", "images": "train"}, "ann, images and masks belong together"),
+        ({"set_aside": {"ann": "support.CSV", "images": "support"}}, "masks"),
+    ],
+)
+def test_a_source_is_named_whole(content: dict[str, object], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        SupportSettings.model_validate(content)
 
 
 @pytest.mark.parametrize("changed", [{"size": 0}, {"draws": 0}, {"seed": -1}, {"by": "image"}, {"sice": 3}])

@@ -47,7 +47,8 @@ def test_methods_gather_in_one_table(config: Path, tmp_path: Path, capsys: pytes
     assert measurement.device.startswith("CPU") and measurement.precision == "float32"
     assert (measurement.detector_input, measurement.peak_gpu_bytes) == ("96 x 96", None)
     text = (tmp_path / "times" / "table6.md").read_text(encoding="utf-8")
-    assert "| 0.33 |" in text and "mine" in text
+    assert f"{OURS} (small)" in text and "mine (small)" in text
+    assert measurement.weights == "small" and "0.33" not in text  # the paper's number of its full-size models
     assert not (tmp_path / "unused").exists()
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gdinousam.benchmark.measurement import Measurement, measurement_path, read_measurement, write_measurement
-from gdinousam.benchmark.table import read_measurements, seconds_table
+from gdinousam.benchmark.table import FASTEST, read_measurements, seconds_table
 from gdinousam.errors import InputError
 from gdinousam.evaluation.paper_numbers import OURS
 from gdinousam.evaluation.table_files import as_plain
@@ -56,13 +57,38 @@ def test_a_method_without_stages_or_paper_number_has_dashes() -> None:
 
 
 def test_the_fastest_is_marked_among_equal_conditions_only() -> None:
-    fast, slow = made_measurement("UniverSeg", (0.1,)), made_measurement("SAMUS", (0.3,))
+    fast, slow = made_measurement("UniverSeg", (0.1,) * 6), made_measurement("SAMUS", (0.3,) * 6)
     alike = seconds_table([slow, fast])
     assert [(line[0].text, line[1].best) for line in alike.lines] == [("UniverSeg", True), ("SAMUS", False)]
-    other = seconds_table([slow, made_measurement("UniverSeg", (0.1,), device="CPU")])
+    other = seconds_table([slow, made_measurement("UniverSeg", (0.1,) * 6, device="CPU")])
     assert not any(line[1].best for line in other.lines)
     assert any("cannot be compared" in remark for remark in other.remarks)
     assert not any(line[1].best for line in seconds_table([fast]).lines)
+
+
+def test_a_median_that_is_lower_by_chance_is_not_the_fastest() -> None:
+    one = made_measurement("UniverSeg", (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7))
+    other = made_measurement("SAMUS", (0.11, 0.21, 0.31, 0.41, 0.51, 0.61, 0.71))
+    few = [made_measurement(name, (seconds,) * 5) for name, seconds in (("UniverSeg", 0.1), ("SAMUS", 0.3))]
+    for measurements in ([one, other], few):
+        table = seconds_table(measurements)
+        assert not any(line[1].best for line in table.lines) and FASTEST in table.remarks
+
+
+def test_other_weights_than_the_published_ones_are_named_and_stand_beside_no_number_of_the_paper() -> None:
+    random = made_measurement("SAMUS", (0.1,) * 6, weights="random")
+    table = seconds_table([random, made_measurement(weights="full")])
+    line = cells(table, "SAMUS (random)")
+    assert line["paper s"] == "-" and cells(table, OURS)["paper s"] == "0.33"
+    assert "Weights are random: the numbers mean nothing." in as_plain(table)
+    assert any("cannot be compared" in remark for remark in table.remarks)
+    assert any(remark.endswith("so none stands beside SAMUS (random).") for remark in table.remarks)
+    assert any(remark.endswith("not measured here: UniverSeg, BiomedParse, SAMUS, MedCLIP-SAM, MedCLIP-SAMv2.") for
+               remark in table.remarks)  # fmt: skip
+    alone = seconds_table([random, made_measurement("mine", (0.3,) * 6, weights="random")])
+    assert "paper s" not in [column.title for column in alone.columns]
+    assert not any("Titan" in remark for remark in alone.remarks)
+    assert not any(line[1].best for line in alone.lines)
 
 
 def test_what_the_paper_times_and_we_do_not_is_said() -> None:
@@ -76,6 +102,15 @@ def test_a_mask_head_that_had_nothing_to_do_is_said() -> None:
     batches = ({"decode": 0.1, "detector": 0.5, "mask head": 1e-6, "method": 0.5},)
     assert "nothing was found" in as_plain(seconds_table([made_measurement(batches=batches)]))
     assert "nothing was found" not in as_plain(seconds_table([made_measurement()]))
+
+
+def test_a_measurement_of_an_earlier_version_is_of_unknown_weights(tmp_path: Path) -> None:
+    path = tmp_path / "old.json"
+    write_measurement(made_measurement(), path)
+    content = json.loads(path.read_text())
+    del content["weights"]
+    path.write_text(json.dumps(content))
+    assert read_measurement(path).weights == "unknown"
 
 
 def test_a_measurement_is_read_back_to_the_last_digit(tmp_path: Path) -> None:

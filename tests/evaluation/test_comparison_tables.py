@@ -43,12 +43,22 @@ def test_methods_stand_side_by_side_with_the_best_marked() -> None:
     for name, dice in DICE.items():
         busi, average = column(table, "Dice %", name)
         assert busi.values == average.values == (100 * np.mean(dice), pytest.approx(100 * np.std(dice)))
-        assert busi.best is average.best is (name == "B")
+        assert busi.best is average.best is False  # B is ahead of A by 0.3 and 0.1, and behind it by 0.1
 
 
-def test_scores_that_print_alike_are_both_best() -> None:
-    table = tables_of({"A": [0.5], "B": [0.500001], "C": [0.4]})["methods"]
-    assert [column(table, "Dice %", name)[0].best for name in "ABC"] == [True, True, False]
+def test_a_lead_that_is_no_chance_is_marked_and_explained() -> None:
+    table = tables_of({name: [*dice, *dice] for name, dice in (DICE | {"B": [0.7, 0.7, 0.7]}).items()})["methods"]
+    for name in DICE:
+        assert [cell.best for cell in column(table, "Dice %", name)] == [name == "B"] * 2
+        assert [cell.best for cell in column(table, "IoU %", name)] == [name == "B"] * 2
+    assert sum(remark.startswith("Marked as the best is only a mean that is ahead") for remark in table.remarks) == 1
+
+
+def test_a_last_digit_makes_nobody_the_best() -> None:
+    noise = [0.1, -0.1, 0.2, -0.2, 0.05, -0.04]  # 0.01 / 6 in the mean
+    table = tables_of({"A": [0.5] * 6, "B": [0.5 + one for one in noise], "C": [0.5] * 6})["methods"]
+    assert column(table, "Dice %", "B")[0].text.startswith("50.17")
+    assert not any(cell.best for line in table.lines for cell in line)
 
 
 def test_a_single_method_is_not_the_best_of_one() -> None:
@@ -130,8 +140,8 @@ def test_under_the_paper_protocol_pairs_are_images_that_both_found() -> None:
 
 
 def test_an_average_over_fewer_datasets_is_neither_best_nor_held_against_all_the_paper_prints() -> None:
-    one = rows_of([0.7], "busi", protocol="paper") + rows_of([NAN], "tn3k", protocol="paper")
-    other = rows_of([0.6], "busi", protocol="paper") + rows_of([0.1], "tn3k", protocol="paper")
+    one = rows_of([0.7] * 6, "busi", protocol="paper") + rows_of([NAN] * 6, "tn3k", protocol="paper")
+    other = rows_of([0.6] * 6, "busi", protocol="paper") + rows_of([0.1] * 6, "tn3k", protocol="paper")
     tables = comparison_tables(compare([made_results(one, OURS), made_results(other, "SAMUS")], "paper"))
     busi, tn3k, average = column(tables["methods"], "Dice %", OURS)
     assert (busi.best, tn3k.text, average.best) == (True, "-", False)

@@ -68,3 +68,11 @@ def test_an_overview_marks_the_method() -> None:
     table = overview_table([made_results(ROWS, "A", notes=NOTES), made_results(ROWS, "B")])
     assert set(marked_lines(table)) == {"A"}
     assert f"busi: {LEAK}" in as_markdown(table)
+
+
+def test_what_several_methods_share_is_said_once() -> None:
+    results = [made_results(ROWS, name, notes=Notes(("Weights are random.", f"{name} alone."))) for name in "AB"]
+    assert compare(results).remarks == ("Weights are random.", "A: A alone.", "B: B alone.")
+    results.append(made_results(ROWS, "C"))
+    assert compare(results).remarks == ("A, B: Weights are random.", "A: A alone.", "B: B alone.")
+    assert compare(results[:1]).remarks == ("A: Weights are random.", "A: A alone.")

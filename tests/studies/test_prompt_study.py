@@ -82,7 +82,7 @@ def test_a_folder_says_what_was_asked_instead_of_what(output: Path) -> None:
     folder = output / "cyst" / "a_dark_round_thing"
     settings = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
     assert (settings["phrase"], settings["prompt"]) == ("cyst", "a dark round thing")
-    assert read_results(folder).method == "GroundingDINO-US-SAM: a dark round thing"
+    assert read_results(folder).method == "GroundingDINO-US-SAM: a dark round thing (small)"
 
 
 def test_the_tables_hold_one_line_per_prompt(output: Path) -> None:

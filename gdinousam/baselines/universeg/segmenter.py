@@ -10,9 +10,15 @@ from gdinousam.baselines.detections import detection_of
 from gdinousam.baselines.universeg.disjoint import check_disjoint, without_tested
 from gdinousam.baselines.universeg.network import UniverSegNetwork
 from gdinousam.baselines.universeg.preprocessing import grey_square, probability_of_size
-from gdinousam.baselines.universeg.support import Draws, SupportSet, SupportSettings, draws_of_phrases, load_draws
+from gdinousam.baselines.universeg.support import (
+    Draws,
+    SupportSet,
+    SupportSettings,
+    draws_of_phrases,
+    load_draws,
+    read_support,
+)
 from gdinousam.baselines.universeg.weights import load_universeg
-from gdinousam.data.contract import read_records
 from gdinousam.errors import InputError
 from gdinousam.evaluation.methods import phrases_by_dataset
 from gdinousam.records import Detection, Image, ImageRecord, Need
@@ -109,7 +115,7 @@ def load_universeg_segmenters(
     Raises InputError for weights, images or lists that cannot be read, for a phrase without any example, and for
     examples that are among the images to test (``check_disjoint``), unless ``skip_tested`` draws around them.
     """
-    training = read_records(support.ann, support.images, support.masks)
+    training = read_support(support)
     phrases_of = phrases_by_dataset(records)
     if support.skip_tested:
         training = without_tested([one for one in training if one.dataset in phrases_of], records)

@@ -1,4 +1,4 @@
-"""Which training images UniverSeg is shown as examples, and how they are prepared for it.
+"""Which images UniverSeg is shown as examples, and how they are prepared for it.
 
 The comparison study shows it 16 annotated images of each dataset, the unseen ones included, and does not say which, nor
 whether one draw or several. Here they are drawn by a rule that depends on the names of the images alone.
@@ -7,7 +7,8 @@ whether one draw or several. Here they are drawn by a rule that depends on the n
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -17,6 +18,7 @@ from pydantic import Field, model_validator
 
 from gdinousam.baselines.universeg.preprocessing import SIDE, grey_square, label_square
 from gdinousam.baselines.universeg.support_names import read_support_names, require_known
+from gdinousam.data.contract import read_records
 from gdinousam.data.images import read_image, union_mask
 from gdinousam.errors import InputError
 from gdinousam.records import ImageRecord, Instance, Query
@@ -28,13 +30,28 @@ logger = logging.getLogger(__name__)
 By = Literal["phrase", "dataset"]
 Draws = Sequence[Sequence[ImageRecord]]
 
+_SET_ASIDE = "images of the dataset were set aside as UniverSeg's support set, and are not tested."
+
+
+class SetAside(Settings):
+    """Images that were set aside of datasets without training images (scripts/prepare_dataset.py --support)."""
+
+    ann: SettingsPath = Field(description="CSV of these images, support.CSV.")
+    images: SettingsPath = Field(description="Folder of these images.")
+    masks: SettingsPath = Field(description="Folder of their masks.")
+
 
 class SupportSettings(Settings):
     """Where UniverSeg's examples come from."""
 
-    ann: SettingsPath = Field(description="CSV of the images to draw from, as a rule the training file.")
-    images: SettingsPath = Field(description="Folder of these images.")
-    masks: SettingsPath = Field(description="Folder of their masks.")
+    ann: SettingsPath | None = Field(
+        None, description="CSV of the images to draw from, as a rule the training file; needed without set_aside."
+    )
+    images: SettingsPath | None = Field(None, description="Folder of these images.")
+    masks: SettingsPath | None = Field(None, description="Folder of their masks.")
+    set_aside: SetAside | None = Field(
+        None, description="Images set aside instead: a dataset that is among them is shown these and no others."
+    )
     size: int = Field(16, ge=1, description="Examples shown at once (the study: 16); memory and time grow with it.")
     draws: int = Field(1, ge=1, description="Sets of examples; the answer is the mean of the probabilities of all.")
     seed: int = Field(0, ge=0, description="Which images are drawn depends on it and on their names.")
@@ -51,6 +68,15 @@ class SupportSettings(Settings):
         description="Draw from images that share no picture, near-duplicate or group with the test; false: draw from "
         "all, and refuse to start where one that is tested too is drawn.",
     )
+
+    @model_validator(mode="after")
+    def _there_is_a_source(self) -> SupportSettings:
+        given = [self.ann is not None, self.images is not None, self.masks is not None]
+        if any(given) != all(given):
+            raise ValueError("ann, images and masks belong together; give all of them or none")
+        if not any(given) and self.set_aside is None:
+            raise ValueError("name the images to draw from: ann, images and masks, or set_aside, or both")
+        return self
 
     @model_validator(mode="after")
     def _named_images_are_not_skipped(self) -> SupportSettings:
@@ -85,12 +111,37 @@ class SupportSet:
         return SupportSet(self.images.to(device), self.labels.to(device))
 
 
+def read_support(settings: SupportSettings) -> tuple[ImageRecord, ...]:
+    """The images that examples are drawn from: of a dataset with images set aside these, of any other those of ``ann``.
+
+    Raises InputError for a CSV or folder that cannot be read.
+    """
+    training: tuple[ImageRecord, ...] = ()
+    if settings.ann is not None and settings.images is not None:
+        training = read_records(settings.ann, settings.images, settings.masks)
+    aside = read_set_aside(settings)
+    instead = {record.dataset for record in aside}
+    return (*(record for record in training if record.dataset not in instead), *aside)
+
+
+def read_set_aside(settings: SupportSettings) -> tuple[ImageRecord, ...]:
+    """The images that were set aside; none without such a setting. Raises InputError as ``read_support`` does."""
+    source = settings.set_aside
+    return () if source is None else read_records(source.ann, source.images, source.masks)
+
+
+def set_aside_notes(settings: SupportSettings, datasets: Collection[str]) -> dict[str, str]:
+    """The footnotes of the tested datasets of which images were set aside, by dataset."""
+    counts = Counter(record.dataset for record in read_set_aside(settings))
+    return {dataset: f"{counts[dataset]} {_SET_ASIDE}" for dataset in datasets if counts[dataset]}
+
+
 def draw_support(
     records: Sequence[ImageRecord], dataset: str, phrase: str, settings: SupportSettings
 ) -> list[list[ImageRecord]]:
     """Draw the examples of a phrase in a dataset, ``settings.size`` without replacement, ``settings.draws`` times.
 
-    records: all images of ``settings.ann``, in any order. With ``by: dataset`` the phrase does not matter. Only images
+    records: all images of ``read_support``, in any order. With ``by: dataset`` the phrase does not matter. Only images
     in which the wanted object has a box are drawn, since others show nothing of it.
     Images are ranked by a number made of seed, dataset, phrase, draw and their own name, so the draw is the same on
     every machine, images of other datasets do not change it, and a smaller size is the beginning of a larger one.
@@ -101,7 +152,9 @@ def draw_support(
     candidates = _candidates(records, dataset, phrase, settings)
     wanted = _wanted(phrase, settings.by)
     if not candidates:
-        source = settings.names or settings.ann
+        source = settings.names or " and ".join(
+            str(one.ann) for one in (settings, settings.set_aside) if one and one.ann
+        )
         raise InputError(
             f"{source}: no image of dataset {dataset!r} shows {wanted}, so UniverSeg cannot be shown any; add images "
             "or leave it out of the test"

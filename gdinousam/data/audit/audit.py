@@ -17,7 +17,7 @@ from gdinousam.data.audit.leaks import (
 from gdinousam.data.audit.pictures import read_pictures
 from gdinousam.data.audit.report import AuditReport
 from gdinousam.data.contract import GROUP_KIND, IMAGE_NAME, find_csv, read_records, read_table
-from gdinousam.data.layout import SPLIT_FOLDERS, SPLITS, Split, csv_name
+from gdinousam.data.layout import PART_FOLDERS, PARTS, SPLITS, Part, csv_name
 from gdinousam.errors import InputError
 from gdinousam.records import ImageRecord
 
@@ -28,7 +28,8 @@ def audit_data(folder: str | Path, progress: bool = True) -> AuditReport:
     """Look for what the splits of a folder share.
 
     folder: holds ``train.CSV``, ``val.CSV`` and ``test.CSV`` (either letter case of the suffix) and their images in
-    ``train/``, ``val/`` and ``test_image/``; a split without CSV is left aside, and one alone can leak nothing.
+    ``train/``, ``val/`` and ``test_image/``; a split without CSV is left aside, and one alone can leak nothing. A
+    support set (``support.CSV``, ``support/``) counts as one more: what it shares with the test is a leak.
     progress: a bar in terminals where reading takes a while. Raises ``InputError`` for a folder without any such CSV,
     for a CSV that cannot be read, and for images that are missing or do not decode.
     """
@@ -53,22 +54,22 @@ def audit_data(folder: str | Path, progress: bool = True) -> AuditReport:
     )
 
 
-def _read_splits(folder: Path) -> dict[Split, tuple[ImageRecord, ...]]:
+def _read_splits(folder: Path) -> dict[Part, tuple[ImageRecord, ...]]:
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; give the one that holds {', '.join(map(csv_name, SPLITS))}")
     records = {}
-    for split in SPLITS:
+    for split in PARTS:
         try:
             csv_path = find_csv(folder / csv_name(split))
         except InputError:
             continue  # said below where no split has one; the report names the others
-        records[split] = read_records(csv_path, folder / SPLIT_FOLDERS[split][0])
+        records[split] = read_records(csv_path, folder / PART_FOLDERS[split][0])
     if not records:
         raise InputError(f"{folder}: holds none of {', '.join(map(csv_name, SPLITS))}; give the folder that does")
     return records
 
 
-def _unknown_patients(folder: Path, records: Mapping[Split, tuple[ImageRecord, ...]]) -> dict[Split, int]:
+def _unknown_patients(folder: Path, records: Mapping[Part, tuple[ImageRecord, ...]]) -> dict[Part, int]:
     """Number of images of each split without a group, or with one that is no patient by the column group_kind."""
     unknown = {}
     for split, of_split in records.items():
@@ -80,7 +81,7 @@ def _unknown_patients(folder: Path, records: Mapping[Split, tuple[ImageRecord, .
     return unknown
 
 
-def _read_images(records: Mapping[Split, tuple[ImageRecord, ...]], progress: bool) -> list[AuditedImage]:
+def _read_images(records: Mapping[Part, tuple[ImageRecord, ...]], progress: bool) -> list[AuditedImage]:
     placed = [(split, record) for split, of_split in records.items() for record in of_split]
     missing = [record.path for _, record in placed if not record.path.is_file()]
     if missing:

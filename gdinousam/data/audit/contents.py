@@ -10,19 +10,19 @@ import numpy as np
 
 from gdinousam.data.audit.pictures import Picture
 from gdinousam.data.audit.report import AREA_PERCENTS, Content, UntrainedPhrase
-from gdinousam.data.layout import Split
+from gdinousam.data.layout import Part
 from gdinousam.records import ImageRecord, Instance
 
 
 class AuditedImage(NamedTuple):
     """An image of a split with what its CSV says and what its file holds."""
 
-    split: Split
+    split: Part
     record: ImageRecord
     picture: Picture
 
 
-def contents_of(images: Sequence[AuditedImage], splits: Sequence[Split]) -> tuple[Content, ...]:
+def contents_of(images: Sequence[AuditedImage], splits: Sequence[Part]) -> tuple[Content, ...]:
     """One entry for each dataset, then one for each of its phrases, in alphabetical order; without images none."""
     contents = []
     for dataset in sorted({image.record.dataset for image in images}):
@@ -32,8 +32,8 @@ def contents_of(images: Sequence[AuditedImage], splits: Sequence[Split]) -> tupl
     return tuple(contents)
 
 
-def untrained_phrases(records: Mapping[Split, Sequence[ImageRecord]]) -> tuple[UntrainedPhrase, ...]:
-    """The phrases of other splits that no row of the training images has; none without training images.
+def untrained_phrases(records: Mapping[Part, Sequence[ImageRecord]]) -> tuple[UntrainedPhrase, ...]:
+    """The phrases of val and test that no row of the training images has; none without training images.
 
     Letter case and spaces make no difference, as for a model.
     """
@@ -41,8 +41,8 @@ def untrained_phrases(records: Mapping[Split, Sequence[ImageRecord]]) -> tuple[U
         return ()
     trained = {_plain(phrase) for record in records["train"] for phrase in record.phrases}
     untrained = []
-    for split, of_split in records.items():
-        counts = Counter(phrase for record in of_split for phrase in record.phrases)
+    for split in ("val", "test"):
+        counts = Counter(phrase for record in records.get(split, ()) for phrase in record.phrases)
         untrained += [
             UntrainedPhrase(phrase, split, num)
             for phrase, num in sorted(counts.items())
@@ -55,7 +55,7 @@ def _plain(phrase: str) -> str:
     return " ".join(phrase.lower().split())
 
 
-def _content(images: Iterable[AuditedImage], dataset: str, phrase: str | None, splits: Sequence[Split]) -> Content:
+def _content(images: Iterable[AuditedImage], dataset: str, phrase: str | None, splits: Sequence[Part]) -> Content:
     num_images, num_boxes = dict.fromkeys(splits, 0), dict.fromkeys(splits, 0)
     num_absent, areas = 0, []
     for image in images:

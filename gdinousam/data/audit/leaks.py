@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeVar
 
 from gdinousam.data.audit.contents import AuditedImage
 from gdinousam.data.audit.report import NearPair, Place, SharedGroup, SharedName, SharedPixels
-from gdinousam.data.layout import SPLITS, Split
+from gdinousam.data.layout import PARTS, Part
 from gdinousam.data.near_duplicates import near_pairs
 
 Key = TypeVar("Key", bound=Hashable)
@@ -19,7 +19,7 @@ class NearDuplicates(NamedTuple):
     """between: pairs of two splits, the most alike first. within: number of pairs inside each split."""
 
     between: tuple[NearPair, ...]
-    within: dict[Split, int]
+    within: dict[Part, int]
 
 
 def shared_names(images: Iterable[AuditedImage]) -> tuple[SharedName, ...]:
@@ -38,10 +38,10 @@ def shared_pixels(images: Iterable[AuditedImage]) -> tuple[SharedPixels, ...]:
     return tuple(SharedPixels(tuple(map(_place, same))) for same in alike if len(_splits(same)) > 1)
 
 
-def repeats_within(images: Iterable[AuditedImage]) -> dict[Split, int]:
+def repeats_within(images: Iterable[AuditedImage]) -> dict[Part, int]:
     """How many pictures of each split repeat an earlier one of it, pixel for pixel."""
     alike = _grouped(images, lambda image: (image.split, image.picture.pixel_hash))
-    repeats: Counter[Split] = Counter()
+    repeats: Counter[Part] = Counter()
     for (split, _), same in alike.items():
         repeats[split] += len(same) - 1
     return dict(repeats)
@@ -53,13 +53,13 @@ def near_duplicates(images: Iterable[AuditedImage]) -> NearDuplicates:
     alike = list(_grouped(images, lambda image: image.picture.pixel_hash).values())
     thumbnails = [same[0].picture.thumbnail for same in alike]
     between: list[NearPair] = []
-    within: Counter[Split] = Counter()
+    within: Counter[Part] = Counter()
     for pair in near_pairs(thumbnails):
         for one, other in product(alike[pair.first], alike[pair.second]):
             if one.split == other.split:
                 within[one.split] += 1
             else:
-                one, other = sorted((one, other), key=lambda image: SPLITS.index(image.split))
+                one, other = sorted((one, other), key=lambda image: PARTS.index(image.split))
                 between.append(NearPair(_place(one), _place(other), pair.correlation, pair.is_mirrored))
     between.sort(key=lambda pair: (-pair.correlation, str(pair)))
     return NearDuplicates(tuple(between), dict(within))
@@ -92,9 +92,9 @@ def _grouped(images: Iterable[AuditedImage], key: Callable[[AuditedImage], Key])
     return groups
 
 
-def _splits(images: Sequence[AuditedImage]) -> tuple[Split, ...]:
+def _splits(images: Sequence[AuditedImage]) -> tuple[Part, ...]:
     present = {image.split for image in images}
-    return tuple(split for split in SPLITS if split in present)
+    return tuple(split for split in PARTS if split in present)
 
 
 def _place(image: AuditedImage) -> Place:

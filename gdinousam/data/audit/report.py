@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from gdinousam.data.layout import SPLITS, Split
+from gdinousam.data.layout import SPLITS, Part
 
 AREA_PERCENTS = (5, 25, 50, 75, 95)
 CAPTION = "images (boxes) by split, rows of absent phrases, and percent of the image that 5 to 95 % of boxes stay below"
@@ -16,7 +16,7 @@ CAPTION = "images (boxes) by split, rows of absent phrases, and percent of the i
 class Place:
     """Where an image lies."""
 
-    split: Split
+    split: Part
     dataset: str
     image_name: str
 
@@ -30,7 +30,7 @@ class SharedName:
 
     dataset: str
     image_name: str
-    splits: tuple[Split, ...]
+    splits: tuple[Part, ...]
     same_pixels: bool
 
     def __str__(self) -> str:
@@ -72,7 +72,7 @@ class SharedGroup:
 
     dataset: str
     group: str
-    num_images: Mapping[Split, int]
+    num_images: Mapping[Part, int]
 
     def __str__(self) -> str:
         held = ", ".join(f"{num} in {split}" for split, num in self.num_images.items())
@@ -84,7 +84,7 @@ class UntrainedPhrase:
     """A phrase that a split asks for and the training images do not know. num_images: with a row of it."""
 
     phrase: str
-    split: Split
+    split: Part
     num_images: int
 
     def __str__(self) -> str:
@@ -102,8 +102,8 @@ class Content:
 
     dataset: str
     phrase: str | None
-    num_images: Mapping[Split, int]
-    num_boxes: Mapping[Split, int]
+    num_images: Mapping[Part, int]
+    num_boxes: Mapping[Part, int]
     num_absent: int
     box_areas: Mapping[int, float]
 
@@ -120,15 +120,15 @@ class AuditReport:
     """
 
     folder: str
-    num_images: Mapping[Split, int]
+    num_images: Mapping[Part, int]
     contents: tuple[Content, ...]
     shared_names: tuple[SharedName, ...]
     shared_pixels: tuple[SharedPixels, ...]
     near_pairs: tuple[NearPair, ...]
     shared_groups: tuple[SharedGroup, ...]
-    repeats_within: Mapping[Split, int]
-    near_pairs_within: Mapping[Split, int]
-    unknown_patients: Mapping[Split, int]
+    repeats_within: Mapping[Part, int]
+    near_pairs_within: Mapping[Part, int]
+    unknown_patients: Mapping[Part, int]
     untrained_phrases: tuple[UntrainedPhrase, ...]
     case_twins: tuple[tuple[str, ...], ...]
 
@@ -182,7 +182,7 @@ def _not_checked(report: AuditReport) -> list[str]:
     ]
 
 
-def _content_table(contents: Iterable[Content], splits: Sequence[Split]) -> list[str]:
+def _content_table(contents: Iterable[Content], splits: Sequence[Part]) -> list[str]:
     cells = [["dataset", "phrase", *splits, "absent", *(f"{percent} %" for percent in AREA_PERCENTS)]]
     for content in contents:
         counts = [f"{content.num_images[split]} ({content.num_boxes[split]})" for split in splits]
@@ -204,5 +204,5 @@ def _entries(kind: str, entries: Sequence[object], limit: int) -> list[str]:
     return [*lines, f"    ... and {len(entries) - limit} more"] if len(entries) > limit else lines
 
 
-def _by_split(counts: Mapping[Split, int]) -> str:
+def _by_split(counts: Mapping[Part, int]) -> str:
     return ", ".join(f"{split} {num}" for split, num in counts.items())

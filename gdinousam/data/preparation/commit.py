@@ -17,11 +17,11 @@ import pandas as pd
 from filelock import FileLock, Timeout
 
 from gdinousam.data import contract
-from gdinousam.data.layout import SPLITS, Split, csv_name
+from gdinousam.data.layout import PARTS, Part, csv_name
 from gdinousam.errors import InputError
 
 FILES = "files"  # in the collecting folder: what moves into place, under the paths it will have
-ROWS = "rows"  # in the collecting folder: this dataset's rows of each split
+ROWS = "rows"  # in the collecting folder: this dataset's rows of each split and of the support set
 PLAN = "commit.json"
 LISTS = "splits"  # in the data folder: list and report of each dataset
 
@@ -86,8 +86,9 @@ def _move_into_place(data: Path, ready: Path) -> None:
         for name in sorted(_relative_files(ready / FILES)):
             (data / name).parent.mkdir(parents=True, exist_ok=True)
             (ready / FILES / name).replace(data / name)
-        for split in SPLITS:
-            _replace_rows(data / csv_name(split), ready / ROWS / csv_name(split), plan["tag"])
+        for part in PARTS:
+            if (ready / ROWS / csv_name(part)).is_file():  # a version without support sets may have left it
+                _replace_rows(data / csv_name(part), ready / ROWS / csv_name(part), plan["tag"])
         for name in plan["stale"]:
             (data / name).unlink(missing_ok=True)
         shutil.rmtree(ready)
@@ -114,10 +115,10 @@ def _replace_rows(csv_path: Path, rows_path: Path, tag: str) -> None:
         contract.write_table(merged, csv_path)
 
 
-def write_rows(folder: Path, split: Split, rows: Sequence[contract.Row]) -> None:
-    """Put this dataset's rows of a split into the collecting folder; they may be none."""
+def write_rows(folder: Path, part: Part, rows: Sequence[contract.Row]) -> None:
+    """Put this dataset's rows of a split or the support set into the collecting folder; they may be none."""
     columns = list(rows[0]) if rows else list(contract.COLUMNS)
-    contract.write_table(pd.DataFrame(rows, columns=columns, dtype=str), folder / ROWS / csv_name(split))
+    contract.write_table(pd.DataFrame(rows, columns=columns, dtype=str), folder / ROWS / csv_name(part))
 
 
 def _relative_files(folder: Path) -> set[str]:

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from gdinousam.data import contract
-from gdinousam.data.layout import SPLIT_FOLDERS, SPLITS, Split
+from gdinousam.data.layout import PART_FOLDERS, PARTS, SUPPORT, Part
 from gdinousam.data.near_duplicates import clusters
 from gdinousam.data.preparation.archives import unpacked
 from gdinousam.data.preparation.commit import FILES, LISTS, collecting, commit, write_rows
@@ -22,6 +22,7 @@ from gdinousam.data.public.registry import find_release
 from gdinousam.data.splits.grouped_split import grouped_split
 from gdinousam.data.splits.paper_split import paper_split
 from gdinousam.data.splits.plan import SplitImage, SplitPlan
+from gdinousam.data.splits.set_aside import choose_support
 from gdinousam.data.splits.split_list import SplitListRow, write_split_list
 from gdinousam.errors import InputError
 from gdinousam.progress_bar import ProgressBar
@@ -37,9 +38,15 @@ def prepare(dataset: PublicDataset, raw: Path, data: Path, options: Options, pro
     raw: folder or archive of the release. data: folder that holds the prepared datasets; others in it stay as they
     are. The same release and options give the same files. Raises ``InputError``, before anything in ``data`` changes,
     for a folder of another dataset, a release that is not complete, a file that cannot be read (unless
-    ``options.skip_bad``), an archive that is damaged or leads outside, and a disk without room.
+    ``options.skip_bad``), an archive that is damaged or leads outside, a disk without room, and for
+    ``options.support`` of a dataset that has training images or too few groups to set as many aside.
     """
     tag = dataset.facts.tag
+    if options.support and dataset.facts.role == "seen":
+        raise InputError(
+            f"{dataset.facts.name} has training images to draw examples from; --support is for datasets that are only "
+            "tested, so leave it out"
+        )
     with collecting(data, tag) as folder:
         try:
             root = find_release(dataset, unpacked(raw, folder / "release", progress))
@@ -65,8 +72,8 @@ def _prepare(dataset: PublicDataset, root: Path, data: Path, folder: Path, optio
     members = [
         SplitListRow(split, image.file_name, image.group, phrases)
         for image in images
-        for split in SPLITS
-        if (phrases := plan.members[split].get(image.name)) is not None
+        for split in PARTS
+        if (phrases := plan.members_of(split).get(image.name)) is not None
     ]
     lists = folder / FILES / LISTS
     lists.mkdir()
@@ -179,23 +186,29 @@ def _split(dataset: PublicDataset, images: Sequence[PreparedImage], options: Opt
         )
         for image in images
     ]
+    aside = choose_support(split_images, options.support, facts.tag) if options.support else frozenset()
+    split_of = [image for image in split_images if image.name not in aside]
     if options.split == "paper":
-        return paper_split(split_images, facts.role, facts.class_order)
-    return grouped_split(split_images, facts.role, facts.tag)
+        plan = paper_split(split_of, facts.role, facts.class_order)
+    else:
+        plan = grouped_split(split_of, facts.role, facts.tag)
+    support = {image.name: image.phrases for image in split_images if image.name in aside}
+    return dataclasses.replace(plan, support=support)
 
 
 def _place(
     dataset: PublicDataset, images: Sequence[PreparedImage], plan: SplitPlan, folder: Path, options: Options
-) -> dict[Split, Written]:
-    """Sort the written pictures into the folders of their splits and make the CSV rows."""
+) -> dict[Part, Written]:
+    """Sort the written pictures into the folders of their splits and the support set and make the CSV rows."""
     negative_phrases = tuple(dict.fromkeys(_vocabulary(dataset, options).values()))
     written = {}
-    for split in SPLITS:
+    for split in PARTS:
         rows: list[contract.Row] = []
-        members = [image for image in images if image.name in plan.members[split]]
-        image_dir, mask_dir = (folder / FILES / name for name in SPLIT_FOLDERS[split])
+        of_split = plan.members_of(split)
+        members = [image for image in images if image.name in of_split]
+        image_dir, mask_dir = (folder / FILES / name for name in PART_FOLDERS[split])
         for image in members:
-            phrases = plan.members[split][image.name]
+            phrases = of_split[image.name]
             own = [row for row in image.rows if row.paper_phrase in phrases]
             _copy(folder / "images" / image.file_name, image_dir)
             for mask_file in sorted({row.mask_file for row in own}):
@@ -204,7 +217,7 @@ def _place(
             if not image.rows:
                 rows += [_csv_row(dataset.facts.tag, image, phrase, None) for phrase in negative_phrases]
         write_rows(folder, split, rows)
-        counted = plan.counted[split] if options.split == "paper" else None
+        counted = plan.counted[split] if options.split == "paper" and split != SUPPORT else None
         written[split] = Written(len(members), len(rows), len({image.group for image in members}), counted)
     return written
 

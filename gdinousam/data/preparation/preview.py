@@ -12,7 +12,7 @@ import PIL.Image
 
 from gdinousam.data.contract import find_csv, read_records
 from gdinousam.data.images import read_image, read_mask
-from gdinousam.data.layout import SPLIT_FOLDERS, SPLITS, Split, csv_name
+from gdinousam.data.layout import PART_FOLDERS, PARTS, Part, csv_name
 from gdinousam.drawing import PALETTE, draw_box, overlay_mask
 from gdinousam.errors import InputError
 from gdinousam.records import Image, ImageRecord
@@ -24,12 +24,12 @@ _GREY, _INK = 24, (235, 235, 235)
 
 
 def write_preview(data: Path, tag: str, path: Path, num_images: int = 24) -> None:
-    """Draw images of one prepared dataset, evenly over its splits, as a PNG or JPEG file.
+    """Draw images of one prepared dataset, evenly over its splits and its support set, as a PNG or JPEG file.
 
     data: folder of the prepared datasets. tag: the dataset's value in the CSV column. num_images: at most. Raises
     ``InputError`` where the folder holds nothing of the dataset and where the picture cannot be written.
     """
-    records = [(split, record) for split in SPLITS for record in _records(data, split) if record.dataset == tag]
+    records = [(split, record) for split in PARTS for record in _records(data, split) if record.dataset == tag]
     if not records:
         raise InputError(f"{data}: holds no image of {tag}; prepare it first")
     number = min(num_images, len(records))
@@ -42,8 +42,8 @@ def write_preview(data: Path, tag: str, path: Path, num_images: int = 24) -> Non
         raise InputError(f"{path}: the preview cannot be written ({error}); name a .png or .jpg file") from error
 
 
-def _records(data: Path, split: Split) -> tuple[ImageRecord, ...]:
-    image_folder, mask_folder = SPLIT_FOLDERS[split]
+def _records(data: Path, split: Part) -> tuple[ImageRecord, ...]:
+    image_folder, mask_folder = PART_FOLDERS[split]
     try:
         csv_path = find_csv(data / csv_name(split))
     except InputError:
@@ -51,7 +51,7 @@ def _records(data: Path, split: Split) -> tuple[ImageRecord, ...]:
     return read_records(csv_path, data / image_folder, data / mask_folder)
 
 
-def _tile(split: Split, record: ImageRecord) -> Image:
+def _tile(split: Part, record: ImageRecord) -> Image:
     """The image in the middle of a square, its objects drawn after it was brought to the tile's size."""
     image = read_image(record.path)
     scale = TILE / max(image.shape[:2])

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gdinousam import __version__
-from gdinousam.data.layout import SPLITS, Split
+from gdinousam.data.layout import PARTS, SPLITS, SUPPORT, Part
 from gdinousam.data.public.interface import DatasetFacts
 
 SplitMode = Literal["grouped", "paper"]
@@ -24,12 +24,14 @@ class Options:
     split: ``grouped`` keeps patients, volumes and near-duplicates in one split, ``paper`` follows the published rule.
     vocabulary: whose phrases are written; ``None``: the paper's with its split, else those that name the organ.
     negatives: also images without any target, with rows that say so. skip_bad: leave out what cannot be read.
+    support: images of a dataset that is only tested to set aside as examples, by whole groups; 0: none.
     """
 
     split: SplitMode = "grouped"
     vocabulary: Vocabulary | None = None
     negatives: bool = False
     skip_bad: bool = False
+    support: int = 0
 
     @property
     def written_vocabulary(self) -> Vocabulary:
@@ -38,7 +40,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Written:
-    """Size of a split. counted: as table 1 of the paper counts it, or ``None`` in a grouped split."""
+    """Size of a split or the support set. counted: as table 1 of the paper counts it, ``None`` in a grouped split."""
 
     num_images: int
     num_rows: int
@@ -58,7 +60,7 @@ class Report:
     facts: DatasetFacts
     options: Options
     found: Mapping[str, int]
-    written: Mapping[Split, Written]
+    written: Mapping[Part, Written]
     left_out: Sequence[tuple[str, str]]
     moved: Sequence[tuple[str, str]]
     remarks: Mapping[str, int]
@@ -87,10 +89,11 @@ class Report:
             "split": self.options.split,
             "vocabulary": self.options.written_vocabulary,
             "negatives": self.options.negatives,
+            **({"support": self.options.support} if self.options.support else {}),
             "split_sha256": self.split_hash,
             "found": dict(self.found),
             "expected": dict(self.facts.expected),
-            "written": {split: vars(size) for split, size in self.written.items()},
+            "written": {part: vars(self.written[part]) for part in self._parts},
             "table_1": dict(zip(SPLITS, self.facts.paper_counts, strict=True)),
             "left_out": [list(pair) for pair in self.left_out],
             "moved": [list(pair) for pair in self.moved],
@@ -115,7 +118,15 @@ class Report:
             size = self.written[split]
             line = f"{split:<7}  {size.num_images:>8}  {size.num_rows:>8}  {size.num_groups:>8}"
             lines.append(line + (f"  {size.counted:>8}  {table_1:>8}" if counted else ""))
+        if SUPPORT in self._parts:
+            size = self.written[SUPPORT]
+            lines.append(f"{SUPPORT:<7}  {size.num_images:>8}  {size.num_rows:>8}  {size.num_groups:>8}")
         return lines
+
+    @property
+    def _parts(self) -> tuple[Part, ...]:
+        """What was written, the support set only where one was asked for."""
+        return PARTS if self.options.support else SPLITS
 
 
 def _counted_reasons(named: Sequence[tuple[str, str]]) -> list[str]:

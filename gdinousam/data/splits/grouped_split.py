@@ -6,13 +6,12 @@ same with every version of every library: only a SHA-256 order and plain arithme
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from gdinousam.data.layout import SPLITS, Split
-from gdinousam.data.splits.plan import SplitImage, SplitPlan, require_distinct_names
+from gdinousam.data.splits.plan import SplitImage, SplitPlan, drawn_place, require_distinct_names
 
 Groups = Mapping[str, Sequence[SplitImage]]
 
@@ -88,7 +87,7 @@ def _share_out(groups: Groups, fractions: Mapping[Split, float], salt: str) -> d
     }
     reached = {split: Counter[str]() for split in open_splits}
     splits: dict[str, Split] = {}
-    in_order = sorted(groups, key=lambda group: (-sizes[group][ALL_IMAGES], _draw(group, salt)))
+    in_order = sorted(groups, key=lambda group: (-sizes[group][ALL_IMAGES], drawn_place(group, salt)))
     for position, group in enumerate(in_order):
         without_any = [split for split in open_splits if not reached[split]]
         candidates = without_any if len(in_order) - position <= len(without_any) else open_splits
@@ -103,11 +102,6 @@ def _strata(members: Sequence[SplitImage]) -> Counter[str]:
     for image in members:
         counts.update({ALL_IMAGES, *(image.phrases or (WITHOUT_TARGET,))})
     return counts
-
-
-def _draw(group: str, salt: str) -> str:
-    """A place in an order that looks random and that no library or Python version can change."""
-    return hashlib.sha256(f"{salt} {group}".encode()).hexdigest()
 
 
 def _misfit(sizes: Counter[str], reached: Counter[str], wanted: Mapping[str, float]) -> float:

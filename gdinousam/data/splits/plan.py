@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from gdinousam.data.layout import Split
+from gdinousam.data.layout import SUPPORT, Part, Split
 from gdinousam.data.public.interface import PaperRow
 
 
@@ -35,7 +36,7 @@ class SplitPlan:
     counted: images in each split; in a plan of ``paper_split`` as table 1 of the paper counts them, so that it can
     differ from the number of members. left_out: what is in no split and why, such as a row of the paper's script that
     names a phrase which the image's annotation does not have. moved: images that are not in the split which the release
-    gives them, and why.
+    gives them, and why. support: as an entry of members, of the images that were set aside; none of them is in a split.
     """
 
     members: Mapping[Split, Mapping[str, tuple[str, ...]]]
@@ -43,6 +44,16 @@ class SplitPlan:
     counted: Mapping[Split, int]
     left_out: tuple[tuple[str, str], ...] = ()
     moved: tuple[tuple[str, str], ...] = ()
+    support: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def members_of(self, part: Part) -> Mapping[str, tuple[str, ...]]:
+        """Those of a split or of the support set."""
+        return self.support if part == SUPPORT else self.members[part]
+
+
+def drawn_place(group: str, salt: str) -> str:
+    """A place in an order that looks random and that no library or Python version can change. salt: which order."""
+    return hashlib.sha256(f"{salt} {group}".encode()).hexdigest()
 
 
 def require_distinct_names(images: Sequence[SplitImage]) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from gdinousam.data.layout import SPLITS, Split
+from gdinousam.data.layout import PARTS, Part
 from gdinousam.data.natural_order import natural_key
 from gdinousam.errors import InputError
 
@@ -20,12 +20,12 @@ SEPARATOR = "|"  # between the phrases of one cell
 
 @dataclass(frozen=True)
 class SplitListRow:
-    """One image in one split.
+    """One image in one split, or in the support set.
 
     phrases: those whose objects of this image belong to the split, sorted; empty for an image without target.
     """
 
-    split: Split
+    split: Part
     image_name: str
     group: str
     phrases: tuple[str, ...]
@@ -34,11 +34,11 @@ class SplitListRow:
 def write_split_list(path: str | Path, rows: Iterable[SplitListRow]) -> str:
     """Write the members of a dataset's splits and return ``split_hash`` of the file.
 
-    rows: in any order; the file has train, val, test and within them the images in natural order of their names, so the
-    same members always give the same bytes. Without rows only the header is written. Raises ``ValueError`` for a phrase
-    that holds the separator and for an image that is twice in one split.
+    rows: in any order; the file has train, val, test, support and within them the images in natural order of their
+    names, so the same members always give the same bytes. Without rows only the header is written. Raises
+    ``ValueError`` for a phrase that holds the separator and for an image that is twice in one split.
     """
-    ordered = sorted(rows, key=lambda row: (SPLITS.index(row.split), natural_key(row.image_name), row.image_name))
+    ordered = sorted(rows, key=lambda row: (PARTS.index(row.split), natural_key(row.image_name), row.image_name))
     for row, after in pairwise(ordered):
         if (row.split, row.image_name) == (after.split, after.image_name):
             raise ValueError(f"{row.image_name} is twice in {row.split}; name each image once per split")
@@ -79,7 +79,7 @@ def _row(path: Path, number: int, cells: list[str]) -> SplitListRow:
     if len(cells) != len(COLUMNS):
         raise InputError(f"{path}: row {number} has {len(cells)} cells instead of {len(COLUMNS)}; restore the file")
     name, image_name, group, phrases = cells
-    split = next((split for split in SPLITS if split == name), None)
+    split = next((split for split in PARTS if split == name), None)
     if split is None:
-        raise InputError(f"{path}: row {number} has split {name!r} instead of one of {', '.join(SPLITS)}")
+        raise InputError(f"{path}: row {number} has split {name!r} instead of one of {', '.join(PARTS)}")
     return SplitListRow(split, image_name, group, tuple(phrases.split(SEPARATOR)) if phrases else ())

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from gdinousam.drawing import Color, Mark, draw_panel
 from gdinousam.evaluation.comparison import Compared
 from gdinousam.evaluation.figures.case_pictures import CasePictures
+from gdinousam.evaluation.figures.labels import name_lines, weights_notes, wrapped_notes
 from gdinousam.evaluation.figures.saving import PAGE_HEIGHT, PAGE_WIDTH, figure_style, save_figure
 from gdinousam.evaluation.rows import ScoreRow
 from gdinousam.records import Image
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BLUE: Color = (30, 110, 255)
-# In inches. The margin at the left holds the name of the dataset, written upwards, in at most two lines.
-_LEFT, _GAP, _TITLE, _MAX_CELL = 0.36, 0.05, 0.34, 1.7
+# In inches. The margin at the left holds the name of the dataset, written upwards, in at most two lines; _TITLE three.
+_LEFT, _GAP, _TITLE, _MAX_CELL = 0.36, 0.05, 0.38, 1.7
 _BOLD_LETTER, _LETTER, _LINE = 0.066, 0.055, 0.092  # of titles (7 points, bold) and captions (6 points)
 _MAX_LINES = 3  # of a caption
 
@@ -51,7 +52,7 @@ def write_overlays(
 
     compared: of the strict protocol, because that is what saved masks hold. places: positions in its rows, at least
     one. Writes ``<stem>.png`` and ``.pdf``, further pages as ``<stem>_2``, and ``<stem>.csv``, which says what each row
-    shows. Returns the paths.
+    shows. Below each page stands what has to be said of the methods' weights. Returns the paths.
     """
     if compared.protocol != "strict" or not places:
         raise ValueError("overlays need at least one case of the strict protocol")
@@ -59,11 +60,13 @@ def write_overlays(
     titles = ["Image", "Ground truth", *methods]
     width = min(_MAX_CELL, (PAGE_WIDTH - _LEFT) / len(titles) - _GAP)
     rows = [_read_row(compared, place, pictures, width) for place in places]
+    notes = wrapped_notes(weights_notes(compared), int((_LEFT + len(titles) * (width + _GAP)) / _LETTER))
     paths = []
-    pages = _pages(rows)
+    pages = _pages(rows, PAGE_HEIGHT - _TITLE - _LINE * len(notes))
     for number, page in enumerate(pages, start=1):
         with figure_style():
-            paths += save_figure(_draw_page(page, titles, width), folder, stem if number == 1 else f"{stem}_{number}")
+            figure = _draw_page(page, titles, width, notes)
+            paths += save_figure(figure, folder, stem if number == 1 else f"{stem}_{number}")
     _remove_pages(folder, stem, len(pages) + 1)
     paths.append(folder / f"{stem}.csv")
     _write_list(compared, places, paths[-1])
@@ -90,23 +93,24 @@ def _scores(row: ScoreRow, letters: int) -> list[str]:
     return ([in_one] if len(in_one) <= letters else scores) + ([] if row.found else ["nothing found"])
 
 
-def _pages(rows: Sequence[_Row]) -> list[list[_Row]]:
+def _pages(rows: Sequence[_Row], height: float) -> list[list[_Row]]:
+    """The rows page by page. height: inches that a page has for rows."""
     pages: list[list[_Row]] = []
     left = 0.0
     for row in rows:
         if not pages or row.whole_height > left:
             pages.append([])
-            left = PAGE_HEIGHT - _TITLE
+            left = height
         pages[-1].append(row)
         left -= row.whole_height
     return pages
 
 
-def _draw_page(rows: Sequence[_Row], titles: Sequence[str], width: float) -> Figure:
+def _draw_page(rows: Sequence[_Row], titles: Sequence[str], width: float, notes: Sequence[str]) -> Figure:
     from matplotlib.figure import Figure
 
     page_width = _LEFT + len(titles) * (width + _GAP)
-    page_height = _TITLE + sum(row.whole_height for row in rows)
+    page_height = _TITLE + sum(row.whole_height for row in rows) + _LINE * len(notes)
     figure = Figure(figsize=(page_width, page_height))
 
     def write(lines: Sequence[str], x: float, y: float, **look: Any) -> None:
@@ -114,7 +118,7 @@ def _draw_page(rows: Sequence[_Row], titles: Sequence[str], width: float) -> Fig
 
     lefts = [_LEFT + column * (width + _GAP) for column in range(len(titles))]
     for left, title in zip(lefts, titles, strict=True):
-        lines = _wrapped(title, int(width / _BOLD_LETTER), 2)
+        lines = name_lines(title, max(4, int(width / _BOLD_LETTER)), 2)
         write(lines, left + width / 2, _TITLE - 0.05, size=7, va="bottom", weight="bold")
     top = _TITLE
     for row in rows:
@@ -127,6 +131,8 @@ def _draw_page(rows: Sequence[_Row], titles: Sequence[str], width: float) -> Fig
             axes.set_axis_off()
             write(lines, left + width / 2, top + row.height + 0.03, size=6, va="top")
         top += row.whole_height
+    if notes:
+        write(notes, page_width / 2, top, size=6, va="top")
     return figure
 
 

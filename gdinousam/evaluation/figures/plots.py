@@ -6,11 +6,11 @@ Names stand at the left, one line each, so that long ones fit and the plots can 
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gdinousam.evaluation.comparison import Compared
+from gdinousam.evaluation.figures.labels import name_lines, weights_notes, wrapped_notes
 from gdinousam.evaluation.figures.saving import GRID, INK, SERIES
 from gdinousam.evaluation.rows import ScoreRow
 from gdinousam.evaluation.strata import Stratum
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _LINE, _TEXT_LINE = 0.16, 0.17  # inches for a box or a dot, and for a line of a name
 _ROOM = 2.0  # inches for axis and legend before they are measured
 _STAR = "*"
+_NOTE_LETTER = 0.06  # inches, of 7 points
 _WRAP = 22  # letters of a name at the left
 _DOT_EDGE: dict[str, Any] = {"markeredgecolor": INK, "markeredgewidth": 0.6}
 _BOX_LOOK: dict[str, Any] = {
@@ -44,12 +45,12 @@ def dice_box_plot(compared: Compared, datasets: Sequence[str], width: float) -> 
     datasets: those to draw, the first on top; at least one. width: of the figure in inches.
     Box: quartiles with median; whiskers: to the last value within 1.5 box lengths; dots: values beyond; diamond: mean.
     Queries without Dice are left out; a method without any in a dataset has no box there. Datasets of fewer than 50
-    scored queries carry a star.
+    scored queries carry a star. Below stands what has to be said of the methods' weights.
     """
     dice = {method: _dice_percent(rows, datasets) for method, rows in compared.rows.items()}
     counts = [[len(of_method[name]) for of_method in dice.values()] for name in datasets]
     labels = [f"{_short(name)}\n{_count(of_dataset)}" for name, of_dataset in zip(datasets, counts, strict=True)]
-    lines = _lines(labels, len(dice), width, "Dice %")
+    lines = _lines(labels, list(dice), width, "Dice %", weights_notes(compared))
     for number, of_method in enumerate(dice.values()):
         filled = {
             centre + _offset(number, len(dice)): of_method[name]
@@ -79,11 +80,11 @@ def _dice_percent(rows: Sequence[ScoreRow], datasets: Sequence[str]) -> dict[str
     return dice
 
 
-def strata_plot(strata: Mapping[str, Sequence[Stratum]], width: float) -> Figure:
+def strata_plot(strata: Mapping[str, Sequence[Stratum]], width: float, notes: Sequence[str] = ()) -> Figure:
     """Mean Dice with its 95 % interval, one dot per stratum and method.
 
     strata: of each method as from ``stratify``; those without a scored query are left out. At least one is drawn;
-    ValueError otherwise.
+    ValueError otherwise. notes: sentences below.
     """
     methods = list(strata)
     scored = {
@@ -98,7 +99,7 @@ def strata_plot(strata: Mapping[str, Sequence[Stratum]], width: float) -> Figure
     for kind, name in keys:
         counts = [of_method[kind, name].num_scored for of_method in scored.values() if (kind, name) in of_method]
         labels.append(f"{kind}: {_short(name)}\n{_count(counts)}")
-    lines = _lines(labels, len(methods), width, "mean Dice %, 95 % interval")
+    lines = _lines(labels, methods, width, "mean Dice %, 95 % interval", notes)
     for number, method in enumerate(methods):
         for place, key in enumerate(keys):
             one = scored[method].get(key)
@@ -122,12 +123,17 @@ class _Lines(NamedTuple):
     height: float
 
 
-def _lines(labels: Sequence[str], per_line: int, width: float, title: str) -> _Lines:
-    """An empty plot with one line per label, the first on top."""
+def _lines(labels: Sequence[str], methods: Sequence[str], width: float, title: str, notes: Sequence[str]) -> _Lines:
+    """An empty plot with one line per label, the first on top.
+
+    methods: drawn beside each other in every line, and named above.
+    """
     from matplotlib.figure import Figure
 
-    height = len(labels) * (max(per_line * _LINE, *(_TEXT_LINE * (label.count("\n") + 1) for label in labels)) + 0.1)
-    figure = Figure(figsize=(width, height + _ROOM), layout="constrained")
+    span = max(len(methods) * _LINE, *(_TEXT_LINE * (label.count("\n") + 1) for label in labels)) + 0.1
+    below = wrapped_notes(notes, int(width / _NOTE_LETTER))
+    height = span * len(labels)
+    figure = Figure(figsize=(width, height + _ROOM + _TEXT_LINE * len(below)), layout="constrained")
     axes = figure.add_subplot()
     centres = [float(place) for place in range(len(labels))]
     axes.set_yticks(centres, labels)
@@ -136,6 +142,8 @@ def _lines(labels: Sequence[str], per_line: int, width: float, title: str) -> _L
     axes.set_xticks(range(0, 101, 20))
     stars = any(label.endswith(_STAR) for label in labels)
     axes.set_xlabel(f"{title}\n{_STAR} fewer than {FEW} queries" if stars else title)
+    if below:
+        figure.supxlabel("\n".join(below), size=7)
     axes.grid(axis="x", color=GRID, linewidth=0.4, alpha=0.6)
     axes.set_axisbelow(True)
     axes.tick_params(axis="y", length=0)
@@ -178,5 +186,5 @@ def _count(counts: Sequence[int]) -> str:
 
 
 def _short(name: str) -> str:
-    """A name broken into lines; a very long one ends in an ellipsis."""
-    return "\n".join(textwrap.wrap(name, _WRAP, max_lines=3, placeholder="…")) or "-"
+    """A name broken into lines."""
+    return "\n".join(name_lines(name, _WRAP, 3))

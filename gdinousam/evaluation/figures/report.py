@@ -17,6 +17,7 @@ from gdinousam.evaluation.comparison import Compared, compare
 from gdinousam.evaluation.comparison_tables import comparison_tables
 from gdinousam.evaluation.figures.case_pictures import CasePictures
 from gdinousam.evaluation.figures.gallery import case_text, make_gallery
+from gdinousam.evaluation.figures.labels import weights_notes
 from gdinousam.evaluation.figures.plots import dice_box_plot, strata_plot
 from gdinousam.evaluation.figures.saving import as_svg, figure_style
 from gdinousam.evaluation.notes import NO_NOTES
@@ -154,7 +155,7 @@ def _plots(compared: Compared, strata: dict[str, list[Stratum]]) -> list[_Plot]:
     if any(one.summary.num_scored for of_method in shown.values() for one in of_method):
         with figure_style():
             label = f"Mean Dice with interval by stratum, for {methods}. The tables below hold the numbers."
-            svg = as_svg(strata_plot(shown, _PLOT_WIDTH), "strata", label)
+            svg = as_svg(strata_plot(shown, _PLOT_WIDTH, weights_notes(compared)), "strata", label)
         plots.append(_Plot(svg, "Mean Dice with 95 % bootstrap interval by stratum, protocol strict."))
     return plots
 

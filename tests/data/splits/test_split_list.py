@@ -48,6 +48,12 @@ def test_the_bytes_of_a_list_never_change(tmp_path: Path) -> None:
     )  # fmt: skip
 
 
+def test_a_support_set_comes_last(tmp_path: Path) -> None:
+    rows = [SplitListRow("support", "a.png", "a", ("x",)), SplitListRow("test", "b.png", "b", ("x",))]
+    write_split_list(tmp_path / "list.csv", rows)
+    assert read_split_list(tmp_path / "list.csv") == rows[::-1]
+
+
 def test_a_list_of_nobody_is_read_as_empty(tmp_path: Path) -> None:
     write_split_list(tmp_path / "list.csv", [])
     assert read_split_list(tmp_path / "list.csv") == []
