@@ -18,7 +18,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from gdinousam.data.natural_order import natural_key
-from gdinousam.data.picture_patches import FOUND, patch_correlation
+from gdinousam.data.picture_patches import patch_correlation
 from gdinousam.data.picture_windows import Thumbnail, resembling
 
 MAX_THREADS = 8
@@ -28,7 +28,7 @@ class NearPair(NamedTuple):
     """Two pictures that are near-duplicates.
 
     first, second: their positions, the smaller one first. correlation: what three quarters of the patches of one reach
-    in the other, from ``FOUND`` to 1. is_mirrored: left and right are swapped.
+    in the other, at most 1. is_mirrored: left and right are swapped.
     """
 
     first: int
@@ -49,8 +49,10 @@ def near_pairs(thumbnails: Sequence[Thumbnail]) -> list[NearPair]:
         correlations = list(pool.map(partial(patch_correlation, thumbnails), matches))
     best = {(pair.first, pair.second): pair for pair in _equal_pairs(thumbnails)}
     for match, correlation in zip(matches, correlations, strict=True):
+        if correlation is None:
+            continue
         ends = min(match.windowed, match.whole), max(match.windowed, match.whole)
-        if correlation >= FOUND and (ends not in best or correlation > best[ends].correlation):
+        if ends not in best or correlation > best[ends].correlation:
             best[ends] = NearPair(*ends, correlation, match.is_mirrored)
     return sorted(best.values())
 
