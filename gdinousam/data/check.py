@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from gdinousam.data import contract
@@ -20,10 +20,11 @@ def require_valid(
     image_dir: str | Path,
     mask_dir: str | Path | None = None,
     masks_required: bool = False,
+    datasets: Sequence[str] | None = None,
     resize_masks: bool = False,
 ) -> None:
     """Raise ``DataProblems`` where ``check_table`` finds any; arguments and other errors as there."""
-    problems = check_table(csv_path, image_dir, mask_dir, masks_required, resize_masks=resize_masks)
+    problems = check_table(csv_path, image_dir, mask_dir, masks_required, datasets=datasets, resize_masks=resize_masks)
     if problems:
         raise DataProblems(problems)
 
@@ -34,14 +35,16 @@ def check_table(
     mask_dir: str | Path | None = None,
     masks_required: bool = False,
     progress: bool = True,
+    datasets: Sequence[str] | None = None,
     resize_masks: bool = False,
 ) -> list[Problem]:
     """Find every breach of the contract in a CSV and the files it names.
 
     image_dir, mask_dir: folders of the images and masks; without a mask folder no mask is looked at. masks_required:
-    every row with a box must have a mask. progress: show a bar in a terminal where the check takes a while.
-    resize_masks: a mask of another size than its image is no problem and is checked at the image's. Each image and
-    mask is decoded once. Returns the problems by row, an empty list for sound data. Raises ``InputError`` only
+    every row with a box must have a mask. progress: show a bar in a terminal where the check takes a while. datasets:
+    look at the files of these alone, as only they are used; the rows are all checked. resize_masks: a mask of another
+    size than its image is no problem and is checked at the image's. Each image and mask is decoded once. Returns the
+    problems by row, an empty list for sound data. Raises ``InputError`` only
     for a CSV that cannot be read as a table at all, and for required masks without a mask folder.
     """
     if masks_required and mask_dir is None:
@@ -58,7 +61,8 @@ def check_table(
     mask_folder = None if mask_dir is None else Path(mask_dir)
     folders = Folders(csv_path, Path(image_dir), mask_folder, masks_required, resize_masks)
     problems = [*_check_evenness(csv_path, uneven_rows, len(header)), *check_rows(rows)]
-    problems += folders.missing() or check_files(rows, folders, progress)
+    used = [row for row in rows if datasets is None or row.cells[contract.DATASET] in datasets]
+    problems += folders.missing() or check_files(used, folders, progress)
     return sorted(problems, key=lambda problem: problem.row or 0)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from gdinousam.data.dataset import Examples, JoinedExamples, TrainingDataset
 from gdinousam.data.endless_phantoms import EndlessPhantoms
 from gdinousam.data.fingerprint import fingerprint
 from gdinousam.data.lookalikes import without_lookalikes
+from gdinousam.data.named_datasets import of_datasets
 from gdinousam.data.phantoms import phrases_of
 from gdinousam.errors import InputError
 from gdinousam.preprocessing import ResizeSettings
@@ -55,7 +56,7 @@ def _read(config: AnyTrainConfig, csv_path: Path | None, image_dir: Path | None,
     if csv_path is None or image_dir is None:
         return ()
     mask_dir = mask_dir if config.needs_masks else None
-    require_valid(csv_path, image_dir, mask_dir, masks_required=config.needs_masks)
+    require_valid(csv_path, image_dir, mask_dir, config.needs_masks, config.data.datasets)
     records = of_datasets(read_records(csv_path, image_dir, mask_dir), config.data.datasets, csv_path)
     records = records[: config.data.max_images]
     if config.needs_objects:
@@ -63,22 +64,6 @@ def _read(config: AnyTrainConfig, csv_path: Path | None, image_dir: Path | None,
     if not records:
         raise InputError(f"{csv_path}: no image with a box to learn from; add rows with a box")
     return records
-
-
-def of_datasets(records: Records, datasets: Sequence[str] | None, csv_path: Path) -> Records:
-    """The records of the named datasets, of all where ``None``; InputError for one that the file does not have."""
-    if datasets is None:
-        return records
-    known = datasets_of(records)
-    for name in datasets:
-        if name not in known:
-            raise InputError(f"{csv_path}: no image of dataset {name!r} (data.datasets); it has: {', '.join(known)}")
-    return tuple(record for record in records if record.dataset in datasets)
-
-
-def datasets_of(records: Iterable[ImageRecord]) -> tuple[str, ...]:
-    """The distinct datasets of the records, in order of first appearance."""
-    return tuple(dict.fromkeys(record.dataset for record in records))
 
 
 def training_examples(config: AnyTrainConfig, images: TrainingImages, resize: ResizeSettings) -> JoinedExamples:

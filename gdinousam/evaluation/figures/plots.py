@@ -45,12 +45,14 @@ def dice_box_plot(compared: Compared, datasets: Sequence[str], width: float) -> 
     datasets: those to draw, the first on top; at least one. width: of the figure in inches.
     Box: quartiles with median; whiskers: to the last value within 1.5 box lengths; dots: values beyond; diamond: mean.
     Queries without Dice are left out; a method without any in a dataset has no box there. Datasets of fewer than 50
-    scored queries carry a star. Below stands what has to be said of the methods' weights.
+    scored queries carry a star. Below stand the counts of queries that a method does not support, and what has to be
+    said of the methods' weights.
     """
     dice = {method: _dice_percent(rows, datasets) for method, rows in compared.rows.items()}
     counts = [[len(of_method[name]) for of_method in dice.values()] for name in datasets]
     labels = [f"{_short(name)}\n{_count(of_dataset)}" for name, of_dataset in zip(datasets, counts, strict=True)]
-    lines = _lines(labels, list(dice), width, "Dice %", weights_notes(compared))
+    notes = (*_unsupported(compared, datasets), *weights_notes(compared))
+    lines = _lines(labels, list(dice), width, "Dice %", notes)
     for number, of_method in enumerate(dice.values()):
         filled = {
             centre + _offset(number, len(dice)): of_method[name]
@@ -69,6 +71,15 @@ def dice_box_plot(compared: Compared, datasets: Sequence[str], width: float) -> 
         if not any(of_dataset):
             lines.axes.text(50, centre, "no scored query", ha="center", va="center", size=7)
     return _finished(lines, list(dice), "s")
+
+
+def _unsupported(compared: Compared, datasets: Sequence[str]) -> list[str]:
+    """A line for each method that has queries of these datasets which it does not support."""
+    counts = {
+        method: sum(not row.supported and row.dataset in datasets for row in rows)
+        for method, rows in compared.rows.items()
+    }
+    return [f"not supported by {method}: {count} queries" for method, count in counts.items() if count]
 
 
 def _dice_percent(rows: Sequence[ScoreRow], datasets: Sequence[str]) -> dict[str, list[float]]:

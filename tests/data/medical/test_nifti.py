@@ -110,3 +110,12 @@ def test_files_that_are_missing_or_no_nifti_are_named(tmp_path: Path) -> None:
         with pytest.raises(InputError, match=f"{name}: not readable as NIfTI") as caught:
             read_nifti(tmp_path / name)
         assert "\n" not in str(caught.value)
+
+
+def test_a_header_that_names_no_known_type_of_number_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.nii", VOXELS)
+    content = bytearray(path.read_bytes())
+    content[70:72] = (246).to_bytes(2, "little")  # the field datatype of the NIfTI-1 header
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"a\.nii: not readable as NIfTI \(data code 246"):
+        open_volume(path)
