@@ -30,6 +30,8 @@ def predict_command(arguments: Sequence[str] | None = None) -> int:
     add_override_option(parser)
     options = parser.parse_args(arguments)
 
+    from tqdm import tqdm
+
     from gdinousam.config import TestConfig, load_config
     from gdinousam.prediction import predict_files
     from gdinousam.runs.evaluation import build_segmenter
@@ -37,5 +39,5 @@ def predict_command(arguments: Sequence[str] | None = None) -> int:
     config = load_config(TestConfig, options.config, options.overrides)
     segmenter = build_segmenter(config)
     for line in predict_files(segmenter, options.images, options.prompt, options.output):
-        print(line)
+        tqdm.write(line)  # print would run into the progress bar of a terminal
     return 0

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gdinousam.config import AnyTrainConfig
-from gdinousam.data.augmentation import build_augmentation
+from gdinousam.data.augmentation import AugmentationSettings, build_augmentation, phrases_never_flipped
 from gdinousam.data.check import require_valid
 from gdinousam.data.contract import read_records
 from gdinousam.data.dataset import Examples, JoinedExamples, TrainingDataset
@@ -69,6 +69,8 @@ def _read(config: AnyTrainConfig, csv_path: Path | None, image_dir: Path | None,
 def training_examples(config: AnyTrainConfig, images: TrainingImages, resize: ResizeSettings) -> JoinedExamples:
     """The training images and, after them, the phantoms of an epoch, both augmented."""
     num_phantoms = config.data.phantoms.num_train if config.data.phantoms else 0
+    if config.augmentation is not None and config.augmentation.horizontal_flip:
+        _tell_what_is_not_flipped(config.augmentation, training_phrases(config, images))
     return JoinedExamples(_parts(config, images.train, num_phantoms, resize, config.training.seed, is_training=True))
 
 
@@ -86,7 +88,9 @@ def _parts(
     config: AnyTrainConfig, records: Records, num_phantoms: int, resize: ResizeSettings, seed: int, is_training: bool
 ) -> Sequence[Examples]:
     data, with_masks = config.data, config.needs_masks
-    augmentation = build_augmentation(config.augmentation) if is_training and config.augmentation else None
+    augmentation = None
+    if is_training and config.augmentation:
+        augmentation = build_augmentation(config.augmentation, training_phrases(config, TrainingImages(records, ())))
     captions = data.num_absent_phrases, data.captions == "phrase_per_box"
     parts: list[Examples] = []
     if records:
@@ -95,6 +99,12 @@ def _parts(
         families = data.phantoms.families
         parts.append(EndlessPhantoms(families, num_phantoms, resize, augmentation, seed, with_masks, *captions))
     return parts
+
+
+def _tell_what_is_not_flipped(settings: AugmentationSettings, phrases: Sequence[str]) -> None:
+    kept = phrases_never_flipped(settings, phrases)
+    if kept:
+        logger.info("images are not flipped where they name a side that has no counterpart here: %s", ", ".join(kept))
 
 
 def training_phrases(config: AnyTrainConfig, images: TrainingImages) -> tuple[str, ...]:
