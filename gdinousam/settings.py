@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationInfo
 
@@ -29,6 +29,20 @@ def groups_in(annotation: Any) -> Iterator[type[Settings]]:
         yield from groups_in(part)
 
 
+Group = TypeVar("Group", bound=Settings)
+_RESOLVED = {"resolved": True}  # context of values that were settings before: their paths and names stay as they are
+
+
+def derive(kind: type[Group], source: Settings, **changes: Any) -> Group:
+    """Settings of another kind with everything that both kinds have, so that a setting added later is never lost.
+
+    changes: by name, what is to be different or is not in the source. Raises pydantic's ValidationError where they do
+    not go together.
+    """
+    shared = {name: getattr(source, name) for name in kind.model_fields if name in type(source).model_fields}
+    return kind.model_validate(shared | changes, context=_RESOLVED)
+
+
 class CommandLineText(str):
     """A value given on the command line: a path in it is relative to the working folder."""
 
@@ -39,13 +53,13 @@ def _base_folder(value: object, info: ValidationInfo) -> Path:
 
 
 def _resolve_path(value: object, info: ValidationInfo) -> object:
-    if not isinstance(value, str | Path):
+    if not isinstance(value, str | Path) or info.context == _RESOLVED:
         return value
     return (_base_folder(value, info) / Path(value).expanduser()).resolve()
 
 
 def _resolve_model_name(value: object, info: ValidationInfo) -> object:
-    if not isinstance(value, str | Path) or str(value) in OWN_MODEL_NAMES:
+    if not isinstance(value, str | Path) or str(value) in OWN_MODEL_NAMES or info.context == _RESOLVED:
         return value
     local = (_base_folder(value, info) / Path(value).expanduser()).resolve()
     looks_local = str(value).startswith((".", "/", "~"))

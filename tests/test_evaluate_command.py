@@ -166,6 +166,31 @@ def test_masks_of_another_program_need_its_name_and_must_fit(
     assert not (tmp_path / "out").exists()
 
 
+def test_settings_of_saved_masks_are_kept_and_said(
+    config_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = evaluated(config_path, tmp_path / "out", "--set", "prediction.max_detections=1")
+    assert "saved_masks is for masks of another program" in refusal(
+        capsys, "--config", config_path, "--set", "saved_masks.missing=nothing"
+    )
+    masks = sorted((tmp_path / "out/masks").iterdir())
+    masks[0].unlink()
+    given = ["--predictions", str(tmp_path / "out/masks"), "--set", "evaluation.method=Theirs"]
+    evaluation = ["--config", config_path, *given, "--set", f"evaluation.output_dir={tmp_path / 'again'}"]
+    assert f"1 missing: {masks[0].name}. " in refusal(capsys, *evaluation)
+    again = evaluated(config_path, tmp_path / "again", *given, "--set", "saved_masks.missing=nothing")
+    remark = f"1 of {len(masks)} masks are not there: nothing found."
+    assert again.notes.remarks == (remark,) and remark in (tmp_path / "again/tables.md").read_text()
+    kept = yaml.safe_load((tmp_path / "again/config.yaml").read_text(encoding="utf-8"))
+    assert kept["saved_masks"]["missing"] == "nothing"
+    assert len(again.rows) == len(first.rows)
+    allowed = ["--set", "saved_masks.missing=nothing", "--resume"]
+    evaluated(config_path, tmp_path / "again", *given, *allowed)
+    assert "saved_masks.unknown in config.yaml" in refusal(
+        capsys, *evaluation, *allowed, "--set", "saved_masks.unknown=ignore"
+    )
+
+
 def test_without_models_or_masks_nothing_can_be_scored(config_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "name model.detector and model.mask_head, or masks" in refusal(
         capsys, "--config", config_path, "--set", "model=null"
@@ -244,3 +269,26 @@ def test_two_processes_give_the_rows_of_one(config_path: Path, tmp_path: Path, b
     assert done.stdout.count("rows, tables and pictures in") == 1
     names = [sorted(path.name for path in (tmp_path / one).rglob("*")) for one in ("one", "two")]
     assert names[0] == names[1]
+
+
+def test_the_test_is_limited_to_named_datasets(
+    config_path: Path, tmp_path: Path, phantom_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = (phantom_data / "test.CSV").read_text(encoding="utf-8").splitlines()
+    last = lines[-1].split(",")[lines[0].split(",").index("image_name")]
+    lines = [line.replace(",phantom,", ",other,") if last in line else line for line in lines]
+    (tmp_path / "two.CSV").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    # one image at a time: another batch changes the last digits
+    settings = (f"data.test_ann={tmp_path / 'two.CSV'}", "data.batch_size=1", "prediction.batch_size=1")
+    two = [part for one in settings for part in ("--set", one)]
+    whole = evaluated(config_path, tmp_path / "whole", *two)
+    for names in (["phantom"], ["other", "phantom"]):
+        folder = tmp_path / names[0]
+        part = evaluated(config_path, folder, *two, "--set", f"data.datasets={json.dumps(names)}")
+        assert without(part.rows, seconds=0) == without([row for row in whole.rows if row.dataset in names], seconds=0)
+        assert yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))["data"]["datasets"] == names
+    out = f"evaluation.output_dir={tmp_path / 'phantom'}"
+    said = refusal(capsys, "--config", config_path, *two, "--set", out, "--resume")
+    assert "data.datasets in config.yaml" in said
+    said = refusal(capsys, "--config", config_path, *two, "--set", "data.datasets=[Phantom]")
+    assert "no image of dataset 'Phantom' (data.datasets); it has: phantom, other" in said

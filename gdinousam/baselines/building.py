@@ -27,8 +27,9 @@ from gdinousam.baselines.ultrasam import load_ultrasam
 from gdinousam.baselines.unet.weights import DESCRIPTION, load_unet
 from gdinousam.baselines.universeg.segmenter import load_universeg_segmenters
 from gdinousam.baselines.universeg.support import set_aside_notes
+from gdinousam.data.named_datasets import datasets_of
 from gdinousam.errors import InputError
-from gdinousam.evaluation.methods import ByDataset, RecordSegmenter, phrases_by_dataset
+from gdinousam.evaluation.methods import ByDataset, RecordSegmenter
 from gdinousam.evaluation.notes import Notes
 from gdinousam.evaluation.true_prompts import ClickRule, TruePrompts
 from gdinousam.evaluation.user_prompts import UserPrompts, read_user_prompts
@@ -60,14 +61,15 @@ def build_baseline(
     """Load a compared method, ready to be scored on these records.
 
     load_finder: is called where the method is shown what a detector finds. Random weights are the same every time.
-    Raises InputError for what cannot be loaded, prompts of a user that do not fit, and training examples of UniverSeg
-    that are among the records.
+    Raises InputError for what cannot be loaded, prompts of a user that do not fit, training examples of UniverSeg
+    that are among the records, and a method that none of the datasets has anything for.
     """
     with torch_seed(0):
         if isinstance(settings, UNetSettings):
             return _unets(settings.weights, records, device)
         if isinstance(settings, UniverSegSettings):
-            return ByDataset(load_universeg_segmenters(settings.weights, settings.support, records, device))
+            segmenters = load_universeg_segmenters(settings.weights, settings.support, records, device)
+            return ByDataset(segmenters, "example")
         return _shown(settings, _load_prompted(settings, device), records, load_finder)
 
 
@@ -123,24 +125,19 @@ def _click_rule(prompts: PromptSettings) -> ClickRule:
 
 
 def _unets(folder: Path, records: Sequence[ImageRecord], device: torch.device) -> Segmenter | RecordSegmenter:
-    """One U-Net for all images, or where the folder holds one for each dataset, those; InputError before anything is
-    segmented for phrases and datasets that they were not trained on.
+    """One U-Net for all images, or where the folder holds one for each dataset, those that the records need.
+
+    Raises InputError where the folder holds none of any dataset of the records.
     """
     of_datasets = sorted(path.parent for path in folder.glob(f"*/*/{DESCRIPTION}")) if folder.is_dir() else []
-    phrases_of = phrases_by_dataset(records)
     if not of_datasets:
-        segmenter = load_unet(folder).to(device)
-        segmenter.require_known([phrase for phrases in phrases_of.values() for phrase in phrases])
-        return segmenter
+        return load_unet(folder).to(device)
     # a run without validation images has no best weights, only the last
     chosen = {path.parent.name: path for name in (LAST, BEST) for path in of_datasets if path.name == name}
-    name_of = {dataset: same_name(dataset, chosen) for dataset in phrases_of or sorted(chosen)}
-    unknown = [dataset for dataset, name in name_of.items() if name is None]
-    if unknown:
+    tested = datasets_of(records) or tuple(sorted(chosen))
+    name_of = {dataset: name for dataset in tested if (name := same_name(dataset, chosen)) is not None}
+    if not name_of:
         raise InputError(
-            f"{folder}: no U-Net of dataset {unknown[0]!r}, only of {', '.join(sorted(chosen))}; train it too"
+            f"{folder}: no U-Net of {', '.join(tested)}, only of {', '.join(sorted(chosen))}; train one of them"
         )
-    segmenters = {dataset: load_unet(chosen[name]).to(device) for dataset, name in name_of.items() if name}
-    for dataset, phrases in phrases_of.items():
-        segmenters[dataset].require_known(phrases)
-    return ByDataset(segmenters)
+    return ByDataset({dataset: load_unet(chosen[name]).to(device) for dataset, name in name_of.items()}, "U-Net")

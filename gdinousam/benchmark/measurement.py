@@ -20,6 +20,7 @@ from gdinousam.benchmark.timing import METHOD, time_batches
 from gdinousam.config import TestConfig, dump_config
 from gdinousam.data.contract import read_records
 from gdinousam.data.fingerprint import fingerprint
+from gdinousam.data.named_datasets import of_datasets
 from gdinousam.errors import InputError
 from gdinousam.models.loading import pick_device, trained_resize
 from gdinousam.models.segmenter import load_segmenter
@@ -72,7 +73,8 @@ class Measurement:
 
 
 def measure(config: TestConfig, num_images: int = 50, batch_size: int = 1, num_warm_up: int = 3) -> Measurement:
-    """Time the pipeline of a test config on its test images; ``data.max_images`` holds, the masks are not needed.
+    """Time the pipeline of a test config on its test images; ``data.datasets`` and ``data.max_images`` hold, the masks
+    are not needed.
 
     num_images: images to time, in full batches, taken over again where the file has fewer. Raises InputError where
     weights or images cannot be loaded.
@@ -80,7 +82,7 @@ def measure(config: TestConfig, num_images: int = 50, batch_size: int = 1, num_w
     data, model = config.data, config.named_model
     if config.evaluation.predictions is not None:
         raise InputError("a folder of masks has no time; leave out evaluation.predictions to time the models")
-    records = read_records(data.test_ann, data.test_dir)[: data.max_images]
+    records = of_datasets(read_records(data.test_ann, data.test_dir), data.datasets, data.test_ann)[: data.max_images]
     device = pick_device(config.evaluation.device)
     resize = config.resize or trained_resize(model.adapter or model.detector)
     segmenter = load_segmenter(

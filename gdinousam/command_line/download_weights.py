@@ -9,7 +9,10 @@ from pathlib import Path
 
 from gdinousam.command_line.common import run
 
-EXAMPLE = "example: python scripts/download_weights.py paper. exit code: 0 where all is there and sound, 2 where not"
+EXAMPLE = (
+    "examples: python scripts/download_weights.py paper; python scripts/download_weights.py paper-lora. "
+    "exit code: 0 where all is there and sound, 2 where not"
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -21,7 +24,9 @@ def download_weights_command(arguments: Sequence[str] | None = None) -> int:
     """Parse arguments, fetch what is named and report each in a line; returns the exit code."""
     parser = argparse.ArgumentParser(
         description="Fetch pretrained weights. Each NAME goes to OUT/NAME, with its checksums in SHA256SUMS. After an "
-        "interruption the same command goes on; what is there already is checked, not fetched again.",
+        "interruption the same command goes on; what is there already is checked, not fetched again. paper-lora is the "
+        "LoRA repository of the paper's authors, which was never seen here: its files are listed, and the one that is "
+        "taken is told by its content.",
         epilog=EXAMPLE,
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help="what to fetch; 'paper' is the paper's configuration")
@@ -43,5 +48,8 @@ def download_weights_command(arguments: Sequence[str] | None = None) -> int:
     from gdinousam.weights.fetch import fetch_weights
 
     for weights in chosen:
-        print(fetch_weights(weights, options.out), flush=True)
+        fetch = fetch_weights
+        if weights.hub is not None and weights.hub.holds_adapter:
+            from gdinousam.models.adapter_download import fetch_adapter as fetch
+        print(fetch(weights, options.out), flush=True)
     return 0

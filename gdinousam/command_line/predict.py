@@ -35,6 +35,8 @@ def predict_command(arguments: Sequence[str] | None = None) -> int:
     add_override_option(parser)
     options = parser.parse_args(arguments)
 
+    from tqdm import tqdm
+
     from gdinousam.config import TestConfig, load_config
     from gdinousam.identity import phrases_in
     from gdinousam.prediction import predict_files
@@ -44,5 +46,5 @@ def predict_command(arguments: Sequence[str] | None = None) -> int:
     segmenter = build_segmenter(config)
     phrases = [phrase for prompt in options.prompt for phrase in phrases_in(prompt)]
     for line in predict_files(segmenter, options.images, phrases, options.output):
-        print(line)
+        tqdm.write(line)  # print would run into the progress bar of a terminal
     return 0

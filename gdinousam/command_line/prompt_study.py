@@ -27,8 +27,10 @@ def prompt_study_command(arguments: Sequence[str] | None = None) -> int:
     add_config_options(parser, DEFAULT_CONFIG)
     parser.add_argument(
         "--prompts",
+        nargs="+",
         metavar="FILE",
-        help="YAML of phrases of the data, each with a list of prompts to ask instead (default: that of the config)",
+        help="YAML of phrases of the data with prompts to ask instead, or a list of prompts to ask of every phrase "
+        "(default: those of the config)",
     )
     parser.add_argument("--resume", action="store_true", help="go on with the study in the output folder")
     options = parser.parse_args(arguments)

@@ -28,9 +28,10 @@ def evaluate_command(arguments: Sequence[str] | None = None, default_config: str
     )
     parser.add_argument(
         "--predictions",
-        metavar="FOLDER",
-        help="score the masks in this folder, made by any other program, instead of running models: one PNG per image "
-        "and phrase, STEM.png, or STEM.PHRASE.png where an image has several; name the method in evaluation.method",
+        metavar="PATH",
+        help="score masks made by any other program instead of running models: a folder with one file per image and "
+        "phrase (.png, .npy, .npz, .nii), or with the paper's DATASET/NAME.npz, or a COCO results .json; name the "
+        "method in evaluation.method; settings of the group saved_masks say what is allowed (docs/predictions.md)",
     )
     options = parser.parse_args(arguments)
 

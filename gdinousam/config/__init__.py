@@ -5,7 +5,7 @@ wrong types and impossible values are errors that name the key and the nearest c
 public repository keep loading, with a warning where the name changed here.
 """
 
-from gdinousam.config.evaluation import OUR_METHOD, EvaluationSettings, ModelSettings, TestConfig, TestData
+from gdinousam.config.evaluation import OUR_METHOD, EvaluationSettings, ModelSettings, RunSettings, TestConfig, TestData
 from gdinousam.config.loading import RENAMED_KEYS, dump_config, load_config
 from gdinousam.config.training import (
     AnyTrainConfig,
@@ -22,6 +22,7 @@ __all__ = [
     "BaselineTrainConfig",
     "EvaluationSettings",
     "ModelSettings",
+    "RunSettings",
     "TestConfig",
     "TestData",
     "TrainConfig",

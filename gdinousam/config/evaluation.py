@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from gdinousam.baselines.settings import BaselineSettings, PromptedSettings
 from gdinousam.data.plausibility import ALLOW_ODD
 from gdinousam.errors import InputError
+from gdinousam.evaluation.predictions.settings import SavedMasksSettings
 from gdinousam.models.box_finder import PredictionSettings
 from gdinousam.models.boxes_to_masks import TRUE_BOX, WHOLE_IMAGE
 from gdinousam.models.precision import Precision
@@ -27,13 +28,23 @@ class TestData(Settings):
     test_masks: SettingsPath = Field(description="Folder of the test masks, named as the images or in mask_name.")
     batch_size: int = Field(4, ge=1, description="Images given to the method at once.")
     num_workers: int = Field(4, ge=0, description="Threads that read images and masks ahead.")
-    max_images: int | None = Field(None, ge=1, description="Use only the first so many images.")
+    datasets: tuple[str, ...] | None = Field(
+        None, min_length=1, description="Use only the images of these datasets. null: all."
+    )
+    max_images: int | None = Field(None, ge=1, description="Use only the first so many images, of the datasets named.")
     allow_odd: bool = Field(False, description=ALLOW_ODD)
     masks_of_other_size: Literal["refuse", "resize"] = Field(
         "refuse",
         description="A mask of another size than its image. resize: bring it to the image's as the public test scripts "
         "do (bicubic, whatever is not black then is foreground), for both protocols.",
     )
+
+
+TRAINED_BOX_LAYER = Field(
+    True,
+    description="Use the last layer of the box head as it was trained with the adapter. false: as before the training, "
+    "which is what the public code tests with, by mistake.",
+)
 
 
 class ModelSettings(Settings):
@@ -44,11 +55,7 @@ class ModelSettings(Settings):
         "references without a detector: the boxes of the truth, or one box around every image."
     )
     adapter: SettingsPath | None = Field(None, description="LoRA folder to put on the detector.")
-    trained_box_layer: bool = Field(
-        True,
-        description="Use the last layer of the box head as it was trained with the adapter. false: as before the "
-        "training, which is what the public code tests with, by mistake.",
-    )
+    trained_box_layer: bool = TRAINED_BOX_LAYER
     mask_head: ModelName | None = Field(
         None, description="SAM2 of any size, SAM or MedSAM; none where a compared method makes the masks."
     )
@@ -72,19 +79,12 @@ class ModelSettings(Settings):
         return self.mask_head
 
 
-class EvaluationSettings(Settings):
-    """What test.py writes, and whose masks it scores."""
+class RunSettings(Settings):
+    """What an evaluation writes, and how it is run."""
 
     output_dir: SettingsPath = Field(description="Folder of the results; new for every run.")
-    method: str = Field(OUR_METHOD, min_length=1, description="Name of the method in tables and figures.")
     num_pictures: int = Field(20, ge=0, description="Images drawn with truth and prediction, spread over the file.")
     save_masks: bool = Field(False, description="Keep what was found as masks/, which --predictions can score again.")
-    predictions: SettingsPath | None = Field(
-        None, description="Folder of masks made by any other program, to score instead of running models."
-    )
-    needs: tuple[Need, ...] = Field(
-        ("text",), description="What the method that made those masks was given beside the image."
-    )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where to run.")
     precision: Precision = Field(
         "float32",
@@ -95,6 +95,18 @@ class EvaluationSettings(Settings):
         False,
         description="Let torch.compile have the image encoders: minutes at the start for some time per image "
         "(docs/performance.md); on a CPU it needs a C++ compiler.",
+    )
+
+
+class EvaluationSettings(RunSettings):
+    """What test.py writes, and whose masks it scores."""
+
+    method: str = Field(OUR_METHOD, min_length=1, description="Name of the method in tables and figures.")
+    predictions: SettingsPath | None = Field(
+        None, description="Folder of masks made by any other program, to score instead of running models."
+    )
+    needs: tuple[Need, ...] = Field(
+        ("text",), description="What the method that made those masks was given beside the image."
     )
 
 
@@ -110,6 +122,9 @@ class TestConfig(Settings):
     )
     prediction: PredictionSettings = PredictionSettings()
     baseline: BaselineSettings | None = Field(None, description="A compared method instead of ours; null: ours.")
+    saved_masks: SavedMasksSettings | None = Field(
+        None, description="For evaluation.predictions only; null: all as by default."
+    )
     evaluation: EvaluationSettings
 
     @model_validator(mode="after")
@@ -117,6 +132,8 @@ class TestConfig(Settings):
         evaluation = self.evaluation
         if evaluation.predictions is None:
             self._models_are_named()
+        if evaluation.predictions is None and self.saved_masks is not None:
+            raise ValueError("saved_masks is for masks of another program; name them in evaluation.predictions")
         if evaluation.predictions is not None and "method" not in evaluation.model_fields_set:
             raise ValueError("the masks to score need the name of their method; give it in evaluation.method")
         if self.model is not None and self.model.is_reference and "method" not in evaluation.model_fields_set:

@@ -84,7 +84,16 @@ def _override(tree: dict[str, Any], override: str, rename: bool = True) -> None:
         raise InputError(f"--set {override}: {text!r} is no YAML value") from error
     key_here = _name_here(key, "--set") if rename else key
     if key_here is not None:
-        _assign(tree, key_here, CommandLineText(value) if isinstance(value, str) else value)
+        _assign(tree, key_here, _from_command_line(value))
+
+
+def _from_command_line(value: Any) -> Any:
+    """The value with every text in it marked, in lists and groups too."""
+    if isinstance(value, dict):
+        return {key: _from_command_line(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_from_command_line(one) for one in value]
+    return CommandLineText(value) if isinstance(value, str) else value
 
 
 def _assign(tree: dict[str, Any], key: str, value: Any) -> None:

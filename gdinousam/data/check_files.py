@@ -11,8 +11,6 @@ from filecmp import cmp
 from functools import cached_property
 from pathlib import Path
 
-from tqdm import tqdm
-
 from gdinousam.data import contract
 from gdinousam.data.check_rows import CheckedRow, grouped, is_file_name
 from gdinousam.data.images import read_image, read_mask_file
@@ -20,9 +18,9 @@ from gdinousam.data.plausibility import Fit, fit_of, implausible
 from gdinousam.data.problems import Problem
 from gdinousam.errors import InputError
 from gdinousam.identity import difference, identity, visible
+from gdinousam.progress_bar import ProgressBar
 from gdinousam.records import BoxXYWH, Mask
 
-PROGRESS_DELAY = 2.0  # seconds a check may take before a progress bar appears
 MAX_THREADS = 8
 
 Size = tuple[int, int]  # width, height
@@ -81,13 +79,7 @@ def check_files(rows: Sequence[CheckedRow], folders: Folders, progress: bool) ->
     rows_of_mask, problems = _rows_of_masks(named, folders)
     sizes: dict[str, Size | None] = {}
     fits: list[Fit] = []
-    # disable=None: the bar is for terminals only
-    bar = tqdm(
-        total=len(rows_of_image) + len(rows_of_mask),
-        desc="checking files",
-        delay=PROGRESS_DELAY,
-        disable=None if progress else True,
-    )
+    bar = ProgressBar(len(rows_of_image) + len(rows_of_mask), "checking files", "file", progress)
     with bar, ThreadPoolExecutor(min(MAX_THREADS, os.cpu_count() or 1)) as pool:
         for same, (size, found) in zip(
             rows_of_image, pool.map(lambda same: _check_image(same, folders), rows_of_image), strict=True

@@ -108,10 +108,9 @@ class Examples(Dataset[Example], ABC):
     def __getitem__(self, index: int) -> Example:
         seed = derived_seed(self._seed, self.epoch, index)
         raw = self.raw(index, seed)
-        sample = raw.sample
         if self._augmentation is not None:
-            sample = seeded(self._augmentation, seed)(sample)
-        sample = self._resize(sample)
+            raw = _augmented(raw, seeded(self._augmentation, seed))
+        sample = self._resize(raw.sample)
         phrases, phrase_indices = self._phrases(raw, random.Random(seed))
         return Example(
             pixel_values=normalize_image(sample.image),
@@ -135,6 +134,13 @@ class Examples(Dataset[Example], ABC):
         own = {phrase_identity(phrase) for phrase in raw.phrases}
         others = [phrase for phrase in self.all_phrases if phrase_identity(phrase) not in own]
         return generator.sample(others, min(self._num_absent_phrases, len(others)))
+
+
+def _augmented(raw: RawExample, augmentation: Augmentation) -> RawExample:
+    """What an example is made of after its augmentation, which may change the sides that phrases name."""
+    sample = augmentation(raw.sample._replace(phrases=raw.phrases))
+    named = dict(zip(raw.phrases, sample.phrases, strict=True))
+    return RawExample(sample, sample.phrases, tuple(named[phrase] for phrase in raw.instance_phrases))
 
 
 def _one_alternative(phrase: str, generator: random.Random) -> str:

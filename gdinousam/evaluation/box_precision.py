@@ -45,11 +45,12 @@ class BoxPrecision:
 
 
 def box_precision(rows: Sequence[ScoreRow]) -> BoxPrecision:
-    """Average precision of the boxes of strict rows; rows of the other protocol, which would repeat them, are left out.
+    """Average precision of the boxes of strict rows. Rows of the other protocol, which would repeat them, are left out,
+    and queries that the method does not support.
 
     rows: may be empty. Nothing detected: 0. No true box in any row: nan, because recall has no meaning.
     """
-    queries = [row for row in rows if row.protocol == "strict"]
+    queries = [row for row in rows if row.protocol == "strict" and row.supported]
     num_true_boxes = sum(len(row.true_boxes) for row in queries)
     if not num_true_boxes:
         return BoxPrecision(math.nan, math.nan, math.nan, len(queries), 0)

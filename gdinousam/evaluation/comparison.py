@@ -76,7 +76,8 @@ def compare(results: Sequence[Results], protocol: ProtocolName = "strict", commo
 
     results: one per method, at least one. common: keep the queries that all of them hold, and count what is dropped,
     instead of refusing results that do not hold the same. Raises InputError where two methods have one name, where they
-    saw different data, hold different queries or were scored against different truths.
+    saw different data, hold different queries or were scored against different truths; a truth that was resized to the
+    method's masks is not compared, its note says so.
     """
     _refuse_equal_names(results)
     if not common:
@@ -93,7 +94,8 @@ def compare(results: Sequence[Results], protocol: ProtocolName = "strict", commo
     if not shared:
         raise InputError(f"no {protocol} query is in all results; give results of the same test file")
     rows = {method: tuple(of_method[key] for key in shared) for method, of_method in by_key.items()}
-    _refuse_different_truth(rows)
+    resized = {one.method for one in results if one.notes.resized_truth}
+    _refuse_different_truth({method: of_method for method, of_method in rows.items() if method not in resized})
     return Compared(
         protocol,
         rows,
@@ -159,7 +161,8 @@ def _by_key(results: Results, protocol: ProtocolName) -> dict[Key, ScoreRow]:
             continue
         if key in rows:
             raise InputError(f"{results.folder}: {_name(key)} is scored twice; evaluate again into a new folder")
-        if math.isnan(row.dice) and (row.found if protocol == "paper" else row.target_present):
+        counts = row.supported and (row.found if protocol == "paper" else row.target_present)
+        if counts and math.isnan(row.dice):
             raise InputError(f"{results.folder}: {_name(key)} has no Dice although it counts; evaluate it again")
         rows[key] = row
     return rows
@@ -180,8 +183,8 @@ def _refuse_different_queries(by_key: Mapping[str, Mapping[Key, ScoreRow]]) -> N
 
 
 def _refuse_different_truth(rows: Mapping[str, Sequence[ScoreRow]]) -> None:
-    first, *others = rows
-    for other in others:
+    first = next(iter(rows), "")
+    for other in list(rows)[1:]:
         for one, same in zip(rows[first], rows[other], strict=True):
             if _truth(one) != _truth(same):
                 raise InputError(

@@ -13,6 +13,7 @@ from gdinousam.evaluation.best import NO_CANDIDATES, RULE, Score, best_method
 from gdinousam.evaluation.comparison import Compared
 from gdinousam.evaluation.method_names import may_be_best
 from gdinousam.evaluation.paper_columns import (
+    NOT_PRINTED,
     may_hold_numbers,
     paper_remarks,
     printed_average,
@@ -76,19 +77,20 @@ def _summaries(compared: Compared, rows: Sequence[ScoreRow]) -> dict[str, Summar
 
 def _methods_table(compared: Compared, summaries: dict[str, dict[str, Summary]], title: str) -> Table:
     is_paper = compared.protocol == "paper"
-    columns = [text_column("dataset"), *([] if is_paper else [Column("n", ("n",))])]
+    own_n = is_paper or _has_unsupported(summaries)  # each method has its own queries behind its means
+    columns = [text_column("dataset"), *([] if own_n else [Column("n", ("n",))])]
     for method in summaries:
-        columns += [Column("n", ("n",), method)] if is_paper else []
+        columns += [Column("n", ("n",), method)] if own_n else []
         columns += [Column(f"{score} %", _spread_names(score), method) for score in ("Dice", "IoU")]
     lines = []
     for dataset in (*compared.datasets, AVERAGE):
         of_methods = [of_method[dataset] for of_method in summaries.values()]
         candidates = _candidates(compared, summaries, dataset)
         best_dice, best_iou = (_best(compared, candidates, dataset, score) for score in _SCORES)
-        line = [text_cell(dataset), *([] if is_paper else [count_cell(of_methods[0].num_scored)])]
+        line = [text_cell(dataset), *([] if own_n else [count_cell(of_methods[0].num_scored)])]
         for method, one in zip(summaries, of_methods, strict=True):
             notes = _footnotes(compared, method, dataset)
-            line += [count_cell(one.num_scored)] if is_paper else []
+            line += [count_cell(one.num_scored)] if own_n else []
             line.append(spread_cell(one.dice_percent, one.dice_std_percent, method == best_dice, notes))
             line.append(spread_cell(one.iou_percent, one.iou_std_percent, best=method == best_iou))
         lines.append(tuple(line))
@@ -96,6 +98,7 @@ def _methods_table(compared: Compared, summaries: dict[str, dict[str, Summary]],
         *compared.remarks,
         *([_MISSES_LEFT_OUT] if is_paper else []),
         *_of_the_best(compared),
+        *_unsupported(compared, summaries),
         *_lacking(compared, summaries),
         *_few(compared, summaries),
     )
@@ -114,7 +117,10 @@ def _candidates(compared: Compared, summaries: dict[str, dict[str, Summary]], da
     if dataset == AVERAGE and _lacking(compared, summaries):
         return []
     return [
-        method for method in compared.rows if may_be_best(compared.weights_of(method), method in compared.references)
+        method
+        for method in compared.rows
+        if may_be_best(compared.weights_of(method), method in compared.references)
+        and not summaries[method][dataset].num_unsupported  # a mean of other queries
     ]
 
 
@@ -140,6 +146,8 @@ def _numbers_table(
     with_paper = may_hold_numbers(compared)
     columns = [text_column("dataset"), text_column("method"), Column("n", ("n",))]
     columns += [Column("left out", ("left out",))] if is_paper else []
+    with_unsupported = _has_unsupported(summaries)
+    columns += [Column("not supported", ("not supported",))] if with_unsupported else []
     columns += [Column("detected %", ("detected %",))]
     for score in ("Dice", "IoU"):
         columns += [
@@ -149,13 +157,14 @@ def _numbers_table(
         if with_paper:
             columns += [Column("paper", (f"{score} % paper",)), Column("difference", (f"{score} % difference",))]
     lines = [
-        _numbers_line(compared, number, dataset, method, of_method)
+        _numbers_line(compared, number, dataset, method, of_method, with_unsupported)
         for dataset in (*compared.datasets, AVERAGE)
         for method, of_method in summaries.items()
     ]
     remarks = (
         *compared.remarks,
         *paper_remarks(compared, number),
+        *_unsupported(compared, summaries),
         *_lacking(compared, summaries),
         *_few(compared, summaries),
     )
@@ -164,7 +173,12 @@ def _numbers_table(
 
 
 def _numbers_line(
-    compared: Compared, number: ScoreTable | None, dataset: str, method: str, of_method: dict[str, Summary]
+    compared: Compared,
+    number: ScoreTable | None,
+    dataset: str,
+    method: str,
+    of_method: dict[str, Summary],
+    with_unsupported: bool,
 ) -> tuple[Cell, ...]:
     one = of_method[dataset]
     if dataset == AVERAGE:
@@ -172,12 +186,15 @@ def _numbers_line(
         printed, notes = printed_average(compared, number, scored, method)
     else:
         printed, notes = printed_score(compared, number, dataset, method)
+    if one.num_unsupported:  # the paper's mean is of all queries
+        printed, notes = NOT_PRINTED, ()
     beside = may_hold_numbers(compared)
     return (
         text_cell(dataset),
         text_cell(method, _footnotes(compared, method, dataset)),
         count_cell(one.num_scored, () if dataset == AVERAGE else size_notes(compared, dataset)),
         *([count_cell(one.num_left_out)] if compared.protocol == "paper" else []),
+        *([count_cell(one.num_unsupported)] if with_unsupported else []),
         number_cell(one.detection_percent),
         spread_cell(one.dice_percent, one.dice_std_percent),
         interval_cell(one.dice_low_percent, one.dice_high_percent),
@@ -190,6 +207,24 @@ def _numbers_line(
 
 def _printed_cells(ours: float, printed: float, notes: tuple[str, ...]) -> tuple[Cell, Cell]:
     return number_cell(printed, notes=notes), difference_cell(ours - printed)
+
+
+def _has_unsupported(summaries: dict[str, dict[str, Summary]]) -> bool:
+    return any(of_method[AVERAGE].num_unsupported for of_method in summaries.values())
+
+
+def _unsupported(compared: Compared, summaries: dict[str, dict[str, Summary]]) -> list[str]:
+    """Methods that could not be asked everything: their means are of other queries than those of the others."""
+    remarks = []
+    for method, of_method in summaries.items():
+        counts = {dataset: of_method[dataset].num_unsupported for dataset in compared.datasets}
+        named = ", ".join(f"{dataset} {count}" for dataset, count in counts.items() if count)
+        if named:
+            remarks.append(
+                f"{method} does not support {sum(counts.values())} queries ({named}); they are in none of its means "
+                "and tests, and its means without them are not marked as the best."
+            )
+    return remarks
 
 
 def _lacking(compared: Compared, summaries: dict[str, dict[str, Summary]]) -> list[str]:
@@ -229,7 +264,8 @@ def _tests_table(compared: Compared, title: str) -> Table:
     lines = _test_lines(compared, [(dataset, pair) for dataset in compared.datasets for pair in pairs])
     pooled = _test_lines(compared, [(POOLED, pair) for pair in pairs]) if len(compared.datasets) > 1 else []
     both_found = [_BOTH_FOUND] if compared.protocol == "paper" else []
-    remarks = (*compared.remarks, _TESTS, f"{_HOLM}{_HOLM_POOLED if pooled else ''}.", *both_found)
+    unsupported = _unsupported(compared, {method: _summaries(compared, rows) for method, rows in compared.rows.items()})
+    remarks = (*compared.remarks, *unsupported, _TESTS, f"{_HOLM}{_HOLM_POOLED if pooled else ''}.", *both_found)
     return Table(title, columns, (*lines, *pooled), remarks, num_summaries=len(pooled))
 
 

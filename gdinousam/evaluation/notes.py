@@ -8,16 +8,19 @@ from typing import Any
 
 REMARKS = "remarks"
 OF_DATASETS = "dataset_notes"
+RESIZED_TRUTH = "resized_truth"
 
 
 @dataclass(frozen=True)
 class Notes:
     """remarks: of all numbers of the method, a sentence each. of_datasets: by the dataset's name in the CSV, what a row
-    of that dataset has as its footnote, such as that the weights were trained on it.
+    of that dataset has as its footnote, such as that the weights were trained on it. resized_truth: the truth of some
+    images was resized to the method's masks, so that it is not pixel for pixel that of other methods.
     """
 
     remarks: tuple[str, ...] = ()
     of_datasets: Mapping[str, str] = field(default_factory=dict)
+    resized_truth: bool = False
 
     def of(self, dataset: str) -> tuple[str, ...]:
         """The footnotes of a dataset's row; may be none."""
@@ -37,13 +40,14 @@ class Notes:
 
     def to_json(self) -> dict[str, Any]:
         """As it stands in ``method.json``, where nothing stands for no notes."""
-        content = {REMARKS: list(self.remarks), OF_DATASETS: dict(self.of_datasets)}
+        content = {REMARKS: list(self.remarks), OF_DATASETS: dict(self.of_datasets), RESIZED_TRUTH: self.resized_truth}
         return {key: value for key, value in content.items() if value}
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Notes:
         """What ``to_json`` wrote into an object; results of earlier versions have none."""
-        return cls(tuple(content.get(REMARKS, ())), dict(content.get(OF_DATASETS, {})))
+        remarks, of_datasets = tuple(content.get(REMARKS, ())), dict(content.get(OF_DATASETS, {}))
+        return cls(remarks, of_datasets, bool(content.get(RESIZED_TRUTH, False)))
 
 
 NO_NOTES = Notes()

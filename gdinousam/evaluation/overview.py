@@ -20,10 +20,9 @@ from gdinousam.evaluation.table_files import (
     text_column,
 )
 
-_COLUMNS = (
-    text_column("evaluation"),
-    text_column("mean over"),
-    Column("n", ("n",)),
+_NAMES = (text_column("evaluation"), text_column("mean over"), Column("n", ("n",)))
+_UNSUPPORTED = Column("not supported", ("not supported",))
+_SCORES = (
     Column("Dice %", ("dice_percent", "dice_std_percent")),
     Column("95 % interval", ("dice_low_percent", "dice_high_percent")),
     Column("detected %", ("detection_percent",)),
@@ -39,21 +38,26 @@ def overview_table(results: Sequence[Results], protocol: ProtocolName = "strict"
     images and masks being read and scored aside. Below the table: version, libraries, device of every evaluation.
     """
     lines = []
+    with_unsupported = any(not row.supported for one in results for row in one.rows if row.protocol == protocol)
     for one in results:
         *datasets, average = summarize(one.rows, protocol)
         pooled = summary_of(one.rows, protocol)
         if len(datasets) > 1:
-            lines.append(_line(one, f"{len(datasets)} datasets", average))
-        lines.append(_line(one, "queries", pooled))
-    return Table(f"Protocol {protocol}", _COLUMNS, tuple(lines), tuple(dict.fromkeys(map(_origin, results))))
+            num_scored = sum(of_dataset.num_scored > 0 for of_dataset in datasets)
+            lines.append(_line(one, f"{num_scored} datasets", average, with_unsupported))
+        lines.append(_line(one, "queries", pooled, with_unsupported))
+    columns = (*_NAMES, *([_UNSUPPORTED] if with_unsupported else []), *_SCORES)
+    return Table(f"Protocol {protocol}", columns, tuple(lines), tuple(dict.fromkeys(map(_origin, results))))
 
 
-def _line(results: Results, mean_over: str, summary: Summary) -> tuple[Cell, ...]:
-    seconds = results.seconds_total / results.num_images if results.seconds_total else math.nan
+def _line(results: Results, mean_over: str, summary: Summary, with_unsupported: bool) -> tuple[Cell, ...]:
+    num_asked = len({(row.dataset, row.image_name) for row in results.rows if row.supported})
+    seconds = results.seconds_total / num_asked if results.seconds_total else math.nan
     return (
         text_cell(results.method, _notes(results)),
         text_cell(mean_over),
         count_cell(summary.num_scored),
+        *([count_cell(summary.num_unsupported)] if with_unsupported else []),
         spread_cell(summary.dice_percent, summary.dice_std_percent),
         interval_cell(summary.dice_low_percent, summary.dice_high_percent),
         number_cell(summary.detection_percent),

@@ -20,7 +20,7 @@ from gdinousam.evaluation.paper_numbers import (
     paper_table,
 )
 
-_NAN_SCORE = PaperScore(math.nan, math.nan, math.nan, math.nan)
+NOT_PRINTED = PaperScore(math.nan, math.nan, math.nan, math.nan)
 _MISSES_DIFFER = (
     "The paper's numbers leave images without a detection out of the mean, these count them as 0; --protocol paper "
     "scores as the paper does."
@@ -42,7 +42,7 @@ def printed_score(
     table, printed_dataset, printed_method = _place(number, dataset, method)
     score = None if table is None else paper_table(table).scores.get(printed_dataset, {}).get(printed_method)
     if table is None or score is None or not beside_paper(compared.weights_of(method)):
-        return _NAN_SCORE, ()
+        return NOT_PRINTED, ()
     return score, footnotes(table, printed_dataset, printed_method)
 
 
@@ -55,7 +55,7 @@ def printed_average(
     """
     scores = [printed_score(compared, number, dataset, method)[0] for dataset in datasets]
     if not scores or any(math.isnan(one.dice) for one in scores):
-        return _NAN_SCORE, ()
+        return NOT_PRINTED, ()
     notes = ["The mean of the numbers that the paper prints for these datasets."]
     places = [_place(number, dataset, method) for dataset in datasets]
     tables = {table for table, _, _ in places}

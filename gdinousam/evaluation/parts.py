@@ -16,6 +16,7 @@ from gdinousam.evaluation.protocols import num_rows
 from gdinousam.evaluation.results import ROWS_NAME
 from gdinousam.evaluation.rows import (
     COLUMNS,
+    REQUIRED_COLUMNS,
     ScoreRow,
     from_cells,
     parse_lines,
@@ -117,7 +118,7 @@ def _read(path: Path) -> RowsOfImage:
     if not lines:
         return {}
     header, *lines = lines
-    require_columns(path, header, (_NUMBER, *COLUMNS))
+    require_columns(path, header, (_NUMBER, *REQUIRED_COLUMNS))
     rows_of_image: RowsOfImage = {}
     for line, cells in enumerate(lines, start=1):
         row = from_cells(path, line, header, cells)

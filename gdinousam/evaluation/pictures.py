@@ -54,6 +54,8 @@ def _counts(rows: Sequence[ScoreRow]) -> str:
 
 
 def _caption(row: ScoreRow) -> str:
+    if not row.supported:
+        return f"{row.phrase}: not supported by the method"
     found = f"{row.num_detections} found, best score {row.score:.2f}" if row.found else "nothing found"
     if not row.target_present:
         return f"{row.phrase}: {found}, absent from the image"

@@ -13,8 +13,9 @@ is the detection with the highest score.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +25,12 @@ from gdinousam.evaluation.rows import ProtocolName, ScoredBox, ScoreRow
 from gdinousam.evaluation.surface import NOT_SCORED, surface_scores
 from gdinousam.records import BoxXYXY, Detection, ImageRecord, Instance, Mask, Query
 
+# What a row of a query has that the method could not be asked: the truth, and nothing of a score.
+_NOT_SUPPORTED: dict[str, Any] = {
+    "supported": False,
+    **dict.fromkeys(("dice", "iou", "surface_dice", "hausdorff_95", "surface_distance", "seconds"), math.nan),
+}
+
 
 def score_image(
     record: ImageRecord,
@@ -31,24 +38,31 @@ def score_image(
     truth: Mapping[str, Mask],
     seconds: float = math.nan,
     public_choice: Sequence[Detection] | None = None,
+    unsupported: Collection[str] = (),
 ) -> list[ScoreRow]:
     """Score what a method found in one image, under both protocols.
 
     detections: those of all phrases of the image, in any order; empty where nothing was found. public_choice: what the
     paper protocol scores, best first, of which the first has a mask; ``None``: the detections of the last phrase.
     truth: for each phrase of the record the union of its instances' masks, (H, W) bool, all false where it is absent.
-    seconds: what the method took for the image; nan where nobody measured it. It is shared out over the phrases.
+    seconds: what the method took for the image; nan where nobody measured it. It is shared out over the phrases that
+    were asked. unsupported: phrases that the method cannot answer and was not asked; their rows are marked, without a
+    score.
     Returns one strict row per phrase in the record's order, then one paper row if the image has an instance.
     Raises InputError where a detection has no mask or a score or box that is no number, or a present phrase has an
     empty mask; ValueError where a detection answers a phrase that was not asked or its mask has another size than the
     truth.
     """
-    _check(record, [*detections, *(public_choice or [])[:1]], truth)
+    _check(record, [*detections, *(public_choice or [])[:1]], truth, unsupported)
     rows = [_strict_row(Query(record, phrase), detections, truth[phrase]) for phrase in record.phrases]
     if record.instances:
         answer = _of_phrase(detections if public_choice is None else public_choice, record.last_phrase)
         rows.append(_paper_row(record, answer, truth))
-    return [replace(row, seconds=seconds / len(record.phrases)) for row in rows]
+    num_asked = sum(phrase not in unsupported for phrase in record.phrases)
+    return [
+        replace(row, **_NOT_SUPPORTED) if row.phrase in unsupported else replace(row, seconds=seconds / num_asked)
+        for row in rows
+    ]
 
 
 def num_rows(record: ImageRecord) -> int:
@@ -137,13 +151,18 @@ def _best_box_iou(box_xyxy: BoxXYXY, instances: Sequence[Instance]) -> float:
     return max(box_iou_xyxy(box_xyxy, instance.box_xyxy) for instance in instances)
 
 
-def _check(record: ImageRecord, detections: Sequence[Detection], truth: Mapping[str, Mask]) -> None:
+def _check(
+    record: ImageRecord,
+    detections: Sequence[Detection],
+    truth: Mapping[str, Mask],
+    unsupported: Collection[str],
+) -> None:
     for phrase in record.phrases:
         if Query(record, phrase).instances and not truth[phrase].any():
             # Scoring it would make silence a perfect answer for an object that the boxes say is there.
             raise InputError(f"{record.path}: the mask of {phrase!r} is empty although it has a box; mend the mask")
     for detection in detections:
-        if detection.phrase not in record.phrases:
+        if detection.phrase not in record.phrases or detection.phrase in unsupported:
             raise ValueError(f"{record.path}: a detection of {detection.phrase!r}, which was not asked for")
         if not all(map(math.isfinite, (*detection.box_xyxy, detection.score))):
             # A nan would sort anywhere and take its query out of every mean without a word.

@@ -11,7 +11,7 @@ import io
 import json
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Literal
 
@@ -42,6 +42,8 @@ class ScoreRow:
     seconds: time of the method for the image divided by the number of its phrases; nan where it was not measured.
     detected_boxes: (x0, y0, x1, y1, score) of every detection of the phrase, best first; may be empty.
     true_boxes: (x0, y0, x1, y1) of the instances that they are scored against; empty where the target is absent.
+    supported: false where the method cannot answer the phrase, so that it was not asked: no miss, and part of no mean,
+    rate or test. Files of earlier versions do not have the column, all their rows are supported.
     """
 
     protocol: ProtocolName
@@ -68,10 +70,12 @@ class ScoreRow:
     seconds: float
     detected_boxes: tuple[ScoredBox, ...]
     true_boxes: tuple[BoxXYXY, ...]
+    supported: bool = True
 
 
 COLUMNS = tuple(field.name for field in fields(ScoreRow))
 _FLOATS = tuple(field.name for field in fields(ScoreRow) if field.type == "float")
+REQUIRED_COLUMNS = tuple(field.name for field in fields(ScoreRow) if field.default is MISSING)
 
 
 def write_rows(path: Path, rows: Iterable[ScoreRow]) -> None:
@@ -99,7 +103,7 @@ def read_rows(path: Path) -> list[ScoreRow]:
     except csv.Error as error:
         raise InputError(f"{path}: not readable as CSV ({error}); {_DAMAGED}") from error
     lines = [cells for cells in lines if cells]
-    require_columns(path, header, COLUMNS)
+    require_columns(path, header, REQUIRED_COLUMNS)
     if not text.endswith("\n"):
         raise InputError(
             f"{path}: the file is cut off in its last line ({lines[-1][:3] if lines else header[:3]}); copy it again "
@@ -120,6 +124,8 @@ def from_cells(path: Path, number: int, header: Sequence[str], cells: Sequence[s
     text_of = dict(zip(header, cells, strict=True))
     values: dict[str, object] = {}
     for field in fields(ScoreRow):
+        if field.name not in text_of and field.name not in REQUIRED_COLUMNS:
+            continue
         text = text_of[field.name]
         try:
             values[field.name] = _FROM_TEXT[str(field.type)](text)

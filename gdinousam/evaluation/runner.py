@@ -1,7 +1,7 @@
 """Run a method over a test set and write what it scored.
 
-The runner knows a method only by its interface (``gdinousam.evaluation.methods``), or as the folder of masks that
-another program made, so ours and every compared one are scored by the same code.
+The runner knows a method only by its interface (``gdinousam.evaluation.methods``), or as masks that another program
+made, so ours and every compared one are scored by the same code.
 """
 
 from __future__ import annotations
@@ -12,12 +12,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tqdm import tqdm
-
 from gdinousam.drawing import write_picture
 from gdinousam.errors import InputError
 from gdinousam.evaluation.cases import Case, read_ahead
-from gdinousam.evaluation.methods import RecordSegmenter, Untimed
+from gdinousam.evaluation.methods import RecordChooser, RecordSegmenter, Untimed, answerable, unsupported_phrases
 from gdinousam.evaluation.parts import (
     PART_NAME,
     PartWriter,
@@ -29,11 +27,14 @@ from gdinousam.evaluation.parts import (
     read_parts,
 )
 from gdinousam.evaluation.pictures import choose_pictures, draw_scores
-from gdinousam.evaluation.predictions import MASKS_NAME, SavedMasks, mask_names, write_masks
+from gdinousam.evaluation.predictions.names import MASKS_NAME, mask_names
+from gdinousam.evaluation.predictions.saved_masks import SavedMasks
+from gdinousam.evaluation.predictions.writing import write_masks
 from gdinousam.evaluation.processes import Processes
 from gdinousam.evaluation.protocols import score_image
 from gdinousam.evaluation.results import ROWS_NAME
 from gdinousam.evaluation.rows import ScoreRow, write_rows
+from gdinousam.progress_bar import ProgressBar
 from gdinousam.records import Answer, Detection, ImageRecord, PublicChooser, Segmenter
 
 logger = logging.getLogger(__name__)
@@ -81,18 +82,22 @@ def evaluate(
     to_draw = choose_pictures(len(records), num_pictures)
     with PartWriter(part_path(output_dir, processes.rank)) as writer, _bar(mine, processes) as bar:
         for cases in read_ahead(records, mine, num_workers):
+            if isinstance(method, SavedMasks):
+                cases = [method.at_scored_size(case) for case in cases]
             answers, seconds = _answer(method, cases)
             for case, answer in zip(cases, answers, strict=True):
                 if case.number in done:
                     continue
-                detections = answer.detections
+                detections, unsupported = answer.detections, unsupported_phrases(method, case.record)
                 public_choice = answer.public_choices.get(case.record.last_phrase)
-                rows = score_image(case.record, detections, case.truth, seconds, public_choice)
+                rows = score_image(case.record, detections, case.truth, seconds, public_choice, unsupported)
                 # The rows come last, because they say that an image is done.
                 if case.number in to_draw:
                     _write_picture(output_dir / PICTURES_NAME, case, detections, rows)
                 if save_masks:
-                    write_masks(output_dir / MASKS_NAME, names[case.record.path], case.record, detections)
+                    # a black mask would say that nothing was found
+                    of_image = {one: name for one, name in names[case.record.path].items() if one not in unsupported}
+                    write_masks(output_dir / MASKS_NAME, of_image, case.record, detections)
                 writer.append(case.number, rows)
             bar.update(len(cases))
     processes.wait()
@@ -165,21 +170,24 @@ def _finish(output_dir: Path, records: Sequence[ImageRecord]) -> list[ScoreRow]:
 
 def _answer(method: Method, cases: Sequence[Case]) -> tuple[list[Answer], float]:
     """What the method says of each image, and its seconds per image, nan where they say nothing."""
+    records = [answerable(method, case.record) for case in cases]
     if isinstance(method, SavedMasks):
-        return [Answer(method.detections(case.record)) for case in cases], math.nan
-    images, records = [case.image for case in cases], [case.record for case in cases]
+        return [Answer(method.detections(record)) for record in records], math.nan
+    images = [case.image for case in cases]
     begin = time.perf_counter()
     # Masks are arrays of numpy, so the work of a GPU is over when they are here.
-    if isinstance(method, RecordSegmenter):
+    if isinstance(method, RecordChooser):
+        answers = method.segment_and_choose_records(images, records)
+    elif isinstance(method, RecordSegmenter):
         answers = [Answer(detections) for detections in method.segment_records(images, records)]
     elif isinstance(method, PublicChooser):
         # An image without an object is no query of the paper protocol.
-        asked = [(record.last_phrase,) if record.instances else () for record in records]
-        answers = method.segment_and_choose(images, [record.phrases for record in records], asked)
+        chosen = [(record.last_phrase,) if record.instances else () for record in records]
+        answers = method.segment_and_choose(images, [record.phrases for record in records], chosen)
     else:
         answers = [Answer(found) for found in method.segment(images, [record.phrases for record in records])]
-    seconds = math.nan if isinstance(method, Untimed) else (time.perf_counter() - begin) / len(cases)
-    return answers, seconds
+    seconds, num_asked = time.perf_counter() - begin, sum(bool(record.phrases) for record in records)
+    return answers, math.nan if isinstance(method, Untimed) or not num_asked else seconds / num_asked
 
 
 def _batches(num_images: int, batch_size: int, done: set[int]) -> list[range]:
@@ -192,9 +200,9 @@ def _batches(num_images: int, batch_size: int, done: set[int]) -> list[range]:
     return [batch for batch in batches if not done.issuperset(batch)]
 
 
-def _bar(batches: Sequence[range], processes: Processes) -> tqdm:
-    total = sum(map(len, batches))
-    return tqdm(total=total, unit="image", disable=None if processes.is_first else True)
+def _bar(batches: Sequence[range], processes: Processes) -> ProgressBar:
+    what = "evaluating" if processes.count == 1 else f"evaluating, share of 1 of {processes.count} processes"
+    return ProgressBar(sum(map(len, batches)), what, is_shown=processes.is_first)
 
 
 def _write_picture(folder: Path, case: Case, detections: Sequence[Detection], rows: Sequence[ScoreRow]) -> None:

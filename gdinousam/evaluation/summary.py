@@ -30,7 +30,8 @@ class Summary:
 
     dataset: its name, or what else the line is about.
     num_scored: queries behind Dice, IoU, surface Dice and box IoU. num_left_out: queries with a target that these means
-    do not hold. num_images, num_groups: images and resampled units behind num_scored.
+    do not hold. num_unsupported: queries that the method cannot answer; none of the other numbers knows of them.
+    num_images, num_groups: images and resampled units behind num_scored.
     dice, iou, surface_dice, box_iou: means over queries, std: population standard deviation. A query in which nothing
     was found has box IoU 0 if it is scored.
     num_surfaces: scored queries in which prediction and truth both have a surface; the only ones behind hausdorff_95
@@ -46,6 +47,7 @@ class Summary:
     num_groups: int
     num_scored: int
     num_left_out: int
+    num_unsupported: int
     dice_percent: float
     dice_std_percent: float
     dice_low_percent: float
@@ -154,6 +156,8 @@ def _summary(
     parts: Sequence[Sequence[ScoreRow]], protocol: ProtocolName, name: str, precisions: Sequence[BoxPrecision]
 ) -> Summary:
     """The mean over the parts of each part's mean; a single part is that part's own summary."""
+    num_queries = sum(map(len, parts))
+    parts = [[row for row in part if row.supported] for part in parts]
     rows = [row for part in parts for row in part]
     for row in rows:
         _require_scores(row)
@@ -168,6 +172,7 @@ def _summary(
         num_groups=len({resampling_unit(row) for row in scored}),
         num_scored=len(scored),
         num_left_out=sum(row.target_present for row in rows) - len(scored),
+        num_unsupported=num_queries - len(rows),
         num_surfaces=sum(not math.isnan(row.hausdorff_95) for row in rows),
         num_absent=sum(not row.target_present for row in rows),
         **values,

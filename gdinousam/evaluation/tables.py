@@ -35,7 +35,7 @@ PROTOCOLS: tuple[ProtocolName, ...] = ("strict", "paper")
 TERMINAL_WIDTH = 120
 RULES = {
     "strict": "every phrase of every image, all its detections against all its instances, a miss scores 0",
-    "paper": "one phrase per image, best detection against the image's whole mask, misses left out of the mean",
+    "paper": "one phrase per image, the public scripts' box against its whole mask, misses left out of the mean",
 }
 _BRACKETS = "In brackets: 95 % bootstrap interval of the mean, over patients where they are known, else over images."
 _SURFACES = "HD95 and ASD know nothing of a miss: they are means over the n surfaces in which something was found."
@@ -80,11 +80,15 @@ def strata_tables(strata: Sequence[Stratum], about: Notes = NO_NOTES) -> list[Ta
 
 
 def few_notes(lines: Sequence[Summary]) -> list[str]:
-    """What a table has to admit about its lines: nothing scored, few images, no interval. Empty where all is well."""
+    """What a table has to admit about its lines: queries that were not asked, nothing scored, few images, no interval.
+    Empty where all is well.
+    """
+    unsupported = [f"{one.dataset} ({one.num_unsupported})" for one in lines if one.num_unsupported]
     empty = [one.dataset for one in lines if one.num_scored == 0]
     few = [f"{one.dataset} ({one.num_images})" for one in lines if 0 < one.num_images < FEW]
     alone = [one.dataset for one in lines if one.num_groups == 1]
     notes = {
+        "Queries that the method does not support, so that they are in no mean and no rate": unsupported,
         "No scored query, so no Dice and no part in its average": empty,
         f"Fewer than {FEW} images, so the means say little": few,
         "One patient or image only, so no interval, nor for an average that it is part of": alone,
@@ -100,7 +104,7 @@ def _lines(rows: Sequence[ScoreRow], protocol: ProtocolName, about: Notes) -> tu
 
 def _terminal(protocol: ProtocolName, lines: Sequence[Summary], notes: Sequence[str], about: Notes) -> str:
     columns: _Columns = [
-        *_queries(protocol),
+        *_queries(protocol, lines),
         ("Dice", lambda one: _mean(one, "dice", with_std=False)),
         ("IoU", lambda one: _mean(one, "iou", with_std=False)),
         ("detected", lambda one: number_cell(one.detection_percent)),
@@ -120,10 +124,10 @@ def _terminal(protocol: ProtocolName, lines: Sequence[Summary], notes: Sequence[
 def _protocol_tables(
     protocol: ProtocolName, lines: Sequence[Summary], notes: Sequence[str], about: Notes
 ) -> list[Table]:
-    boxes = [*_queries(protocol), *_DETECTION]
+    boxes = [*_queries(protocol, lines), *_DETECTION]
     if protocol == "strict":
         boxes += [*_PRECISION, *_SPECIFICITY]
-    masks = [*_queries(protocol), *_UNITS, *_MASKS]
+    masks = [*_queries(protocol, lines), *_UNITS, *_MASKS]
     return [
         _table("Masks", "dataset", lines, masks, [_BRACKETS, _SURFACES, *notes], about, 2),
         _table("Boxes and detection", "dataset", lines, boxes, about.remarks, about, 2),
@@ -132,7 +136,7 @@ def _protocol_tables(
 
 def _strata_table(strata: Sequence[Stratum], kind: str, about: Notes) -> Table:
     members = [one.summary for one in strata if one.kind == kind]
-    columns = [*_queries("strict"), *_UNITS, *_MASKS, *_DETECTION, *_SPECIFICITY]
+    columns = [*_queries("strict", members), *_UNITS, *_MASKS, *_DETECTION, *_SPECIFICITY]
     few = few_notes([one for one in members if one.dataset != ABSENT])
     notes = [*about.remarks, *about.of_mean(about.of_datasets), *few]
     return _table(kind.capitalize(), kind, members, columns, notes, about)
@@ -163,13 +167,16 @@ def _table(
     )
 
 
-def _queries(protocol: ProtocolName) -> _Columns:
-    if protocol == "strict":
-        return [("n", lambda one: count_cell(one.num_scored))]
-    return [
-        ("n scored", lambda one: count_cell(one.num_scored)),
-        ("n left out", lambda one: count_cell(one.num_left_out)),
-    ]
+def _queries(protocol: ProtocolName, lines: Sequence[Summary]) -> _Columns:
+    """How many queries are behind a line; those that the method does not support only where there are any."""
+    scored: _Columns = [("n", lambda one: count_cell(one.num_scored))]
+    if protocol == "paper":
+        scored = [
+            ("n scored", lambda one: count_cell(one.num_scored)),
+            ("n left out", lambda one: count_cell(one.num_left_out)),
+        ]
+    unsupported: _Columns = [("not supported", lambda one: count_cell(one.num_unsupported))]
+    return scored + (unsupported if any(one.num_unsupported for one in lines) else [])
 
 
 def _mean(one: Summary, name: str, unit: str = "percent", with_std: bool = True) -> Cell:

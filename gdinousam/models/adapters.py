@@ -27,27 +27,34 @@ from gdinousam.models.base_note import BaseNote, digest_of, require_same_base, s
 from gdinousam.models.checkpoints.files import Tensors, read_tensors, require_kind
 from gdinousam.models.checkpoints.grounding_dino import transformers_module
 from gdinousam.models.checkpoints.keys import listed
-from gdinousam.models.checkpoints.published_lora import PublishedLora, published_lora_from
+from gdinousam.models.checkpoints.published_lora import (
+    NUM_LAYERS,
+    PublishedLora,
+    has_official_names,
+    published_lora_from,
+)
 from gdinousam.models.lora import LoraSettings, add_lora, prepare_for_adapters, without_peft_warning
 from gdinousam.models.pretrained import first_line, read_json
 
 logger = logging.getLogger(__name__)
 
-_ADAPTER_CONFIG = "adapter_config.json"
-_ADAPTER_WEIGHTS = "adapter_model.safetensors"
+ADAPTER_CONFIG = "adapter_config.json"
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
 # peft's name for the only adapter of a model
 _DEFAULT = "default"
 _BACKBONE = "model.backbone."
+# parts of transformers' Grounding DINO that no other model has
+_MARKS_OF_OURS = ("text_enhancer_layer.", "deformable_layer.", "encoder_attn_text.", "bbox_embed.", "text_projection.")
 
 
 def is_adapter(folder: Path) -> bool:
     """Whether a folder holds an adapter as peft and train.py write it."""
-    return (folder / _ADAPTER_CONFIG).is_file()
+    return (folder / ADAPTER_CONFIG).is_file()
 
 
 def base_of(folder: Path) -> str:
     """The name of the model that an adapter folder belongs to; raises InputError where it does not say."""
-    base = read_json(folder / _ADAPTER_CONFIG).get("base_model_name_or_path")
+    base = read_json(folder / ADAPTER_CONFIG).get("base_model_name_or_path")
     if not base:
         raise InputError(f"adapter {folder} does not name its base; give the base as detector beside the adapter")
     return str(base)
@@ -56,15 +63,32 @@ def base_of(folder: Path) -> str:
 def load_adapter(model: GroundingDinoForObjectDetection, path: Path) -> PeftModel:
     """Put an adapter on a model.
 
-    path: a folder as train.py or peft writes it, or the published LoRA file. The model must be the base that the
-    adapter was made for, which is checked where the adapter tells: ours by a hash, the published file by base weights
-    if it holds any. Raises InputError where the path is neither, where the base is another, or where any tensor is
-    missing, left over, or of another shape or rank.
+    path: a folder as train.py or peft writes it, or the published LoRA, as a file or as peft's folder. The model must
+    be the base that the adapter was made for, which is checked where the adapter tells: ours by a hash, the published
+    file by base weights if it holds any. Raises InputError where the path is neither, where the base is another, or
+    where any tensor is missing, left over, or of another shape or rank.
     """
-    if path.name == _ADAPTER_WEIGHTS and is_adapter(path.parent):
+    if path.name == ADAPTER_WEIGHTS and is_adapter(path.parent):
         raise InputError(f"{path} is a part of an adapter; give its folder, {path.parent}")
     with without_peft_warning():
         return _load_published(model, path) if path.is_file() else _load_folder(model, path)
+
+
+def describe_adapter(path: Path) -> str:
+    """What an adapter is, in words, told without the model that it is for.
+
+    path: as for ``load_adapter``. Kind, names and ranks are looked at, not yet whether shapes fit a model. Raises
+    InputError for what is no LoRA of a full-size Grounding DINO.
+    """
+    if path.is_dir():
+        config, stored = _read_folder(path)
+        if not has_official_names(stored):
+            if not any(mark in name for mark in _MARKS_OF_OURS for name in stored):
+                raise InputError(f"adapter {path} is of another model than Grounding DINO: {listed(list(stored))}")
+            return f"a LoRA folder for transformers' Grounding DINO, rank {config.r}, {len(stored)} tensors"
+        path = path / ADAPTER_WEIGHTS
+    content = _read_published(path, NUM_LAYERS, NUM_LAYERS)
+    return f"a LoRA of the public adaptation, rank {content.rank}, {len(content.adapters) // 2} adapted modules"
 
 
 def forget_trained_layers(adapted: PeftModel) -> None:
@@ -88,21 +112,36 @@ def save_adapter(adapted: PeftModel, base: BaseNote, folder: Path) -> None:
     save_base_note(base, folder)
 
 
-def _load_folder(model: GroundingDinoForObjectDetection, folder: Path) -> PeftModel:
+def _read_folder(folder: Path) -> tuple[Any, Tensors]:
+    """peft's config and the tensors of a folder; InputError where it is no LoRA folder."""
     if not is_adapter(folder):
         raise InputError(
-            f"{folder} has no {_ADAPTER_CONFIG}; give a LoRA folder of train.py or peft, or the published LoRA file"
+            f"{folder} has no {ADAPTER_CONFIG}; give a LoRA folder of train.py or peft, or the published LoRA file"
         )
+    try:
+        config: Any = PeftConfig.from_pretrained(str(folder))
+        stored = load_file(folder / ADAPTER_WEIGHTS)
+    except (RuntimeError, ValueError, TypeError, KeyError, SafetensorError, OSError) as error:
+        raise InputError(f"adapter {folder} is not readable: {first_line(error)}") from error
+    if config.peft_type != "LORA":
+        raise InputError(f"adapter {folder} is of peft's kind {config.peft_type.value}; give a LoRA")
+    _require_rank(config, stored, folder)
+    return config, stored
+
+
+def _load_folder(model: GroundingDinoForObjectDetection, folder: Path) -> PeftModel:
+    config, stored = _read_folder(folder)
+    if has_official_names(stored):
+        if getattr(config, "use_rslora", False):
+            raise InputError(f"adapter {folder} is scaled as rank-stabilised LoRA, which the public adaptation is not")
+        return _load_published(model, folder / ADAPTER_WEIGHTS, alpha=config.lora_alpha)
     require_same_base(model, folder)
     try:
         # not PeftModel.from_pretrained, which warns of every further name that the shared box head has
         prepare_for_adapters(model)
-        config = PeftConfig.from_pretrained(str(folder))
         config.base_model_name_or_path = None  # peft would warn of another name; the hash says more
-        stored = load_file(folder / _ADAPTER_WEIGHTS)
         if not any(_BACKBONE in name for name in stored):  # see _adapted_names: peft itself stores endings
             config.exclude_modules = rf".*{re.escape(_BACKBONE)}.*"
-        _require_rank(config, stored, folder)
         adapted = get_peft_model(model, config)
         loaded: Any = set_peft_model_state_dict(adapted, stored)
     except InputError:
@@ -135,21 +174,26 @@ def _require_rank(config: Any, stored: Tensors, folder: Path) -> None:
     for name, tensor in stored.items():
         if ".lora_A." in name and tensor.shape[:1] != (config.r,):
             raise InputError(
-                f"adapter {folder} does not fit the detector: {_ADAPTER_CONFIG} says rank {config.r}, "
+                f"adapter {folder} does not fit the detector: {ADAPTER_CONFIG} says rank {config.r}, "
                 f"{name} has rank {tensor.shape[:1].numel()}; restore the one that was changed"
             )
 
 
-def _load_published(model: GroundingDinoForObjectDetection, path: Path) -> PeftModel:
+def _read_published(path: Path, num_encoder_layers: int, num_decoder_layers: int) -> PublishedLora:
     tensors = require_kind(read_tensors(path), "LoRA", path)
-    content = published_lora_from(tensors, path, model.config.encoder_layers, model.config.decoder_layers)
+    return published_lora_from(tensors, path, num_encoder_layers, num_decoder_layers)
+
+
+def _load_published(model: GroundingDinoForObjectDetection, path: Path, alpha: int | None = None) -> PeftModel:
+    """alpha: ``None`` where the file does not state it; the public code sets it to the rank."""
+    content = _read_published(path, model.config.encoder_layers, model.config.decoder_layers)
     _require_published_base(model, content, path)
-    adapted = add_lora(model, LoraSettings(rank=content.rank, alpha=content.rank))
+    adapted = add_lora(model, LoraSettings(rank=content.rank, alpha=alpha or content.rank))
     base: nn.Module = adapted.get_base_model()
     with torch.no_grad():
         for name, tensor in (content.adapters | content.trained).items():
             _parameter_of(base, name).copy_(_of_shape(tensor, _parameter_of(base, name), name, path))
-    logger.info("published LoRA %s: rank %d, %d tensors", path, content.rank, len(tensors))
+    logger.info("published LoRA %s: rank %d, %d adapters", path, content.rank, len(content.adapters) // 2)
     return adapted
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -15,13 +17,15 @@ from gdinousam.config import TestConfig, TestData, dump_config
 from gdinousam.data.check import require_valid
 from gdinousam.data.contract import read_records
 from gdinousam.data.fingerprint import fingerprint
+from gdinousam.data.named_datasets import of_datasets
 from gdinousam.errors import InputError
 from gdinousam.evaluation.method_names import weights_remarks
-from gdinousam.evaluation.methods import RecordSegmenter
+from gdinousam.evaluation.methods import RecordSegmenter, unsupported_remarks
 from gdinousam.evaluation.notes import NO_NOTES, Notes
 from gdinousam.evaluation.origin import about_method, complete_origin, require_same_origin, write_origin
 from gdinousam.evaluation.parts import part_paths
-from gdinousam.evaluation.predictions import SavedMasks
+from gdinousam.evaluation.predictions.saved_masks import SavedMasks
+from gdinousam.evaluation.predictions.settings import SavedMasksSettings
 from gdinousam.evaluation.processes import Processes, joined_processes
 from gdinousam.evaluation.runner import Method, evaluate
 from gdinousam.evaluation.tables import write_tables
@@ -35,6 +39,8 @@ from gdinousam.models.segmenter import load_box_finder, load_segmenter
 from gdinousam.records import ImageRecord, Segmenter, WeightsKind
 from gdinousam.runs.judged_weights import judged_weights
 from gdinousam.runs.machine import LIBRARIES, device_name
+
+logger = logging.getLogger(__name__)
 
 _SCORING_LIBRARIES: tuple[str, ...] = ("monai", "numpy")
 
@@ -53,10 +59,19 @@ def evaluate_config(config: TestConfig, overwrite: bool = False, resume: bool = 
 
 
 def read_test_records(data: TestData) -> tuple[ImageRecord, ...]:
-    """The images of a test file, all checked; InputError where there are problems."""
+    """The images that the settings name, all checked; InputError where there are problems or a dataset is unknown."""
     resize = data.masks_of_other_size == "resize"
-    require_valid(data.test_ann, data.test_dir, data.test_masks, True, data.allow_odd, resize)
-    return read_records(data.test_ann, data.test_dir, data.test_masks, resize)[: data.max_images]
+    require_valid(
+        data.test_ann,
+        data.test_dir,
+        data.test_masks,
+        masks_required=True,
+        datasets=data.datasets,
+        resize_masks=resize,
+        allow_odd=data.allow_odd,
+    )
+    records = read_records(data.test_ann, data.test_dir, data.test_masks, resize)
+    return of_datasets(records, data.datasets, data.test_ann)[: data.max_images]
 
 
 def build_method(config: TestConfig, records: Sequence[ImageRecord]) -> Method:
@@ -66,7 +81,8 @@ def build_method(config: TestConfig, records: Sequence[ImageRecord]) -> Method:
     """
     settings = config.evaluation
     if settings.predictions is not None:
-        return SavedMasks(settings.predictions, records, frozenset(settings.needs))
+        allowed = config.saved_masks or SavedMasksSettings()
+        return SavedMasks(settings.predictions, records, frozenset(settings.needs), allowed)
     if "LOCAL_RANK" in os.environ and torch.cuda.is_available():  # one of several processes: each its own GPU
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
     device = pick_device(settings.device)
@@ -134,11 +150,15 @@ def evaluate_method(
     """Evaluate a method into ``evaluation.output_dir``; see ``evaluate_config``.
 
     config: what is written beside the results. method, records: as ``build_method`` and ``read_test_records`` give
-    them, or what a study makes of them.
+    them, or what a study makes of them. Raises InputError where the method can be asked nothing of the records.
     """
     data, folder = config.data, config.evaluation.output_dir
     weights, is_reference = judged_weights(config)
-    notes = NO_NOTES if config.baseline is None else baseline_notes(config.baseline, records)
+    notes = _notes(config, method, records)
+    unsupported = unsupported_remarks(method, records)
+    for remark in unsupported:
+        logger.warning("%s: %s", config.evaluation.method, remark)
+    notes = replace(notes, remarks=(*notes.remarks, *unsupported))
     if processes.is_first:
         origin = (
             dump_config(config),
@@ -169,6 +189,12 @@ def evaluate_method(
         return ""
     complete_origin(folder, rows)
     return write_tables(rows, folder, notes.after(weights_remarks(weights)))
+
+
+def _notes(config: TestConfig, method: Method, records: Sequence[ImageRecord]) -> Notes:
+    if isinstance(method, SavedMasks):
+        return method.notes
+    return NO_NOTES if config.baseline is None else baseline_notes(config.baseline, records)
 
 
 def _about(

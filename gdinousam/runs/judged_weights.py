@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gdinousam.baselines.building import baseline_weights
 from gdinousam.config import TestConfig
-from gdinousam.evaluation.predictions import MASKS_NAME
+from gdinousam.evaluation.predictions.names import MASKS_NAME
 from gdinousam.evaluation.results import METHOD_NAME, REFERENCE, read_json, weights_of
 from gdinousam.models.weights_kind import weights_kind, worst_kind
 from gdinousam.records import WeightsKind

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gdinousam.config import AnyTrainConfig
-from gdinousam.data.augmentation import build_augmentation
+from gdinousam.data.augmentation import AugmentationSettings, build_augmentation, phrases_never_flipped
 from gdinousam.data.check import require_valid
 from gdinousam.data.contract import find_csv, read_records
 from gdinousam.data.dataset import Examples, JoinedExamples, TrainingDataset
 from gdinousam.data.endless_phantoms import EndlessPhantoms
 from gdinousam.data.fingerprint import fingerprint
 from gdinousam.data.lookalikes import without_lookalikes
+from gdinousam.data.named_datasets import of_datasets
 from gdinousam.data.phantoms import phrases_of
 from gdinousam.errors import InputError
-from gdinousam.identity import same_name, spellings
+from gdinousam.identity import spellings
 from gdinousam.preprocessing import ResizeSettings
 from gdinousam.records import ImageRecord
 from gdinousam.seeding import derived_seed
@@ -57,7 +58,8 @@ def _read(config: AnyTrainConfig, csv_path: Path | None, image_dir: Path | None,
     if csv_path is None or image_dir is None:
         return ()
     mask_dir = mask_dir if config.needs_masks else None
-    require_valid(csv_path, image_dir, mask_dir, config.needs_masks, config.data.allow_odd)
+    data = config.data
+    require_valid(csv_path, image_dir, mask_dir, config.needs_masks, data.datasets, allow_odd=data.allow_odd)
     records = of_datasets(read_records(csv_path, image_dir, mask_dir), config.data.datasets, csv_path)
     records = records[: config.data.max_images]
     if config.needs_objects:
@@ -67,26 +69,11 @@ def _read(config: AnyTrainConfig, csv_path: Path | None, image_dir: Path | None,
     return records
 
 
-def of_datasets(records: Records, datasets: Sequence[str] | None, csv_path: Path) -> Records:
-    """The records of the named datasets, of all where ``None``; InputError for one that the file does not have."""
-    if datasets is None:
-        return records
-    known = datasets_of(records)
-    wanted = {name: same_name(name, known) for name in datasets}
-    for name, found in wanted.items():
-        if found is None:
-            raise InputError(f"{csv_path}: no image of dataset {name!r} (data.datasets); it has: {', '.join(known)}")
-    return tuple(record for record in records if record.dataset in wanted.values())
-
-
-def datasets_of(records: Iterable[ImageRecord]) -> tuple[str, ...]:
-    """The distinct datasets of the records, in order of first appearance."""
-    return tuple(dict.fromkeys(record.dataset for record in records))
-
-
 def training_examples(config: AnyTrainConfig, images: TrainingImages, resize: ResizeSettings) -> JoinedExamples:
     """The training images and, after them, the phantoms of an epoch, both augmented."""
     num_phantoms = config.data.phantoms.num_train if config.data.phantoms else 0
+    if config.augmentation is not None and config.augmentation.horizontal_flip:
+        _tell_what_is_not_flipped(config.augmentation, training_phrases(config, images))
     return JoinedExamples(_parts(config, images.train, num_phantoms, resize, config.training.seed, is_training=True))
 
 
@@ -104,7 +91,9 @@ def _parts(
     config: AnyTrainConfig, records: Records, num_phantoms: int, resize: ResizeSettings, seed: int, is_training: bool
 ) -> Sequence[Examples]:
     data, with_masks = config.data, config.needs_masks
-    augmentation = build_augmentation(config.augmentation) if is_training and config.augmentation else None
+    augmentation = None
+    if is_training and config.augmentation:
+        augmentation = build_augmentation(config.augmentation, training_phrases(config, TrainingImages(records, ())))
     captions = data.num_absent_phrases, data.captions == "phrase_per_box"
     parts: list[Examples] = []
     if records:
@@ -113,6 +102,12 @@ def _parts(
         families = data.phantoms.families
         parts.append(EndlessPhantoms(families, num_phantoms, resize, augmentation, seed, with_masks, *captions))
     return parts
+
+
+def _tell_what_is_not_flipped(settings: AugmentationSettings, phrases: Sequence[str]) -> None:
+    kept = phrases_never_flipped(settings, phrases)
+    if kept:
+        logger.info("images are not flipped where they name a side that has no counterpart here: %s", ", ".join(kept))
 
 
 def training_phrases(config: AnyTrainConfig, images: TrainingImages) -> tuple[str, ...]:

@@ -9,11 +9,11 @@ from accelerate import PartialState
 
 from gdinousam.config import BaselineTrainConfig, dump_config
 from gdinousam.data.contract import read_records
+from gdinousam.data.named_datasets import datasets_of, of_datasets
 from gdinousam.errors import InputError
 from gdinousam.folders import CONFIG_COPY, new_output_folder, surviving_folder
 from gdinousam.models.loading import pick_device
 from gdinousam.runs.training import train
-from gdinousam.runs.training_data import datasets_of, of_datasets
 from gdinousam.training.checkpoints import STATE
 from gdinousam.training.loop import Outcome
 

@@ -8,7 +8,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from gdinousam.config import EvaluationSettings, ModelSettings, TestConfig, TestData, dump_config
+from gdinousam.config import EvaluationSettings, ModelSettings, RunSettings, TestConfig, TestData, dump_config
+from gdinousam.config.evaluation import TRAINED_BOX_LAYER
 from gdinousam.evaluation.comparison import compare
 from gdinousam.evaluation.comparison_tables import comparison_tables
 from gdinousam.evaluation.processes import Processes, joined_processes
@@ -22,7 +23,7 @@ from gdinousam.preprocessing import ResizeSettings
 from gdinousam.records import ImageRecord
 from gdinousam.runs.evaluation import build_method, evaluate_method, read_test_records
 from gdinousam.seeding import torch_seed
-from gdinousam.settings import ModelName, Settings, SettingsPath
+from gdinousam.settings import ModelName, Settings, SettingsPath, derive
 from gdinousam.studies.folders import begin_study, is_begun, is_finished
 
 logger = logging.getLogger(__name__)
@@ -44,6 +45,7 @@ class AblationModels(Settings):
 
     detector: ModelName = Field(description="Grounding DINO before tuning.")
     adapter: SettingsPath | None = Field(None, description="LoRA folder that tunes it.")
+    trained_box_layer: bool = TRAINED_BOX_LAYER
     tuned_detector: ModelName | None = Field(
         None, description="Where it was tuned in full: the tuned weights, in the place of adapter."
     )
@@ -51,13 +53,12 @@ class AblationModels(Settings):
     medsam: ModelName | None = Field(None, description="MedSAM; needed for the column tuned_medsam.")
 
 
-class AblationSettings(Settings):
-    """What the ablation writes."""
+class AblationSettings(RunSettings):
+    """What the ablation writes, and how its columns are run."""
 
     output_dir: SettingsPath = Field(description="Folder of the results, one folder in it per column.")
-    columns: tuple[Column, ...] = Field(tuple(NAMES), min_length=1, description="What to evaluate, in this order.")
     num_pictures: int = Field(0, ge=0, description="Images drawn per column.")
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where to run.")
+    columns: tuple[Column, ...] = Field(tuple(NAMES), min_length=1, description="What to evaluate, in this order.")
 
 
 class AblationConfig(Settings):
@@ -89,21 +90,17 @@ def column_config(config: AblationConfig, column: Column) -> TestConfig:
     detector = detectors.get(column, tuned)
     mask_head = model.medsam if column == "tuned_medsam" else model.mask_head
     assert mask_head is not None  # the config has refused this column without it
-    return TestConfig(
-        data=config.data,
-        resize=config.resize,
-        model=ModelSettings(
+    return derive(
+        TestConfig,
+        config,
+        model=derive(
+            ModelSettings,
+            model,
             detector=detector,
             adapter=None if column in detectors else model.adapter,
             mask_head=mask_head,
         ),
-        prediction=config.prediction,
-        evaluation=EvaluationSettings(
-            output_dir=settings.output_dir / column,
-            method=NAMES[column],
-            num_pictures=settings.num_pictures,
-            device=settings.device,
-        ),
+        evaluation=derive(EvaluationSettings, settings, output_dir=settings.output_dir / column, method=NAMES[column]),
     )
 
 
@@ -124,7 +121,8 @@ def run_ablation(config: AblationConfig, overwrite: bool = False, resume: bool =
         if processes.is_first:
             begin_study(config.ablation.output_dir, "ablation.output_dir", dump_config(config), overwrite, resume)
         processes.wait()
-        for column in waiting:
+        for number, column in enumerate(waiting, start=1):
+            logger.info("column %d of %d: %s", number, len(waiting), column.evaluation.method)
             _evaluate(column, records, processes, resume)
     if not processes.is_first:
         return ""
@@ -138,7 +136,6 @@ def _unfinished(columns: Sequence[TestConfig], records: Sequence[ImageRecord]) -
 
 
 def _evaluate(column: TestConfig, records: Sequence[ImageRecord], processes: Processes, resume: bool) -> None:
-    logger.info("column %s", column.evaluation.method)
     begun = processes.from_first(resume and is_begun(column))
     evaluate_method(column, _build(column, records), records, processes, resume=begun)
 

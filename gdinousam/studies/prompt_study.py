@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
+from gdinousam.baselines.settings import PromptedSettings
 from gdinousam.config import TestConfig, dump_config
-from gdinousam.errors import InputError
+from gdinousam.evaluation.paper_numbers import OURS, method_in_paper
 from gdinousam.evaluation.processes import Processes, joined_processes
 from gdinousam.evaluation.results import read_results
 from gdinousam.evaluation.runner import check_records
@@ -18,27 +20,60 @@ from gdinousam.models.segmenter import TextSegmenter
 from gdinousam.prompts import split_into_captions
 from gdinousam.records import ImageRecord
 from gdinousam.runs.evaluation import build_method, evaluate_method, read_test_records
-from gdinousam.settings import SettingsPath
+from gdinousam.settings import SettingsPath, derive
 from gdinousam.studies.folders import begin_study, is_begun, is_finished
 from gdinousam.studies.prompt_table import prompt_table
-from gdinousam.studies.prompts_file import Wording, of_data, read_prompts, wordings
-from gdinousam.studies.rewording import AskedTogether, Reworded, only_phrase
+from gdinousam.studies.prompts_file import Wording, phrases_of_groups, read_prompts
+from gdinousam.studies.rewording import AskedTogether, Reworded, only_phrases
 
 logger = logging.getLogger(__name__)
 
 TABLE = "table5"
 
 
+def _as_list(value: object) -> object:
+    return value if isinstance(value, list | tuple) else [value]
+
+
 class PromptStudyConfig(TestConfig):
     """Everything scripts/prompt_study.py needs: the settings of test.py, and what to ask."""
 
-    prompts: SettingsPath = Field(description="YAML: phrase of the data -> list of prompts to ask instead.")
-    dataset: str | None = Field(None, description="Only the images of this dataset of the CSV; null: all.")
+    prompts: Annotated[tuple[SettingsPath, ...], BeforeValidator(_as_list)] = Field(
+        min_length=1,
+        description="YAML file, or a list of several: phrases of the data with prompts to ask instead, or prompts to "
+        "ask of every phrase.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _dataset_is_a_list_in_data(cls, tree: Any) -> Any:
+        """``dataset`` of earlier versions is ``data.datasets``."""
+        if not isinstance(tree, dict) or "dataset" not in tree:
+            return tree
+        name = tree["dataset"]
+        rest = {key: value for key, value in tree.items() if key != "dataset"}
+        data = rest.get("data")
+        if name is None or not isinstance(data, dict):
+            return rest
+        if data.get("datasets") is not None:
+            raise ValueError("dataset and data.datasets are the same setting; keep data.datasets")
+        logger.warning("dataset is called data.datasets now, and is a list: data.datasets=[%s]", name)
+        return rest | {"data": data | {"datasets": [name]}}
 
     @model_validator(mode="after")
     def _there_is_somebody_to_ask(self) -> PromptStudyConfig:
+        baseline = self.baseline
         if self.evaluation.predictions is not None:
             raise ValueError("a folder of masks cannot be asked; leave out evaluation.predictions")
+        if self.model is not None and self.model.is_reference:
+            raise ValueError(f"{self.model.detector} reads no prompts; name a Grounding DINO in model.detector")
+        if isinstance(baseline, PromptedSettings) and baseline.prompts.source != "detector":
+            raise ValueError(
+                f"{baseline.name} is shown where the objects lie (baseline.prompts.source: {baseline.prompts.source}), "
+                "so it reads no prompts; choose detector"
+            )
+        if baseline is not None and not isinstance(baseline, PromptedSettings):
+            raise ValueError(f"{baseline.name} reads no prompts; study a method that takes a detector's boxes")
         return self
 
 
@@ -57,15 +92,7 @@ def wording_config(config: PromptStudyConfig, wording: Wording) -> WordingConfig
             "method": f"{config.evaluation.method}: {wording.prompt}",
         }
     )
-    return WordingConfig(
-        data=config.data,
-        resize=config.resize,
-        model=config.model,
-        prediction=config.prediction,
-        evaluation=evaluation,
-        phrase=wording.phrase,
-        prompt=wording.prompt,
-    )
+    return derive(WordingConfig, config, evaluation=evaluation, phrase=wording.phrase, prompt=wording.prompt)
 
 
 def run_prompt_study(config: PromptStudyConfig, overwrite: bool = False, resume: bool = False) -> str:
@@ -76,12 +103,15 @@ def run_prompt_study(config: PromptStudyConfig, overwrite: bool = False, resume:
     Raises InputError, before anything is asked, where the prompts cannot be asked or do not fit the data, for data with
     problems, weights that do not load, a folder in use, and prompts there that were asked with other settings.
     """
-    prompts = read_prompts(config.prompts)
+    groups = read_prompts(config.prompts)
     with joined_processes() as processes:
-        records = _records(config)
-        prompts = of_data(prompts, {phrase for record in records for phrase in record.phrases}, config.prompts)
-        records_of = {phrase: only_phrase(records, phrase) for phrase in prompts}
-        configs = {wording: wording_config(config, wording) for wording in wordings(prompts)}
+        records = read_test_records(config.data)
+        check_records(records)
+        phrases = dict.fromkeys(phrase for record in records for phrase in record.phrases)
+        held = phrases_of_groups(groups, list(phrases), config.prompts)
+        records_of = {name: only_phrases(records, of_group) for name, of_group in held.items()}
+        wordings = [wording for group in groups if held[group.name] for wording in group.wordings]
+        configs = {wording: wording_config(config, wording) for wording in wordings}
         waiting = list(configs)
         if resume and processes.is_first:
             waiting = [one for one in configs if not is_finished(configs[one], records_of[one.phrase])]
@@ -95,27 +125,14 @@ def run_prompt_study(config: PromptStudyConfig, overwrite: bool = False, resume:
             for phrase in dict.fromkeys(wording.phrase for wording in waiting):
                 asked = [wording for wording in waiting if wording.phrase == phrase]
                 _ask(asked, configs, segmenter, records_of[phrase], processes, resume)
-    return _write_tables(config, configs) if processes.is_first else ""
-
-
-def _records(config: PromptStudyConfig) -> Sequence[ImageRecord]:
-    """The images of the dataset, or of all, whose masks are looked at as a whole before they are parted by phrase."""
-    records: Sequence[ImageRecord] = read_test_records(config.data.model_copy(update={"max_images": None}))
-    if config.dataset is not None:
-        known = sorted({record.dataset for record in records})
-        records = [record for record in records if record.dataset == config.dataset]
-        if not records:
-            raise InputError(f"dataset: no image of {config.dataset!r} in the test file; it holds {', '.join(known)}")
-    records = records[: config.data.max_images]
-    check_records(records)
-    return records
+    unknown = [group.name for group in groups if group.wordings and not held[group.name]]
+    return _write_tables(config, configs, unknown) if processes.is_first else ""
 
 
 def _segmenter(config: PromptStudyConfig, records: Sequence[ImageRecord], asked: Sequence[Wording]) -> TextSegmenter:
     """The pipeline, after a look whether it can read every prompt."""
     method = build_method(config, records)
-    if not isinstance(method, TextSegmenter):
-        raise InputError("model.detector: a reference reads no prompts; name a Grounding DINO")
+    assert isinstance(method, TextSegmenter)  # the config has refused whatever reads no prompts
     detector = method.box_finder.detector
     for wording in asked:
         split_into_captions((wording.prompt,), detector.tokenizer, detector.max_tokens)
@@ -145,13 +162,17 @@ def _ask(
         together.finish(wording.prompt)
 
 
-def _write_tables(config: PromptStudyConfig, configs: Mapping[Wording, WordingConfig]) -> str:
+def _write_tables(config: PromptStudyConfig, configs: Mapping[Wording, WordingConfig], unknown: Sequence[str]) -> str:
+    """unknown: groups of the files that no phrase of the data belongs to."""
     results = {wording: read_results(one.evaluation.output_dir) for wording, one in configs.items()}
     rows = {wording: one.rows for wording, one in results.items()}
+    remarks = [f"No phrase of these images belongs to: {', '.join(unknown)}."] if unknown else []
+    remarks += [remark for one in results.values() for remark in one.notes.remarks]
     first = next(iter(results.values()))  # one method was asked all of them
+    is_papers_method = method_in_paper(config.evaluation.method) == OURS
     texts = []
     for protocol in PROTOCOLS:
-        table = prompt_table(rows, protocol, first.weights, first.notes)
+        table = prompt_table(rows, protocol, first.weights, first.notes.after(remarks), is_papers_method)
         write_table_files({"prompts": table}, config.evaluation.output_dir, f"{TABLE}_{protocol}")
         texts.append(as_plain(table))
     return "\n".join(texts)

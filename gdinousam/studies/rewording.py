@@ -7,46 +7,48 @@ still scored into a folder of its own, one after the other.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from gdinousam.evaluation.methods import Untimed
-from gdinousam.records import Detection, Image, ImageRecord, Mask, Need, Query, Segmenter
+from gdinousam.records import Answer, Detection, Image, ImageRecord, Mask, Need, PublicChooser
 
 
 class AskedTogether:
-    """A method with the prompts that are still to be asked for one phrase; remembers the answers to the later ones.
+    """A method with the prompts that are still to be asked of some images; remembers the answers to the later ones.
 
     segmenter: must answer each of several phrases as it answers it alone. Masks wait compressed, about a kilobyte each.
     """
 
-    def __init__(self, segmenter: Segmenter, prompts: Sequence[str]) -> None:
+    def __init__(self, segmenter: PublicChooser, prompts: Sequence[str]) -> None:
         self.segmenter = segmenter
-        self._left = list(dict.fromkeys(prompts))
-        self._waiting: dict[tuple[Path, str], list[_Packed]] = {}
+        self._left = tuple(dict.fromkeys(prompts))
+        self._waiting: dict[tuple[Path, str], _Waiting] = {}
 
-    def ask(self, prompt: str, images: Sequence[Image], records: Sequence[ImageRecord]) -> list[list[Detection]]:
-        """What is found for one of the prompts, in the images of these records."""
+    def ask(self, prompt: str, images: Sequence[Image], records: Sequence[ImageRecord]) -> list[Answer]:
+        """What is found for one of the prompts, in the images of these records, and in those with an object also what
+        the public scripts keep.
+        """
         new = [row for row, record in enumerate(records) if (record.path, prompt) not in self._waiting]
         if new:
-            found = self.segmenter.segment([images[row] for row in new], [tuple(self._left)] * len(new))
-            for row, detections in zip(new, found, strict=True):
+            publicly = [self._left if records[row].instances else () for row in new]
+            answers = self.segmenter.segment_and_choose([images[row] for row in new], [self._left] * len(new), publicly)
+            for row, answer in zip(new, answers, strict=True):
                 for asked in self._left:
-                    of_prompt = [_pack(one) for one in detections if one.phrase == asked]
-                    self._waiting[records[row].path, asked] = of_prompt
-        return [[one.unpacked() for one in self._waiting.pop((record.path, prompt))] for record in records]
+                    self._waiting[records[row].path, asked] = _Waiting.of(answer, asked)
+        return [self._waiting.pop((record.path, prompt)).answer(prompt) for record in records]
 
     def finish(self, prompt: str) -> None:
         """Ask a prompt no more, once all of its images are scored."""
-        self._left.remove(prompt)
-        self._waiting = {key: packed for key, packed in self._waiting.items() if key[1] != prompt}
+        self._left = tuple(asked for asked in self._left if asked != prompt)
+        self._waiting = {key: answer for key, answer in self._waiting.items() if key[1] != prompt}
 
 
 class Reworded(Untimed):
-    """A method that is asked one prompt in the place of each image's only phrase; its answers carry the phrase."""
+    """A method that is asked one prompt in the place of every phrase of an image; its answers carry the phrases."""
 
     def __init__(self, together: AskedTogether, prompt: str) -> None:
         self.together = together
@@ -58,33 +60,60 @@ class Reworded(Untimed):
         return self.together.segmenter.needs
 
     def segment_records(self, images: Sequence[Image], records: Sequence[ImageRecord]) -> list[list[Detection]]:
-        """Segment the prompt in every image; see ``RecordSegmenter``.
+        """Segment the prompt in every image; see ``RecordSegmenter``. Several phrases of an image get one answer."""
+        return [answer.detections for answer in self.segment_and_choose_records(images, records)]
 
-        records: each with one phrase, as ``only_phrase`` leaves it; ValueError where there are more or none.
-        """
-        phrases = [phrase for record in records for (phrase,) in [record.phrases]]
-        found = self.together.ask(self.prompt, images, records)
-        return [
-            [replace(one, phrase=phrase) for one in of_image] for of_image, phrase in zip(found, phrases, strict=True)
-        ]
+    def segment_and_choose_records(self, images: Sequence[Image], records: Sequence[ImageRecord]) -> list[Answer]:
+        """The same, and what the public test scripts keep; see ``gdinousam.evaluation.methods.RecordChooser``."""
+        answers = self.together.ask(self.prompt, images, records)
+        return [self._of_phrases(answer, record) for answer, record in zip(answers, records, strict=True)]
+
+    def _of_phrases(self, answer: Answer, record: ImageRecord) -> Answer:
+        found = [replace(one, phrase=phrase) for phrase in record.phrases for one in answer.detections]
+        if self.prompt not in answer.public_choices:
+            return Answer(found)
+        kept = [replace(one, phrase=record.last_phrase) for one in answer.public_choices[self.prompt]]
+        return Answer(found, {record.last_phrase: kept})
 
 
-def only_phrase(records: Iterable[ImageRecord], phrase: str) -> list[ImageRecord]:
-    """The images that have a row of the phrase, present or absent, with everything else taken from their records.
+def only_phrases(records: Iterable[ImageRecord], phrases: Collection[str]) -> list[ImageRecord]:
+    """The images that have a row of the phrases, present or absent, with everything else taken from their records.
 
-    The paper protocol then scores against the instances of this phrase, not against all of the image.
+    The paper protocol then scores against the instances of these phrases, not against all of the image. Where the last
+    row is of another phrase, the last of these that is left takes its place.
     """
-    return [
-        replace(
-            record,
-            instances=Query(record, phrase).instances,
-            absent_phrases=tuple(one for one in record.absent_phrases if one == phrase),
-            phrases=(phrase,),
-            last_phrase=phrase,
-        )
-        for record in records
-        if phrase in record.phrases
-    ]
+    reduced = []
+    for record in records:
+        kept = tuple(phrase for phrase in record.phrases if phrase in phrases)
+        if kept:
+            reduced.append(
+                replace(
+                    record,
+                    instances=tuple(instance for instance in record.instances if instance.phrase in kept),
+                    absent_phrases=tuple(phrase for phrase in record.absent_phrases if phrase in kept),
+                    phrases=kept,
+                    last_phrase=record.last_phrase if record.last_phrase in kept else kept[-1],
+                )
+            )
+    return reduced
+
+
+@dataclass(frozen=True, eq=False)
+class _Waiting:
+    """The answer to one prompt, compressed. kept: what the public scripts keep, ``None`` where they do not ask."""
+
+    found: list[_Packed]
+    kept: list[_Packed] | None
+
+    @classmethod
+    def of(cls, answer: Answer, prompt: str) -> _Waiting:
+        kept = answer.public_choices.get(prompt)
+        found = [_pack(one) for one in answer.detections if one.phrase == prompt]
+        return cls(found, None if kept is None else [_pack(one) for one in kept])
+
+    def answer(self, prompt: str) -> Answer:
+        kept = {} if self.kept is None else {prompt: [one.unpacked() for one in self.kept]}
+        return Answer([one.unpacked() for one in self.found], kept)
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from gdinousam.errors import InputError
@@ -19,17 +21,35 @@ def fetch_weights(weights: Weights, out: Path) -> str:
     """
     folder = out / weights.name
     fetched: list[str] = []
-    try:
+    with one_line_disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         # the hub's part first: beside an official file it is small, and a failure shows at once
         if weights.hub is not None:
             fetched += fetch_from_hub(weights.hub, folder)
         if weights.official is not None:
             fetched += _fetch_official(weights.official, folder)
+    path = folder / weights.official.name if weights.official else folder
+    unknown = weights.official is not None and weights.official.sha256 is None
+    return f"{weights.name}: {summary(folder, fetched, sum_is_known=not unknown)} -> {path}"
+
+
+@contextmanager
+def one_line_disk_errors(folder: Path) -> Iterator[None]:
+    """Turn what the disk raises into one line."""
+    try:
+        yield
     except OSError as error:
         raise InputError(f"cannot use {error.filename or folder} ({error.strerror}); name another folder") from error
-    path = folder / weights.official.name if weights.official else folder
-    return f"{weights.name}: {_summary(weights, folder, fetched)} -> {path}"
+
+
+def summary(folder: Path, fetched: Sequence[str], sum_is_known: bool = True) -> str:
+    """What was done, in words. fetched: files that were not there before. sum_is_known: they were checked by a sum."""
+    if not fetched:
+        return "already there, checked"
+    megabytes = sum((folder / name).stat().st_size for name in fetched) / 1e6
+    files = "1 file" if len(fetched) == 1 else f"{len(fetched)} files"
+    checked = "checked" if sum_is_known else "its size checked (no sha256 is known)"
+    return f"{files}, {megabytes:.1f} MB fetched, {checked}"
 
 
 def _fetch_official(file: OfficialFile, folder: Path) -> list[str]:
@@ -51,13 +71,3 @@ def _check_size(file: OfficialFile, path: Path) -> None:
     """A file that somebody put there, of which no sum is known: at least its size must be the published file's."""
     expected = file.num_bytes or size_at(file.url)
     check_present(path, f"{expected} bytes", f"{path.stat().st_size} bytes")
-
-
-def _summary(weights: Weights, folder: Path, fetched: list[str]) -> str:
-    if not fetched:
-        return "already there, checked"
-    megabytes = sum((folder / name).stat().st_size for name in fetched) / 1e6
-    files = "1 file" if len(fetched) == 1 else f"{len(fetched)} files"
-    unknown = weights.official is not None and weights.official.sha256 is None
-    checked = "its size checked (no sha256 is known)" if unknown else "checked"
-    return f"{files}, {megabytes:.1f} MB fetched, {checked}"

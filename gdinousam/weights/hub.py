@@ -6,7 +6,7 @@ transport and keeps what it needs to go on in ``.cache`` inside the folder. Vers
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -49,13 +49,22 @@ _TIMEOUT_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
-class _Stated:
+class Stated:
     """What the hub says about a file: its size in bytes, and the sha256 of a large or the git id of a small one."""
 
     name: str
     num_bytes: int | None
     sha256: str | None
     git_id: str | None
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The files of a repository by name, at one commit."""
+
+    repo_id: str
+    commit: str
+    files: Mapping[str, Stated]
 
 
 def fetch_from_hub(repository: HubRepository, folder: Path) -> list[str]:
@@ -67,10 +76,18 @@ def fetch_from_hub(repository: HubRepository, folder: Path) -> list[str]:
     recorded = read_sums(folder)
     names = repository.files or tuple(recorded)
     if names and all(name in recorded and (folder / name).exists() for name in names):
-        for name in names:
-            check_present(folder / name, f"sha256 {recorded[name]}", f"sha256 {sha256_of(folder / name)}")
+        check_recorded(folder, names)
         return []
-    return _fetch_missing(repository, folder)
+    repo_id = repository.repo_id
+    listing = list_files(repo_id)
+    return fetch_files(listing, list(repository.files) or choose_files(list(listing.files), repo_id), folder)
+
+
+def check_recorded(folder: Path, names: Iterable[str]) -> None:
+    """Hold files of an earlier run against ``SHA256SUMS``; InputError for one that was changed."""
+    recorded = read_sums(folder)
+    for name in names:
+        check_present(folder / name, f"sha256 {recorded[name]}", f"sha256 {sha256_of(folder / name)}")
 
 
 def choose_files(names: list[str], repo_id: str) -> list[str]:
@@ -86,10 +103,9 @@ def choose_files(names: list[str], repo_id: str) -> list[str]:
     raise InputError(f"hub {repo_id}: holds no model in transformers' format (config.json with weights)")
 
 
-def _fetch_missing(repository: HubRepository, folder: Path) -> list[str]:
-    repo_id = repository.repo_id
-    commit, listed = _list_files(repo_id)
-    names = list(repository.files) or choose_files(list(listed), repo_id)
+def fetch_files(listing: Listing, names: Sequence[str], folder: Path) -> list[str]:
+    """Make a folder hold these files of a repository; returns those that were not there. Errors: ``fetch_from_hub``."""
+    repo_id, listed = listing.repo_id, listing.files
     absent = [name for name in names if name not in listed]
     if absent:
         raise InputError(f"hub {repo_id}: holds no {', '.join(absent)}; the repository has changed")
@@ -103,7 +119,7 @@ def _fetch_missing(repository: HubRepository, folder: Path) -> list[str]:
             check_present(path, *_expected_and_found(path, stated))
         else:
             with _one_line_errors(repo_id):
-                hf_hub_download(repo_id, name, revision=commit, local_dir=folder)
+                hf_hub_download(repo_id, name, revision=listing.commit, local_dir=folder)
             check_arrived(path, path, *_expected_and_found(path, stated))
             fetched.append(name)
         sums[name] = stated.sha256 or sha256_of(path)
@@ -111,20 +127,20 @@ def _fetch_missing(repository: HubRepository, folder: Path) -> list[str]:
     return fetched
 
 
-def _list_files(repo_id: str) -> tuple[str, dict[str, _Stated]]:
-    """The commit that the repository is at, and its files by name."""
+def list_files(repo_id: str) -> Listing:
+    """Ask the hub for the files of a repository. Errors: ``fetch_from_hub``."""
     with _one_line_errors(repo_id):
         info = HfApi().model_info(repo_id, files_metadata=True, timeout=_TIMEOUT_SECONDS)
     if info.sha is None or not info.siblings:
         raise InputError(f"hub {repo_id}: the hub states no commit or no files; try again later")
     files = {
-        file.rfilename: _Stated(file.rfilename, file.size, file.lfs.sha256 if file.lfs else None, file.blob_id)
+        file.rfilename: Stated(file.rfilename, file.size, file.lfs.sha256 if file.lfs else None, file.blob_id)
         for file in info.siblings
     }
-    return info.sha, files
+    return Listing(repo_id, info.sha, files)
 
 
-def _expected_and_found(path: Path, stated: _Stated) -> tuple[str, str]:
+def _expected_and_found(path: Path, stated: Stated) -> tuple[str, str]:
     """What the hub states and what the file has, in words: sha256 of a large file, git id of a small one."""
     num_bytes = path.stat().st_size
     if stated.num_bytes not in (None, num_bytes):

@@ -3,8 +3,9 @@
 The listed sha256 values and exact sizes come from the listings of publishers and users; they were not verified against
 a download on our side. ``None`` where none is known. A file from the hub is checked against what the hub states.
 
-MedSAM's own file (a Google Drive folder) and the LoRA checkpoint of the paper's authors have no stable direct URL and
-so are not here; ``medsam-vit-base`` holds MedSAM's weights on the hub.
+MedSAM's own file (a Google Drive folder) has no stable direct URL and so is not here; ``medsam-vit-base`` holds
+MedSAM's weights on the hub. The repository of the paper's authors is known by its name alone: neither its files nor its
+licence were seen, so what arrives is told by its content.
 """
 
 from __future__ import annotations
@@ -22,11 +23,13 @@ APACHE = "Apache-2.0"
 class HubRepository:
     """A repository of models on the hub.
 
-    files: what to take; empty: whatever transformers needs to load the model.
+    files: what to take; empty: whatever transformers needs to load the model. holds_adapter: it holds a LoRA under a
+    name that is not known.
     """
 
     repo_id: str
     files: tuple[str, ...] = ()
+    holds_adapter: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,13 +50,14 @@ class OfficialFile:
 class Weights:
     """One name on the command line; at least one of hub and official is given.
 
-    megabytes: rounded size of the download in 10^6 bytes, for the table only: four bytes a parameter.
+    megabytes: rounded size of the download in 10^6 bytes, for the table only: four bytes a parameter; ``None`` where
+    unknown.
     """
 
     name: str
     what: str
     licence: str
-    megabytes: int
+    megabytes: int | None
     hub: HubRepository | None = None
     official: OfficialFile | None = None
 
@@ -133,6 +137,13 @@ _KNOWN = [
     *_sam("base", "sam_vit_b_01ec64.pth", "ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912", 375),
     *_sam("large", "sam_vit_l_0b3195.pth", "3adcc4315b642a4d2101128f611684e8734c41232a17c648ed1693702a49a622", 1249),
     *_sam("huge", "sam_vit_h_4b8939.pth", "a7bf3b02f3ebf1267aba913ff637d9a2d5c33d3173bb679e46d9f338c26f262e", 2564),
+    Weights(
+        "paper-lora",
+        "LoRA of the paper's authors, told by its content",
+        "see the repository",
+        None,
+        hub=HubRepository("hmrasa/grounding.dino.sam.4.us.v1", holds_adapter=True),
+    ),
     Weights("medsam-vit-base", "MedSAM mask head", APACHE, 375, hub=HubRepository("wanglab/medsam-vit-base")),
 ]
 
@@ -157,13 +168,17 @@ def find_weights(names: Sequence[str]) -> list[Weights]:
 def list_weights() -> str:
     """A table of every name, for people: one line each, the groups last."""
     header = ("name", "size", "licence", "what", "from")
-    rows = [(w.name, f"{w.megabytes} MB", w.licence, w.what, w.origin) for w in WEIGHTS.values()]
+    rows = [(w.name, _size(w), w.licence, w.what, w.origin) for w in WEIGHTS.values()]
     widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
     lines = []
     for row in [header, tuple("-" * width for width in widths), *rows]:
         lines.append("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     lines += ["", *(f"{group} = {' + '.join(members)}" for group, members in GROUPS.items())]
     return "\n".join(lines)
+
+
+def _size(weights: Weights) -> str:
+    return "unknown" if weights.megabytes is None else f"{weights.megabytes} MB"
 
 
 def _suggestion(name: str) -> str:

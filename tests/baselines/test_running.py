@@ -202,7 +202,9 @@ def test_a_phrase_that_a_u_net_does_not_know_is_refused_before_anything_is_writt
     save_unet(UNet(description.channels, 1), description, tmp_path / "unet")
     tree = tree_of(phantom_data, tmp_path / "out", name="unet", weights=str(tmp_path / "unet"))
     assert run(evaluate_command, ["--config", str(write(tree, tmp_path / "test.yaml"))]) == BAD_INPUT
-    assert "this U-Net was not trained on" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "nothing of the test file can be asked of this method" in error
+    assert "Not supported, because the network was not trained on the phrase: phantom (4)." in error
     assert not (tmp_path / "out").exists()
 
 
@@ -223,9 +225,56 @@ def test_one_u_net_per_dataset_is_found_by_its_folder(
     folder.rename(tmp_path / "unets" / "other" / "best")
     tree = tree_of(phantom_data, tmp_path / "out", name="unet", weights=str(folder.parents[1]))
     assert run(evaluate_command, ["--config", str(write(tree, tmp_path / "test.yaml"))]) == BAD_INPUT
-    assert "no U-Net of dataset 'phantom', only of other; train it too" in capsys.readouterr().err
+    assert "no U-Net of phantom, only of other; train one of them" in capsys.readouterr().err
     assert by_dataset.needs == alone.needs == ("text",) and by_dataset.notes.remarks == ()
     assert [row.overlap_pixels for row in by_dataset.rows] == [row.overlap_pixels for row in alone.rows]
+
+
+def of_two_datasets(phantom_data: Path, folder: Path) -> tuple[Path, str]:
+    """The test file with its last image in a dataset of its own, and the phrase of the first row."""
+    table = pd.read_csv(phantom_data / "test.CSV", dtype=str, keep_default_na=False)
+    table.loc[table["image_name"] == table["image_name"].iloc[-1], "dataset"] = "other"
+    table.to_csv(folder / "two.CSV", index=False)
+    return folder / "two.CSV", table["label_name"].iloc[0]
+
+
+@pytest.mark.parametrize(
+    ("per_dataset", "reason"),
+    [(False, "the network was not trained on the phrase"), (True, "there is no U-Net of the dataset")],
+)
+def test_what_a_u_net_does_not_know_is_marked_and_the_rest_scored(
+    phantom_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture, per_dataset: bool, reason: str
+) -> None:
+    csv_path, phrase = of_two_datasets(phantom_data, tmp_path)
+    description = UNetDescription(name="unet", size=32, channels=(4, 8), phrases=(phrase,))
+    folder = tmp_path / "unets" / "phantom" / "best"
+    folder.mkdir(parents=True)
+    with torch_seed(0):
+        save_unet(UNet(description.channels, 1), description, folder)
+    weights = folder.parents[1] if per_dataset else folder
+    tree = tree_of(phantom_data, tmp_path / "out", name="unet", weights=str(weights))
+    tree["data"]["test_ann"] = str(csv_path)
+    results = evaluated(tree, tmp_path)
+    assert {(row.dataset, row.supported) for row in results.rows} == {("phantom", True), ("other", False)}
+    remark = f"Not supported, because {reason}: other (1)."
+    assert results.notes.remarks == (remark,)
+    printed = capsys.readouterr().out
+    assert remark in printed and "not supported" in printed
+    assert remark in (tmp_path / "out" / "tables.md").read_text(encoding="utf-8")
+    assert run(evaluate_command, ["--config", str(tmp_path / "test.yaml"), "--resume"]) == 0
+
+
+def test_universeg_is_asked_what_it_has_examples_of(phantom_data: Path, tmp_path: Path) -> None:
+    csv_path, _ = of_two_datasets(phantom_data, tmp_path)
+    tree = tree_of(
+        phantom_data, tmp_path / "out", name="universeg", weights="random-small", support=support_of(phantom_data)
+    )
+    tree["data"]["test_ann"] = str(csv_path)
+    results = evaluated(tree, tmp_path)
+    assert {(row.dataset, row.supported) for row in results.rows} == {("phantom", True), ("other", False)}
+    assert results.notes.remarks[1].startswith("Not supported, because there is no example of the dataset: other (")
+    tree["data"]["datasets"] = ["other"]
+    assert run(evaluate_command, ["--config", str(write(tree, tmp_path / "test.yaml")), "--overwrite"]) == BAD_INPUT
 
 
 def test_notes_stand_in_the_method_s_file(phantom_data: Path, tmp_path: Path) -> None:

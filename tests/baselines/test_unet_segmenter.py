@@ -16,7 +16,7 @@ from gdinousam.baselines.unet.segmenter import UNetSegmenter
 from gdinousam.baselines.unet.settings import UNetDescription
 from gdinousam.baselines.unet.weights import DESCRIPTION, WEIGHTS, load_unet, save_unet
 from gdinousam.errors import InputError
-from gdinousam.records import Detection, Image
+from gdinousam.records import Detection, Image, ImageRecord
 from gdinousam.seeding import torch_seed
 
 CHANNELS, PHRASES = (4, 8, 8), ("cyst", "benign lesion", "fetal head", "kidney")
@@ -113,6 +113,12 @@ def test_a_phrase_it_was_not_trained_on_is_named_with_those_it_knows(
     with pytest.raises(InputError) as caught:
         segmenter.segment(phantom_images[:1], [["cyst", phrase]])
     assert str(caught.value) == expected
+
+
+def test_phrases_without_a_channel_are_not_supported(segmenter: UNetSegmenter) -> None:
+    record = ImageRecord(Path("1.png"), 9, 9, "mine", phrases=("Cyst", "cyst", "liver"))
+    reason = "the network was not trained on the phrase"
+    assert segmenter.unsupported(record) == {"Cyst": reason, "liver": reason}
 
 
 def test_images_and_phrases_of_different_number_are_refused(

@@ -208,7 +208,26 @@ def test_a_drawn_image_that_is_tested_is_refused_or_drawn_around(tmp_path: Path,
     assert not any(torch.equal(image, tested) for image in one.support["cyst"][0].images)
 
 
-def test_a_tested_phrase_that_no_training_image_shows_is_refused(tmp_path: Path, training: list[ImageRecord]) -> None:
-    test = [write_record(tmp_path / "test", "x.png", ("kidney",))]
-    with pytest.raises(InputError, match=r"train\.csv: no image of dataset 'one' shows 'kidney'"):
+def test_what_no_training_image_shows_is_not_supported(tmp_path: Path, training: list[ImageRecord]) -> None:
+    test = [
+        write_record(tmp_path / "test", "x.png", ("cyst", "kidney")),
+        write_record(tmp_path / "test", "y.png", ("cyst",), "three"),
+    ]
+    segmenters = load_universeg_segmenters("random-small", support_settings(tmp_path), test, CPU)
+    assert {dataset: list(one.support) for dataset, one in segmenters.items()} == {"one": ["cyst"]}
+    assert segmenters["one"].unsupported(test[0]) == {"kidney": "there is no example of the phrase"}
+
+
+@pytest.mark.parametrize(
+    ("phrases", "message"),
+    [
+        (("kidney",), r"train\.csv: no image shows a phrase of one, so UniverSeg cannot be shown any; add images"),
+        ((), "UniverSeg is shown examples of each dataset of a test file; only test.py has one"),
+    ],
+)
+def test_a_test_file_without_any_example_is_refused(
+    tmp_path: Path, training: list[ImageRecord], phrases: tuple[str, ...], message: str
+) -> None:
+    test = [write_record(tmp_path / "test", "x.png", phrases)] if phrases else []
+    with pytest.raises(InputError, match=message):
         load_universeg_segmenters("random-small", support_settings(tmp_path), test, CPU)

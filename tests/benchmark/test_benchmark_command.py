@@ -70,3 +70,17 @@ def test_mistakes_are_one_line(config: Path, tmp_path: Path, capsys: pytest.Capt
         error = capsys.readouterr().err
         assert error.startswith("error: ") and error.count("\n") == 1
     assert not (tmp_path / "times").exists()
+
+
+def test_only_the_named_datasets_are_timed(
+    config: Path, tmp_path: Path, phantom_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = (phantom_data / "test.CSV").read_text(encoding="utf-8").splitlines()
+    renamed = [line.replace(",phantom,", ",other,") if "test_00003.png" in line else line for line in lines]
+    (tmp_path / "two.CSV").write_text("\n".join(renamed) + "\n", encoding="utf-8")
+    arguments = ["--config", config, "--out", tmp_path / "times", "--images", 3, "--warm-up", 1]
+    arguments += ["--set", f"data.test_ann={tmp_path / 'two.CSV'}"]
+    assert benchmark(*arguments, "--set", "data.datasets=[other]") == 0
+    assert read_measurement(tmp_path / "times" / f"{OURS}.json").num_images == 1
+    assert benchmark(*arguments, "--overwrite", "--set", "data.datasets=[mine]") == 2
+    assert "no image of dataset 'mine' (data.datasets); it has: phantom, other" in capsys.readouterr().err

@@ -9,7 +9,8 @@ import pytest
 from coloured_images import HEIGHT, WIDTH, Alarmist, LargeOnly, LeftHalf, Silent, write_mixed
 
 from gdinousam.errors import InputError
-from gdinousam.evaluation.predictions import SavedMasks, mask_names
+from gdinousam.evaluation.predictions.names import mask_names
+from gdinousam.evaluation.predictions.saved_masks import SavedMasks
 from gdinousam.evaluation.runner import evaluate
 from gdinousam.records import ImageRecord
 

@@ -190,12 +190,17 @@ def test_prompts_of_users_that_do_not_fit_are_refused_by_row(
 def test_every_image_goes_to_the_segmenter_of_its_dataset(records: list[ImageRecord]) -> None:
     segmenters: Mapping[str, Named] = {"a": Named("A"), "b": Named("B")}
     mixed = [records[0], replace(records[1], dataset="b"), records[2]]
-    method = ByDataset(segmenters)
+    method = ByDataset(segmenters, "map")
     found = method.segment_records(blank(mixed), mixed)
     assert isinstance(method, RecordSegmenter) and method.needs == {"support set"}
     assert [[one.phrase for one in row] for row in found] == [["A: cyst", "A: stone"], ["B: cyst"], ["A: stone"]]
 
 
-def test_an_image_of_another_dataset_is_refused(records: list[ImageRecord]) -> None:
+def test_an_image_of_another_dataset_is_not_supported_and_not_asked(records: list[ImageRecord]) -> None:
+    method = ByDataset({"b": Named("B")}, "map")
+    assert method.unsupported(records[0]) == dict.fromkeys(records[0].phrases, "there is no map of the dataset")
+    assert method.unsupported(replace(records[0], dataset="b")) == {}
     with pytest.raises(InputError, match="nothing was learned for dataset 'a', only for b"):
-        ByDataset({"b": Named("B")}).segment_records(blank(records), records)
+        method.segment_records(blank(records), records)
+    silent = [replace(record, phrases=()) for record in records]
+    assert method.segment_records(blank(silent), silent) == [[] for _ in silent]

@@ -78,8 +78,20 @@ def test_no_rows_read_back_as_none(tmp_path: Path) -> None:
 def test_the_columns_keep_their_order() -> None:
     assert COLUMNS[17:] == (
         *("image_height", "surface_dice", "hausdorff_95", "surface_distance", "seconds"),
-        *("detected_boxes", "true_boxes"),
+        *("detected_boxes", "true_boxes", "supported"),
     )
+
+
+def test_rows_of_earlier_versions_do_not_say_whether_they_are_supported_and_are(path: Path) -> None:
+    lines = path.read_bytes().decode("utf-8").split("\r\n")
+    assert lines[0].endswith(",supported") and all(line.endswith(",True") for line in lines[1:-1])
+    path.write_bytes("\r\n".join(line.rpartition(",")[0] for line in lines).encode("utf-8") + b"\r\n")
+    assert read_rows(path) == [ROW, MISSED, ROW]
+
+
+def test_a_row_that_is_not_supported_reads_back(tmp_path: Path) -> None:
+    write_rows(tmp_path / "rows.csv", [replace(ROW, supported=False)])
+    assert [row.supported for row in read_rows(tmp_path / "rows.csv")] == [False]
 
 
 def test_column_order_and_further_columns_do_not_matter(path: Path) -> None:
@@ -98,7 +110,7 @@ def test_a_file_cut_off_anywhere_in_its_last_line_is_refused_and_never_a_shorter
 
 def test_a_file_cut_off_in_its_header_is_refused(path: Path) -> None:
     content = path.read_bytes()
-    for end in (0, 5, content.find(b"\n") - 2):
+    for end in (0, 5, content.find(b",supported") - 2):
         path.write_bytes(content[:end])
         assert "no column" in problem(path)
     path.write_bytes(content[: content.find(b"\n") - 1])  # all of the header but its line end
@@ -113,7 +125,7 @@ def test_a_file_cut_off_in_its_header_is_refused(path: Path) -> None:
         ("True", "yes", "target_present is 'yes'"),
         ("[[0.0, 0.0, 4.0, 4.0]]", "[[0.0, 0.0, 4.0]]", "true_boxes is '[[0.0, 0.0, 4.0]]'"),
         ("[[0.0, 0.0, 4.0, 4.0]]", "[3]", "true_boxes is '[3]'"),
-        ("strict,", "strict,,", "row 1: 25 cells of 24"),
+        ("strict,", "strict,,", "row 1: 26 cells of 25"),
     ],
 )
 def test_a_damaged_row_is_named(path: Path, old: str, new: str, message: str) -> None:

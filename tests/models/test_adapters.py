@@ -14,10 +14,10 @@ from transformers import GroundingDinoForObjectDetection
 from weight_files import linear, merge_by_hand, published_lora, write
 
 from gdinousam.errors import InputError
-from gdinousam.models.adapters import load_adapter, save_adapter
+from gdinousam.models.adapters import describe_adapter, load_adapter, save_adapter
 from gdinousam.models.base_note import BASE_NOTE, describe_base, weights_sha256
 from gdinousam.models.checkpoints.files import Tensors
-from gdinousam.models.checkpoints.published_lora import LAST_BOX_LAYER
+from gdinousam.models.checkpoints.published_lora import LAST_BOX_LAYER, adapted_modules
 from gdinousam.models.detector import Detector
 from gdinousam.models.loading import load_detector, load_grounding_dino
 from gdinousam.models.lora import LoraSettings, add_lora, count_parameters, prepare_for_adapters
@@ -181,6 +181,58 @@ def test_a_file_that_is_no_adapter_is_refused(
     if content is None:
         path.write_bytes(path.read_bytes()[:-1000])
     assert problem in refusal(lambda: load_adapter(model, path))
+
+
+@pytest.fixture
+def peft_folder(published: Tensors, tmp_path: Path) -> Path:
+    """The published LoRA as ``save_pretrained`` writes it over groundingdino-py's modules, with twice the alpha."""
+    (tmp_path / "peft").mkdir()
+    tensors = {f"base_model.model.{name}": tensor.contiguous() for name, tensor in published.items()}
+    save_file(tensors, tmp_path / "peft" / "adapter_model.safetensors")
+    config = {"peft_type": "LORA", "r": 4, "lora_alpha": 8, "target_modules": ["linear1"]}
+    (tmp_path / "peft" / "adapter_config.json").write_text(json.dumps(config))
+    return tmp_path / "peft"
+
+
+def test_the_published_lora_as_pefts_folder_has_the_alpha_of_its_config(
+    small_detector: Path, published: Tensors, peft_folder: Path
+) -> None:
+    doubled = {name: tensor * (2 if "lora_B" in name else 1) for name, tensor in published.items()}
+    by_hand = answers(merge_by_hand(plain(small_detector), doubled), small_detector)
+    assert distance(answers(load_adapter(plain(small_detector), peft_folder), small_detector), by_hand) < NO_CHANGE
+    assert distance(answers(load_detector(str(small_detector), peft_folder).model, small_detector), by_hand) < NO_CHANGE
+
+
+def test_the_published_lora_as_pefts_folder_with_another_scale_or_rank_is_refused(
+    model: GroundingDinoForObjectDetection, peft_folder: Path
+) -> None:
+    path = peft_folder / "adapter_config.json"
+    config = json.loads(path.read_text())
+    for changed, said in (
+        (config | {"use_rslora": True}, "rank-stabilised"),
+        (config | {"r": 5}, "says rank 5"),
+        ({"peft_type": "IA3"}, "of peft's kind IA3"),
+    ):
+        path.write_text(json.dumps(changed))
+        assert said in refusal(lambda: load_adapter(model, peft_folder))
+
+
+def test_adapters_are_described_without_a_model(folder: Path, tmp_path: Path) -> None:
+    assert describe_adapter(folder).startswith("a LoRA folder for transformers' Grounding DINO, rank 2, ")
+    tensors = {f"{module}.lora_{part}.weight": torch.ones(3, 3) for module in adapted_modules(6, 6) for part in "AB"}
+    tensors |= {f"{LAST_BOX_LAYER}.weight": torch.ones(4, 3), f"{LAST_BOX_LAYER}.bias": torch.ones(4)}
+    path = write(tmp_path / "lora.pth", tensors)
+    assert describe_adapter(path) == "a LoRA of the public adaptation, rank 3, 81 adapted modules"
+
+
+def test_a_lora_of_another_model_is_not_described_as_ours(tmp_path: Path) -> None:
+    save_file({"base_model.model.lm.q_proj.lora_A.weight": torch.ones(4, 8)}, tmp_path / "adapter_model.safetensors")
+    (tmp_path / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA", "r": 4}))
+    assert "is of another model than Grounding DINO: 1 tensor (base_model.model.lm" in refusal(
+        lambda: describe_adapter(tmp_path)
+    )
+    (tmp_path / "adapter_config.json").write_text("{")
+    assert "is not readable" in refusal(lambda: describe_adapter(tmp_path))
 
 
 def test_a_part_of_an_adapter_folder_is_refused_with_the_folder(

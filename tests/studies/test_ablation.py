@@ -12,7 +12,8 @@ import yaml
 from gdinousam.command_line.ablation import ablation_command
 from gdinousam.command_line.common import BAD_INPUT, run
 from gdinousam.command_line.test import evaluate_command
-from gdinousam.config import load_config
+from gdinousam.config import EvaluationSettings, load_config
+from gdinousam.config import TestConfig as EvaluateConfig  # pytest would collect a class that is named Test...
 from gdinousam.evaluation.comparison import compare
 from gdinousam.evaluation.comparison_tables import comparison_tables
 from gdinousam.evaluation.paper_numbers import paper_table
@@ -61,6 +62,19 @@ def strict(results: Results) -> list[ScoreRow]:
 
 def test_the_columns_of_the_paper_are_called_as_in_its_table_2() -> None:
     assert list(NAMES.values())[:3] == list(paper_table(2).methods)
+
+
+def test_everything_a_config_says_reaches_every_column(config: Path) -> None:
+    overrides = ["precision=bfloat16", "compile=true", "save_masks=true", "num_pictures=3", "device=cpu"]
+    ablation = load_config(AblationConfig, config, [f"ablation.{one}" for one in overrides])
+    for column in NAMES:
+        derived = column_config(ablation, column)
+        # what the columns themselves differ in, and what only masks of other programs and compared methods have
+        for name in EvaluateConfig.model_fields.keys() - {"model", "evaluation", "baseline", "saved_masks"}:
+            assert getattr(derived, name) == getattr(ablation, name), name
+        for name in EvaluationSettings.model_fields.keys() - {"output_dir", "method", "predictions", "needs"}:
+            assert getattr(derived.evaluation, name) == getattr(ablation.ablation, name), name
+        assert derived.evaluation.precision == "bfloat16" and derived.evaluation.compile
 
 
 def test_every_column_holds_the_same_queries(results: Mapping[str, Results]) -> None:

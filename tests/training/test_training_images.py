@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import pandas as pd
@@ -9,7 +10,8 @@ import pytest
 
 from gdinousam.config import BaselineTrainConfig
 from gdinousam.errors import InputError
-from gdinousam.runs.training_data import TrainingImages, read_training_images, training_phrases
+from gdinousam.preprocessing import ResizeSettings
+from gdinousam.runs.training_data import TrainingImages, read_training_images, training_examples, training_phrases
 
 
 @pytest.fixture
@@ -84,3 +86,25 @@ def test_the_phrases_are_those_of_the_images_then_of_the_phantoms_each_once(fold
     phrases = training_phrases(config, images)
     assert list(phrases[: len(of_images)]) == of_images
     assert len(set(phrases)) == len(phrases) > len(of_images)
+
+
+def test_flips_swap_sides_among_the_phrases_of_the_run_and_what_is_never_flipped_is_told(
+    folder: Path, phantom_data: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    table = pd.read_csv(folder / "train.CSV", dtype=str, keep_default_na=False)
+    sides = ["left kidney", "right kidney", "left atrium"]
+    place = table["image_name"].map({name: place for place, name in enumerate(table["image_name"].unique())})
+    table["label_name"] = place.map(lambda one: sides[one % 3])
+    table.to_csv(folder / "train.CSV", index=False)
+    config = config_of(folder, phantom_data)
+    images = read_training_images(config)
+    caplog.set_level(logging.INFO, logger="gdinousam")
+    examples = training_examples(config, images, ResizeSettings(size=64))
+    (told,) = [record.getMessage() for record in caplog.records if "not flipped" in record.getMessage()]
+    assert told.endswith(": left atrium")
+    seen = {side: set() for side in sides}
+    for examples.epoch in range(4):
+        for index, record in enumerate(images.train):
+            seen[record.phrases[0]].add(examples[index].phrases[0])
+    assert seen["left kidney"] == seen["right kidney"] == {"left kidney", "right kidney"}
+    assert seen["left atrium"] == {"left atrium"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +13,7 @@ from gdinousam.baselines.unet.settings import UNetDescription
 from gdinousam.errors import InputError
 from gdinousam.identity import phrase_identity
 from gdinousam.preprocessing import ResizeSettings, build_resize, image_to_tensor, normalize_image
-from gdinousam.records import Detection, Image, Need
+from gdinousam.records import Detection, Image, ImageRecord, Need
 
 
 class UNetSegmenter:
@@ -35,10 +35,10 @@ class UNetSegmenter:
         self.network.to(device)
         return self
 
-    def require_known(self, phrases: Iterable[str]) -> None:
-        """Raise InputError for the first phrase that the network was not trained on."""
-        for phrase in phrases:
-            self._channel(phrase)
+    def unsupported(self, record: ImageRecord) -> dict[str, str]:
+        """See ``gdinousam.evaluation.methods.Limited``: the phrases without a channel."""
+        unknown = [phrase for phrase in record.phrases if phrase_identity(phrase) not in self._channel_of]
+        return dict.fromkeys(unknown, "the network was not trained on the phrase")
 
     @torch.inference_mode()
     def segment(self, images: Sequence[Image], phrases: Sequence[Sequence[str]]) -> list[list[Detection]]:

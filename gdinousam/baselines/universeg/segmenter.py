@@ -55,6 +55,11 @@ class UniverSegSegmenter:
         self.support = {phrase: tuple(moved[id(one)] for one in draws) for phrase, draws in self.support.items()}
         return self
 
+    def unsupported(self, record: ImageRecord) -> dict[str, str]:
+        """See ``gdinousam.evaluation.methods.Limited``: the phrases without examples."""
+        unknown = [phrase for phrase in record.phrases if phrase_identity(phrase) not in self.support]
+        return dict.fromkeys(unknown, "there is no example of the phrase")
+
     @torch.inference_mode()
     def segment(self, images: Sequence[Image], phrases: Sequence[Sequence[str]]) -> list[list[Detection]]:
         """Segment every phrase in its image; see ``gdinousam.records.Segmenter``.
@@ -114,10 +119,14 @@ def load_universeg_segmenters(
     """Build the segmenter of each dataset that is tested, all with one network.
 
     weights: see ``load_universeg``. support: where the examples come from. records: the images to test; their phrases
-    are drawn examples for. Returns the segmenters by the name of the dataset as in the CSV.
-    Raises InputError for weights, images or lists that cannot be read, for a phrase without any example, and for
-    examples that are among the images to test (``check_disjoint``), unless ``skip_tested`` draws around them.
+    are drawn examples for. Returns the segmenters by the name of the dataset as in the CSV; a phrase without any
+    example is none of those that its dataset's segmenter can answer, and a dataset without one has no segmenter.
+    Raises InputError for weights, images or lists that cannot be read, for examples that are among the images to test
+    (``check_disjoint``), unless ``skip_tested`` draws around them, and where no dataset has an example or nothing is
+    tested.
     """
+    if not records:
+        raise InputError("UniverSeg is shown examples of each dataset of a test file; only test.py has one")
     training = respelled(read_support(support), records)
     phrases_of = phrases_by_dataset(records)
     if support.skip_tested:
@@ -125,6 +134,12 @@ def load_universeg_segmenters(
     draws_of = {
         dataset: draws_of_phrases(training, dataset, phrases, support) for dataset, phrases in phrases_of.items()
     }
+    draws_of = {dataset: draws for dataset, draws in draws_of.items() if draws}
+    if not draws_of:
+        raise InputError(
+            f"{support.names or support.ann}: no image shows a phrase of {', '.join(phrases_of)}, so UniverSeg cannot "
+            "be shown any; add images"
+        )
     if not support.skip_tested:
         check_disjoint(_all_drawn(draws_of.values()), records)
     network = load_universeg(weights)

@@ -146,25 +146,18 @@ def draw_support(
     Images are ranked by a number made of seed, dataset, phrase, draw and their own name, so the draw is the same on
     every machine, images of other datasets do not change it, and a smaller size is the beginning of a larger one.
     Two draws may share images. Where no more than ``size`` images can be drawn, all are one draw, as every further one
-    would be the same; fewer are warned of. Raises InputError where there is none, and for a list of names that does not
-    fit the records.
+    would be the same; fewer are warned of. Where there is none, there is no draw. Raises InputError for a list of names
+    that does not fit the records.
     """
     candidates = _candidates(records, dataset, phrase, settings)
-    wanted = _wanted(phrase, settings.by)
     if not candidates:
-        source = settings.names or " and ".join(
-            str(one.ann) for one in (settings, settings.set_aside) if one and one.ann
-        )
-        raise InputError(
-            f"{source}: no image of dataset {dataset!r} shows {wanted}, so UniverSeg cannot be shown any; add images "
-            "or leave it out of the test"
-        )
+        return []
     if len(candidates) < settings.size:
         logger.warning(
             "only %d images of dataset %r show %s, instead of %d; UniverSeg is shown all of them",
             len(candidates),
             dataset,
-            wanted,
+            _wanted(phrase, settings.by),
             settings.size,
         )
     num_draws = settings.draws if len(candidates) > settings.size else 1
@@ -180,10 +173,15 @@ def draw_support(
 def draws_of_phrases(
     records: Sequence[ImageRecord], dataset: str, phrases: Sequence[str], settings: SupportSettings
 ) -> dict[str, Draws]:
-    """``draw_support`` for several phrases of a dataset, by phrase; with ``by: dataset`` all share one answer."""
+    """``draw_support`` for several phrases of a dataset, by phrase; with ``by: dataset`` all share one answer.
+
+    A phrase for which there is no draw is left out.
+    """
     if settings.by == "phrase":
-        return {phrase: draw_support(records, dataset, phrase, settings) for phrase in phrases}
-    return dict.fromkeys(phrases, draw_support(records, dataset, phrases[0], settings)) if phrases else {}
+        draws_of = {phrase: draw_support(records, dataset, phrase, settings) for phrase in phrases}
+    else:
+        draws_of = dict.fromkeys(phrases, draw_support(records, dataset, phrases[0], settings)) if phrases else {}
+    return {phrase: draws for phrase, draws in draws_of.items() if draws}
 
 
 def load_support(records: Sequence[ImageRecord], phrase: str, by: By = "phrase") -> SupportSet:
@@ -229,11 +227,7 @@ def _candidates(
     if settings.names is not None:
         names = read_support_names(settings.names)
         require_known(names, records, settings.names)
-        if dataset not in names:
-            raise InputError(
-                f"{settings.names}: names no image of dataset {dataset!r}, only of {', '.join(names)}; add its examples"
-            )
-        of_dataset = [record for record in of_dataset if record.path.name in names[dataset]]
+        of_dataset = [record for record in of_dataset if record.path.name in names.get(dataset, ())]
     if settings.by == "dataset":
         return [record for record in of_dataset if record.instances]
     return [record for record in of_dataset if Query(record, phrase).instances]

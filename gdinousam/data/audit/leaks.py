@@ -17,7 +17,7 @@ Key = TypeVar("Key", bound=Hashable)
 
 
 class NearDuplicates(NamedTuple):
-    """between: pairs of two splits, the nearest first. within: number of pairs inside each split."""
+    """between: pairs of two splits, the most alike first. within: number of pairs inside each split."""
 
     between: tuple[NearPair, ...]
     within: dict[Part, int]
@@ -56,17 +56,17 @@ def near_duplicates(images: Iterable[AuditedImage]) -> NearDuplicates:
     """The pairs of pictures that are nearly, but not exactly, the same, across datasets too."""
     # of each picture one copy is compared, so that a split full of copies does not square its own number of pairs
     alike = list(_grouped(images, lambda image: image.picture.pixel_hash).values())
-    hashes = [same[0].picture.perceptual_hash for same in alike]
+    thumbnails = [same[0].picture.thumbnail for same in alike]
     between: list[NearPair] = []
     within: Counter[Part] = Counter()
-    for first, second, distance in near_pairs(hashes).tolist():
-        for one, other in product(alike[first], alike[second]):
+    for pair in near_pairs(thumbnails):
+        for one, other in product(alike[pair.first], alike[pair.second]):
             if one.split == other.split:
                 within[one.split] += 1
             else:
                 one, other = sorted((one, other), key=lambda image: PARTS.index(image.split))
-                between.append(NearPair(_place(one), _place(other), distance))
-    between.sort(key=lambda pair: (pair.distance, str(pair)))
+                between.append(NearPair(_place(one), _place(other), pair.correlation, pair.is_mirrored))
+    between.sort(key=lambda pair: (-pair.correlation, str(pair)))
     return NearDuplicates(tuple(between), dict(within))
 
 

@@ -12,15 +12,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from gdinousam.data import contract
 from gdinousam.data.check import require_valid
-from gdinousam.data.check_files import MAX_THREADS, PROGRESS_DELAY
+from gdinousam.data.check_files import MAX_THREADS
 from gdinousam.data.coco import reading
 from gdinousam.data.coco.segmentation import encode_rle, has_holes, outline_polygons
 from gdinousam.data.images import read_mask_file
 from gdinousam.errors import InputError
+from gdinousam.progress_bar import ProgressBar
 from gdinousam.records import ImageRecord, Mask, MaskReference
 
 CARRIED_COLUMNS = (reading.GROUP_KIND, reading.SOURCE_NAME)  # beyond the contract's, kept where the CSV has them
@@ -112,7 +111,7 @@ def _annotations(
 ) -> tuple[list[Entry], Counter[str]]:
     annotations: list[Entry] = []
     total = Counter[str]()
-    bar = tqdm(total=len(records), desc="masks", delay=PROGRESS_DELAY, disable=None if progress else True)
+    bar = ProgressBar(len(records), "reading masks", is_shown=progress)
     convert = partial(_annotations_of_image, id_of=id_of, polygons=polygons)
     with bar, ThreadPoolExecutor(min(MAX_THREADS, os.cpu_count() or 1)) as pool:
         for number, (entries, remarks) in enumerate(pool.map(convert, records), start=1):

@@ -7,7 +7,7 @@ Ids are only used to join images, annotations and categories; they may be number
 from __future__ import annotations
 
 import json
-import math
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -56,6 +56,14 @@ class CocoImage:
 
 
 @dataclass(frozen=True)
+class CocoIds:
+    """What ids stand for. images: each record, without its annotations, by its id. categories: each name by its id."""
+
+    images: Mapping[str, CocoImage]
+    categories: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class CocoFile:
     """images: in the order of the file. categories: the distinct names, in the order of the file."""
 
@@ -71,7 +79,7 @@ def read_coco(path: str | Path) -> CocoFile:
     missing or stand for two things, for an annotation of an unknown image or category, and for fields of a wrong type.
     """
     path = Path(path)
-    content = _read_json(path)
+    content = _read_object(path)
     try:
         category_of = _categories(_entries(content, "categories", required=False))
         image_of = _images(_entries(content, "images"))
@@ -79,7 +87,7 @@ def read_coco(path: str | Path) -> CocoFile:
         unknown_images, unknown_categories = [], []
         for position, entry in enumerate(_entries(content, "annotations")):
             label = f"annotation {entry['id']}" if "id" in entry else f"annotation no. {position + 1}"
-            image, category = _id(entry, "image_id", label), _id(entry, "category_id", label)
+            image, category = id_of(entry, "image_id", label), id_of(entry, "category_id", label)
             if image not in image_of:
                 unknown_images.append(f"{label} (image_id {image})")
             elif category not in category_of:
@@ -94,21 +102,61 @@ def read_coco(path: str | Path) -> CocoFile:
     return CocoFile(path, tuple(images), tuple(dict.fromkeys(category_of.values())))
 
 
+def read_ids(path: Path) -> CocoIds:
+    """The ids of a COCO file; it need not hold annotations. Errors as for ``read_coco``."""
+    content = _read_object(path)
+    try:
+        return CocoIds(_images(_entries(content, "images")), _categories(_entries(content, "categories")))
+    except ValueError as error:
+        raise InputError(f"{path}: {error}; fix the file or export it again") from error
+
+
+def read_json(path: Path, what: str) -> object:
+    """The content of a JSON file; InputError for one that is missing or none. what: to give instead, for messages."""
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file; give {what}") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); give {what}") from error
+    except (ValueError, RecursionError) as error:  # no UTF-8, no JSON, nested without end
+        raise InputError(f"{path}: not readable as JSON ({error}); fetch or export it again") from error
+
+
+def id_of(entry: Mapping[str, Any], name: str, label: str) -> str:
+    """An id as text; ValueError where the entry has none. label: of the entry, for messages."""
+    value = entry.get(name)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int | str) or value == "":
+        raise ValueError(f"{label} has {name} {value!r}, expected a number or a text")
+    return str(value)
+
+
+def box_of(entry: Mapping[str, Any], label: str) -> BoxXYWH | None:
+    """The box of an entry as given, ``None`` where it has none; ValueError for anything but four numbers."""
+    box = entry.get("bbox") or None
+    if box is None:
+        return None
+    if not isinstance(box, list) or len(box) != 4 or not all(is_finite(number) for number in box):
+        raise ValueError(f"{label}: its bbox {box} is not four numbers (x, y, width, height)")
+    x, y, width, height = map(float, box)
+    return x, y, width, height
+
+
+def is_finite(value: object) -> bool:
+    """Whether a value is a number that a float holds: not nan, not infinite, no whole number beyond."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+
+
 def shown(names: Sequence[str]) -> str:
     """The first names of a list and how many more there are."""
     more = f" and {len(names) - NUM_SHOWN} more" if len(names) > NUM_SHOWN else ""
     return ", ".join(names[:NUM_SHOWN]) + more
 
 
-def _read_json(path: Path) -> Mapping[str, Any]:
-    try:
-        content = json.loads(path.read_bytes())
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file; give the COCO file of the annotations") from error
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); give the COCO file of the annotations") from error
-    except (ValueError, RecursionError) as error:  # no UTF-8, no JSON, nested without end
-        raise InputError(f"{path}: not readable as JSON ({error}); fetch or export it again") from error
+def _read_object(path: Path) -> Mapping[str, Any]:
+    content = read_json(path, "the COCO file of the annotations")
     if isinstance(content, list):
         raise InputError(f"{path}: a list, as results of a detector are; give the file with images and categories")
     if not isinstance(content, Mapping):
@@ -128,7 +176,7 @@ def _entries(content: Mapping[str, Any], name: str, required: bool = True) -> li
 def _categories(entries: Iterable[dict[str, Any]]) -> dict[str, str]:
     category_of: dict[str, str] = {}
     for entry in entries:
-        key = _id(entry, "id", "a category")
+        key = id_of(entry, "id", "a category")
         name = _text(entry, "name", f"category {key}")
         if not name:
             raise ValueError(f"category {key} has no name")
@@ -141,7 +189,7 @@ def _images(entries: Iterable[dict[str, Any]]) -> dict[str, CocoImage]:
     image_of: dict[str, CocoImage] = {}
     id_of_name: dict[str, str] = {}
     for entry in entries:
-        key = _id(entry, "id", "an image")
+        key = id_of(entry, "id", "an image")
         if key in image_of:
             raise ValueError(f"two images have the id {key}")
         image_of[key] = image = _image(entry, f"image {key}")
@@ -171,21 +219,7 @@ def _image(entry: dict[str, Any], label: str) -> CocoImage:
 
 
 def _annotation(entry: dict[str, Any], label: str, category: str) -> CocoAnnotation:
-    box = entry.get("bbox") or None
-    if box is not None:
-        if not isinstance(box, list) or len(box) != 4 or not all(_is_finite(number) for number in box):
-            raise ValueError(f"{label}: its bbox {box} is not four numbers (x, y, width, height)")
-        box = tuple(float(number) for number in box)
-    return CocoAnnotation(label, category, box, entry.get("segmentation"), bool(entry.get("iscrowd")))
-
-
-def _id(entry: dict[str, Any], name: str, label: str) -> str:
-    value = entry.get(name)
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int | str) or value == "":
-        raise ValueError(f"{label} has {name} {value!r}, expected a number or a text")
-    return str(value)
+    return CocoAnnotation(label, category, box_of(entry, label), entry.get("segmentation"), bool(entry.get("iscrowd")))
 
 
 def _text(entry: dict[str, Any], name: str, label: str) -> str | None:
@@ -203,7 +237,7 @@ def _length(entry: dict[str, Any], name: str, label: str) -> int | None:
     value = entry.get(name)
     if value is None:
         return None
-    if not _is_finite(value) or value <= 0 or value != int(value):
+    if not is_finite(value) or value <= 0 or value != int(value):
         raise ValueError(f"{label} has {name} {value!r}, expected a number of pixels")
     return int(value)
 
@@ -213,10 +247,6 @@ def _phrases(entry: dict[str, Any], name: str, label: str) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(phrase, str) for phrase in value):
         raise ValueError(f"{label} has {name} {value!r}, expected a list of texts")
     return tuple(dict.fromkeys(value))
-
-
-def _is_finite(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf  # nan is not
 
 
 def _require_none(labels: Sequence[str], what: str) -> None:

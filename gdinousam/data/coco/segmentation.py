@@ -44,6 +44,14 @@ def decode_segmentation(segmentation: object, size_hw: tuple[int, int]) -> Mask 
     raise ValueError("its segmentation is neither run lengths nor a list of polygons")
 
 
+def stored_size(segmentation: object) -> tuple[int, int] | None:
+    """(height, width) that run lengths are of; ``None`` for polygons, which have no size, and for what is damaged."""
+    size = segmentation.get("size") if isinstance(segmentation, Mapping) else None
+    if not isinstance(size, list) or len(size) != 2 or not all(type(side) is int and side > 0 for side in size):
+        return None
+    return size[0], size[1]
+
+
 def encode_rle(mask_hw: Mask) -> Rle:
     """Run lengths of an (H, W) bool mask, which may be empty, as compressed text."""
     rle = coco_mask.encode(np.asfortranarray(mask_hw, dtype=np.uint8))

@@ -10,11 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tqdm import tqdm
-
 from gdinousam.data import contract
 from gdinousam.data.check import check_table
-from gdinousam.data.check_files import MAX_THREADS, PROGRESS_DELAY
+from gdinousam.data.check_files import MAX_THREADS
 from gdinousam.data.coco.instances import CocoInstance, read_instances
 from gdinousam.data.coco.reading import GROUP_KIND, SOURCE_NAME, CocoFile, CocoImage
 from gdinousam.data.layout import SPLIT_FOLDERS, SPLITS, Split, csv_name
@@ -22,6 +20,7 @@ from gdinousam.data.mask_layers import layer_masks
 from gdinousam.data.preparation.commit import FILES, ROWS, write_rows
 from gdinousam.drawing import write_picture
 from gdinousam.errors import InputError
+from gdinousam.progress_bar import ProgressBar
 from gdinousam.records import ImageRecord, Instance
 
 NO_ANNOTATIONS = "images without annotations (--negatives takes them in as rows without a target)"
@@ -87,7 +86,7 @@ def write_split(
         return _record(source, image_dir, dataset, placed, absent, phrase_of), remarks
 
     records, total = [], Counter[str]()
-    bar = tqdm(total=len(sources), desc="images", delay=PROGRESS_DELAY, disable=None if progress else True)
+    bar = ProgressBar(len(sources), "writing images", is_shown=progress)
     with bar, ThreadPoolExecutor(min(MAX_THREADS, os.cpu_count() or 1)) as pool:
         for record, remarks in pool.map(convert, sources):
             total += remarks

@@ -76,7 +76,11 @@ def open_volume(path: Path) -> Volume:
         unit, _ = picture.header.get_xyzt_units()
         zooms = picture.header.get_zooms()
         shape = tuple(int(length) for length in picture.shape)
-    except (*READING_ERRORS, nibabel.filebasedimages.ImageFileError) as error:
+    except (
+        *READING_ERRORS,
+        nibabel.filebasedimages.ImageFileError,
+        nibabel.spatialimages.HeaderDataError,
+    ) as error:
         raise unreadable(path, FORMAT, error) from error
     if len(shape) < 2 or 0 in shape:
         raise InputError(f"{path}: holds an array of {_times(shape)}, which has no planes; replace the file")

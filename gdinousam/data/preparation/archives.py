@@ -12,11 +12,9 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
-from tqdm import tqdm
-
 from gdinousam.errors import InputError
+from gdinousam.progress_bar import ProgressBar
 
-PROGRESS_DELAY = 2.0  # seconds unpacking may take before a progress bar appears
 MAX_NESTING = 2  # releases that are archives within archives go no deeper
 Member = TypeVar("Member")
 
@@ -147,4 +145,4 @@ def _stem(archive: Path) -> str:
 
 
 def _bar(members: list[Member], archive: Path, progress: bool) -> Iterable[Member]:
-    return tqdm(members, desc=f"unpacking {archive.name}", delay=PROGRESS_DELAY, disable=None if progress else True)
+    return ProgressBar(len(members), f"unpacking {archive.name}", "file", progress).over(members)

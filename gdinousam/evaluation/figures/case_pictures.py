@@ -13,7 +13,7 @@ import numpy as np
 from gdinousam.data.contract import find_csv, read_records
 from gdinousam.data.images import read_image, read_mask_file, union_mask
 from gdinousam.errors import InputError
-from gdinousam.evaluation.predictions import MASKS_NAME, mask_names
+from gdinousam.evaluation.predictions.names import MASKS_NAME, mask_names
 from gdinousam.evaluation.results import Results
 from gdinousam.evaluation.rows import ScoreRow
 from gdinousam.folders import CONFIG_COPY
@@ -43,6 +43,11 @@ class CasePictures:
 
     def __init__(self, results: Sequence[Results], data_dir: Path | None = None) -> None:
         for one in results:
+            if one.notes.resized_truth:
+                raise InputError(
+                    f"{one.folder}: scored at the size of its masks, which do not fit the images; to draw them, "
+                    "evaluate with saved_masks.resize=prediction"
+                )
             if not (one.folder / MASKS_NAME).is_dir():
                 raise InputError(_no_masks(one.folder / MASKS_NAME))
         self._folders = {one.method: one.folder / MASKS_NAME for one in results}

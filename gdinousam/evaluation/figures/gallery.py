@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import cv2
-from tqdm import tqdm
 
 from gdinousam.drawing import Mark, draw_panel
 from gdinousam.evaluation.comparison import Compared
@@ -17,6 +16,7 @@ from gdinousam.evaluation.figures.case_pictures import CasePictures
 from gdinousam.evaluation.figures.choice import RULES, choose
 from gdinousam.evaluation.figures.overlays import BLUE
 from gdinousam.evaluation.rows import ScoreRow
+from gdinousam.progress_bar import ProgressBar
 from gdinousam.records import Image
 
 Outcome = Literal["found", "missed", "false alarm"]
@@ -42,11 +42,14 @@ class GalleryCase:
 
 @dataclass(frozen=True, eq=False)
 class Gallery:
-    """cases: shown. num_queries: how many there are by outcome, of all methods. num_dropped: chosen, but no room."""
+    """cases: shown. num_queries: how many there are by outcome, of all methods. num_dropped: chosen, but no room.
+    num_unsupported: queries that were not asked.
+    """
 
     cases: list[GalleryCase]
     num_queries: dict[Outcome, int]
     num_dropped: int = 0
+    num_unsupported: int = 0
 
 
 @dataclass
@@ -58,7 +61,11 @@ class _Choice:
 
 
 def outcome_of(row: ScoreRow) -> Outcome | None:
-    """What became of a strict query; ``None`` where the target is absent and nothing was found, as it should be."""
+    """What became of a strict query; ``None`` where the target is absent and nothing was found, as it should be, and
+    where the method was not asked.
+    """
+    if not row.supported:
+        return None
     if row.target_present:
         return "found" if row.found else "missed"
     return "false alarm" if row.found else None
@@ -79,14 +86,15 @@ def make_gallery(compared: Compared, pictures: CasePictures) -> Gallery:
     chosen = _choose(compared)
     cases: list[GalleryCase] = []
     num_bytes = 0
-    for choice in tqdm(chosen, desc="gallery", unit="case", delay=2, disable=None):
+    for choice in ProgressBar(len(chosen), "gallery", "case").over(chosen):
         case = _draw(choice, pictures)
         num_bytes += (len(case.truth) + len(case.prediction)) * 3 // 4
         if num_bytes > MAX_BYTES:
             break
         cases.append(case)
     cases.sort(key=lambda case: (compared.datasets.index(case.row.dataset), *_badness(case)))
-    return Gallery(cases, num_queries, len(chosen) - len(cases))
+    num_unsupported = sum(not row.supported for rows in compared.rows.values() for row in rows)
+    return Gallery(cases, num_queries, len(chosen) - len(cases), num_unsupported)
 
 
 def _badness(case: GalleryCase) -> tuple[int, float]:

@@ -86,6 +86,8 @@ def _read_row(compared: Compared, place: int, pictures: CasePictures, width: flo
 
 
 def _scores(row: ScoreRow, letters: int) -> list[str]:
+    if not row.supported:
+        return ["not supported"]
     if not row.target_present:
         return ["false alarm" if row.found else "nothing found"]
     scores = [f"Dice {100 * row.dice:.1f}", f"IoU {100 * row.iou:.1f}"]
@@ -158,4 +160,5 @@ def _write_list(compared: Compared, places: Sequence[int], path: Path) -> None:
             for method, rows in compared.rows.items():
                 row = rows[place]
                 cells = ["" if math.isnan(value) else repr(value) for value in (row.dice, row.iou)]
-                writer.writerow([row.dataset, row.image_name, row.phrase, method, row.found, *cells])
+                found = row.found if row.supported else "not supported"
+                writer.writerow([row.dataset, row.image_name, row.phrase, method, found, *cells])

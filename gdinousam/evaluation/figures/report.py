@@ -137,6 +137,8 @@ def _facts(results: Sequence[Results], compared: Compared) -> list[tuple[str, st
         needs = ", ".join(one.needs)
         libraries = ", ".join(f"{name} {number}" for name, number in one.libraries.items())
         took = "" if one.seconds_total is None else f", {one.seconds_total:.1f} s"
+        num_unsupported = sum(not row.supported for row in one.rows if row.protocol == "strict")
+        took += f"; {num_unsupported} queries not supported" if num_unsupported else ""
         about = f"given {needs}; gdinousam {one.version}, {libraries}; {one.device}{took}"
         facts.append((one.method, f"{about}; config sha256 {one.config_sha256[:16]}"))
     return facts

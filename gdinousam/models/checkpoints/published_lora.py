@@ -8,6 +8,7 @@ these are read. Alpha is not stored: the public code sets it to the rank, which 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from gdinousam.errors import InputError
 from gdinousam.models.checkpoints.files import Tensors
 from gdinousam.models.checkpoints.keys import listed
 
+NUM_LAYERS = 6  # of the encoder and of the decoder of the detector that it was published for
 LAST_BOX_LAYER = "bbox_embed.0.layers.2"
 _ADAPTED_ONCE = ("feat_map", "bbox_embed.0.layers.0", "bbox_embed.0.layers.1")
 _ADAPTED_PER_ENCODER_LAYER = (
@@ -82,6 +84,11 @@ def adapted_modules(num_encoder_layers: int, num_decoder_layers: int) -> list[st
         *(name.format(layer) for layer in range(num_encoder_layers) for name in _ADAPTED_PER_ENCODER_LAYER),
         *(name.format(layer) for layer in range(num_decoder_layers) for name in _ADAPTED_PER_DECODER_LAYER),
     ]
+
+
+def has_official_names(names: Iterable[str]) -> bool:
+    """Whether tensors are called as in groundingdino-py; in transformers' model the encoder is ``model.encoder``."""
+    return any(re.search(r"(^|\.)transformer\.(en|de)coder\.", name) for name in names)
 
 
 def published_lora_from(

@@ -124,3 +124,12 @@ def test_floats_that_are_no_whole_numbers_keep_their_scale(tmp_path: Path) -> No
     shares = np.array([[[0.0, 1.0]], [[0.5, 0.25]]], np.float32)
     first, second = read_nifti(write(tmp_path / "a.nii", shares))
     assert first[:, :, 0].tolist() == [[0, 128]] and second[:, :, 0].tolist() == [[255, 64]]
+
+
+def test_a_header_that_names_no_known_type_of_number_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.nii", VOXELS)
+    content = bytearray(path.read_bytes())
+    content[70:72] = (246).to_bytes(2, "little")  # the field datatype of the NIfTI-1 header
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"a\.nii: not readable as NIfTI \(data code 246"):
+        open_volume(path)

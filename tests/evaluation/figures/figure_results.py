@@ -14,7 +14,8 @@ from gdinousam.data.fingerprint import fingerprint
 from gdinousam.data.images import union_mask
 from gdinousam.drawing import write_picture
 from gdinousam.evaluation.origin import about_method, complete_origin, write_origin
-from gdinousam.evaluation.predictions import MASKS_NAME, mask_names, write_masks
+from gdinousam.evaluation.predictions.names import MASKS_NAME, mask_names
+from gdinousam.evaluation.predictions.writing import write_masks
 from gdinousam.evaluation.protocols import score_image
 from gdinousam.evaluation.results import Results, read_results
 from gdinousam.evaluation.rows import write_rows
