@@ -108,7 +108,8 @@ def test_files_of_phrases_are_read_by_the_same_rules(tmp_path: Path):
     path.write_text("no: no lesion\noff: on\n")
     assert read_phrase_mapping(path) == {"no": "no lesion", "off": "on"}
     path.write_text("cyst: [no, 2025-02-30]\n")
-    assert read_prompts(path) == {"cyst": ("no", "2025-02-30")}
+    (group,) = read_prompts([path])
+    assert (group.name, group.prompts) == ("cyst", ("no", "2025-02-30"))
     path.write_text("cyst: [a]\ncyst: [b]\n")
     with pytest.raises(InputError, match="'cyst' stands there twice, in lines 1 and 2"):
-        read_prompts(path)
+        read_prompts([path])

@@ -9,8 +9,8 @@ import pytest
 from gdinousam.data.check import check_table
 from gdinousam.data.foreground import foreground, half_of_range
 from gdinousam.data.images import read_mask_file
-from gdinousam.evaluation.predictions import SavedMasks
-from gdinousam.records import ImageRecord
+from gdinousam.evaluation.predictions.formats import read_mask
+from gdinousam.evaluation.predictions.settings import SavedMasksSettings
 
 SQUARE = np.zeros((40, 40), bool)
 SQUARE[10:30, 10:30] = True
@@ -77,12 +77,10 @@ def test_checker_and_saved_predictions_follow_the_same_rule(tmp_path: Path):
     soft[:, :9] = np.arange(1, 10)  # faint values far from the object
     for folder in ("images", "masks"):
         (tmp_path / folder).mkdir()
-        PIL.Image.fromarray(soft).save(tmp_path / folder / "a.png")
+        PIL.Image.fromarray(soft if folder == "masks" else 255 - soft).save(tmp_path / folder / "a.png")
     csv_path = tmp_path / "test.csv"
     header = "label_name,bbox_x,bbox_y,bbox_width,bbox_height,image_name,image_width,image_height,dataset"
     csv_path.write_text(f"{header}\ncyst,0,0,9,40,a.png,40,40,busi\n")
     (problem,) = check_table(csv_path, tmp_path / "images", tmp_path / "masks", progress=False)
     assert problem.expected == "pixels of this row inside its box; a.png has none"
-    record = ImageRecord(tmp_path / "images" / "a.png", 40, 40, "busi", phrases=("cyst",))
-    (found,) = SavedMasks(tmp_path / "masks", [record], frozenset({"text"})).detections(record)
-    assert found.box_xyxy == (10, 10, 30, 30)
+    assert (read_mask(tmp_path / "masks" / "a.png", SavedMasksSettings()) == SQUARE).all()

@@ -58,7 +58,7 @@ def test_a_group_holds_the_phrases_in_which_its_text_stands(tmp_path: Path) -> N
     stone, liver = read_prompts(write(tmp_path, text))
     phrases = ["kidney stone", "a calculus", "liver"]
     assert [stone.holds(phrase) for phrase in phrases] == [True, True, False]
-    assert [liver.holds(phrase) for phrase in (*phrases, "Liver", "liver lesion")] == [False, False, True, False, False]
+    assert [liver.holds(phrase) for phrase in (*phrases, "Liver", "liver lesion")] == [False, False, True, True, False]
     assert phrases_of_groups([stone, liver], phrases, P) == {
         "stone": ("kidney stone", "a calculus"),
         "liver": ("liver",),
