@@ -40,8 +40,8 @@ class NearPair(NamedTuple):
 def near_pairs(thumbnails: Sequence[Thumbnail]) -> list[NearPair]:
     """All pairs of pictures that are near-duplicates, sorted; none where no two are.
 
-    thumbnails: of the pictures, as from ``picture_windows.thumbnail``. Time grows with the square of their number: 2
-    seconds for 3,500 on two cores. Whether a pair is one does not depend on the other pictures.
+    thumbnails: of the pictures, as from ``picture_windows.thumbnail``. Time grows with the square of their number: 3
+    seconds of one core for 3,400. Whether a pair is one does not depend on the other pictures.
     """
     thumbnails = list(thumbnails)
     matches = resembling(thumbnails)
