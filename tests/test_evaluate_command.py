@@ -290,5 +290,5 @@ def test_the_test_is_limited_to_named_datasets(
     out = f"evaluation.output_dir={tmp_path / 'phantom'}"
     said = refusal(capsys, "--config", config_path, *two, "--set", out, "--resume")
     assert "data.datasets in config.yaml" in said
-    said = refusal(capsys, "--config", config_path, *two, "--set", "data.datasets=[Phantom]")
-    assert "no image of dataset 'Phantom' (data.datasets); it has: phantom, other" in said
+    said = refusal(capsys, "--config", config_path, *two, "--set", "data.datasets=[phantoms]")
+    assert "no image of dataset 'phantoms' (data.datasets); it has: phantom, other" in said
