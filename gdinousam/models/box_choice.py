@@ -58,4 +58,5 @@ def best_few(detections: list[Detection], point: Point) -> list[Detection]:
 
 def num_let_in(scores: Sequence[float], point: Point) -> int:
     """How many of the boxes above the threshold count. scores: theirs, falling."""
-    return sum(score >= point.further_share * scores[0] for score in scores[: point.max_detections])
+    further = scores[1 : point.max_detections]
+    return min(1, len(scores)) + sum(score >= point.further_threshold for score in further)

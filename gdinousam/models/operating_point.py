@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import logging
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,8 @@ from gdinousam.models.pretrained import read_json
 from gdinousam.settings import Settings
 
 logger = logging.getLogger(__name__)
+
+_LIST_OF_NUMBERS = re.compile(r"\[([^\[\]{}\"]*)\]")  # written as one line
 
 OPERATING_POINT = "gdinousam_operating_point.json"
 
@@ -50,10 +54,18 @@ def noted_point(weights: str | Path) -> OperatingPoint | None:
 
 
 def save_point(path: Path, point: OperatingPoint) -> None:
-    """Write an operating point to a file, which appears, or takes the place of an earlier one, when it is whole."""
+    """Write an operating point to a file, which appears, or takes the place of an earlier one, when it is whole.
+
+    Raises InputError where it cannot be written.
+    """
+    text = json.dumps(point.model_dump(mode="json"), indent=1)
+    text = _LIST_OF_NUMBERS.sub(lambda numbers: f"[{' '.join(numbers[1].split())}]", text)
     unfinished = path.with_name(path.name + ".new")
-    unfinished.write_text(json.dumps(point.model_dump(mode="json"), indent=1) + "\n", encoding="utf-8")
-    unfinished.replace(path)
+    try:
+        unfinished.write_text(text + "\n", encoding="utf-8")
+        unfinished.replace(path)
+    except OSError as error:
+        raise InputError(f"cannot write {path} ({error.strerror}); name another file") from error
 
 
 def resolve_prediction(prediction: PredictionSettings, weights: str | Path) -> PredictionSettings:
@@ -64,16 +76,20 @@ def resolve_prediction(prediction: PredictionSettings, weights: str | Path) -> P
     """
     noted = noted_point(weights)
     filled = prediction.filled() if noted is None else prediction.filled(noted.overall, noted.phrases)
-    elsewhere = "default, no operating point chosen" if noted is None else f"operating point of {weights}"
-    source = {name: elsewhere if name in prediction.unset else "as set" for name in Point.model_fields}
-    logger.info(
-        "boxes count from %g (%s), at most %d per phrase (%s), after the best from %g of its score (%s)%s",
-        filled.box_threshold,
-        source["box_threshold"],
-        filled.max_detections,
-        source["max_detections"],
-        filled.further_share,
-        source["further_share"],
-        f"; other values for {', '.join(filled.by_phrase)}" if filled.by_phrase else "",
-    )
+    logger.info("%s", _describe(filled, prediction.unset, None if noted is None else weights))
     return filled
+
+
+def _describe(filled: PredictionSettings, unset: Sequence[str], noted_at: str | Path | None) -> str:
+    elsewhere = "default, no operating point chosen" if noted_at is None else f"operating point of {noted_at}"
+    values = {
+        "box_threshold": f"boxes count from {filled.box_threshold:g}",
+        "max_detections": f"at most {filled.max_detections} per phrase",
+        "further_threshold": f"those after the best from {filled.further_threshold:g}",
+    }
+    sources = {name: elsewhere if name in unset else "as set" for name in values}
+    if len(set(sources.values())) == 1:
+        text = f"{', '.join(values.values())} ({sources['box_threshold']})"
+    else:
+        text = ", ".join(f"{value} ({sources[name]})" for name, value in values.items())
+    return f"{text}; other values for {', '.join(filled.by_phrase)}" if filled.by_phrase else text

@@ -15,7 +15,7 @@ from gdinousam.studies.operating_curves import QueryCurve
 # Scores of a small or untuned detector end far below those of a tuned one of full size.
 THRESHOLDS = (0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5)
 NUMBERS_OF_BOXES = (1, 2, 3, 5, 10)
-SHARES = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+FURTHER_THRESHOLDS = (0.05, 0.075, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7)
 MIN_QUERIES = FEW  # of a phrase that gets values of its own
 
 
@@ -41,14 +41,14 @@ class PhraseChoice:
     is_taken: bool
 
 
-def grid_of(thresholds: Sequence[float], max_detections: int) -> list[Point]:
-    """Every point to try; a share says nothing of a single box."""
-    numbers = [number for number in NUMBERS_OF_BOXES if number <= max_detections]
+def grid() -> list[Point]:
+    """Every point to try. What a further box must reach is not below the threshold, and 1 where there is only one."""
     return [
-        Point(box_threshold=threshold, max_detections=number, further_share=share)
-        for threshold in thresholds
-        for number in numbers
-        for share in (SHARES if number > 1 else (1.0,))
+        Point(box_threshold=threshold, max_detections=number, further_threshold=further)
+        for threshold in THRESHOLDS
+        for number in NUMBERS_OF_BOXES
+        for further in (FURTHER_THRESHOLDS if number > 1 else (1.0,))
+        if further >= threshold
     ]
 
 
@@ -64,11 +64,11 @@ def specificity(curves: Sequence[QueryCurve], point: Point) -> float:
     return sum(silent) / len(silent) if silent else math.nan
 
 
-def best_point(curves: Sequence[QueryCurve], grid: Sequence[Point]) -> Point:
+def best_point(curves: Sequence[QueryCurve], points: Sequence[Point]) -> Point:
     """The point of the best Dice.
 
-    Of equal ones that of the best specificity, then the highest threshold, the fewest boxes, the highest share: what
-    answers least.
+    Of equal ones that of the best specificity, then what answers least: the highest threshold, the fewest boxes, the
+    highest threshold for further ones.
     """
 
     def rank(point: Point) -> tuple[float, ...]:
@@ -78,20 +78,20 @@ def best_point(curves: Sequence[QueryCurve], grid: Sequence[Point]) -> Point:
             0.0 if math.isnan(silent) else silent,
             point.box_threshold,
             -point.max_detections,
-            point.further_share,
+            point.further_threshold,
         )
 
-    return max(grid, key=rank)
+    return max(points, key=rank)
 
 
-def choose_for_phrases(curves: Sequence[QueryCurve], grid: Sequence[Point], overall: Point) -> list[PhraseChoice]:
-    """Look for own values of every phrase that at least ``MIN_QUERIES`` queries with a target have."""
+def choose_for_phrases(curves: Sequence[QueryCurve], points: Sequence[Point], overall: Point) -> list[PhraseChoice]:
+    """Look for own values of every phrase that at least ``MIN_QUERIES`` queries with a target have; may be none."""
     choices = []
     for phrase in dict.fromkeys(curve.phrase for curve in curves):
         of_phrase = [curve for curve in curves if curve.phrase == phrase]
         if sum(curve.num_instances > 0 for curve in of_phrase) < MIN_QUERIES:
             continue
-        point = best_point(of_phrase, grid)
+        point = best_point(of_phrase, points)
         gain = gain_of(of_phrase, overall, point)
         choices.append(PhraseChoice(phrase, point, gain, gain.low > 0))
     return choices

@@ -63,12 +63,8 @@ def query_curves(
     ever count. Raises InputError for an image or mask that cannot be read.
     """
     settings = segmenter.box_finder.prediction
-    choices = [
-        settings.model_copy(
-            update={"box_threshold": threshold, "max_detections": max_detections, "further_share": 0.0, "by_phrase": {}}
-        )
-        for threshold in thresholds
-    ]
+    all_boxes = {"max_detections": max_detections, "further_threshold": 0.0, "by_phrase": {}}
+    choices = [settings.model_copy(update={"box_threshold": threshold} | all_boxes) for threshold in thresholds]
     batches = [range(start, min(start + BATCH_SIZE, len(records))) for start in range(0, len(records), BATCH_SIZE)]
     curves: list[QueryCurve] = []
     with tqdm(total=len(records), unit="image", disable=None) as bar:

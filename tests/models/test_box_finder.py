@@ -20,7 +20,7 @@ from gdinousam.prompts import build_caption, tokenize_captions
 from gdinousam.records import Detection, Image
 
 PHRASES = ("cyst", "benign lesion", "left kidney")
-ONE_BOX = {"max_detections": 1, "further_share": 0.0}  # unless a test says otherwise
+ONE_BOX = {"max_detections": 1, "further_threshold": 0.0}  # unless a test says otherwise
 MANY = {"box_threshold": 0.0, "nms_threshold": 1.0, "max_detections": 1000}
 SQUARE = ResizeSettings(size=96)
 

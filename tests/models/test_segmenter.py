@@ -26,7 +26,7 @@ def load(small_detector: Path, small_mask_head: Path) -> Any:
             str(small_detector),
             str(small_mask_head),
             resize=ResizeSettings(size=96),
-            prediction=PredictionSettings.model_validate({"max_detections": 1, "further_share": 0.0} | prediction),
+            prediction=PredictionSettings.model_validate({"max_detections": 1, "further_threshold": 0.0} | prediction),
             device="cpu",
         )
 
