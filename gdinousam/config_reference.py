@@ -55,7 +55,7 @@ def describe_config() -> str:
         *_tables(TrainConfig, ""),
         _BASELINE_TRAINING,
         *_tables(BaselineTrainConfig, "", without=("data", "augmentation")),
-        "## test.py and scripts/predict.py\n",
+        "## test.py, scripts/predict.py and scripts/operating_point.py\n",
         *_tables(TestConfig, ""),
         _ABLATION,
         *_tables(AblationConfig, "", without=("data", "resize", "prediction", "public_rule")),

@@ -28,7 +28,7 @@ UNCHOSEN = Point(box_threshold=0.1, max_detections=5, further_threshold=0.3)
 
 
 class PredictionSettings(Settings):
-    """Which boxes count as found. The thresholds that stand here are those of the public test script."""
+    """Which boxes count as found; the text and overlap thresholds are those of the public test script."""
 
     box_threshold: float | None = Field(
         None,

@@ -37,8 +37,8 @@ _BOXES_TEXT = (
     "diamond: mean."
 )
 _RELIABILITY_TEXT = (
-    "Protocol strict. On the dashed line a score is the probability that the phrase is there; above it, phrases are there "
-    "more often than scores say. Larger dots hold more queries; lines: 95 % bootstrap intervals. ECE: expected "
+    "Protocol strict. On the dashed line a score is the probability that the phrase is there; above it, phrases are "
+    "there more often than scores say. Larger dots hold more queries; lines: 95 % bootstrap intervals. ECE: expected "
     "calibration error."
 )
 
