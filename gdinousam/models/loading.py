@@ -107,12 +107,17 @@ def load_mask_head(name: str) -> BoxPrompted:
     return _frozen(MaskHead(from_folder_or_hub(Sam2Model, name, _SAM2_TYPES)))
 
 
+def notes_folder(name: str | Path) -> Path:
+    """Where notes about weights lie: in their folder; of ``small`` that of its detector."""
+    return _SMALL_DETECTOR if name == SMALL else Path(name)
+
+
 def trained_resize(name: str | Path) -> ResizeSettings:
     """How images were resized to train the weights in a folder; the paper's 800 x 800 where nobody noted it.
 
     Raises InputError where the note cannot be read.
     """
-    notes = (_SMALL_DETECTOR if name == SMALL else Path(name)) / PREPROCESSING
+    notes = notes_folder(name) / PREPROCESSING
     if not notes.is_file():
         return ResizeSettings()
     try:

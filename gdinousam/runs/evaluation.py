@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -34,6 +34,7 @@ from gdinousam.folders import new_output_folder
 from gdinousam.models.box_finder import BoxFinder
 from gdinousam.models.boxes_to_masks import WHOLE_IMAGE, WholeImageSegmenter
 from gdinousam.models.loading import load_mask_head, pick_device, place
+from gdinousam.models.operating_point import resolve_prediction
 from gdinousam.models.precision import pick_precision
 from gdinousam.models.segmenter import load_box_finder, load_segmenter
 from gdinousam.records import ImageRecord, Segmenter, WeightsKind
@@ -42,6 +43,7 @@ from gdinousam.runs.machine import LIBRARIES, device_name
 
 logger = logging.getLogger(__name__)
 
+Config = TypeVar("Config", bound=TestConfig)
 _SCORING_LIBRARIES: tuple[str, ...] = ("monai", "numpy")
 
 
@@ -53,9 +55,23 @@ def evaluate_config(config: TestConfig, overwrite: bool = False, resume: bool = 
     Raises InputError, before anything is written, for data with problems, weights that do not load, masks of
     ``evaluation.predictions`` that do not fit the data, a folder in use.
     """
+    config = resolved(config)
     with joined_processes() as processes:
         records = read_test_records(config.data)
         return evaluate_method(config, build_method(config, records), records, processes, overwrite, resume)
+
+
+def resolved(config: Config) -> Config:
+    """The config with what it leaves open about boxes taken from the operating point beside the detector's weights.
+
+    A method that finds no boxes by phrases leaves it open. Logs what is used; raises InputError for a point that cannot
+    be read.
+    """
+    model = config.model
+    if config.evaluation.predictions is not None or model is None or model.is_reference:
+        return config
+    prediction = resolve_prediction(config.prediction, model.adapter or model.detector)
+    return config.model_copy(update={"prediction": prediction})
 
 
 def read_test_records(data: TestData) -> tuple[ImageRecord, ...]:
@@ -106,6 +122,7 @@ def build_method(config: TestConfig, records: Sequence[ImageRecord]) -> Method:
         settings.precision,
         settings.compile,
         model.trained_box_layer,
+        config.public_rule,
     )
 
 
@@ -116,7 +133,7 @@ def build_segmenter(config: TestConfig) -> Segmenter:
     """
     if config.evaluation.predictions is not None:
         raise InputError("evaluation.predictions names finished masks; leave it out to segment images")
-    method = build_method(config, ())
+    method = build_method(resolved(config), ())
     if isinstance(method, RecordSegmenter | SavedMasks):
         raise InputError(
             f"{config.evaluation.method} is shown more than an image and a phrase ({', '.join(sorted(method.needs))}); "
@@ -136,6 +153,7 @@ def _load_finder(config: TestConfig, kind: type[BoxFinder]) -> BoxFinder:
         device,
         kind=kind,
         trained_box_layer=model.trained_box_layer,
+        public_rule=config.public_rule,
     )
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 DPI = 300
 PNG_LEVEL = 4  # of zlib: speckle gets little smaller beyond, but takes several times longer
+COLUMN_WIDTH = 4.2  # inches: a square plot beside text
 PAGE_WIDTH, PAGE_HEIGHT = 7.1, 9.4  # inches: the text of an A4 or letter page
 INK = "#1a1b1c"  # a colour of its own: in SVG it becomes that of the page's text
 GRID = "#8a8d91"
