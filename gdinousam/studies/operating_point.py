@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -168,7 +168,6 @@ def _evidence(
 ) -> dict[str, Any]:
     """What the file says beside the values: where they come from and what they reach on those images."""
     curves, model, prediction = choice.curves, config.named_model, config.prediction
-    strata = {"all": list(curves), **by_number_of_targets(curves)}
     points = {"before": choice.before, "after": choice.after}
     return {
         "gdinousam": __version__,
@@ -180,12 +179,9 @@ def _evidence(
         "joint_caption": prediction.joint_caption,
         "data": fingerprint(records, validation.val_ann),
         "before": choice.before.model_dump(),
-        "dice_percent": {
-            f"{number} targets" if number != "all" else number: {
-                **{name: interval_json(reached(members, point).dice) for name, point in points.items()},
-                "gain": interval_json(gain_of(members, choice.before, choice.after)),
-            }
-            for number, members in strata.items()
+        "dice_percent": _dice_json(curves, points),
+        "dice_percent_by_number_of_targets": {
+            name: _dice_json(members, points) for name, members in by_number_of_targets(curves).items()
         },
         "specificity_percent": {
             name: interval_json(reached(curves, point).specificity) for name, point in points.items()
@@ -200,6 +196,11 @@ def _evidence(
             for point in choice.grid
         ],
     }
+
+
+def _dice_json(curves: Sequence[QueryCurve], points: Mapping[str, Point]) -> dict[str, Any]:
+    reached_at = {name: interval_json(reached(curves, point).dice) for name, point in points.items()}
+    return reached_at | {"gain": interval_json(gain_of(curves, points["before"], points["after"]))}
 
 
 def _short_name(name: str) -> str:

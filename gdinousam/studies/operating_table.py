@@ -93,6 +93,6 @@ def _phrase_remark(one: PhraseChoice) -> str:
     verdict = "own values" if one.is_taken else "the overall values stay"
     point, gain = one.point, one.gain
     return (
-        f"{one.phrase}: {verdict} (best: threshold {point.box_threshold:g}, {point.max_detections} boxes, further from "
+        f"{one.phrase}: {verdict} (best: threshold {point.box_threshold:g}, boxes {point.max_detections}, further from "
         f"{point.further_threshold:g}; {100 * gain.mean:+.2f} {_brackets(gain)} on {gain.num_values} queries)."
     )

@@ -110,7 +110,7 @@ def test_what_is_chosen_is_what_test_py_uses(
     assert point is not None and str(path) in said and "Gain" in said
     evidence = json.loads(path.read_text())["evidence"]
     assert evidence["before"] == {"box_threshold": 0.1, "max_detections": 5, "further_threshold": 0.3}
-    dice = evidence["dice_percent"]["all"]
+    dice = evidence["dice_percent"]
     assert dice["after"]["mean"] == max(line[3] for line in evidence["grid"]) >= dice["before"]["mean"]
     assert evidence["data"]["num_images"] == 4 and dice["after"]["n"] == 4
     assert len({evidence["data"]["csv_sha256"], ""}) == 2 and str(tmp_path) not in path.read_text()
