@@ -66,8 +66,10 @@ class TokenizedCaptions:
 def caption_form(phrase: str) -> str:
     """The phrase as it stands in a caption: lower case, single spaces, no full stop or question mark inside.
 
-    Raises InputError for a phrase without a letter or digit.
+    Raises InputError for a phrase without a letter or digit, and for bytes that are no text.
     """
+    if any("\ud800" <= character <= "\udfff" for character in phrase):  # what Python makes of bytes that are no UTF-8
+        raise InputError(f"phrase {phrase!a} holds bytes that are no UTF-8 text; write it as UTF-8")
     form = _ENDS_A_PHRASE.sub(" ", phrase.lower()).strip()
     if not any(character.isalnum() for character in form):
         raise InputError(f"phrase {phrase!r} has no letter or digit; give the name of what to look for")

@@ -30,6 +30,7 @@ from gdinousam.evaluation.table_files import (
     text_cell,
     text_column,
 )
+from gdinousam.files import csv_file, write_text
 
 PROTOCOLS: tuple[ProtocolName, ...] = ("strict", "paper")
 TERMINAL_WIDTH = 120
@@ -65,7 +66,7 @@ def write_tables(rows: Sequence[ScoreRow], folder: Path, about: Notes = NO_NOTES
     _write_csv(["kind", "stratum", *_STRATA_COLUMNS], strata_lines, folder / "strata_strict.csv", about)
     markdowns.append("## Strata, protocol strict\n")
     markdowns += map(as_markdown, strata_tables(strata, about))
-    (folder / "tables.md").write_text("\n".join(markdowns), encoding="utf-8")
+    write_text(folder / "tables.md", "\n".join(markdowns))
     return "\n".join(texts)
 
 
@@ -219,7 +220,7 @@ _SPECIFICITY: _Columns = [
 def _write_csv(columns: Sequence[str], lines: Sequence[dict[str, Any]], path: Path, about: Notes) -> None:
     """A file of all digits; what is said of all numbers of the method stands in a last column, if there is anything."""
     notes = {NOTES_COLUMN: " ".join(about.remarks)} if about.remarks else {}
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with csv_file(path) as file:
         writer = csv.DictWriter(file, [*columns, *notes], extrasaction="ignore")
         writer.writeheader()
         writer.writerows(line | notes for line in lines)
