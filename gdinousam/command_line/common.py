@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from gdinousam.command_line.environment import complete_environment
 from gdinousam.command_line.faults import fault_line
 from gdinousam.command_line.streams import make_streams_lasting
 from gdinousam.errors import InputError
@@ -20,6 +21,7 @@ INTERRUPTED = 130  # what shells report for Ctrl-C
 def run(command: Callable[[Sequence[str] | None], int], arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code; errors of the user and the system become one line on stderr."""
     make_streams_lasting()
+    complete_environment()
     start_logging()
     try:
         code = command(arguments)
