@@ -18,6 +18,7 @@ from gdinousam.errors import InputError
 from gdinousam.evaluation.notes import NO_NOTES, Notes
 from gdinousam.evaluation.results import DATA_NAME, METHOD_NAME, REFERENCE, WEIGHTS, read_json
 from gdinousam.evaluation.rows import ScoreRow
+from gdinousam.files import write_json, write_text
 from gdinousam.folders import CONFIG_COPY
 from gdinousam.records import Need, WeightsKind
 from gdinousam.yaml_files import parse_yaml, read_yaml
@@ -66,9 +67,9 @@ def write_origin(folder: Path, config_text: str, data_print: Mapping[str, Any], 
 
     config_text: YAML. data_print: of ``data.fingerprint``. about: of ``about_method``.
     """
-    (folder / CONFIG_COPY).write_text(config_text, encoding="utf-8")
-    _write_json(folder / DATA_NAME, data_print)
-    _write_json(folder / METHOD_NAME, about)
+    write_text(folder / CONFIG_COPY, config_text)
+    write_json(folder / DATA_NAME, data_print)
+    write_json(folder / METHOD_NAME, about)
 
 
 def complete_origin(folder: Path, rows: Sequence[ScoreRow]) -> None:
@@ -79,7 +80,7 @@ def complete_origin(folder: Path, rows: Sequence[ScoreRow]) -> None:
         "seconds_total": math.fsum(seconds) if seconds else None,
         "num_rows": len(rows),
     }
-    _write_json(folder / METHOD_NAME, read_json(folder / METHOD_NAME) | ending)
+    write_json(folder / METHOD_NAME, read_json(folder / METHOD_NAME) | ending)
 
 
 def require_same_origin(
@@ -117,7 +118,3 @@ def _flat(tree: object, prefix: str = "") -> Iterator[tuple[str, object]]:
             yield from _flat(value, f"{prefix}.{key}" if prefix else str(key))
     else:
         yield prefix, tree
-
-
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

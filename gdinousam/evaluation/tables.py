@@ -33,6 +33,7 @@ from gdinousam.evaluation.table_files import (
     text_column,
     write_csv,
 )
+from gdinousam.files import csv_file, write_text
 
 PROTOCOLS: tuple[ProtocolName, ...] = ("strict", "paper")
 TERMINAL_WIDTH = 120
@@ -71,7 +72,7 @@ def write_tables(rows: Sequence[ScoreRow], folder: Path, about: Notes = NO_NOTES
     markdowns += map(as_markdown, strata_tables(strata, about))
     markdowns.append("## Calibration, protocol strict\n")
     markdowns += _write_calibration(rows, folder)
-    (folder / "tables.md").write_text("\n".join(markdowns), encoding="utf-8")
+    write_text(folder / "tables.md", "\n".join(markdowns))
     return "\n".join(texts)
 
 
@@ -239,7 +240,7 @@ _SPECIFICITY: _Columns = [
 def _write_csv(columns: Sequence[str], lines: Sequence[dict[str, Any]], path: Path, about: Notes) -> None:
     """A file of all digits; what is said of all numbers of the method stands in a last column, if there is anything."""
     notes = {NOTES_COLUMN: " ".join(about.remarks)} if about.remarks else {}
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with csv_file(path) as file:
         writer = csv.DictWriter(file, [*columns, *notes], extrasaction="ignore")
         writer.writeheader()
         writer.writerows(line | notes for line in lines)

@@ -205,8 +205,9 @@ def evaluate_method(
     )
     if not processes.is_first:
         return ""
-    complete_origin(folder, rows)
-    return write_tables(rows, folder, notes.after(weights_remarks(weights)))
+    tables = write_tables(rows, folder, notes.after(weights_remarks(weights)))
+    complete_origin(folder, rows)  # last, because it says that all is there
+    return tables
 
 
 def _notes(config: TestConfig, method: Method, records: Sequence[ImageRecord]) -> Notes:

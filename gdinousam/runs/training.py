@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable
 from importlib.metadata import version
@@ -15,6 +14,7 @@ from gdinousam import __version__
 from gdinousam.allocator import keep_freed_memory
 from gdinousam.config import AnyTrainConfig, dump_config
 from gdinousam.errors import InputError
+from gdinousam.files import write_json, write_text
 from gdinousam.folders import CONFIG_COPY, new_output_folder
 from gdinousam.models.loading import pick_device
 from gdinousam.runs.machine import LIBRARIES, device_name
@@ -109,5 +109,5 @@ def _notes(learner: Learner, described: dict[str, Any], device: str) -> dict[str
 
 def _write_origin(folder: Path, config: AnyTrainConfig, noted: dict[str, Any]) -> None:
     """Write beside a result what it came from: the resolved config and the fingerprint of the data."""
-    (folder / CONFIG_COPY).write_text(dump_config(config), encoding="utf-8")
-    (folder / DATA_NAME).write_text(json.dumps(noted, indent=2) + "\n", encoding="utf-8")
+    write_text(folder / CONFIG_COPY, dump_config(config))
+    write_json(folder / DATA_NAME, noted)

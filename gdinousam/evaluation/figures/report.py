@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -28,6 +27,7 @@ from gdinousam.evaluation.rows import ProtocolName
 from gdinousam.evaluation.strata import UNKNOWN, Stratum, stratify
 from gdinousam.evaluation.table_files import NOTHING, Table
 from gdinousam.evaluation.tables import PROTOCOLS, RULES, protocol_tables, strata_tables
+from gdinousam.files import write_text
 
 TEMPLATE = "report.html.j2"
 _PLOT_WIDTH = 3.7  # inches: where this becomes the width of a phone, letters of 8 points can still be read
@@ -201,11 +201,7 @@ def _groups(table: Table) -> list[tuple[str, int]]:
 
 
 def _write(path: Path, page: str) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.temporary")
     try:
-        temporary.write_text(page, encoding="utf-8")
-        temporary.replace(path)
+        write_text(path, page)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror}); name another file") from error
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from gdinousam.drawing import PALETTE
 from gdinousam.errors import InputError
+from gdinousam.files import replaced_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -68,7 +69,8 @@ def save_figure(figure: Figure, folder: Path, stem: str) -> list[Path]:
         folder.mkdir(parents=True, exist_ok=True)
         for suffix, more in options.items():
             paths.append(folder / f"{stem}.{suffix}")
-            figure.savefig(paths[-1], dpi=DPI, facecolor="white", **more)
+            with replaced_file(paths[-1]) as new:
+                figure.savefig(new, dpi=DPI, facecolor="white", format=suffix, **more)
     except OSError as error:
         raise InputError(f"cannot write to {folder} ({error.strerror}); name another folder") from error
     return paths
