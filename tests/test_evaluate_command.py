@@ -180,7 +180,8 @@ def test_settings_of_saved_masks_are_kept_and_said(
     assert f"1 missing: {masks[0].name}. " in refusal(capsys, *evaluation)
     again = evaluated(config_path, tmp_path / "again", *given, "--set", "saved_masks.missing=nothing")
     remark = f"1 of {len(masks)} masks are not there: nothing found."
-    assert again.notes.remarks == (remark, *first.trace.remarks()) and remark in (tmp_path / "again/tables.md").read_text()
+    assert again.notes.remarks == (remark, *first.trace.remarks())
+    assert remark in (tmp_path / "again/tables.md").read_text()
     kept = yaml.safe_load((tmp_path / "again/config.yaml").read_text(encoding="utf-8"))
     assert kept["saved_masks"]["missing"] == "nothing"
     assert len(again.rows) == len(first.rows)

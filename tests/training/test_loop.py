@@ -174,6 +174,26 @@ def test_phrases_of_mixed_lengths_resume_to_the_same_numbers_too(
     assert all(torch.equal(tensor, stored[1][name]) for name, tensor in stored[0].items())
 
 
+def test_the_end_says_which_epoch_is_best_what_to_doubt_and_what_comes_next(
+    config_path: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["training.tune=lora", "model.detector=small", "lora.rank=2", "training.learning_rate=1.0e-30"]
+    options += ["training.num_epochs=2", "training.warmup_steps=50", "training.sample_pictures_every=0"]
+    arguments = ["--config", str(config_path), *(word for one in options for word in ("--set", one))]
+    assert run_command(train_command, arguments) == 0
+    folder = config_path.parent / "run"
+    said = capsys.readouterr().out.splitlines()
+    loss = float(rows(folder)[0]["val_loss"])
+    assert said == [
+        f"finished after 2 epochs; weights in {folder / 'best'}, of epoch 1, the best by val_loss ({loss:.4f})",
+        f"next: python test.py --set model.detector=small --set model.adapter={folder / 'best'} "
+        "--set model.mask_head=small",
+    ]
+    warned = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    for part in ("the run has 4 optimizer steps and training.warmup_steps is 50", "changes nothing", "is the first"):
+        assert sum(part in one for one in warned) == 1, part
+
+
 def test_early_stopping_ends_the_run_and_keeps_the_best_weights(config_path: Path) -> None:
     folder = run(config_path, "training.learning_rate=1.0e-12", "training.num_epochs=9", "training.patience=1")
     losses = [float(row["val_loss"]) for row in rows(folder)]
