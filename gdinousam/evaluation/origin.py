@@ -18,6 +18,7 @@ from gdinousam.errors import InputError
 from gdinousam.evaluation.notes import NO_NOTES, Notes
 from gdinousam.evaluation.results import DATA_NAME, METHOD_NAME, REFERENCE, WEIGHTS, read_json
 from gdinousam.evaluation.rows import ScoreRow
+from gdinousam.evaluation.trace import MODELS, NO_TRACE, Trace
 from gdinousam.files import write_json, write_text
 from gdinousam.folders import CONFIG_COPY
 from gdinousam.records import Need, WeightsKind
@@ -42,12 +43,13 @@ def about_method(
     notes: Notes = NO_NOTES,
     weights: WeightsKind = "unknown",
     is_reference: bool = False,
+    trace: Trace = NO_TRACE,
 ) -> dict[str, Any]:
     """What ``method.json`` says from the start.
 
     name: of the method, without what ``method_name`` adds. libraries: distributions whose versions matter. device: that
     the method runs on. precision: number type of its matrix products. weights: what they are, for name and notes.
-    is_reference: it is shown what methods have to find, so it does not compete with them.
+    is_reference: it is shown what methods have to find, so it does not compete with them. trace: to its weights.
     """
     return {
         "method": name,
@@ -59,6 +61,7 @@ def about_method(
         WEIGHTS: weights,
         REFERENCE: is_reference,
         **notes.to_json(),
+        **trace.to_json(),
     }
 
 
@@ -86,14 +89,17 @@ def complete_origin(folder: Path, rows: Sequence[ScoreRow]) -> None:
 def require_same_origin(
     folder: Path, config_text: str, data_print: Mapping[str, Any], about: Mapping[str, Any]
 ) -> None:
-    """Raise InputError unless the folder holds a run of this config, data and method, which can be gone on with."""
+    """Raise InputError unless the folder holds a run of this config, data and method, which can be gone on with.
+
+    about: only what it holds is compared, weights by their hash.
+    """
     if not (folder / CONFIG_COPY).is_file():
         raise InputError(f"{folder}: holds no evaluation to go on with; start it without --resume")
     try:
         tree = read_yaml(folder / CONFIG_COPY, missing="")
     except InputError:
         tree = None
-    earlier_about = read_json(folder / METHOD_NAME)
+    earlier_about, about = _by_part(read_json(folder / METHOD_NAME)), _by_part(about)
     differing = [
         *_differences(dict(_flat(tree)), dict(_flat(parse_yaml(config_text, CONFIG_COPY))), CONFIG_COPY),
         *_differences(read_json(folder / DATA_NAME), json.loads(json.dumps(data_print)), DATA_NAME),
@@ -104,6 +110,13 @@ def require_same_origin(
             f"{folder}: the evaluation there was begun with something else ({', '.join(differing)}), so its rows and "
             "new ones would not belong together; undo the change, or start again with --overwrite"
         )
+
+
+def _by_part(about: Mapping[str, Any]) -> dict[str, Any]:
+    """``method.json`` with the weights of each part as an entry of its own, so that a message can name them."""
+    models = about.get(MODELS)
+    by_part = {f"weights of the {part}": one for part, one in models.items()} if isinstance(models, dict) else {}
+    return {key: value for key, value in about.items() if key != MODELS} | by_part
 
 
 def _differences(earlier: Mapping[str, Any], now: Mapping[str, Any], file: str) -> list[str]:

@@ -36,8 +36,8 @@ logger = logging.getLogger(__name__)
 RANDOM_SMALL = "random-small"
 SMALL = "small"
 # the two parts of the model that comes with the package
-_SMALL_DETECTOR = ASSETS / SMALL / "detector"
-_SMALL_MASK_HEAD = ASSETS / SMALL / "mask_head"
+SMALL_DETECTOR = ASSETS / SMALL / "detector"
+SMALL_MASK_HEAD = ASSETS / SMALL / "mask_head"
 PREPROCESSING = "gdinousam_preprocessing.json"
 _DETECTOR_TYPES = ("grounding-dino",)
 # The published SAM2 folders call themselves by the video model, which contains the image model.
@@ -79,7 +79,7 @@ def load_grounding_dino(name: str) -> tuple[GroundingDinoForObjectDetection, Pre
     if name == RANDOM_SMALL:
         return random_small_detector(), small_tokenizer()
     if name == SMALL:
-        model, tokenizer = load_grounding_dino(str(_SMALL_DETECTOR))
+        model, tokenizer = load_grounding_dino(str(SMALL_DETECTOR))
         model.name_or_path = SMALL  # what an adapter names as its base, on whatever machine
         return model, tokenizer
     if Path(name).is_file():
@@ -99,7 +99,7 @@ def load_mask_head(name: str) -> BoxPrompted:
     if name == RANDOM_SMALL:
         return _frozen(MaskHead(random_small_mask_head()))
     if name == SMALL:
-        return load_mask_head(str(_SMALL_MASK_HEAD))
+        return load_mask_head(str(SMALL_MASK_HEAD))
     if Path(name).is_file():
         return _mask_head_of_file(Path(name))
     if model_type_of(name, (*_SAM2_TYPES, *_SAM_TYPES)) in _SAM_TYPES:
@@ -109,7 +109,7 @@ def load_mask_head(name: str) -> BoxPrompted:
 
 def notes_folder(name: str | Path) -> Path:
     """Where notes about weights lie: in their folder; of ``small`` that of its detector."""
-    return _SMALL_DETECTOR if name == SMALL else Path(name)
+    return SMALL_DETECTOR if name == SMALL else Path(name)
 
 
 def trained_resize(name: str | Path) -> ResizeSettings:

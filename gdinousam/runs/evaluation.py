@@ -19,7 +19,6 @@ from gdinousam.data.contract import read_records
 from gdinousam.data.fingerprint import fingerprint
 from gdinousam.data.named_datasets import of_datasets
 from gdinousam.errors import InputError
-from gdinousam.evaluation.method_names import weights_remarks
 from gdinousam.evaluation.methods import RecordSegmenter, unsupported_remarks
 from gdinousam.evaluation.notes import NO_NOTES, Notes
 from gdinousam.evaluation.origin import about_method, complete_origin, require_same_origin, write_origin
@@ -27,8 +26,10 @@ from gdinousam.evaluation.parts import part_paths
 from gdinousam.evaluation.predictions.saved_masks import SavedMasks
 from gdinousam.evaluation.predictions.settings import SavedMasksSettings
 from gdinousam.evaluation.processes import Processes, joined_processes
+from gdinousam.evaluation.results import told
 from gdinousam.evaluation.runner import Method, evaluate
 from gdinousam.evaluation.tables import write_tables
+from gdinousam.evaluation.trace import NO_TRACE, Trace
 from gdinousam.evaluation.true_prompts import TruePrompts
 from gdinousam.folders import new_output_folder
 from gdinousam.models.box_finder import BoxFinder
@@ -40,6 +41,7 @@ from gdinousam.models.segmenter import load_box_finder, load_segmenter
 from gdinousam.records import ImageRecord, Segmenter, WeightsKind
 from gdinousam.runs.judged_weights import judged_weights
 from gdinousam.runs.machine import LIBRARIES, device_name
+from gdinousam.runs.traced import trace
 
 logger = logging.getLogger(__name__)
 
@@ -177,11 +179,12 @@ def evaluate_method(
     for remark in unsupported:
         logger.warning("%s: %s", config.evaluation.method, remark)
     notes = replace(notes, remarks=(*notes.remarks, *unsupported))
+    traced = trace(config) if processes.is_first else NO_TRACE
     if processes.is_first:
         origin = (
             dump_config(config),
             fingerprint(records, data.test_ann),
-            _about(config, method, notes, weights, is_reference),
+            _about(config, method, notes, weights, is_reference, traced),
         )
         if resume:
             require_same_origin(folder, *origin)
@@ -205,7 +208,7 @@ def evaluate_method(
     )
     if not processes.is_first:
         return ""
-    tables = write_tables(rows, folder, notes.after(weights_remarks(weights)))
+    tables = write_tables(rows, folder, told(notes, weights, traced))
     complete_origin(folder, rows)  # last, because it says that all is there
     return tables
 
@@ -217,7 +220,7 @@ def _notes(config: TestConfig, method: Method, records: Sequence[ImageRecord]) -
 
 
 def _about(
-    config: TestConfig, method: Method, notes: Notes, weights: WeightsKind, is_reference: bool
+    config: TestConfig, method: Method, notes: Notes, weights: WeightsKind, is_reference: bool, traced: Trace
 ) -> dict[str, Any]:
     libraries, device, precision = _SCORING_LIBRARIES, "unknown", "unknown"  # of the masks of another program
     if config.evaluation.predictions is None:
@@ -226,4 +229,4 @@ def _about(
         device = device_name(where)
         precision = str(pick_precision(config.evaluation.precision, where)).removeprefix("torch.")
     name = config.evaluation.method
-    return about_method(name, method.needs, libraries, device, precision, notes, weights, is_reference)
+    return about_method(name, method.needs, libraries, device, precision, notes, weights, is_reference, traced)

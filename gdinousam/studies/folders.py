@@ -16,6 +16,7 @@ from gdinousam.evaluation.results import METHOD_NAME, ROWS_NAME, read_json
 from gdinousam.files import write_text
 from gdinousam.folders import CONFIG_COPY, new_output_folder
 from gdinousam.records import ImageRecord
+from gdinousam.runs.traced import trace
 
 
 def begin_study(folder: Path, key: str, config_text: str, overwrite: bool, resume: bool) -> None:
@@ -39,10 +40,12 @@ def is_begun(config: TestConfig) -> bool:
 def is_finished(config: TestConfig, records: Sequence[ImageRecord]) -> bool:
     """Whether the evaluation is there as a whole.
 
-    Raises InputError where one is there, finished or not, that was begun with other settings or data.
+    Raises InputError where one is there, finished or not, that was begun with other settings, data or weights.
     """
     folder = config.evaluation.output_dir
     if not is_begun(config):
         return False
-    require_same_origin(folder, dump_config(config), fingerprint(records, config.data.test_ann), {})
+    require_same_origin(
+        folder, dump_config(config), fingerprint(records, config.data.test_ann), trace(config).to_json()
+    )
     return (folder / ROWS_NAME).is_file() and "num_rows" in read_json(folder / METHOD_NAME)

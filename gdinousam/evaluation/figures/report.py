@@ -149,6 +149,7 @@ def _facts(results: Sequence[Results], compared: Compared) -> list[tuple[str, st
         took += f"; {num_unsupported} queries not supported" if num_unsupported else ""
         about = f"given {needs}; gdinousam {one.version}, {libraries}; {one.device}{took}"
         facts.append((one.method, f"{about}; config sha256 {one.config_sha256[:16]}"))
+        facts += [(f"{one.method}: weights", " ".join(one.trace.remarks()))] if one.trace.models else []
     return facts
 
 
