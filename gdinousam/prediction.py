@@ -12,6 +12,7 @@ import numpy as np
 from gdinousam.data.images import read_image
 from gdinousam.drawing import PALETTE, Mark, draw_panel, write_picture
 from gdinousam.errors import InputError
+from gdinousam.inputs import as_path, as_texts
 from gdinousam.prompts import caption_form
 from gdinousam.records import Detection, Image, Mask, Segmenter
 
@@ -28,10 +29,11 @@ def predict_files(
     replaced. Raises InputError, before anything is written, where a file is missing or two results would have one
     name, and on reaching it for an image that cannot be read or a detection without a mask.
     """
+    paths = [as_path(path) for path in paths]
     missing = [path for path in paths if not path.is_file()]
     if missing:
         raise InputError(f"{missing[0]}: no such image file; check the path")
-    phrases = tuple(dict.fromkeys(phrases))
+    phrases = tuple(dict.fromkeys(as_texts(phrases, "phrases")))
     file_names = [_file_names(path.stem, phrases) for path in paths]
     _refuse_equal_names([name for of_image in file_names for name in of_image.values()])
     for path, name_of in zip(paths, file_names, strict=True):

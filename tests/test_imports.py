@@ -15,7 +15,7 @@ MAX_LINES = 400
 # A part is a module or folder directly below the package; it may import parts of lower levels.
 LEVELS = [
     {"errors", "records", "settings", "seeding", "folders", "allocator", "assets"},
-    {"prompts", "preprocessing", "drawing", "weights"},
+    {"prompts", "preprocessing", "drawing", "weights", "inputs"},
     {"data", "models"},
     {"training", "evaluation", "parity"},
     {"baselines"},

@@ -9,6 +9,7 @@ import torch
 from pydantic import Field
 from torchvision.ops import batched_nms, clip_boxes_to_image
 
+from gdinousam.inputs import as_images, as_phrases
 from gdinousam.models.backbone import ImageFeatures
 from gdinousam.models.detector import Detector, LayerPrediction
 from gdinousam.models.public_rule import KeptBoxes, public_boxes, public_text
@@ -92,11 +93,14 @@ class BoxFinder:
     def find(self, images: Sequence[Image], phrases: Sequence[Sequence[str]]) -> list[list[Detection]]:
         """Find the boxes of every phrase in its image.
 
-        images: (H, W, 3) uint8 RGB in [0, 255], sizes may differ. phrases: for each image the phrases to look for; a
-        phrase given twice counts once. Returns detections without masks, one list per image, ordered by phrase as
-        asked, then by falling score; a phrase that is not found has none.
-        Raises ValueError where the lists differ in length, InputError for a phrase that cannot be asked.
+        images: (H, W, 3) uint8 RGB in [0, 255], sizes may differ, or what ``gdinousam.inputs.as_images`` takes.
+        phrases: for each image the phrases to look for; a phrase given twice counts once.
+        Returns detections without masks, one list per image, ordered by phrase as asked, then by falling score; a
+        phrase that is not found has none.
+        Raises InputError where the lists differ in length, for a text in place of a list of phrases, and for an image
+        or a phrase that cannot be taken.
         """
+        images = as_images(images)
         return [found.detections for found in self.find_and_choose(images, phrases, [()] * len(images))]
 
     @torch.inference_mode()
@@ -107,9 +111,9 @@ class BoxFinder:
 
         public_phrases: for each image the phrases to ask as the scripts do, each by itself; may be none.
         """
-        if not len(images) == len(phrases) == len(public_phrases):
-            raise ValueError(f"{len(images)} images but {len(phrases)} lists of phrases; give one list per image")
-        distinct = [tuple(dict.fromkeys(row)) for row in phrases]
+        images = as_images(images)
+        distinct = [tuple(dict.fromkeys(row)) for row in as_phrases(phrases, len(images))]
+        public_phrases = as_phrases(public_phrases, len(images), "public_phrases")
         resized = [self._resize(image_to_tensor(image)) for image in images]
         by_phrase: list[dict[str, list[Detection]]] = [{} for _ in images]
         publicly: list[dict[str, list[Detection]]] = [{} for _ in images]
