@@ -18,7 +18,8 @@ from transformers import (
 
 from gdinousam.assets import ASSETS
 from gdinousam.errors import InputError
-from gdinousam.models.adapters import base_of, forget_trained_layers, is_adapter, load_adapter
+from gdinousam.models.adapter_files import is_adapter
+from gdinousam.models.adapters import base_of, forget_trained_layers, load_adapter
 from gdinousam.models.checkpoints.files import kind_of, read_tensors, require_kind
 from gdinousam.models.checkpoints.grounding_dino import grounding_dino_from, official_tokenizer
 from gdinousam.models.checkpoints.sam import sam_from
