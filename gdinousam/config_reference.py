@@ -22,7 +22,8 @@ _INTRODUCTION = """\
 A config is a YAML file of groups of settings. Unknown keys, wrong types and impossible values are errors that name the
 nearest correct key. Paths in the file are relative to the file. `--set group.key=value` replaces one setting for one
 run; paths given there are relative to the working folder. `--print-config` prints every setting as resolved and does
-nothing else, and the same text is written as `config.yaml` beside every result. `null` stands for "none".
+nothing else, and the same text is written as `config.yaml` beside every result. `null` stands for "none",
+switches are true or false (yes, no, on, off); a key may stand once only.
 """
 
 _BASELINE_TRAINING = """\

@@ -12,7 +12,9 @@ import numpy as np
 from gdinousam.data.images import read_image
 from gdinousam.drawing import PALETTE, Mark, draw_panel, write_picture
 from gdinousam.errors import InputError
+from gdinousam.identity import spellings
 from gdinousam.inputs import as_path, as_texts
+from gdinousam.progress_bar import ProgressBar
 from gdinousam.prompts import caption_form
 from gdinousam.records import Detection, Image, Mask, Segmenter
 
@@ -33,10 +35,10 @@ def predict_files(
     missing = [path for path in paths if not path.is_file()]
     if missing:
         raise InputError(f"{missing[0]}: no such image file; check the path")
-    phrases = tuple(dict.fromkeys(as_texts(phrases, "phrases")))
+    phrases = tuple(dict.fromkeys(spellings(as_texts(phrases, "phrases"), of_phrases=True).values()))
     file_names = [_file_names(path.stem, phrases) for path in paths]
     _refuse_equal_names([name for of_image in file_names for name in of_image.values()])
-    for path, name_of in zip(paths, file_names, strict=True):
+    for path, name_of in zip(ProgressBar(len(paths), "predicting").over(paths), file_names, strict=True):
         image = read_image(path)
         found = segmenter.segment([image], [phrases])[0]
         masks = {phrase: _union([one for one in found if one.phrase == phrase]) for phrase in phrases}

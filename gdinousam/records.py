@@ -43,7 +43,7 @@ class MaskReference:
 class Instance:
     """One object of an image.
 
-    phrase: the text that names it, exactly as written in the CSV.
+    phrase: the text that names it, as written in the CSV, there first if it is spelt in several ways.
     box_xywh: (x, y, width, height) in pixels of the stored image, x and y the top-left corner.
     mask: where its mask lies, or ``None`` where the data has no masks. Several instances may share one mask.
     """

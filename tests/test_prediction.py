@@ -85,7 +85,7 @@ def test_phrases_of_any_script_have_files_of_their_own(image_path: Path, tmp_pat
     assert names_in(tmp_path / "out") == {"scan.01_overlay.png", "scan.01_肝.png", "scan.01_肾.png"}
 
 
-@pytest.mark.parametrize("phrases", [["overlay"], ["cyst", "Cyst"], ["left-cyst", "left cyst"]])
+@pytest.mark.parametrize("phrases", [["overlay"], ["left-cyst", "left cyst"]])
 def test_results_of_one_name_are_refused(image_path: Path, tmp_path: Path, phrases: list[str]) -> None:
     with pytest.raises(InputError, match=r"two results would be written as scan\.01_"):
         list(predict_files(METHOD, [image_path], phrases, tmp_path / "out"))

@@ -12,9 +12,11 @@ from gdinousam.command_line.common import run
 from gdinousam.errors import InputError
 
 LEAKS_FOUND = 1
+PATIENTS_NOT_CHECKED = 3
 EXAMPLE = (
     "example: python scripts/audit_splits.py multimodal-data --json audit.json. exit code: 0 where no two splits share "
-    "anything, 1 where they do, 2 where the folder cannot be read"
+    "anything, 1 where they do, 2 where the folder cannot be read, 3 where nothing was found but the patients of some "
+    "images are not known"
 )
 
 
@@ -46,7 +48,9 @@ def audit_splits_command(arguments: Sequence[str] | None = None) -> int:
     if options.json is not None:
         options.json.write_text(json.dumps(report.as_json(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     print(format_report(report, options.limit))
-    return LEAKS_FOUND if report.num_leaks else 0
+    if report.num_leaks:
+        return LEAKS_FOUND
+    return 0 if report.checks_patients else PATIENTS_NOT_CHECKED
 
 
 def _count(text: str) -> int:

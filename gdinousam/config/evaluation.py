@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from gdinousam.baselines.settings import BaselineSettings, PromptedSettings
+from gdinousam.data.plausibility import ALLOW_ODD
 from gdinousam.errors import InputError
 from gdinousam.evaluation.predictions.settings import SavedMasksSettings
 from gdinousam.models.box_finder import PredictionSettings
@@ -28,9 +29,10 @@ class TestData(Settings):
     batch_size: int = Field(4, ge=1, description="Images given to the method at once.")
     num_workers: int = Field(4, ge=0, description="Threads that read images and masks ahead.")
     datasets: tuple[str, ...] | None = Field(
-        None, min_length=1, description="Use only the images of these datasets; letter case counts. null: all."
+        None, min_length=1, description="Use only the images of these datasets. null: all."
     )
     max_images: int | None = Field(None, ge=1, description="Use only the first so many images, of the datasets named.")
+    allow_odd: bool = Field(False, description=ALLOW_ODD)
     masks_of_other_size: Literal["refuse", "resize"] = Field(
         "refuse",
         description="A mask of another size than its image. resize: bring it to the image's as the public test scripts "

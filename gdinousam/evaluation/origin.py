@@ -13,8 +13,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from gdinousam import __version__
 from gdinousam.errors import InputError
 from gdinousam.evaluation.notes import NO_NOTES, Notes
@@ -22,9 +20,16 @@ from gdinousam.evaluation.results import DATA_NAME, METHOD_NAME, REFERENCE, WEIG
 from gdinousam.evaluation.rows import ScoreRow
 from gdinousam.folders import CONFIG_COPY
 from gdinousam.records import Need, WeightsKind
+from gdinousam.yaml_files import parse_yaml, read_yaml
 
 # A resumed run may differ in these: where the folder lies, and what changes the speed, memory and at most last digits.
-_FREE_KEYS = {"data.batch_size", "data.num_workers", "prediction.batch_size", "evaluation.output_dir"}
+_FREE_KEYS = {
+    "data.allow_odd",
+    "data.batch_size",
+    "data.num_workers",
+    "prediction.batch_size",
+    "evaluation.output_dir",
+}
 
 
 def about_method(
@@ -84,12 +89,12 @@ def require_same_origin(
     if not (folder / CONFIG_COPY).is_file():
         raise InputError(f"{folder}: holds no evaluation to go on with; start it without --resume")
     try:
-        tree = yaml.safe_load((folder / CONFIG_COPY).read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError):
+        tree = read_yaml(folder / CONFIG_COPY, missing="")
+    except InputError:
         tree = None
     earlier_about = read_json(folder / METHOD_NAME)
     differing = [
-        *_differences(dict(_flat(tree)), dict(_flat(yaml.safe_load(config_text))), CONFIG_COPY),
+        *_differences(dict(_flat(tree)), dict(_flat(parse_yaml(config_text, CONFIG_COPY))), CONFIG_COPY),
         *_differences(read_json(folder / DATA_NAME), json.loads(json.dumps(data_print)), DATA_NAME),
         *_differences({key: earlier_about.get(key) for key in about}, about, METHOD_NAME),
     ]

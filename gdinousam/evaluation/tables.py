@@ -35,7 +35,7 @@ PROTOCOLS: tuple[ProtocolName, ...] = ("strict", "paper")
 TERMINAL_WIDTH = 120
 RULES = {
     "strict": "every phrase of every image, all its detections against all its instances, a miss scores 0",
-    "paper": "one phrase per image, best detection against the image's whole mask, misses left out of the mean",
+    "paper": "one phrase per image, the public scripts' box against its whole mask, misses left out of the mean",
 }
 _BRACKETS = "In brackets: 95 % bootstrap interval of the mean, over patients where they are known, else over images."
 _SURFACES = "HD95 and ASD know nothing of a miss: they are means over the n surfaces in which something was found."

@@ -61,7 +61,15 @@ def evaluate_config(config: TestConfig, overwrite: bool = False, resume: bool = 
 def read_test_records(data: TestData) -> tuple[ImageRecord, ...]:
     """The images that the settings name, all checked; InputError where there are problems or a dataset is unknown."""
     resize = data.masks_of_other_size == "resize"
-    require_valid(data.test_ann, data.test_dir, data.test_masks, True, data.datasets, resize)
+    require_valid(
+        data.test_ann,
+        data.test_dir,
+        data.test_masks,
+        masks_required=True,
+        datasets=data.datasets,
+        resize_masks=resize,
+        allow_odd=data.allow_odd,
+    )
     records = read_records(data.test_ann, data.test_dir, data.test_masks, resize)
     return of_datasets(records, data.datasets, data.test_ann)[: data.max_images]
 

@@ -27,22 +27,27 @@ from gdinousam.runs.training_data import (
     validation_examples,
 )
 from gdinousam.runs.training_models import Learner, build_learner
+from gdinousam.runs.training_origin import DATA_NAME, noted_data
 from gdinousam.seeding import seed_everything
 from gdinousam.training.loop import Outcome, Trainer
 
 logger = logging.getLogger(__name__)
 
 
-def train(config: AnyTrainConfig, resume: bool = False, overwrite: bool = False) -> Outcome:
+def train(config: AnyTrainConfig, resume: bool = False, overwrite: bool = False, other_data: bool = False) -> Outcome:
     """Train as the config says into ``training.output_dir``; see ``gdinousam.training.loop.Trainer``.
 
-    resume: go on with the run in that folder. overwrite: replace an earlier run there.
+    resume: go on with the run in that folder. overwrite: replace an earlier run there. other_data: resume although the
+    data is no longer what the run began with.
     Raises InputError, before anything is written, for data with problems, weights that do not load, a folder in use.
     """
     device = pick_device(config.training.device)
     if device.type == "cpu":
         keep_freed_memory()
     images = read_training_images(config)
+    folder = config.training.output_dir
+    described = describe_images(config, images)
+    noted = noted_data(folder, described, resume, other_data)
     seed_everything(config.training.seed, config.training.deterministic)
     learner = build_learner(config, images)
     train_set = training_examples(config, images, learner.resize)
@@ -59,12 +64,10 @@ def train(config: AnyTrainConfig, resume: bool = False, overwrite: bool = False)
         raise InputError(
             f"{len(val_set)} validation images for {accelerator.num_processes} processes; every process needs one"
         )
-    folder = config.training.output_dir
-    described = describe_images(config, images)
     if accelerator.is_main_process:
         if not resume:
             new_output_folder(folder, "training.output_dir", overwrite)
-        _write_origin(folder, config, described)
+        _write_origin(folder, config, noted)
     accelerator.wait_for_everyone()
     accelerator.init_trackers("tensorboard")
     trainer = Trainer(
@@ -105,7 +108,7 @@ def _notes(learner: Learner, described: dict[str, Any], device: str) -> dict[str
     }
 
 
-def _write_origin(folder: Path, config: AnyTrainConfig, described: dict[str, Any]) -> None:
+def _write_origin(folder: Path, config: AnyTrainConfig, noted: dict[str, Any]) -> None:
     """Write beside a result what it came from: the resolved config and the fingerprint of the data."""
     (folder / CONFIG_COPY).write_text(dump_config(config), encoding="utf-8")
-    (folder / "data.json").write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
+    (folder / DATA_NAME).write_text(json.dumps(noted, indent=2) + "\n", encoding="utf-8")

@@ -121,7 +121,8 @@ def run_ablation(config: AblationConfig, overwrite: bool = False, resume: bool =
         if processes.is_first:
             begin_study(config.ablation.output_dir, "ablation.output_dir", dump_config(config), overwrite, resume)
         processes.wait()
-        for column in waiting:
+        for number, column in enumerate(waiting, start=1):
+            logger.info("column %d of %d: %s", number, len(waiting), column.evaluation.method)
             _evaluate(column, records, processes, resume)
     if not processes.is_first:
         return ""
@@ -135,7 +136,6 @@ def _unfinished(columns: Sequence[TestConfig], records: Sequence[ImageRecord]) -
 
 
 def _evaluate(column: TestConfig, records: Sequence[ImageRecord], processes: Processes, resume: bool) -> None:
-    logger.info("column %s", column.evaluation.method)
     begun = processes.from_first(resume and is_begun(column))
     evaluate_method(column, _build(column, records), records, processes, resume=begun)
 

@@ -147,9 +147,9 @@ def test_a_phrase_without_examples_is_refused_before_the_network_runs(
 ) -> None:
     with (
         count_targets(network) as calls,
-        pytest.raises(InputError, match="no examples of 'Cyst', only of cyst, tumor"),
+        pytest.raises(InputError, match="no examples of 'cysts', only of cyst, tumor"),
     ):
-        segmenter.segment(phantom_images[:2], [["cyst"], ["Cyst"]])
+        segmenter.segment(phantom_images[:2], [["cyst"], ["cysts"]])
     assert calls == []
 
 
