@@ -14,8 +14,9 @@ from transformers import PreTrainedModel
 from gdinousam import __version__
 from gdinousam.errors import InputError
 from gdinousam.folders import replaced_folder
-from gdinousam.models.adapters import base_of, is_adapter, load_adapter, save_adapter
-from gdinousam.models.base_note import describe_base
+from gdinousam.models.adapter_files import is_adapter
+from gdinousam.models.adapters import base_of, load_adapter, save_adapter
+from gdinousam.models.base_note import describe_base, portable_name
 from gdinousam.models.checkpoints.files import Tensors, kind_of, read_tensors
 from gdinousam.models.checkpoints.grounding_dino import grounding_dino_from, official_tokenizer
 from gdinousam.models.checkpoints.keys import listed
@@ -74,7 +75,9 @@ def export_adapter(adapter: Path, out: Path, detector: str | None = None, overwr
     _require_free(out, [adapter, *_local(base)], overwrite)
     resize, point = trained_resize(adapter), noted_point(adapter)
     merged = load_detector(base, adapter)
-    with _new_folder(out, {"made_from": str(adapter.resolve()), "base": _full_name(base), "kind": "merged"}) as new:
+    with _new_folder(
+        out, {"made_from": portable_name(str(adapter)), "base": portable_name(base), "kind": "merged"}
+    ) as new:
         merged.grounding_dino.save_pretrained(new)
         merged.tokenizer.save_pretrained(new)
         save_resize(new, resize)
@@ -88,8 +91,8 @@ def _convert_lora(source: Path, out: Path, detector: str | None) -> str:
         raise InputError(f"{source} is a LoRA file, which needs the model it was trained on; add --detector BASE")
     model, _ = load_grounding_dino(detector)
     adapted = load_adapter(model, source)
-    with _new_folder(out, _origin(source, "LoRA") | {"base": _full_name(detector)}) as new:
-        save_adapter(adapted, describe_base(model, _full_name(detector)), new)
+    with _new_folder(out, _origin(source, "LoRA") | {"base": portable_name(detector)}) as new:
+        save_adapter(adapted, describe_base(model, detector), new)
     return f"{source} is a LoRA file for {detector}: in a config, model.adapter: {out}"
 
 
@@ -153,12 +156,7 @@ def _new_folder(out: Path, origin: dict[str, str]) -> Iterator[Path]:
 
 
 def _origin(source: Path, kind: str) -> dict[str, str]:
-    return {"made_from": str(source.resolve()), "sha256": sha256_of(source), "kind": kind}
-
-
-def _full_name(detector: str) -> str:
-    """The name of a base that holds in every working folder."""
-    return str(Path(detector).resolve()) if Path(detector).exists() else detector
+    return {"made_from": portable_name(str(source)), "sha256": sha256_of(source), "kind": kind}
 
 
 def _local(detector: str | None) -> list[Path]:

@@ -14,6 +14,7 @@ from gdinousam.data.images import read_image
 from gdinousam.drawing import PALETTE, Mark, draw_panel, write_picture
 from gdinousam.errors import InputError
 from gdinousam.identity import spellings
+from gdinousam.inputs import as_path, as_texts
 from gdinousam.progress_bar import ProgressBar
 from gdinousam.prompts import caption_form
 from gdinousam.records import Detection, Image, Mask, Segmenter
@@ -32,10 +33,11 @@ def predict_files(
     replaced. Raises InputError, before anything is written, where a file is missing or two results would have one
     name or one too long a name, and on reaching it for an image that cannot be read or a detection without a mask.
     """
+    paths = [as_path(path) for path in paths]
     missing = [path for path in paths if not path.is_file()]
     if missing:
         raise InputError(f"{missing[0]}: no such image file; check the path")
-    phrases = tuple(dict.fromkeys(spellings(phrases, of_phrases=True).values()))
+    phrases = tuple(dict.fromkeys(spellings(as_texts(phrases, "phrases"), of_phrases=True).values()))
     file_names = [_file_names(path.stem, phrases) for path in paths]
     names = [name for of_image in file_names for name in of_image.values()]
     _refuse_equal_names(names)

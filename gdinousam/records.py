@@ -166,11 +166,12 @@ class PromptedSegmenter(Protocol):
     def segment_prompts(self, images: Sequence[Image], prompts: Sequence[Sequence[Prompt]]) -> list[list[Detection]]:
         """Segment the object of each prompt.
 
-        images: (H, W, 3) uint8 RGB in [0, 255], sizes may differ. prompts: for each image its prompts, may be none.
+        images: (H, W, 3) uint8 RGB in [0, 255], sizes may differ, or what ``gdinousam.inputs.as_images`` takes.
+        prompts: for each image its prompts, may be none.
         Returns one list per image, in the order of its prompts, a detection for each with the prompt's phrase and
         score; its box is the prompt's, or where that has none the one round the mask, and then an empty mask gives no
-        detection. Batch and single give the same answer. Raises ValueError where the lists differ in length,
-        InputError for a prompt that lacks what the method needs.
+        detection. Batch and single give the same answer. Raises InputError where the lists differ in length, and for
+        what is no prompt or lacks what the method needs.
         """
         ...
 
@@ -187,9 +188,11 @@ class Segmenter(Protocol):
     def segment(self, images: Sequence[Image], phrases: Sequence[Sequence[str]]) -> list[list[Detection]]:
         """Segment every phrase in its image.
 
-        images: (H, W, 3) uint8 RGB in [0, 255], sizes may differ. phrases: for each image the phrases to look for.
+        images: (H, W, 3) uint8 RGB in [0, 255], sizes may differ, or what ``gdinousam.inputs.as_images`` takes.
+        phrases: for each image the phrases to look for.
         Returns one list per image, ordered by phrase as asked, then by falling score; a phrase that is not found has
-        no entry, so the list may be empty. Batch and single give the same answer.
+        no entry, so the list may be empty. Batch and single give the same answer. Raises InputError for what cannot be
+        taken, such as a text in place of a list of phrases.
         """
         ...
 

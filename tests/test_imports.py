@@ -27,7 +27,7 @@ LEVELS = [
         "progress_bar",
         "assets",
     },
-    {"prompts", "preprocessing", "drawing", "weights"},
+    {"prompts", "preprocessing", "drawing", "weights", "inputs"},
     {"data", "models"},
     {"training", "evaluation", "parity"},
     {"baselines"},

@@ -24,6 +24,7 @@ import PIL.Image
 
 from gdinousam.data.foreground import foreground
 from gdinousam.errors import InputError
+from gdinousam.inputs import as_path
 from gdinousam.records import Image, Instance, Mask, MaskReference
 
 logger = logging.getLogger(__name__)
@@ -48,16 +49,17 @@ def read_image(path: str | Path) -> Image:
 
     Returns (H, W, 3) uint8 in [0, 255] of the stored size. One channel becomes three equal ones, a palette its
     colours; transparent parts are laid on black, the background of ultrasound. Values beyond 8 bits are scaled as
-    ``scale_to_uint8`` says. Raises ``InputError`` naming the file where it is missing, damaged, or of several frames.
+    ``scale_to_uint8`` says. Raises ``InputError`` naming the file where it is missing, damaged, or of several frames,
+    and for what is no path.
     """
-    stored, _ = _read_pixels(Path(path))
+    stored, _ = _read_pixels(as_path(path))
     pixels = scale_to_uint8(stored)
     return np.repeat(pixels[:, :, None], 3, axis=2) if pixels.ndim == 2 else pixels
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
     """(width, height) in pixels of the stored image, read from the file's head only; errors as for ``read_image``."""
-    with _opened(Path(path)) as picture:
+    with _opened(as_path(path)) as picture:
         return picture.size
 
 
@@ -113,7 +115,7 @@ def read_mask_file(path: str | Path) -> MaskFile:
     folder. 1-, 2- and 4-bit grey files hold their values spread over [0, 255], as every viewer shows them. Errors as
     for ``read_image``.
     """
-    path = Path(path)
+    path = as_path(path)
     pixels, values = _read_pixels(path)
     grey_hw = pixels if pixels.ndim == 2 else pixels.max(axis=2)
     mask_hw, is_cut = foreground(grey_hw, may_be_labels=path.suffix.lower() not in JPEG_SUFFIXES)

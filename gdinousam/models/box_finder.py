@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import torch
 
+from gdinousam.inputs import as_images, as_phrases
 from gdinousam.models.backbone import ImageFeatures
 from gdinousam.models.box_choice import choose_boxes
 from gdinousam.models.detector import Detector, LayerPrediction
@@ -75,11 +76,14 @@ class BoxFinder:
     def find(self, images: Sequence[Image], phrases: Sequence[Sequence[str]]) -> list[list[Detection]]:
         """Find the boxes of every phrase in its image.
 
-        images: (H, W, 3) uint8 RGB in [0, 255], sizes may differ. phrases: for each image the phrases to look for; a
-        phrase given twice counts once. Returns detections without masks, one list per image, ordered by phrase as
-        asked, then by falling score; a phrase that is not found has none.
-        Raises ValueError where the lists differ in length, InputError for a phrase that cannot be asked.
+        images: (H, W, 3) uint8 RGB in [0, 255], sizes may differ, or what ``gdinousam.inputs.as_images`` takes.
+        phrases: for each image the phrases to look for; a phrase given twice counts once.
+        Returns detections without masks, one list per image, ordered by phrase as asked, then by falling score; a
+        phrase that is not found has none.
+        Raises InputError where the lists differ in length, for a text in place of a list of phrases, and for an image
+        or a phrase that cannot be taken.
         """
+        images = as_images(images)
         return [found.detections for found in self.find_and_choose(images, phrases, [()] * len(images))]
 
     def find_and_choose(
@@ -89,6 +93,9 @@ class BoxFinder:
 
         public_phrases: for each image the phrases to ask as the scripts do, each by itself; may be none.
         """
+        images = as_images(images)
+        phrases = as_phrases(phrases, len(images))
+        public_phrases = as_phrases(public_phrases, len(images), "public_phrases")
         by_phrase: list[dict[str, list[Detection]]] = [{} for _ in images]
         publicly: list[dict[str, list[Detection]]] = [{} for _ in images]
         for read in self._read(images, phrases, public_phrases):

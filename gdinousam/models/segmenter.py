@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from gdinousam.inputs import as_images, as_settings
 from gdinousam.models.box_finder import BoxFinder
 from gdinousam.models.loading import load_detector, load_mask_head, place, trained_resize
 from gdinousam.models.mask_head import BoxPrompted
@@ -33,12 +34,14 @@ class TextSegmenter(Generic[Head]):
 
     def segment(self, images: Sequence[Image], phrases: Sequence[Sequence[str]]) -> list[list[Detection]]:
         """Find and segment every phrase in its image; see ``gdinousam.records.Segmenter``."""
+        images = as_images(images)
         return [one.detections for one in self.segment_and_choose(images, phrases, [()] * len(images))]
 
     def segment_and_choose(
         self, images: Sequence[Image], phrases: Sequence[Sequence[str]], public_phrases: Sequence[Sequence[str]]
     ) -> list[Answer]:
         """``segment``, and what the public test scripts answer; see ``gdinousam.records.PublicChooser``."""
+        images = as_images(images)
         found = self.box_finder.find_and_choose(images, phrases, public_phrases)
         # of what the scripts keep they make a mask of the best box only
         best = [[kept[0] for kept in one.public_choices.values() if kept] for one in found]
@@ -111,7 +114,8 @@ def load_box_finder(
     public_rule: PublicRuleSettings | None = None,
 ) -> BoxFinder:
     """Load the first half of the pipeline, from phrases to boxes; see ``load_segmenter``. kind: its class."""
-    prediction = prediction or PredictionSettings()
+    resize = as_settings(resize, ResizeSettings, "resize")
+    prediction = as_settings(prediction, PredictionSettings, "prediction") or PredictionSettings()
     if prediction.unset:
         prediction = resolve_prediction(prediction, adapter or detector)
     loaded = place(load_detector(detector, adapter, trained_box_layer), device, precision, compiled)

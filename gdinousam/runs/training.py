@@ -16,6 +16,7 @@ from gdinousam.config import AnyTrainConfig, dump_config
 from gdinousam.errors import InputError
 from gdinousam.files import write_json, write_text
 from gdinousam.folders import CONFIG_COPY, new_output_folder
+from gdinousam.models.base_note import portable_name
 from gdinousam.models.loading import pick_device
 from gdinousam.runs.machine import LIBRARIES, device_name
 from gdinousam.runs.training_data import (
@@ -98,7 +99,7 @@ def _notes(learner: Learner, described: dict[str, Any], device: str) -> dict[str
     return {
         "gdinousam": __version__,
         "trained": learner.name,
-        "started_from": learner.started_from,
+        "started_from": None if learner.started_from is None else portable_name(learner.started_from),
         "train_csv_sha256": described.get("csv_sha256"),
         "num_train_images": described.get("num_images", 0),
         "phantoms_per_epoch": described.get("phantoms_per_epoch"),

@@ -124,8 +124,21 @@ def test_phrases_without_a_channel_are_not_supported(segmenter: UNetSegmenter) -
 def test_images_and_phrases_of_different_number_are_refused(
     segmenter: UNetSegmenter, phantom_images: list[Image]
 ) -> None:
-    with pytest.raises(ValueError, match="3 images but phrases of 1"):
+    with pytest.raises(InputError, match="3 images but phrases of 1"):
         segmenter.segment(phantom_images, [["cyst"]])
+
+
+def test_a_text_in_place_of_a_list_and_numbers_beyond_one_are_refused(
+    segmenter: UNetSegmenter, phantom_images: list[Image]
+) -> None:
+    with pytest.raises(InputError, match=r"phrases\[0\] is the text 'cyst'"):
+        segmenter.segment(phantom_images[:1], ["cyst"])
+    with pytest.raises(InputError, match=r"images\[0\] has dtype float64"):
+        segmenter.segment([phantom_images[0] * 1.0], [["cyst"]])
+    (found,), (expected,) = (
+        segmenter.segment([one], [["cyst"]]) for one in (phantom_images[0] / 255, phantom_images[0])
+    )
+    assert [one.score for one in found] == [one.score for one in expected]
 
 
 def test_a_folder_gives_back_what_was_saved(

@@ -207,7 +207,7 @@ def test_a_phrase_that_is_too_long_is_refused(
 
 
 def test_lists_of_unequal_length_are_refused(detector: Detector, phantom_images: list[Image]) -> None:
-    with pytest.raises(ValueError, match="3 images but 1 lists of phrases"):
+    with pytest.raises(ValueError, match="3 images but phrases of 1"):
         finder(detector).find(phantom_images, [["cyst"]])
 
 

@@ -12,6 +12,7 @@ from gdinousam.baselines.unet.network import UNet
 from gdinousam.baselines.unet.settings import UNetDescription
 from gdinousam.errors import InputError
 from gdinousam.identity import phrase_identity
+from gdinousam.inputs import as_images, as_phrases
 from gdinousam.preprocessing import ResizeSettings, build_resize, image_to_tensor, normalize_image
 from gdinousam.records import Detection, Image, ImageRecord, Need
 
@@ -45,11 +46,11 @@ class UNetSegmenter:
         """Segment every phrase in its image; see ``gdinousam.records.Segmenter``.
 
         At most one detection per phrase: the pixels of the image, all objects together, whose probability is above
-        0.5 after bilinear resizing from the square. score: their mean probability. Raises ValueError where the lists
-        differ in length, InputError for a phrase that the network was not trained on.
+        0.5 after bilinear resizing from the square. score: their mean probability. Raises InputError where the lists
+        differ in length and for a phrase that the network was not trained on.
         """
-        if len(images) != len(phrases):
-            raise ValueError(f"{len(images)} images but phrases of {len(phrases)}; give the phrases of every image")
+        images = as_images(images)
+        phrases = as_phrases(phrases, len(images))
         channels = [[self._channel(phrase) for phrase in row] for row in phrases]
         if not images:
             return []

@@ -23,6 +23,7 @@ from gdinousam.data.spellings import respelled
 from gdinousam.errors import InputError
 from gdinousam.evaluation.methods import phrases_by_dataset
 from gdinousam.identity import phrase_identity
+from gdinousam.inputs import as_images, as_phrases
 from gdinousam.records import Detection, Image, ImageRecord, Need
 
 # A target with one example each: so many go through the network together, which takes about 2 GB.
@@ -65,11 +66,11 @@ class UniverSegSegmenter:
         """Segment every phrase in its image; see ``gdinousam.records.Segmenter``.
 
         At most one detection per phrase, all objects of the phrase together: the mean of the probabilities of all
-        draws, brought to the size of the image, above 0.5. score: their mean inside the mask. Raises ValueError where
-        the lists differ in length, InputError for a phrase without examples.
+        draws, brought to the size of the image, above 0.5. score: their mean inside the mask. Raises InputError where
+        the lists differ in length and for a phrase without examples.
         """
-        if len(images) != len(phrases):
-            raise ValueError(f"{len(images)} images but phrases of {len(phrases)}; give the phrases of every image")
+        images = as_images(images)
+        phrases = as_phrases(phrases, len(images))
         probabilities = self._probabilities(images, [[self._key(phrase) for phrase in asked] for asked in phrases])
         answers: list[list[Detection]] = []
         for place, (image, asked) in enumerate(zip(images, phrases, strict=True)):
