@@ -69,8 +69,14 @@ def test_everything_a_config_says_reaches_every_column(config: Path) -> None:
     ablation = load_config(AblationConfig, config, [f"ablation.{one}" for one in overrides])
     for column in NAMES:
         derived = column_config(ablation, column)
-        # what the columns themselves differ in, and what only masks of other programs and compared methods have
-        for name in EvaluateConfig.model_fields.keys() - {"model", "evaluation", "baseline", "saved_masks"}:
+        # what the columns themselves differ in, and what other programs, methods and scripts alone have
+        for name in EvaluateConfig.model_fields.keys() - {
+            "model",
+            "evaluation",
+            "baseline",
+            "saved_masks",
+            "validation",
+        }:
             assert getattr(derived, name) == getattr(ablation, name), name
         for name in EvaluationSettings.model_fields.keys() - {"output_dir", "method", "predictions", "needs"}:
             assert getattr(derived.evaluation, name) == getattr(ablation.ablation, name), name
