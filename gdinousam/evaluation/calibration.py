@@ -126,11 +126,13 @@ def _confidence(row: ScoreRow) -> float:
 def _sums_by_unit(rows: Sequence[ScoreRow], places: npt.NDArray[np.int_], scores: Floats, present: Floats) -> Floats:
     """(G, B, 3): of every resampled unit and bin the number of queries, the sum of scores, of present ones."""
     codes: dict[tuple[str, str, str], int] = {}
-    units = [codes.setdefault(resampling_unit(row), len(codes)) for row in rows]
-    sums = np.zeros((len(codes), NUM_BINS, 3))
-    for unit, place, score, is_present in zip(units, places, scores, present, strict=True):
-        sums[unit, place] += (1, score, is_present)
-    return sums
+    units = np.array([codes.setdefault(resampling_unit(row), len(codes)) for row in rows], dtype=np.int64)
+    cells = units * NUM_BINS + places
+    summed = [
+        np.bincount(cells, weights=values, minlength=len(codes) * NUM_BINS)
+        for values in (np.ones_like(scores), scores, present)
+    ]
+    return np.stack(summed, axis=1).astype(np.float64).reshape(len(codes), NUM_BINS, 3)
 
 
 def _resampled(sums: Floats) -> Floats:
