@@ -15,6 +15,7 @@ from transformers import SamConfig, SamMaskDecoderConfig, SamModel, SamPromptEnc
 
 from gdinousam.command_line.common import BAD_INPUT, run
 from gdinousam.command_line.test import evaluate_command
+from gdinousam.evaluation.method_names import weights_remarks
 from gdinousam.evaluation.results import Results, read_results
 from gdinousam.evaluation.rows import ScoreRow, read_rows
 from gdinousam.parity.weights import fill_by_rule
@@ -77,6 +78,14 @@ def test_the_results_say_what_they_are_of(config_path: Path, tmp_path: Path) -> 
     notes = json.loads((tmp_path / "out/method.json").read_text(encoding="utf-8"))
     assert notes["num_rows"] == len(results.rows) > 0
     assert (notes["method"], notes["weights"], notes["reference"]) == ("Mine", "small", False)
+
+
+def test_a_kernel_of_cuda_is_not_asked_for_on_a_processor(
+    config_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = refusal(capsys, "--config", config_path, "--set", "evaluation.deformable_kernel=triton")
+    assert "deformable_kernel is triton, which runs on CUDA only, not on cpu; set it to auto" in said
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_stopped_evaluation_goes_on_to_the_same_file(
@@ -180,7 +189,7 @@ def test_settings_of_saved_masks_are_kept_and_said(
     assert f"1 missing: {masks[0].name}. " in refusal(capsys, *evaluation)
     again = evaluated(config_path, tmp_path / "again", *given, "--set", "saved_masks.missing=nothing")
     remark = f"1 of {len(masks)} masks are not there: nothing found."
-    assert again.notes.remarks == (remark, *first.trace.remarks())
+    assert again.notes.remarks == (*weights_remarks("small"), remark, *first.trace.remarks())
     assert remark in (tmp_path / "again/tables.md").read_text()
     kept = yaml.safe_load((tmp_path / "again/config.yaml").read_text(encoding="utf-8"))
     assert kept["saved_masks"]["missing"] == "nothing"
