@@ -22,7 +22,6 @@ REQUIRED = [
     "numpy>=1.26",
     "scipy>=1.13",
     "scikit-image>=0.22",
-    "imagehash>=4.3",
     "monai>=1.5",
     "matplotlib>=3.10",
     "jinja2>=3.1",

@@ -5,7 +5,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
+
+# Threads of OpenMP that wait for work spin by default, and so take the cores from whatever else the machine runs
+# (docs/performance.md has the seconds). OpenMP reads this once, when torch is loaded, and Python runs this file before
+# any other module of the package: before torch in every script, in ``python -m`` and in worker processes.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __version__ = "0.1.0"
 __all__ = ["Detection", "load_segmenter", "read_image"]

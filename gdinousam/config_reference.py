@@ -22,7 +22,8 @@ _INTRODUCTION = """\
 A config is a YAML file of groups of settings. Unknown keys, wrong types and impossible values are errors that name the
 nearest correct key. Paths in the file are relative to the file. `--set group.key=value` replaces one setting for one
 run; paths given there are relative to the working folder. `--print-config` prints every setting as resolved and does
-nothing else, and the same text is written as `config.yaml` beside every result. `null` stands for "none".
+nothing else, and the same text is written as `config.yaml` beside every result. `null` stands for "none",
+switches are true or false (yes, no, on, off); a key may stand once only.
 """
 
 _BASELINE_TRAINING = """\
@@ -34,7 +35,7 @@ The groups `data` and `augmentation` are those of train.py.
 _ABLATION = """\
 ## scripts/ablation.py
 
-The groups `data`, `resize` and `prediction` are those of test.py.
+The groups `data`, `resize`, `prediction` and `public_rule` are those of test.py.
 """
 
 _PUBLIC_KEYS = """\
@@ -55,10 +56,10 @@ def describe_config() -> str:
         *_tables(TrainConfig, ""),
         _BASELINE_TRAINING,
         *_tables(BaselineTrainConfig, "", without=("data", "augmentation")),
-        "## test.py and scripts/predict.py\n",
+        "## test.py, scripts/predict.py and scripts/operating_point.py\n",
         *_tables(TestConfig, ""),
         _ABLATION,
-        *_tables(AblationConfig, "", without=("data", "resize", "prediction")),
+        *_tables(AblationConfig, "", without=("data", "resize", "prediction", "public_rule")),
         "## scripts/prompt_study.py\n",
         *_tables(PromptStudyConfig, "", without=tuple(TestConfig.model_fields)),
         _PUBLIC_KEYS

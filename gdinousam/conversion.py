@@ -14,14 +14,16 @@ from transformers import PreTrainedModel
 from gdinousam import __version__
 from gdinousam.errors import InputError
 from gdinousam.folders import replaced_folder
-from gdinousam.models.adapters import base_of, is_adapter, load_adapter, save_adapter
-from gdinousam.models.base_note import describe_base
+from gdinousam.models.adapter_files import is_adapter
+from gdinousam.models.adapters import base_of, load_adapter, save_adapter
+from gdinousam.models.base_note import describe_base, portable_name
 from gdinousam.models.checkpoints.files import Tensors, kind_of, read_tensors
 from gdinousam.models.checkpoints.grounding_dino import grounding_dino_from, official_tokenizer
 from gdinousam.models.checkpoints.keys import listed
 from gdinousam.models.checkpoints.sam import sam_from
 from gdinousam.models.checkpoints.sam2 import sam2_from
 from gdinousam.models.loading import load_detector, load_grounding_dino, save_resize, trained_resize
+from gdinousam.models.operating_point import OPERATING_POINT, noted_point, save_point
 from gdinousam.models.sam_mask_head import sam_preprocessing, save_sam_preprocessing
 from gdinousam.weights.checksums import sha256_of
 
@@ -65,17 +67,22 @@ def export_adapter(adapter: Path, out: Path, detector: str | None = None, overwr
     """Write a detector with its adapter merged as a plain folder, which transformers and ``load_detector`` open.
 
     adapter: a LoRA folder or the published LoRA file. out, overwrite: as for ``convert_checkpoint``. detector: the
-    base; ``None`` takes the one that the folder names. Tokenizer and resize note are written along. Returns a line that
+    base; ``None`` takes the one that the folder names. Tokenizer, resize note and operating point are
+    written along. Returns a line that
     says how a config names it. Raises InputError as ``load_detector`` does, and for a folder in use.
     """
     base = detector or _base_named_by(adapter)
     _require_free(out, [adapter, *_local(base)], overwrite)
-    resize = trained_resize(adapter)
+    resize, point = trained_resize(adapter), noted_point(adapter)
     merged = load_detector(base, adapter)
-    with _new_folder(out, {"made_from": str(adapter.resolve()), "base": _full_name(base), "kind": "merged"}) as new:
+    with _new_folder(
+        out, {"made_from": portable_name(str(adapter)), "base": portable_name(base), "kind": "merged"}
+    ) as new:
         merged.grounding_dino.save_pretrained(new)
         merged.tokenizer.save_pretrained(new)
         save_resize(new, resize)
+        if point is not None:
+            save_point(new / OPERATING_POINT, point)
     return f"adapter {adapter} merged into {base}: in a config, model.detector: {out}"
 
 
@@ -84,8 +91,8 @@ def _convert_lora(source: Path, out: Path, detector: str | None) -> str:
         raise InputError(f"{source} is a LoRA file, which needs the model it was trained on; add --detector BASE")
     model, _ = load_grounding_dino(detector)
     adapted = load_adapter(model, source)
-    with _new_folder(out, _origin(source, "LoRA") | {"base": _full_name(detector)}) as new:
-        save_adapter(adapted, describe_base(model, _full_name(detector)), new)
+    with _new_folder(out, _origin(source, "LoRA") | {"base": portable_name(detector)}) as new:
+        save_adapter(adapted, describe_base(model, detector), new)
     return f"{source} is a LoRA file for {detector}: in a config, model.adapter: {out}"
 
 
@@ -149,12 +156,7 @@ def _new_folder(out: Path, origin: dict[str, str]) -> Iterator[Path]:
 
 
 def _origin(source: Path, kind: str) -> dict[str, str]:
-    return {"made_from": str(source.resolve()), "sha256": sha256_of(source), "kind": kind}
-
-
-def _full_name(detector: str) -> str:
-    """The name of a base that holds in every working folder."""
-    return str(Path(detector).resolve()) if Path(detector).exists() else detector
+    return {"made_from": portable_name(str(source)), "sha256": sha256_of(source), "kind": kind}
 
 
 def _local(detector: str | None) -> list[Path]:

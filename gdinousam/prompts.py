@@ -8,8 +8,7 @@ phrase that comes back is the one that was asked for and never text rebuilt from
 from __future__ import annotations
 
 import logging
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -17,12 +16,11 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from gdinousam.errors import InputError
+from gdinousam.identity import phrase_identity, phrases_in
 
 logger = logging.getLogger(__name__)
 
 SEPARATOR = "."
-# "." and "?" end a phrase for Grounding DINO wherever they stand, so inside a phrase they become spaces.
-_ENDS_A_PHRASE = re.compile(r"[.?\s]+")
 
 
 @dataclass(frozen=True)
@@ -63,12 +61,21 @@ class TokenizedCaptions:
         )
 
 
-def caption_form(phrase: str) -> str:
-    """The phrase as it stands in a caption: lower case, single spaces, no full stop or question mark inside.
+CaptionOf = Callable[[Sequence[str]], Caption]
 
-    Raises InputError for a phrase without a letter or digit.
+
+def caption_form(phrase: str) -> str:
+    """The phrase as it stands in a caption: its ``phrase_identity``, so phrases that read alike are one.
+
+    Raises InputError for a phrase without a letter or digit, for several written as one (``cyst. mass.``), and for
+    bytes that are no text.
     """
-    form = _ENDS_A_PHRASE.sub(" ", phrase.lower()).strip()
+    if any("\ud800" <= character <= "\udfff" for character in phrase):  # what Python makes of bytes that are no UTF-8
+        raise InputError(f"phrase {phrase!a} holds bytes that are no UTF-8 text; write it as UTF-8")
+    parts = phrases_in(phrase)
+    if len(parts) > 1 and phrase.rstrip().endswith(SEPARATOR):
+        raise InputError(f"{phrase!r} reads as {len(parts)} phrases; give each as its own: {', '.join(parts)}")
+    form = phrase_identity(phrase)
     if not any(character.isalnum() for character in form):
         raise InputError(f"phrase {phrase!r} has no letter or digit; give the name of what to look for")
     return form
@@ -105,17 +112,21 @@ def build_public_caption(phrases: Sequence[str]) -> Caption:
 
 
 def split_into_captions(
-    phrases: Sequence[str], tokenizer: PreTrainedTokenizerBase, max_tokens: int
+    phrases: Sequence[str],
+    tokenizer: PreTrainedTokenizerBase,
+    max_tokens: int,
+    caption_of: CaptionOf = build_caption,
 ) -> list[tuple[str, ...]]:
-    """Part phrases, in order, into the fewest groups whose captions each fit into ``max_tokens`` tokens.
+    """Part phrases, in order, into the fewest groups whose captions, as ``caption_of`` joins them, each fit into
+    ``max_tokens`` tokens.
 
     Raises InputError where one phrase alone is longer. No phrases give no groups.
     """
     groups: list[tuple[str, ...]] = []
     for phrase in phrases:
-        if groups and _num_tokens([*groups[-1], phrase], tokenizer) <= max_tokens:
+        if groups and _num_tokens([*groups[-1], phrase], tokenizer, caption_of) <= max_tokens:
             groups[-1] = (*groups[-1], phrase)
-        elif (needed := _num_tokens([phrase], tokenizer)) <= max_tokens:
+        elif (needed := _num_tokens([phrase], tokenizer, caption_of)) <= max_tokens:
             groups.append((phrase,))
         else:
             raise InputError(
@@ -124,9 +135,19 @@ def split_into_captions(
     return groups
 
 
-def _num_tokens(phrases: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> int:
+def fits_a_caption(
+    phrases: Sequence[str],
+    tokenizer: PreTrainedTokenizerBase,
+    max_tokens: int,
+    caption_of: CaptionOf = build_caption,
+) -> bool:
+    """Whether one caption of at most ``max_tokens`` tokens holds all of the phrases."""
+    return _num_tokens(phrases, tokenizer, caption_of) <= max_tokens
+
+
+def _num_tokens(phrases: Sequence[str], tokenizer: PreTrainedTokenizerBase, caption_of: CaptionOf) -> int:
     # verbose=False: the tokenizer's own length warning would double our error
-    return len(tokenizer(build_caption(phrases).text, verbose=False)["input_ids"])
+    return len(tokenizer(caption_of(phrases).text, verbose=False)["input_ids"])
 
 
 def tokenize_captions(

@@ -43,7 +43,7 @@ class MaskReference:
 class Instance:
     """One object of an image.
 
-    phrase: the text that names it, exactly as written in the CSV.
+    phrase: the text that names it, as written in the CSV, there first if it is spelt in several ways.
     box_xywh: (x, y, width, height) in pixels of the stored image, x and y the top-left corner.
     mask: where its mask lies, or ``None`` where the data has no masks. Several instances may share one mask.
     """
@@ -166,11 +166,12 @@ class PromptedSegmenter(Protocol):
     def segment_prompts(self, images: Sequence[Image], prompts: Sequence[Sequence[Prompt]]) -> list[list[Detection]]:
         """Segment the object of each prompt.
 
-        images: (H, W, 3) uint8 RGB in [0, 255], sizes may differ. prompts: for each image its prompts, may be none.
+        images: (H, W, 3) uint8 RGB in [0, 255], sizes may differ, or what ``gdinousam.inputs.as_images`` takes.
+        prompts: for each image its prompts, may be none.
         Returns one list per image, in the order of its prompts, a detection for each with the prompt's phrase and
         score; its box is the prompt's, or where that has none the one round the mask, and then an empty mask gives no
-        detection. Batch and single give the same answer. Raises ValueError where the lists differ in length,
-        InputError for a prompt that lacks what the method needs.
+        detection. Batch and single give the same answer. Raises InputError where the lists differ in length, and for
+        what is no prompt or lacks what the method needs.
         """
         ...
 
@@ -187,9 +188,11 @@ class Segmenter(Protocol):
     def segment(self, images: Sequence[Image], phrases: Sequence[Sequence[str]]) -> list[list[Detection]]:
         """Segment every phrase in its image.
 
-        images: (H, W, 3) uint8 RGB in [0, 255], sizes may differ. phrases: for each image the phrases to look for.
+        images: (H, W, 3) uint8 RGB in [0, 255], sizes may differ, or what ``gdinousam.inputs.as_images`` takes.
+        phrases: for each image the phrases to look for.
         Returns one list per image, ordered by phrase as asked, then by falling score; a phrase that is not found has
-        no entry, so the list may be empty. Batch and single give the same answer.
+        no entry, so the list may be empty. Batch and single give the same answer. Raises InputError for what cannot be
+        taken, such as a text in place of a list of phrases.
         """
         ...
 

@@ -9,10 +9,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tqdm import tqdm
-
 from gdinousam.command_line.common import run
 from gdinousam.data.phantoms import FAMILIES, VARIED, PhantomSettings, write_phantoms
+from gdinousam.progress_bar import ProgressBar
 
 
 def make_phantoms(arguments: Sequence[str] | None = None) -> int:
@@ -39,7 +38,7 @@ def make_phantoms(arguments: Sequence[str] | None = None) -> int:
     families = FAMILIES if "all" in given.families else given.families
     settings = VARIED if given.varied else PhantomSettings()
     counts = given.train, given.val, given.test
-    with tqdm(total=sum(counts), unit="image", delay=0.2) as bar:
+    with ProgressBar(sum(counts), "drawing") as bar:
         write_phantoms(
             given.folder,
             *counts,

@@ -10,6 +10,7 @@ import pytest
 
 from gdinousam.command_line.audit_splits import audit_splits_command
 from gdinousam.command_line.common import run
+from gdinousam.data.contract import read_table, write_table
 
 REAL_DATA = Path(__file__).parents[1].parent / "shared" / "data" / "multimodal-data"
 
@@ -26,9 +27,20 @@ def leaking_data(phantom_data: Path, tmp_path: Path) -> Path:
     return data
 
 
-def test_data_without_leaks_exits_with_0(phantom_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(audit_splits_command, [str(phantom_data)]) == 0
-    assert "leaks between splits: 0" in capsys.readouterr().out
+def test_data_without_leaks_exits_with_3_where_patients_are_not_known_and_with_0_where_they_are(
+    phantom_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(audit_splits_command, [str(phantom_data)]) == 3
+    out = capsys.readouterr().out
+    assert out.startswith("patients NOT checked for ") and "leaks between splits: 0" in out
+    data = tmp_path / "data"
+    shutil.copytree(phantom_data, data)
+    for csv_path in data.glob("*.CSV"):
+        table = read_table(csv_path)
+        table["group"] = table["image_name"] + csv_path.stem
+        write_table(table, csv_path)
+    assert run(audit_splits_command, [str(data)]) == 0
+    assert "NOT checked" not in capsys.readouterr().out
 
 
 def test_data_with_leaks_exits_with_1_and_the_json_lists_them_all(
@@ -64,10 +76,16 @@ def test_a_limit_that_is_no_count_is_refused(limit: str, phantom_data: Path) -> 
 @pytest.mark.real_data
 @pytest.mark.slow
 @pytest.mark.skipif(not REAL_DATA.is_dir(), reason="the folder of real images is not here")
-def test_the_real_images_share_nothing_between_their_splits(tmp_path: Path) -> None:
+def test_the_real_images_share_no_patient_but_crops_of_one_scan_between_their_splits(tmp_path: Path) -> None:
     json_path = tmp_path / "audit.json"
-    assert run(audit_splits_command, [str(REAL_DATA), "--json", str(json_path)]) == 0
+    assert run(audit_splits_command, [str(REAL_DATA), "--json", str(json_path)]) == 1
     report = json.loads(json_path.read_text(encoding="utf-8"))
     assert report["num_images"] == {"train": 2405, "val": 671, "test": 333}  # as the data's README counts them
-    assert report["num_leaks"] == 0
+    assert report["shared_names"] == report["shared_pixels"] == report["shared_groups"] == []
+    # split by a search that did not know crops; each of these shows one scan twice, by eye
+    pairs = [(pair["first"]["image_name"], pair["second"]["image_name"]) for pair in report["near_pairs"]]
+    assert len(pairs) == report["num_leaks"] == 14
+    assert ("busi_malignant_97.jpg", "busi_malignant_95.jpg") in pairs
+    # HC18 and BUS-UCLM were split by patient; a hit there would be a false one
+    assert {pair["first"]["dataset"] for pair in report["near_pairs"]} == {"busi", "mmotu"}
     assert report["near_pairs_within"]["train"] > 100  # look-alikes there are, each on one side of the split

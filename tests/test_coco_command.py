@@ -68,11 +68,11 @@ def test_phrases_and_negatives_are_options(phantom_data: Path, capsys: pytest.Ca
 @pytest.mark.parametrize(
     ("yaml", "message"),
     [
-        (None, "No such file"),
+        (None, "no such file"),
         ("a: [", "not readable as YAML"),
         ("- a", "holds no mapping"),
         ("", "holds no mapping"),
-        ("no: cyst", "False: 'cyst' are not two texts; put both in quotes"),
+        ("true: cyst", "True: 'cyst' are not two texts; put both in quotes"),
         ("zyst: cyst", "'zyst' is no category of the file"),
     ],
 )

@@ -14,8 +14,20 @@ MAX_LINES = 400
 
 # A part is a module or folder directly below the package; it may import parts of lower levels.
 LEVELS = [
-    {"errors", "records", "settings", "seeding", "folders", "allocator", "assets"},
-    {"prompts", "preprocessing", "drawing", "weights"},
+    {
+        "errors",
+        "records",
+        "identity",
+        "yaml_files",
+        "settings",
+        "seeding",
+        "folders",
+        "files",
+        "allocator",
+        "progress_bar",
+        "assets",
+    },
+    {"prompts", "preprocessing", "drawing", "weights", "inputs"},
     {"data", "models"},
     {"training", "evaluation", "parity"},
     {"baselines"},

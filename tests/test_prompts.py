@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gdinousam.errors import InputError
+from gdinousam.identity import phrases_in
 from gdinousam.models.small import SEPARATOR_TOKENS, small_tokenizer
 from gdinousam.prompts import (
     TokenizedCaptions,
@@ -142,12 +143,18 @@ def test_a_phrase_that_is_too_long_alone_is_refused() -> None:
         split_into_captions(["kidney", "benign lesion of the"], TOKENIZER, max_tokens=6)
 
 
+@pytest.mark.parametrize("phrase", ["cyst. mass.", "cyst . solid mass . ", "cyst.\nmass."])
+def test_several_phrases_written_as_one_are_refused_with_each_of_them(phrase: str) -> None:
+    with pytest.raises(InputError, match=r"reads as 2 phrases; give each as its own: cyst, (solid )?mass$"):
+        build_caption([phrase])
+
+
 PHRASES = st.lists(
     st.one_of(
         st.sampled_from(["kidney", "Kidney", "kidney capsule", "capsule", "cyst.", "[SEP]", "naïve"]),
         st.text(st.sampled_from("aZé7 .?,'-\u0301\u200b🙂肝"), min_size=1, max_size=12),
         st.text(min_size=1, max_size=8),
-    ).filter(lambda phrase: any(map(str.isalnum, phrase))),
+    ).filter(lambda phrase: any(map(str.isalnum, phrase)) and len(phrases_in(phrase)) == 1),
     min_size=1,
     max_size=6,
 )

@@ -162,6 +162,7 @@ def test_the_command_line_replaces_their_keys_and_ours(study: Path) -> None:
     config = load_config(TrainConfig, path, overrides)
     assert (config.training.patience, config.losses.l1, config.losses.giou) == (4, 2, 1)
     assert config.training.output_dir == Path.cwd() / "here"
+    assert config.model.detector == "small"
     config = load_config(TrainConfig, path, ["training.patience=7", "model.detector=small"])
     assert (config.training.patience, config.model.detector) == (7, "small")
     tested = load_config(EvaluateConfig, study / "configs" / "test_config.yaml", ["model.mask_head=small"])

@@ -33,6 +33,7 @@ from gdinousam.evaluation.methods import ByDataset, RecordSegmenter
 from gdinousam.evaluation.notes import Notes
 from gdinousam.evaluation.true_prompts import ClickRule, TruePrompts
 from gdinousam.evaluation.user_prompts import UserPrompts, read_user_prompts
+from gdinousam.identity import same_name
 from gdinousam.models.box_finder import BoxFinder
 from gdinousam.models.loading import RANDOM_SMALL
 from gdinousam.models.random_sam import RANDOM
@@ -141,12 +142,12 @@ def _unets(folder: Path, records: Sequence[ImageRecord], device: torch.device) -
     if not chosen:
         return load_unet(folder).to(device)
     tested = datasets_of(records) or tuple(sorted(chosen))
-    known = [dataset for dataset in tested if dataset in chosen]
-    if not known:
+    name_of = {dataset: name for dataset in tested if (name := same_name(dataset, chosen)) is not None}
+    if not name_of:
         raise InputError(
             f"{folder}: no U-Net of {', '.join(tested)}, only of {', '.join(sorted(chosen))}; train one of them"
         )
-    return ByDataset({dataset: load_unet(chosen[dataset]).to(device) for dataset in known}, "U-Net")
+    return ByDataset({dataset: load_unet(chosen[name]).to(device) for dataset, name in name_of.items()}, "U-Net")
 
 
 def _folders_of_datasets(folder: Path) -> dict[str, Path]:

@@ -18,6 +18,7 @@ from gdinousam.baselines.detections import detections_of
 from gdinousam.baselines.ultrasam_frame import UltraSamFrame
 from gdinousam.data.tight_boxes import tight_box_xyxy
 from gdinousam.errors import InputError
+from gdinousam.inputs import as_images, as_prompts
 from gdinousam.models.checkpoints.files import read_tensors, require_kind
 from gdinousam.models.checkpoints.ultrasam import ultrasam_from
 from gdinousam.models.corrections import normalize_officially
@@ -80,8 +81,8 @@ class UltraSam:
         nothing. A detection's mask may be empty where the prompt has a box. Raises InputError for a prompt without the
         box or click that is shown.
         """
-        if len(images) != len(prompts):
-            raise ValueError(f"{len(images)} images but prompts of {len(prompts)}; give the prompts of every image")
+        images = as_images(images)
+        prompts = as_prompts(prompts, len(images))
         for row in prompts:
             self._require_shown(row)
         return [self._segment(image, row) if row else [] for image, row in zip(images, prompts, strict=True)]

@@ -14,11 +14,11 @@ from itertools import cycle, islice
 from typing import Any, TypeVar
 
 import torch
-from tqdm import tqdm
 
 from gdinousam.data.images import read_image
 from gdinousam.errors import InputError
 from gdinousam.models.segmenter import TextSegmenter
+from gdinousam.progress_bar import ProgressBar
 from gdinousam.records import ImageRecord, Segmenter
 
 DECODE, METHOD, DETECTOR, MASK_HEAD = "decode", "method", "detector", "mask head"
@@ -102,7 +102,8 @@ def time_batches(
     endless = cycle(records)
     per_image = []
     with watched(_places(segmenter), clock):
-        for _ in tqdm(range(1 + num_warm_up + num_batches), unit="batch", delay=2, disable=None):
+        turns = range(1 + num_warm_up + num_batches)
+        for _ in ProgressBar(len(turns), "timing", "turn").over(turns):
             batch = list(islice(endless, batch_size))
             with clock.running(DECODE):
                 images = [read_image(record.path) for record in batch]

@@ -10,11 +10,14 @@ from pathlib import Path
 
 from gdinousam.command_line.common import run
 from gdinousam.errors import InputError
+from gdinousam.files import write_text
 
 LEAKS_FOUND = 1
+PATIENTS_NOT_CHECKED = 3
 EXAMPLE = (
     "example: python scripts/audit_splits.py multimodal-data --json audit.json. exit code: 0 where no two splits share "
-    "anything, 1 where they do, 2 where the folder cannot be read"
+    "anything, 1 where they do, 2 where the folder cannot be read, 3 where nothing was found but the patients of some "
+    "images are not known"
 )
 
 
@@ -44,9 +47,11 @@ def audit_splits_command(arguments: Sequence[str] | None = None) -> int:
 
     report = audit_data(options.data)
     if options.json is not None:
-        options.json.write_text(json.dumps(report.as_json(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_text(options.json, json.dumps(report.as_json(), indent=1, ensure_ascii=False) + "\n")
     print(format_report(report, options.limit))
-    return LEAKS_FOUND if report.num_leaks else 0
+    if report.num_leaks:
+        return LEAKS_FOUND
+    return 0 if report.checks_patients else PATIENTS_NOT_CHECKED
 
 
 def _count(text: str) -> int:

@@ -13,8 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gdinousam.command_line.benchmark_lookalikes import lookalikes_command
 from gdinousam.command_line.benchmark_profile import profile_command
 from gdinousam.command_line.benchmark_scaling import scaling_command
+from gdinousam.command_line.benchmark_waiting import waiting_command
 from gdinousam.command_line.common import add_config_options, run
 from gdinousam.errors import InputError
 
@@ -22,14 +24,21 @@ if TYPE_CHECKING:
     from gdinousam.benchmark.comparison import Agreement, Timing
 
 DEFAULT_CONFIG = "configs/test_config.yaml"
-INFERENCE, TRAINING, SCALING, PROFILE = "inference", "training", "scaling", "profile"
+INFERENCE, TRAINING = "inference", "training"
+OTHERS = {
+    "scaling": scaling_command,
+    "profile": profile_command,
+    "waiting": waiting_command,
+    "lookalikes": lookalikes_command,
+}
 DEFAULT_FOLDER = Path("results/benchmark")
 SMALLEST_IMAGE = 64  # pixels; generated images cannot be smaller
 MASK_HEADS = ("tiny", "small", "base_plus", "large")
 EPILOG = (
     "scripts/benchmark.py inference and scripts/benchmark.py training time generated inputs instead, alone or "
-    "--against official; profile shows where the time goes; scaling evaluates more and more images; each has its own "
-    "--help. exit code: 0, or 2 where it cannot be timed"
+    "--against official; profile shows where the time goes; scaling evaluates more and more images; waiting evaluates "
+    "beside busy programs; lookalikes alters images and looks for the copies; each has its own --help. exit code: 0, "
+    "or 2 where it cannot be timed"
 )
 
 
@@ -43,10 +52,8 @@ def benchmark_command(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments and arguments[0] in (INFERENCE, TRAINING):
         return _comparison_command(arguments)
-    if arguments and arguments[0] == SCALING:
-        return scaling_command(arguments[1:])
-    if arguments and arguments[0] == PROFILE:
-        return profile_command(arguments[1:])
+    if arguments and arguments[0] in OTHERS:
+        return OTHERS[arguments[0]](arguments[1:])
     return _table_command(arguments)
 
 

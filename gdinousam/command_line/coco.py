@@ -54,6 +54,16 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--negatives", action="store_true", help="take images without annotations in, as rows without a target"
     )
+    parser.add_argument(
+        "--unused-categories",
+        action="store_true",
+        help="with --negatives: categories that nothing is annotated with were looked for, and are absent there too",
+    )
+    _add_allow_odd(parser)
+
+
+def _add_allow_odd(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--allow-odd", action="store_true", help="take boxes and masks that look wrong to the checker")
 
 
 def _add_export(parser: argparse.ArgumentParser) -> None:
@@ -63,6 +73,7 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="COCO file to write")
     parser.add_argument("--polygons", action="store_true", help="outlines instead of run lengths; they fill holes")
     parser.add_argument("--overwrite", action="store_true", help="replace FILE where it exists")
+    _add_allow_odd(parser)
 
 
 def _import(options: argparse.Namespace) -> str:
@@ -71,7 +82,9 @@ def _import(options: argparse.Namespace) -> str:
     from gdinousam.data.coco.writing import ImportOptions
 
     phrases = read_phrase_mapping(options.phrases) if options.phrases else {}
-    chosen = ImportOptions(options.split, options.dataset, phrases, options.negatives)
+    chosen = ImportOptions(
+        options.split, options.dataset, phrases, options.negatives, options.allow_odd, options.unused_categories
+    )
     return import_coco(options.annotations, options.images, options.out, chosen).text()
 
 
@@ -79,5 +92,11 @@ def _export(options: argparse.Namespace) -> str:
     from gdinousam.data.coco.exporting import export_coco
 
     return export_coco(
-        options.csv, options.images, options.masks, options.out, options.polygons, options.overwrite
+        options.csv,
+        options.images,
+        options.masks,
+        options.out,
+        options.polygons,
+        options.overwrite,
+        allow_odd=options.allow_odd,
     ).text()

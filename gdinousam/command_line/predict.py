@@ -24,18 +24,27 @@ def predict_command(arguments: Sequence[str] | None = None) -> int:
         "image an overlay, are written."
     )
     parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="image files of any usual kind")
-    parser.add_argument("--prompt", action="append", required=True, help="what to look for; may be given several times")
+    parser.add_argument(
+        "--prompt",
+        action="append",
+        required=True,
+        help="what to look for; may be given several times, or several phrases in one with full stops: 'cyst. mass.'",
+    )
     parser.add_argument("--output", type=Path, default=Path("predictions"), help="folder to write to (%(default)s)")
     parser.add_argument("--config", type=Path, default=Path(DEFAULT_CONFIG), help="names models and thresholds")
     add_override_option(parser)
     options = parser.parse_args(arguments)
 
+    from tqdm import tqdm
+
     from gdinousam.config import TestConfig, load_config
+    from gdinousam.identity import phrases_in
     from gdinousam.prediction import predict_files
     from gdinousam.runs.evaluation import build_segmenter
 
     config = load_config(TestConfig, options.config, options.overrides)
     segmenter = build_segmenter(config)
-    for line in predict_files(segmenter, options.images, options.prompt, options.output):
-        print(line)
+    phrases = [phrase for prompt in options.prompt for phrase in phrases_in(prompt)]
+    for line in predict_files(segmenter, options.images, phrases, options.output):
+        tqdm.write(line)  # print would run into the progress bar of a terminal
     return 0

@@ -39,7 +39,7 @@ def train_command(arguments: Sequence[str] | None = None) -> int:
     if options.print_config:
         print(dump_config(config), end="")
         return 0
-    outcome = train(config, resume=options.resume is not None, overwrite=options.overwrite)
+    outcome = train(config, options.resume is not None, options.overwrite, options.other_data)
     folder = config.training.output_dir
     if outcome.end == "interrupted":
         return tell_interruption(outcome.num_epochs, f"python train.py --resume {folder}")
@@ -72,9 +72,14 @@ def test_command(config: TrainConfig, weights: Path) -> str:
 
 
 def add_resume_option(parser: argparse.ArgumentParser) -> None:
-    """Add --resume."""
+    """Add --resume and --other-data."""
     parser.add_argument(
         "--resume", type=Path, metavar="RUN", help="go on with an interrupted run; its own config is used, plus --set"
+    )
+    parser.add_argument(
+        "--other-data",
+        action="store_true",
+        help="with --resume: go on although the data has changed; data.json keeps what it was",
     )
 
 

@@ -41,9 +41,9 @@ def train_baseline_command(arguments: Sequence[str] | None, script: str, default
     folder, resume = config.training.output_dir, options.resume is not None
     go_on = f"python {script} --resume {folder}{' --per-dataset' * options.per_dataset}"
     if options.per_dataset:
-        outcomes = train_per_dataset(config, resume, options.overwrite)
+        outcomes = train_per_dataset(config, resume, options.overwrite, options.other_data)
     else:
-        outcomes = {"": train(config, resume, options.overwrite)}
+        outcomes = {"": train(config, resume, options.overwrite, options.other_data)}
     for name, outcome in outcomes.items():
         if outcome.end == "interrupted":
             return tell_interruption(outcome.num_epochs, go_on)

@@ -7,12 +7,14 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from gdinousam.baselines.settings import BaselineSettings, PromptedSettings
+from gdinousam.data.plausibility import ALLOW_ODD
 from gdinousam.errors import InputError
 from gdinousam.evaluation.predictions.settings import SavedMasksSettings
-from gdinousam.models.box_finder import PredictionSettings
 from gdinousam.models.boxes_to_masks import TRUE_BOX, WHOLE_IMAGE
 from gdinousam.models.deformable_choice import Kernel
 from gdinousam.models.precision import Precision
+from gdinousam.models.prediction_settings import PredictionSettings
+from gdinousam.models.public_rule import PublicRuleSettings
 from gdinousam.preprocessing import ResizeSettings
 from gdinousam.records import Need
 from gdinousam.settings import ModelName, Settings, SettingsPath
@@ -29,14 +31,27 @@ class TestData(Settings):
     batch_size: int = Field(4, ge=1, description="Images given to the method at once.")
     num_workers: int = Field(4, ge=0, description="Threads that read images and masks ahead.")
     datasets: tuple[str, ...] | None = Field(
-        None, min_length=1, description="Use only the images of these datasets; letter case counts. null: all."
+        None, min_length=1, description="Use only the images of these datasets. null: all."
     )
     max_images: int | None = Field(None, ge=1, description="Use only the first so many images, of the datasets named.")
+    allow_odd: bool = Field(False, description=ALLOW_ODD)
     masks_of_other_size: Literal["refuse", "resize"] = Field(
         "refuse",
         description="A mask of another size than its image. resize: bring it to the image's as the public test scripts "
         "do (bicubic, whatever is not black then is foreground), for both protocols.",
     )
+
+
+class ValidationData(Settings):
+    """Where the images lie on which scripts/operating_point.py chooses thresholds; never those of the test."""
+
+    val_dir: SettingsPath = Field(description="Folder of the validation images.")
+    val_ann: SettingsPath = Field(description="CSV of their boxes and phrases.")
+    val_masks: SettingsPath = Field(description="Folder of their masks, named as the images or in mask_name.")
+    datasets: tuple[str, ...] | None = Field(
+        None, min_length=1, description="Use only the images of these datasets; letter case counts. null: all."
+    )
+    max_images: int | None = Field(None, ge=1, description="Use only the first so many images, of the datasets named.")
 
 
 TRAINED_BOX_LAYER = Field(
@@ -131,6 +146,8 @@ class TestConfig(Settings):
         None, description="Needed unless evaluation.predictions is given, or a baseline that needs no detector."
     )
     prediction: PredictionSettings = PredictionSettings()
+    public_rule: PublicRuleSettings = PublicRuleSettings()
+    validation: ValidationData | None = Field(None, description="For scripts/operating_point.py alone.")
     baseline: BaselineSettings | None = Field(None, description="A compared method instead of ours; null: ours.")
     saved_masks: SavedMasksSettings | None = Field(
         None, description="For evaluation.predictions only; null: all as by default."

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from gdinousam.config.public_code import is_public, translate
 from gdinousam.errors import InputError
 from gdinousam.settings import CommandLineText, Settings, groups_in
+from gdinousam.yaml_files import parse_yaml, read_yaml
 
 logger = logging.getLogger(__name__)
 
@@ -67,12 +68,7 @@ def dump_config(config: Settings) -> str:
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"config {path} does not exist; give one with --config") from None
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        raise InputError(f"config {path} is not readable as YAML: {' '.join(str(error).split())}") from error
+    tree = read_yaml(path, missing=f"config {path} does not exist; give one with --config")
     if not isinstance(tree, dict):
         raise InputError(f"config {path} must hold groups of settings such as 'data:' and 'model:'")
     return tree
@@ -83,8 +79,8 @@ def _override(tree: dict[str, Any], override: str, rename: bool = True) -> None:
     if not equals or not key:
         raise InputError(f"--set {override}: write it as group.key=value")
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        value = parse_yaml(text, "--set")
+    except InputError as error:
         raise InputError(f"--set {override}: {text!r} is no YAML value") from error
     key_here = _name_here(key, "--set") if rename else key
     if key_here is not None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gdinousam.errors import InputError
-from gdinousam.settings import CommandLineText
+from gdinousam.settings import OWN_MODEL_NAMES, CommandLineText
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +55,7 @@ TESTING: Tree = {
     "resize": TRAINING["resize"],
     "model": {"trained_box_layer": False},
     "prediction": {"box_threshold": 0.1, "text_threshold": 0.3, "nms_threshold": 0.1, "max_detections": 1},
+    "public_rule": {"box_threshold": 0.1, "text_threshold": 0.3, "nms_threshold": 0.1},
     "evaluation": {},
 }
 """What ``testGroundingDINOUSAM.py`` runs."""
@@ -119,12 +120,14 @@ class _Theirs:
             logger.warning("%s: %s: no effect; %s", self.path, ", ".join(there), reason)
 
     def found(self, value: Any, key: str) -> Any:
-        """A path of theirs where it lies: beside the file, above a folder named configs, or in the working folder."""
-        if not isinstance(value, str) or not value:
+        """A path of theirs where it lies: beside the file, above a folder named configs, or in the working folder.
+
+        What was given on the command line, and the name of a model of ours, is no path of theirs.
+        """
+        if not isinstance(value, str) or isinstance(value, CommandLineText) or value in OWN_MODEL_NAMES:
             return value
         relative = Path(value).expanduser()
-        folders = [] if isinstance(value, CommandLineText) else _folders_of(self.path)
-        places = list(dict.fromkeys((folder / relative).resolve() for folder in (*folders, Path())))
+        places = list(dict.fromkeys((folder / relative).resolve() for folder in (*_folders_of(self.path), Path())))
         there = [place for place in places if _exists(place)]
         if not there:
             logger.warning("%s: %s: %s is in none of: %s", self.path, key, value, ", ".join(map(str, places)))
@@ -191,7 +194,7 @@ def _translate_testing(theirs: _Theirs) -> None:
                 f"{path}: data.val_dir = {images} does not hold {_IMAGES}, which the public code replaces by {_MASKS} "
                 "to find the masks; is this its training file? Name the masks with --set data.test_masks=FOLDER"
             )
-        masks = type(images)(str(images).replace(_IMAGES, _MASKS))
+        masks = type(images)(str(images).replace(_IMAGES, _MASKS))  # of the file or of the command line
         theirs.put("data.test_masks", theirs.found(masks, f"data.val_dir with {_MASKS}"))
     theirs.put("data.test_dir", theirs.found(images, "data.val_dir"))
     theirs.put("data.test_ann", theirs.found(ann, "data.val_ann"))

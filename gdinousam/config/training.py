@@ -10,6 +10,7 @@ from gdinousam.baselines.samus.settings import SamusTraining
 from gdinousam.baselines.unet.settings import UNetTraining
 from gdinousam.data.augmentation import AugmentationSettings
 from gdinousam.data.endless_phantoms import PhantomData
+from gdinousam.data.plausibility import ALLOW_ODD
 from gdinousam.models.loading import RANDOM_SMALL
 from gdinousam.models.lora import LoraSettings
 from gdinousam.preprocessing import ResizeSettings
@@ -41,11 +42,12 @@ class TrainData(Settings):
         "the phrase of every box in turn, and of a phrase with slashes one part at random (public code).",
     )
     datasets: tuple[str, ...] | None = Field(
-        None, min_length=1, description="Use only the images of these datasets, of both files; letter case counts."
+        None, min_length=1, description="Use only the images of these datasets, of both files."
     )
     max_images: int | None = Field(
         None, ge=1, description="Use only the first so many images of each file, of the datasets named."
     )
+    allow_odd: bool = Field(False, description=ALLOW_ODD)
 
     @model_validator(mode="after")
     def _splits_are_whole(self) -> TrainData:

@@ -1,7 +1,8 @@
 """Random changes of training samples: flipping, cropping, resizing, padding, erasing (paper, section 2.5).
 
 The paper names these five and gives no strengths; those here are ours. Changes of the grey values are ours too, and off
-by default. Every change carries boxes and masks along and keeps their number and order. Random numbers come from
+by default. Every change carries boxes and masks along and keeps their number and order; mirroring swaps the sides that
+phrases name too. Random numbers come from
 torch's global generator, as in torchvision; ``seeded`` makes a sample depend on its seed alone.
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from typing import Annotated, NamedTuple
 
@@ -21,6 +22,7 @@ from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
 from gdinousam.data.samples import Sample
+from gdinousam.data.sides import SIDE_WORDS, Sides
 from gdinousam.preprocessing import box_scale, resize_part
 from gdinousam.seeding import torch_seed
 from gdinousam.settings import Settings
@@ -31,6 +33,16 @@ Augmentation = Callable[[Sample], Sample]
 
 NUM_DRAWS = 10  # windows tried before a crop or an erasing is left out
 ERASE_ASPECT = (0.3, 3.3)  # height / width of erased rectangles, as in Random Erasing (Zhong and others, 2020)
+
+
+def _once_each(pairs: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    words = [word.strip().lower() for pair in pairs for word in pair]
+    for word in words:
+        if not word:
+            raise ValueError("a word is empty; give two words for each pair of sides")
+        if words.count(word) > 1:
+            raise ValueError(f"{word!r} stands twice; each word has one opposite")
+    return pairs
 
 
 def _rising(bounds: tuple[float, float]) -> tuple[float, float]:
@@ -49,6 +61,16 @@ class AugmentationSettings(Settings):
     """How training samples are changed, in the order of the fields; grey values first, so that borders stay black."""
 
     horizontal_flip: Probability = Field(0.5, description="Probability of swapping left and right, in [0, 1].")
+    side_words: Annotated[tuple[tuple[str, str], ...], AfterValidator(_once_each)] = Field(
+        SIDE_WORDS,
+        description="Pairs of words for sides, which a horizontal flip swaps in the phrases of the image; "
+        "[] leaves phrases as they are.",
+    )
+    swap_sides: bool = Field(
+        True,
+        description="false: an image whose phrases name a side is never flipped. true: only one is not of which a "
+        "swapped phrase is none of the training data (left ventricle, where no right ventricle is labelled).",
+    )
     vertical_flip: Probability = Field(
         0.0, description="Probability of swapping top and bottom, in [0, 1]; off, because depth runs downwards."
     )
@@ -89,15 +111,21 @@ class Window(NamedTuple):
     width: int
 
 
-def build_augmentation(settings: AugmentationSettings) -> Augmentation:
+def build_augmentation(settings: AugmentationSettings, known_phrases: Iterable[str] = ()) -> Augmentation:
     """Return the augmentation for samples of any size; the returned sample may have another size.
 
+    known_phrases: of the training data, those that mirroring may turn a phrase into.
     An object is never lost: its box keeps area and lies on the canvas. The samples given are not changed.
     """
     visible = settings.min_visible
     return v2.Compose(
         [
-            v2.RandomHorizontalFlip(settings.horizontal_flip),
+            partial(
+                random_mirror,
+                probability=settings.horizontal_flip,
+                sides=Sides(settings.side_words),
+                known_phrases=_swappable(settings, known_phrases),
+            ),
             v2.RandomVerticalFlip(settings.vertical_flip),
             partial(random_grey, brightness=settings.brightness, contrast=settings.contrast, gamma=settings.gamma),
             partial(
@@ -118,6 +146,16 @@ def build_augmentation(settings: AugmentationSettings) -> Augmentation:
     )
 
 
+def phrases_never_flipped(settings: AugmentationSettings, known_phrases: Sequence[str]) -> list[str]:
+    """The phrases of the training data whose images a horizontal flip leaves alone, in their order."""
+    sides, known = Sides(settings.side_words), _swappable(settings, known_phrases)
+    return [phrase for phrase in known_phrases if sides.mirrored_among((phrase,), known) is None]
+
+
+def _swappable(settings: AugmentationSettings, known_phrases: Iterable[str]) -> frozenset[str]:
+    return frozenset(known_phrases if settings.swap_sides else ())
+
+
 def seeded(transform: Augmentation, seed: int) -> Augmentation:
     """Return the transform with fixed random numbers: same seed, same result; torch's generator is left as it was."""
 
@@ -126,6 +164,14 @@ def seeded(transform: Augmentation, seed: int) -> Augmentation:
             return transform(sample)
 
     return apply
+
+
+def random_mirror(sample: Sample, probability: float, sides: Sides, known_phrases: Collection[str]) -> Sample:
+    """Swap left and right, in the phrases too; a sample stays as it is where a swapped phrase is not a known one."""
+    phrases = sides.mirrored_among(sample.phrases, known_phrases)
+    if not _happens(probability) or phrases is None:  # drawn in any case: what comes after does not depend on phrases
+        return sample
+    return _moved(sample, functional.horizontal_flip)._replace(phrases=phrases)
 
 
 def random_grey(sample: Sample, brightness: float, contrast: float, gamma: float) -> Sample:
@@ -237,7 +283,11 @@ def _box_fraction(boxes_xyxy: torch.Tensor, window: Window) -> torch.Tensor:
 
 
 def _moved(sample: Sample, function: Callable[..., torch.Tensor], *arguments: object) -> Sample:
-    return Sample(*(None if part is None else function(part, *arguments) for part in sample))
+    image, boxes_xyxy, masks_nhw, _ = sample
+    moved_masks = None if masks_nhw is None else function(masks_nhw, *arguments)
+    return sample._replace(
+        image=function(image, *arguments), boxes_xyxy=function(boxes_xyxy, *arguments), masks_nhw=moved_masks
+    )
 
 
 def _resize(sample: Sample, size_hw: tuple[int, int]) -> Sample:

@@ -13,6 +13,7 @@ from gdinousam.data.check_files import Folders, check_files
 from gdinousam.data.check_rows import CheckedRow, check_rows
 from gdinousam.data.problems import DataProblems, Problem
 from gdinousam.errors import InputError
+from gdinousam.identity import identity
 
 
 def require_valid(
@@ -22,9 +23,18 @@ def require_valid(
     masks_required: bool = False,
     datasets: Sequence[str] | None = None,
     resize_masks: bool = False,
+    allow_odd: bool = False,
 ) -> None:
     """Raise ``DataProblems`` where ``check_table`` finds any; arguments and other errors as there."""
-    problems = check_table(csv_path, image_dir, mask_dir, masks_required, datasets=datasets, resize_masks=resize_masks)
+    problems = check_table(
+        csv_path,
+        image_dir,
+        mask_dir,
+        masks_required,
+        datasets=datasets,
+        resize_masks=resize_masks,
+        allow_odd=allow_odd,
+    )
     if problems:
         raise DataProblems(problems)
 
@@ -36,16 +46,18 @@ def check_table(
     masks_required: bool = False,
     progress: bool = True,
     datasets: Sequence[str] | None = None,
+    allow_odd: bool = False,
     resize_masks: bool = False,
 ) -> list[Problem]:
     """Find every breach of the contract in a CSV and the files it names.
 
     image_dir, mask_dir: folders of the images and masks; without a mask folder no mask is looked at. masks_required:
     every row with a box must have a mask. progress: show a bar in a terminal where the check takes a while. datasets:
-    look at the files of these alone, as only they are used; the rows are all checked. resize_masks: a mask of another
-    size than its image is no problem and is checked at the image's. Each image and mask is decoded once. Returns the
-    problems by row, an empty list for sound data. Raises ``InputError`` only
-    for a CSV that cannot be read as a table at all, and for required masks without a mask folder.
+    look at the files of these alone, as only they are used; the rows are all checked. allow_odd: take boxes and masks
+    that obey the contract and yet look wrong (``gdinousam.data.plausibility``). resize_masks: a mask of another size
+    than its image is no problem and is checked at the image's. Each image and mask is decoded once. Returns the
+    problems by row, an empty list for sound data. Raises ``InputError`` only for a CSV that cannot be read as a table
+    at all, and for required masks without a mask folder.
     """
     if masks_required and mask_dir is None:
         raise InputError(f"{csv_path}: masks are required, but no mask folder is given; name it")
@@ -59,9 +71,10 @@ def check_table(
         return [Problem(csv_path, None, contract.IMAGE_NAME, "", "at least one row below the header")]
     rows = [CheckedRow(csv_path, number, cells) for number, cells in contract.iterate_rows(table)]
     mask_folder = None if mask_dir is None else Path(mask_dir)
-    folders = Folders(csv_path, Path(image_dir), mask_folder, masks_required, resize_masks)
+    folders = Folders(csv_path, Path(image_dir), mask_folder, masks_required, allow_odd, resize_masks)
     problems = [*_check_evenness(csv_path, uneven_rows, len(header)), *check_rows(rows)]
-    used = [row for row in rows if datasets is None or row.cells[contract.DATASET] in datasets]
+    wanted = None if datasets is None else {identity(name) for name in datasets}
+    used = [row for row in rows if wanted is None or identity(row.cells[contract.DATASET]) in wanted]
     problems += folders.missing() or check_files(used, folders, progress)
     return sorted(problems, key=lambda problem: problem.row or 0)
 

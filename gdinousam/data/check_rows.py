@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from gdinousam.data import contract
 from gdinousam.data.problems import Problem
+from gdinousam.identity import difference, identity, phrase_identity, phrases_in, visible
 from gdinousam.records import BoxXYWH
 
+MAX_TOKENS = 256  # of a caption: max_text_len of the published Grounding DINO models
 BOX_SLACK = 0.01  # pixels a box may lie outside: exporters round x and width to two decimals each
 
 
@@ -44,6 +47,7 @@ def check_rows(rows: Sequence[CheckedRow]) -> Iterator[Problem]:
     yield from _check_duplicates(rows)
     yield from _check_conflicts(rows)
     yield from _check_absence(rows)
+    yield from _check_spellings(rows)
 
 
 def _check_names(row: CheckedRow) -> Iterator[Problem]:
@@ -51,6 +55,11 @@ def _check_names(row: CheckedRow) -> Iterator[Problem]:
         yield row.problem(contract.PHRASE, "a phrase")
     elif not any(character.isalnum() for character in row.phrase):
         yield row.problem(contract.PHRASE, "a phrase with a letter or digit")
+    elif len(parts := phrases_in(row.phrase)) > 1 and row.phrase.rstrip().endswith("."):
+        yield row.problem(contract.PHRASE, f"one phrase; full stops part {len(parts)}, so write a row for each")
+    elif (num_tokens := _min_tokens(row.phrase)) > MAX_TOKENS:
+        expected = f"a shorter phrase: it takes {num_tokens} tokens or more, Grounding DINO reads {MAX_TOKENS}"
+        yield row.problem(contract.PHRASE, expected)
     if not row.image_name.strip():
         yield row.problem(contract.IMAGE_NAME, "the name of an image file")
     for column in (contract.IMAGE_NAME, contract.MASK_NAME):
@@ -88,7 +97,7 @@ def _check_box(row: CheckedRow) -> Iterator[Problem]:
 def _check_duplicates(rows: Sequence[CheckedRow]) -> Iterator[Problem]:
     def identity(row: CheckedRow) -> tuple[object, ...]:
         box = tuple(_comparable(row.cells[column]) for column in contract.BOX_COLUMNS)
-        return row.image_name, row.phrase, box, row.mask_name
+        return row.image_name, phrase_identity(row.phrase), box, row.mask_name
 
     for same in grouped(rows, identity):
         for row in same[1:]:
@@ -102,17 +111,33 @@ def _check_conflicts(rows: Sequence[CheckedRow]) -> Iterator[Problem]:
         for row in others:
             for column in columns:
                 if _comparable(row.cells[column]) != _comparable(first.cells[column]):
-                    expected = f"{first.cells[column] or '(empty)'}, as in row {first.number} of the same image"
+                    expected = (
+                        f"{visible(first.cells[column]) or '(empty)'}, as in row {first.number} of the same image"
+                    )
                     yield row.problem(column, expected)
 
 
 def _check_absence(rows: Sequence[CheckedRow]) -> Iterator[Problem]:
-    for same in grouped(rows, lambda row: (row.image_name, row.phrase)):
+    for same in grouped(rows, lambda row: (row.image_name, phrase_identity(row.phrase))):
         with_box = [row for row in same if not row.is_absent]
         for row in same:
             if row.is_absent and with_box:
                 expected = f"a box, or no such row: row {with_box[0].number} has a box for this phrase in this image"
                 yield row.problem(contract.PHRASE, expected)
+
+
+def _check_spellings(rows: Sequence[CheckedRow]) -> Iterator[Problem]:
+    """Names of files that a person and some file systems take for one; the table would have two images of it."""
+    first_of: dict[str, CheckedRow] = {}
+    for same in grouped(rows, lambda row: row.image_name):
+        row = same[0]
+        first = first_of.setdefault(identity(row.image_name), row)
+        if first is not row:
+            expected = (
+                f"{visible(first.image_name)} as in row {first.number}, or a name that differs by more than "
+                f"{difference(row.image_name, first.image_name)}"
+            )
+            yield row.problem(contract.IMAGE_NAME, expected)
 
 
 def grouped(rows: Iterable[CheckedRow], key: Callable[[CheckedRow], object]) -> list[list[CheckedRow]]:
@@ -123,15 +148,20 @@ def grouped(rows: Iterable[CheckedRow], key: Callable[[CheckedRow], object]) -> 
     return list(groups.values())
 
 
+def _min_tokens(phrase: str) -> int:
+    """Tokens of a phrase's caption, at least: one for each word and mark, a full stop, and BERT's two ends."""
+    return len(re.findall(r"\w+|[^\w\s]", phrase_identity(phrase))) + 3
+
+
 def _parse_length(cell: str) -> int | None:
     number = contract.parse_number(cell)
     return int(number) if number is not None and number > 0 and number.is_integer() else None
 
 
 def _comparable(cell: str) -> float | str:
-    """The number of a cell, so that 10 and 10.0 are the same, else its text."""
+    """The number of a cell, so that 10 and 10.0 are the same, else its identity."""
     number = contract.parse_number(cell)
-    return cell if number is None else number
+    return identity(cell) if number is None else number
 
 
 def is_file_name(name: str) -> bool:

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import csv
 import difflib
-import io
 import math
-import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -19,7 +17,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from gdinousam.data.delimited import decode, parse_delimited
+from gdinousam.data.spellings import unify_spellings
 from gdinousam.errors import InputError
+from gdinousam.files import replaced_file
 from gdinousam.records import ImageRecord, Instance, MaskReference
 
 PHRASE = "label_name"
@@ -32,6 +33,8 @@ COLUMNS = (PHRASE, *BOX_COLUMNS, IMAGE_NAME, IMAGE_WIDTH, IMAGE_HEIGHT, DATASET)
 MASK_NAME = "mask_name"
 GROUP = "group"
 OPTIONAL_COLUMNS = (MASK_NAME, GROUP)
+KNOWN_COLUMNS = COLUMNS + OPTIONAL_COLUMNS
+NUMBER_COLUMNS = (*BOX_COLUMNS, IMAGE_WIDTH, IMAGE_HEIGHT)
 GROUP_KIND = "group_kind"  # extra column of prepared datasets: what the group is, such as patient or volume
 MASK_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 
@@ -41,7 +44,11 @@ Row = dict[str, str]
 def read_table(csv_path: str | Path) -> pd.DataFrame:
     """Read a CSV of the contract; every cell stays the string that the file holds, and extra columns are kept.
 
-    csv_path: comma-separated UTF-8 file; where it does not exist, the other letter case of its suffix is tried.
+    But for one thing: phrases, datasets and groups that name the same (``gdinousam.identity``) get the spelling of the
+    first of them.
+
+    csv_path: a table as ``gdinousam.data.delimited`` reads it; where it does not exist, the other letter case of its
+    suffix is tried.
     Returns one table row per CSV row; the index is the row number in the file, the header being row 1. A file with a
     header only gives a table without rows. Raises ``InputError`` for a file that is missing, empty or no such text,
     for missing columns, and for rows that do not have as many cells as the header.
@@ -58,6 +65,7 @@ def read_table(csv_path: str | Path) -> pd.DataFrame:
             f"{csv_path}: {len(uneven_rows)} rows differ from the header in their number of cells, the first is "
             f"row {row} with {num_cells} instead of {len(table.columns)}; put a phrase that holds a comma in quotes"
         )
+    unify_spellings(table, PHRASE, (DATASET, GROUP), csv_path)
     return table
 
 
@@ -105,12 +113,8 @@ def write_table(table: pd.DataFrame, csv_path: str | Path) -> None:
     """Write a table as from ``read_table``, extra columns included; the file appears at once or not at all."""
     csv_path = Path(csv_path)
     csv_path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = csv_path.with_name(f".{csv_path.name}.{os.getpid()}.temporary")
-    try:
-        table.to_csv(temporary, index=False, encoding="utf-8", lineterminator="\n")
-        temporary.replace(csv_path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replaced_file(csv_path) as new:
+        table.to_csv(new, index=False, encoding="utf-8", lineterminator="\n")
 
 
 def find_csv(csv_path: str | Path) -> Path:
@@ -134,8 +138,7 @@ def read_cells(csv_path: Path) -> tuple[pd.DataFrame, dict[int, int]]:
     ``InputError`` for an empty file, for one that is no UTF-8 text or no CSV, and for a column that is named twice.
     """
     try:
-        text = csv_path.read_bytes().decode("utf-8-sig")  # Excel starts its UTF-8 files with a byte order mark
-        lines = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+        lines = parse_delimited(decode(csv_path.read_bytes()), KNOWN_COLUMNS, NUMBER_COLUMNS)
     except UnicodeDecodeError as error:
         raise InputError(f"{csv_path}: not UTF-8 text (byte {error.start}); save it as CSV UTF-8") from error
     except csv.Error as error:

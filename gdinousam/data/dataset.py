@@ -16,6 +16,7 @@ from gdinousam.data.augmentation import Augmentation, seeded
 from gdinousam.data.images import read_image, read_mask
 from gdinousam.data.samples import Sample, to_sample
 from gdinousam.errors import InputError
+from gdinousam.identity import phrase_identity, spellings
 from gdinousam.preprocessing import ResizeSettings, boxes_cxcywh_norm, build_resize, normalize_image, pad_images
 from gdinousam.records import ImageRecord
 from gdinousam.seeding import derived_seed
@@ -88,7 +89,7 @@ class Examples(Dataset[Example], ABC):
         num_absent_phrases: int = 0,
         phrase_per_box: bool = False,
     ) -> None:
-        self.all_phrases = tuple(dict.fromkeys(all_phrases))
+        self.all_phrases = tuple(dict.fromkeys(spellings(all_phrases, of_phrases=True).values()))
         self._phrase_per_box = phrase_per_box
         self._resize = build_resize(resize)
         self._augmentation = augmentation
@@ -107,10 +108,9 @@ class Examples(Dataset[Example], ABC):
     def __getitem__(self, index: int) -> Example:
         seed = derived_seed(self._seed, self.epoch, index)
         raw = self.raw(index, seed)
-        sample = raw.sample
         if self._augmentation is not None:
-            sample = seeded(self._augmentation, seed)(sample)
-        sample = self._resize(sample)
+            raw = _augmented(raw, seeded(self._augmentation, seed))
+        sample = self._resize(raw.sample)
         phrases, phrase_indices = self._phrases(raw, random.Random(seed))
         return Example(
             pixel_values=normalize_image(sample.image),
@@ -131,8 +131,16 @@ class Examples(Dataset[Example], ABC):
         return (*of_boxes, *without_box, *absent), list(range(len(of_boxes)))
 
     def _absent_phrases(self, raw: RawExample, generator: random.Random) -> list[str]:
-        others = [phrase for phrase in self.all_phrases if phrase not in raw.phrases]
+        own = {phrase_identity(phrase) for phrase in raw.phrases}
+        others = [phrase for phrase in self.all_phrases if phrase_identity(phrase) not in own]
         return generator.sample(others, min(self._num_absent_phrases, len(others)))
+
+
+def _augmented(raw: RawExample, augmentation: Augmentation) -> RawExample:
+    """What an example is made of after its augmentation, which may change the sides that phrases name."""
+    sample = augmentation(raw.sample._replace(phrases=raw.phrases))
+    named = dict(zip(raw.phrases, sample.phrases, strict=True))
+    return RawExample(sample, sample.phrases, tuple(named[phrase] for phrase in raw.instance_phrases))
 
 
 def _one_alternative(phrase: str, generator: random.Random) -> str:

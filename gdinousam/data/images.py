@@ -6,6 +6,7 @@ are those of the stored image. Files of several frames are refused, because nobo
 
 from __future__ import annotations
 
+import logging
 import math
 import struct
 import zlib
@@ -13,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import cv2
@@ -20,8 +22,14 @@ import numpy as np
 import numpy.typing as npt
 import PIL.Image
 
+from gdinousam.data.foreground import foreground
 from gdinousam.errors import InputError
+from gdinousam.inputs import as_path
 from gdinousam.records import Image, Instance, Mask, MaskReference
+
+logger = logging.getLogger(__name__)
+_CUT_FOLDERS: set[Path] = set()  # of which the log has said that their masks are cut
+_CUT_LOCK = Lock()
 
 Pixels = npt.NDArray[Any]  # (H, W) or (H, W, 3), the numbers that the file stores
 
@@ -32,6 +40,7 @@ DECODING_ERRORS = (
 )  # fmt: skip
 PNG_BIT_DEPTH_BYTE = 24  # PNG specification: signature 8, chunk length and name 8, width and height 8, then bit depth
 TIFF_BITS_PER_SAMPLE = 258  # TIFF 6.0, section 8
+JPEG_SUFFIXES = (".jpg", ".jpeg")  # lossy: a mask saved so has noise round its edges
 SCALED_MODES = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")  # Pillow's modes of more than 8 bits
 
 
@@ -40,16 +49,17 @@ def read_image(path: str | Path) -> Image:
 
     Returns (H, W, 3) uint8 in [0, 255] of the stored size. One channel becomes three equal ones, a palette its
     colours; transparent parts are laid on black, the background of ultrasound. Values beyond 8 bits are scaled as
-    ``scale_to_uint8`` says. Raises ``InputError`` naming the file where it is missing, damaged, or of several frames.
+    ``scale_to_uint8`` says. Raises ``InputError`` naming the file where it is missing, damaged, or of several frames,
+    and for what is no path.
     """
-    stored, _ = _read_pixels(Path(path))
+    stored, _ = _read_pixels(as_path(path))
     pixels = scale_to_uint8(stored)
     return np.repeat(pixels[:, :, None], 3, axis=2) if pixels.ndim == 2 else pixels
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
     """(width, height) in pixels of the stored image, read from the file's head only; errors as for ``read_image``."""
-    with _opened(Path(path)) as picture:
+    with _opened(as_path(path)) as picture:
         return picture.size
 
 
@@ -65,8 +75,8 @@ def read_mask(reference: MaskReference) -> Mask:
 class MaskFile:
     """A mask file that was read once and can answer for several values.
 
-    foreground: (H, W) bool, true where the pixel is not black. values: (H, W) stored grey values or palette indices,
-    ``None`` for a colour mask, which has no grey values.
+    foreground: (H, W) bool, as ``gdinousam.data.foreground`` says. values: (H, W) stored grey values or palette
+    indices, ``None`` for a colour mask, which has no grey values.
     """
 
     path: Path
@@ -101,16 +111,27 @@ class MaskFile:
 def read_mask_file(path: str | Path) -> MaskFile:
     """Read a mask file without scaling its values.
 
-    Any pixel that is not black is foreground, the noise round a mask saved as JPEG included. 1-, 2- and 4-bit grey
-    files hold their values spread over [0, 255], as every viewer shows them. Errors as for ``read_image``.
+    What is foreground says ``gdinousam.data.foreground``; that a mask was cut at half range is logged once for its
+    folder. 1-, 2- and 4-bit grey files hold their values spread over [0, 255], as every viewer shows them. Errors as
+    for ``read_image``.
     """
-    path = Path(path)
+    path = as_path(path)
     pixels, values = _read_pixels(path)
-    if pixels.ndim == 2:
-        return MaskFile(path, np.asarray(pixels != 0), pixels)
-    if values is None and (pixels == pixels[:, :, :1]).all():
-        values = pixels[:, :, 0]  # grey stored as colour
-    return MaskFile(path, np.asarray(pixels.any(axis=2)), values)
+    grey_hw = pixels if pixels.ndim == 2 else pixels.max(axis=2)
+    mask_hw, is_cut = foreground(grey_hw, may_be_labels=path.suffix.lower() not in JPEG_SUFFIXES)
+    if is_cut:
+        _say_cut(path.parent)
+    if values is None and (pixels.ndim == 2 or (pixels == pixels[:, :, :1]).all()):
+        values = grey_hw  # also where grey is stored as colour
+    return MaskFile(path, mask_hw, values)
+
+
+def _say_cut(folder: Path) -> None:
+    with _CUT_LOCK:  # the checker reads masks in several threads
+        if folder in _CUT_FOLDERS:
+            return
+        _CUT_FOLDERS.add(folder)
+    logger.warning("%s: has masks with grey values between black and white; they are cut at half their range", folder)
 
 
 def union_mask(instances: Iterable[Instance], size_hw: tuple[int, int]) -> Mask:

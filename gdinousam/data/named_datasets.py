@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from gdinousam.errors import InputError
+from gdinousam.identity import same_name
 from gdinousam.records import ImageRecord
 
 
@@ -19,13 +20,14 @@ def of_datasets(
 ) -> tuple[ImageRecord, ...]:
     """The records of the named datasets in the order of the file, all of them where ``datasets`` is ``None``.
 
-    datasets: as in the column ``dataset``; letter case counts. csv_path: the file, for the message. Raises InputError
+    datasets: as in the column ``dataset``, in any spelling. csv_path: the file, for the message. Raises InputError
     for a dataset that the file does not have; the message lists those that it has.
     """
     if datasets is None:
         return records
     known = datasets_of(records)
-    for name in datasets:
-        if name not in known:
+    wanted = {name: same_name(name, known) for name in datasets}
+    for name, found in wanted.items():
+        if found is None:
             raise InputError(f"{csv_path}: no image of dataset {name!r} (data.datasets); it has: {', '.join(known)}")
-    return tuple(record for record in records if record.dataset in datasets)
+    return tuple(record for record in records if record.dataset in wanted.values())

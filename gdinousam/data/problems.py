@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gdinousam.errors import InputError
+from gdinousam.identity import visible
 
 MAX_VALUE_LENGTH = 48  # characters of a cell that the printed table shows
 
@@ -40,7 +41,8 @@ class DataProblems(InputError):  # noqa: N818 (it holds many problems, not one e
 def format_problems(problems: Sequence[Problem], limit: int = 50) -> str:
     """The first ``limit`` problems as an aligned text table, with a last line that counts the rest.
 
-    Returns an empty string without problems. Long values are cut, empty ones shown as ``(empty)``.
+    Returns an empty string without problems. Long values are cut, empty ones shown as
+    ``(empty)``, and what cannot be seen as code points.
     """
     if not problems:
         return ""
@@ -58,5 +60,5 @@ def format_problems(problems: Sequence[Problem], limit: int = 50) -> str:
 
 
 def _shown(value: str) -> str:
-    text = " ".join(value.split()) or "(empty)"
+    text = visible(value) if value.strip() else "(empty)"
     return text if len(text) <= MAX_VALUE_LENGTH else text[: MAX_VALUE_LENGTH - 1] + "…"

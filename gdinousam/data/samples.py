@@ -20,11 +20,13 @@ class Sample(NamedTuple):
 
     image: (3, H, W) uint8 RGB in [0, 255]. boxes_xyxy: (N, 4) float32, pixels of this image, canvas size (H, W).
     masks_nhw: (N, H, W) bool, the mask of each box, or ``None``. N may be 0; transforms keep N and the order.
+    phrases: what the image is known about; mirroring changes those that name a side, and nothing else changes them.
     """
 
     image: tv_tensors.Image
     boxes_xyxy: tv_tensors.BoundingBoxes
     masks_nhw: tv_tensors.Mask | None = None
+    phrases: tuple[str, ...] = ()
 
 
 def to_sample(image: Image, boxes_xywh: Sequence[BoxXYWH], masks: Sequence[Mask] | None = None) -> Sample:

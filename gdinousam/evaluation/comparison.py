@@ -16,11 +16,12 @@ from gdinousam.evaluation.notes import NO_NOTES, Notes, said_once
 from gdinousam.evaluation.paper_numbers import METHOD_TABLES, MethodTable, dataset_in_paper, paper_table
 from gdinousam.evaluation.results import Results
 from gdinousam.evaluation.rows import ProtocolName, ScoreRow
+from gdinousam.identity import identity, phrase_identity
 from gdinousam.records import WeightsKind
 
 NUM_NAMED = 5  # examples in a message; the rest is counted
 
-Key = tuple[str, str, str]  # dataset, image_name, phrase
+Key = tuple[str, str, str]  # identity of the dataset, image_name, identity of the phrase
 
 
 @dataclass(frozen=True)
@@ -148,10 +149,14 @@ def _refuse_different_data(results: Sequence[Results]) -> None:
             )
 
 
+def _key(row: ScoreRow) -> Key:
+    return identity(row.dataset), row.image_name, phrase_identity(row.phrase)
+
+
 def _by_key(results: Results, protocol: ProtocolName) -> dict[Key, ScoreRow]:
     rows: dict[Key, ScoreRow] = {}
     for row in results.rows:
-        key = (row.dataset, row.image_name, row.phrase)
+        key = _key(row)
         if row.protocol != protocol:
             continue
         if key in rows:
@@ -182,9 +187,8 @@ def _refuse_different_truth(rows: Mapping[str, Sequence[ScoreRow]]) -> None:
     for other in list(rows)[1:]:
         for one, same in zip(rows[first], rows[other], strict=True):
             if _truth(one) != _truth(same):
-                key = (one.dataset, one.image_name, one.phrase)
                 raise InputError(
-                    f"{_name(key)}: {first} was scored against {_truth_text(one)}, {other} against "
+                    f"{_name(_key(one))}: {first} was scored against {_truth_text(one)}, {other} against "
                     f"{_truth_text(same)}; evaluate both with the same masks"
                 )
 

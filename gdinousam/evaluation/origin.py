@@ -13,19 +13,25 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from gdinousam import __version__
 from gdinousam.errors import InputError
 from gdinousam.evaluation.notes import NO_NOTES, Notes
 from gdinousam.evaluation.results import DATA_NAME, METHOD_NAME, REFERENCE, WEIGHTS, read_json
 from gdinousam.evaluation.rows import ScoreRow
 from gdinousam.evaluation.trace import MODELS, NO_TRACE, Trace
+from gdinousam.files import write_json, write_text
 from gdinousam.folders import CONFIG_COPY
 from gdinousam.records import Need, WeightsKind
+from gdinousam.yaml_files import parse_yaml, read_yaml
 
 # A resumed run may differ in these: where the folder lies, and what changes the speed, memory and at most last digits.
-_FREE_KEYS = {"data.batch_size", "data.num_workers", "prediction.batch_size", "evaluation.output_dir"}
+_FREE_KEYS = {
+    "data.allow_odd",
+    "data.batch_size",
+    "data.num_workers",
+    "prediction.batch_size",
+    "evaluation.output_dir",
+}
 
 
 def about_method(
@@ -64,9 +70,9 @@ def write_origin(folder: Path, config_text: str, data_print: Mapping[str, Any], 
 
     config_text: YAML. data_print: of ``data.fingerprint``. about: of ``about_method``.
     """
-    (folder / CONFIG_COPY).write_text(config_text, encoding="utf-8")
-    _write_json(folder / DATA_NAME, data_print)
-    _write_json(folder / METHOD_NAME, about)
+    write_text(folder / CONFIG_COPY, config_text)
+    write_json(folder / DATA_NAME, data_print)
+    write_json(folder / METHOD_NAME, about)
 
 
 def complete_origin(folder: Path, rows: Sequence[ScoreRow]) -> None:
@@ -77,7 +83,7 @@ def complete_origin(folder: Path, rows: Sequence[ScoreRow]) -> None:
         "seconds_total": math.fsum(seconds) if seconds else None,
         "num_rows": len(rows),
     }
-    _write_json(folder / METHOD_NAME, read_json(folder / METHOD_NAME) | ending)
+    write_json(folder / METHOD_NAME, read_json(folder / METHOD_NAME) | ending)
 
 
 def require_same_origin(
@@ -90,12 +96,12 @@ def require_same_origin(
     if not (folder / CONFIG_COPY).is_file():
         raise InputError(f"{folder}: holds no evaluation to go on with; start it without --resume")
     try:
-        tree = yaml.safe_load((folder / CONFIG_COPY).read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError):
+        tree = read_yaml(folder / CONFIG_COPY, missing="")
+    except InputError:
         tree = None
     earlier_about, about = _by_part(read_json(folder / METHOD_NAME)), _by_part(about)
     differing = [
-        *_differences(dict(_flat(tree)), dict(_flat(yaml.safe_load(config_text))), CONFIG_COPY),
+        *_differences(dict(_flat(tree)), dict(_flat(parse_yaml(config_text, CONFIG_COPY))), CONFIG_COPY),
         *_differences(read_json(folder / DATA_NAME), json.loads(json.dumps(data_print)), DATA_NAME),
         *_differences({key: earlier_about.get(key) for key in about}, about, METHOD_NAME),
     ]
@@ -125,7 +131,3 @@ def _flat(tree: object, prefix: str = "") -> Iterator[tuple[str, object]]:
             yield from _flat(value, f"{prefix}.{key}" if prefix else str(key))
     else:
         yield prefix, tree
-
-
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -15,7 +15,9 @@ from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Literal
 
+from gdinousam.data.delimited import parse_delimited
 from gdinousam.errors import InputError
+from gdinousam.files import csv_file
 from gdinousam.records import BoxXYXY
 
 ProtocolName = Literal["strict", "paper"]
@@ -73,29 +75,33 @@ class ScoreRow:
 
 
 COLUMNS = tuple(field.name for field in fields(ScoreRow))
+_FLOATS = tuple(field.name for field in fields(ScoreRow) if field.type == "float")
 REQUIRED_COLUMNS = tuple(field.name for field in fields(ScoreRow) if field.default is MISSING)
 
 
 def write_rows(path: Path, rows: Iterable[ScoreRow]) -> None:
     """Write rows to a CSV file, which appears, or takes the place of an earlier one, when it is whole."""
-    unfinished = path.with_name(path.name + ".new")
-    with unfinished.open("w", newline="", encoding="utf-8") as file:
+    with csv_file(path) as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
         writer.writerows(to_cells(row) for row in rows)
-    unfinished.replace(path)
 
 
 def read_rows(path: Path) -> list[ScoreRow]:
     """Read a file of rows; a file with a header only gives an empty list.
 
-    Column order does not matter and further columns are ignored. Raises InputError where the file, a column or a value
+    Column order does not matter and further columns are ignored; what a spreadsheet makes of the file on saving it
+    (``gdinousam.data.delimited``) is read too. Raises InputError where the file, a column or a value
     is missing or wrong, and where the file ends in the middle of a line.
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file; give the rows.csv of an evaluation")
     text = read_text(path)
-    header, *lines = parse_lines(path, text) or [[]]
+    try:
+        header, *lines = parse_delimited(text, COLUMNS, _FLOATS) or [[]]
+    except csv.Error as error:
+        raise InputError(f"{path}: not readable as CSV ({error}); {_DAMAGED}") from error
+    lines = [cells for cells in lines if cells]
     require_columns(path, header, REQUIRED_COLUMNS)
     if not text.endswith("\n"):
         raise InputError(
@@ -168,7 +174,7 @@ def _to_text(value: object) -> str:
 
 
 def _read_bool(text: str) -> bool:
-    return {"True": True, "False": False}[text]
+    return {"true": True, "false": False}[text.lower()]  # spreadsheets write TRUE
 
 
 def _read_float(text: str) -> float:

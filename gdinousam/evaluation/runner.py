@@ -12,8 +12,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tqdm import tqdm
-
 from gdinousam.drawing import write_picture
 from gdinousam.errors import InputError
 from gdinousam.evaluation.cases import Case, read_ahead
@@ -36,6 +34,7 @@ from gdinousam.evaluation.processes import Processes
 from gdinousam.evaluation.protocols import score_image
 from gdinousam.evaluation.results import ROWS_NAME
 from gdinousam.evaluation.rows import ScoreRow, write_rows
+from gdinousam.progress_bar import ProgressBar
 from gdinousam.records import Answer, Detection, ImageRecord, PublicChooser, Segmenter
 
 logger = logging.getLogger(__name__)
@@ -201,9 +200,9 @@ def _batches(num_images: int, batch_size: int, done: set[int]) -> list[range]:
     return [batch for batch in batches if not done.issuperset(batch)]
 
 
-def _bar(batches: Sequence[range], processes: Processes) -> tqdm:
-    total = sum(map(len, batches))
-    return tqdm(total=total, unit="image", disable=None if processes.is_first else True)
+def _bar(batches: Sequence[range], processes: Processes) -> ProgressBar:
+    what = "evaluating" if processes.count == 1 else f"evaluating, share of 1 of {processes.count} processes"
+    return ProgressBar(sum(map(len, batches)), what, is_shown=processes.is_first)
 
 
 def _write_picture(folder: Path, case: Case, detections: Sequence[Detection], rows: Sequence[ScoreRow]) -> None:

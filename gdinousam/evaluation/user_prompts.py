@@ -13,6 +13,7 @@ from pathlib import Path
 
 from gdinousam.data.contract import BOX_COLUMNS, IMAGE_NAME, PHRASE, find_csv, iterate_rows, read_cells
 from gdinousam.errors import InputError
+from gdinousam.identity import same_name
 from gdinousam.records import BoxXYXY, Click, Detection, Image, ImageRecord, Need, Prompt, PromptedSegmenter
 
 CLICK_COLUMNS = ("click_x", "click_y")
@@ -60,10 +61,12 @@ def read_user_prompts(csv_path: Path, records: Sequence[ImageRecord], need: Need
     for number, row in iterate_rows(table):
         where = f"{csv_path}, row {number}"
         record = record_of.get(row[IMAGE_NAME])
-        if record is None or row[PHRASE] not in record.phrases:
+        phrase = None if record is None else same_name(row[PHRASE], record.phrases, of_phrases=True)
+        if record is None or phrase is None:
             what = "image" if record is None else "phrase of this image"
             value = row[IMAGE_NAME] if record is None else row[PHRASE]
             raise InputError(f"{where}: {value!r} is no {what} in the test file; correct or remove the row")
+        row = {**row, PHRASE: phrase}
         prompt = _box_prompt(row, record, where) if need == "box" else _click_prompt(row, record, where)
         prompts[record.path.name] = (*prompts.get(record.path.name, ()), prompt)
     return prompts

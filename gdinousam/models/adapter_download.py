@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from gdinousam.errors import InputError
-from gdinousam.models.adapters import ADAPTER_CONFIG, ADAPTER_WEIGHTS, describe_adapter
+from gdinousam.models.adapter_files import ADAPTER_CONFIG, ADAPTER_WEIGHTS
+from gdinousam.models.adapters import describe_adapter
 from gdinousam.weights.checksums import read_sums
 from gdinousam.weights.fetch import one_line_disk_errors, summary
 from gdinousam.weights.hub import Listing, check_recorded, fetch_files, list_files

@@ -10,21 +10,29 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from peft import PeftConfig, PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+from peft import PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
 from peft.tuners.lora import LoraLayer
 from peft.utils import ModulesToSaveWrapper
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import nn
 from transformers import GroundingDinoForObjectDetection
 
 from gdinousam.errors import InputError
-from gdinousam.models.base_note import BaseNote, digest_of, require_same_base, save_base_note, weight_digests
-from gdinousam.models.checkpoints.files import Tensors, read_tensors, require_kind
+from gdinousam.models.adapter_files import ADAPTER_CONFIG, WEIGHT_FILES, is_adapter, read_adapter, weights_of
+from gdinousam.models.base_note import (
+    BaseNote,
+    digest_of,
+    found_base,
+    require_same_base,
+    save_base_note,
+    weight_digests,
+)
+from gdinousam.models.checkpoints.files import read_tensors, require_kind
 from gdinousam.models.checkpoints.grounding_dino import transformers_module
 from gdinousam.models.checkpoints.keys import listed
 from gdinousam.models.checkpoints.published_lora import (
@@ -38,24 +46,21 @@ from gdinousam.models.pretrained import first_line, read_json
 
 logger = logging.getLogger(__name__)
 
-ADAPTER_CONFIG = "adapter_config.json"
-ADAPTER_WEIGHTS = "adapter_model.safetensors"
 _BACKBONE = "model.backbone."
 # parts of transformers' Grounding DINO that no other model has
 _MARKS_OF_OURS = ("text_enhancer_layer.", "deformable_layer.", "encoder_attn_text.", "bbox_embed.", "text_projection.")
 
 
-def is_adapter(folder: Path) -> bool:
-    """Whether a folder holds an adapter as peft and train.py write it."""
-    return (folder / ADAPTER_CONFIG).is_file()
-
-
 def base_of(folder: Path) -> str:
-    """The name of the model that an adapter folder belongs to; raises InputError where it does not say."""
+    """The name under which the base of an adapter folder loads: one of ours, a hub id, a file or a folder.
+
+    Raises InputError where the adapter does not say, or where the file or folder that it names is not found; see
+    ``gdinousam.models.base_note.found_base``.
+    """
     base = read_json(folder / ADAPTER_CONFIG).get("base_model_name_or_path")
     if not base:
         raise InputError(f"adapter {folder} does not name its base; give the base as detector beside the adapter")
-    return str(base)
+    return found_base(str(base), folder)
 
 
 def load_adapter(model: GroundingDinoForObjectDetection, path: Path) -> PeftModel:
@@ -66,7 +71,7 @@ def load_adapter(model: GroundingDinoForObjectDetection, path: Path) -> PeftMode
     file by base weights if it holds any. Raises InputError where the path is neither, where the base is another, or
     where any tensor is missing, left over, or of another shape or rank.
     """
-    if path.name == ADAPTER_WEIGHTS and is_adapter(path.parent):
+    if path.name in WEIGHT_FILES and is_adapter(path.parent):
         raise InputError(f"{path} is a part of an adapter; give its folder, {path.parent}")
     with without_peft_warning():
         return _load_published(model, path) if path.is_file() else _load_folder(model, path)
@@ -79,12 +84,12 @@ def describe_adapter(path: Path) -> str:
     InputError for what is no LoRA of a full-size Grounding DINO.
     """
     if path.is_dir():
-        config, stored = _read_folder(path)
+        config, stored = read_adapter(path)
         if not has_official_names(stored):
             if not any(mark in name for mark in _MARKS_OF_OURS for name in stored):
                 raise InputError(f"adapter {path} is of another model than Grounding DINO: {listed(list(stored))}")
             return f"a LoRA folder for transformers' Grounding DINO, rank {config.r}, {len(stored)} tensors"
-        path = path / ADAPTER_WEIGHTS
+        path = weights_of(path)
     content = _read_published(path, NUM_LAYERS, NUM_LAYERS)
     return f"a LoRA of the public adaptation, rank {content.rank}, {len(content.adapters) // 2} adapted modules"
 
@@ -105,34 +110,29 @@ def save_adapter(adapted: PeftModel, base: BaseNote, folder: Path) -> None:
     config: Any = adapted.peft_config[DEFAULT_ADAPTER]
     config.base_model_name_or_path = base.name
     config.target_modules = _adapted_names(adapted)
-    # save_embedding_layers: peft would otherwise ask the hub whether the base's vocabulary grew
-    adapted.save_pretrained(str(folder), save_embedding_layers=False)
+    with _called(adapted.get_base_model(), base.name):
+        # save_embedding_layers: peft would otherwise ask the hub whether the base's vocabulary grew
+        adapted.save_pretrained(str(folder), save_embedding_layers=False)
     save_base_note(base, folder)
 
 
-def _read_folder(folder: Path) -> tuple[Any, Tensors]:
-    """peft's config and the tensors of a folder; InputError where it is no LoRA folder."""
-    if not is_adapter(folder):
-        raise InputError(
-            f"{folder} has no {ADAPTER_CONFIG}; give a LoRA folder of train.py or peft, or the published LoRA file"
-        )
+@contextmanager
+def _called(model: Any, name: str) -> Iterator[None]:
+    """The model under another name: peft writes the one that it finds into its model card, which may be a path."""
+    earlier = model.name_or_path, model.config.name_or_path
+    model.name_or_path = model.config.name_or_path = name
     try:
-        config: Any = PeftConfig.from_pretrained(str(folder))
-        stored = load_file(folder / ADAPTER_WEIGHTS)
-    except (RuntimeError, ValueError, TypeError, KeyError, SafetensorError, OSError) as error:
-        raise InputError(f"adapter {folder} is not readable: {first_line(error)}") from error
-    if config.peft_type != "LORA":
-        raise InputError(f"adapter {folder} is of peft's kind {config.peft_type.value}; give a LoRA")
-    _require_rank(config, stored, folder)
-    return config, stored
+        yield
+    finally:
+        model.name_or_path, model.config.name_or_path = earlier
 
 
 def _load_folder(model: GroundingDinoForObjectDetection, folder: Path) -> PeftModel:
-    config, stored = _read_folder(folder)
+    config, stored = read_adapter(folder)
     if has_official_names(stored):
         if getattr(config, "use_rslora", False):
             raise InputError(f"adapter {folder} is scaled as rank-stabilised LoRA, which the public adaptation is not")
-        return _load_published(model, folder / ADAPTER_WEIGHTS, alpha=config.lora_alpha)
+        return _load_published(model, weights_of(folder), alpha=config.lora_alpha)
     require_same_base(model, folder)
     try:
         # not PeftModel.from_pretrained, which warns of every further name that the shared box head has
@@ -142,9 +142,7 @@ def _load_folder(model: GroundingDinoForObjectDetection, folder: Path) -> PeftMo
             config.exclude_modules = rf".*{re.escape(_BACKBONE)}.*"
         adapted = get_peft_model(model, config)
         loaded: Any = set_peft_model_state_dict(adapted, stored)
-    except InputError:
-        raise
-    except (RuntimeError, ValueError, SafetensorError, OSError) as error:
+    except Exception as error:  # peft and torch check little of what a config says before they use it
         raise InputError(f"adapter {folder} does not fit the detector: {first_line(error)}") from error
     # save_embedding_layers: see save_adapter
     expected = get_peft_model_state_dict(adapted, save_embedding_layers=False)
@@ -163,18 +161,6 @@ def _adapted_names(adapted: PeftModel) -> list[str]:
     """
     modules: nn.Module = adapted.get_base_model()
     return [name for name, module in modules.named_modules() if isinstance(module, LoraLayer)]
-
-
-def _require_rank(config: Any, stored: Tensors, folder: Path) -> None:
-    """The rank of the config and of the tensors must be one, unless the config gives modules ranks of their own."""
-    if getattr(config, "r", None) is None or config.rank_pattern:
-        return
-    for name, tensor in stored.items():
-        if ".lora_A." in name and tensor.shape[:1] != (config.r,):
-            raise InputError(
-                f"adapter {folder} does not fit the detector: {ADAPTER_CONFIG} says rank {config.r}, "
-                f"{name} has rank {tensor.shape[:1].numel()}; restore the one that was changed"
-            )
 
 
 def _read_published(path: Path, num_encoder_layers: int, num_decoder_layers: int) -> PublishedLora:

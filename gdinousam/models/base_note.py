@@ -17,6 +17,7 @@ from torch import nn
 
 from gdinousam.errors import InputError
 from gdinousam.models.pretrained import read_json
+from gdinousam.settings import OWN_MODEL_NAMES
 
 BASE_NOTE = "gdinousam_base.json"
 
@@ -27,10 +28,13 @@ _ADDED = r"\.lora_[AB]\.|\.modules_to_save\."
 # transformers 5 gives the image backbone a last norm that Grounding DINO never reads and its files do not hold.
 _UNREAD = r"conv_encoder\.model\.(?:swin\.)?layernorm\."
 _DIGITS_SHOWN = 12
+# how huggingface_hub calls the folder of a repository in its cache
+_CACHED = "models--"
+_NUM_ABOVE = 4  # of a run's best folder: the run, the folder of runs, the project, what holds the project
 
 
 class BaseNote(BaseModel):
-    """name: folder, file or hub id; empty where the base had none. sha256: see ``weights_sha256``. num_parameters: of
+    """name: see ``portable_name``; empty where the base had none. sha256: see ``weights_sha256``. num_parameters: of
     the base. transformers: version that the note was written with.
     """
 
@@ -49,13 +53,62 @@ def describe_base(model: nn.Module, name: str) -> BaseNote:
     """The note of a Grounding DINO, plain or below its adapters; about a second at full size."""
     parameters = _base_parameters(model)
     note = BaseNote(
-        name=name,
+        name=portable_name(name),
         sha256=weights_sha256(model),
         num_parameters=sum(parameter.numel() for parameter in parameters),
         transformers=transformers.__version__,
     )
     logger.info("base of the adapter: %s, %s parameters", note, f"{note.num_parameters:,}")
     return note
+
+
+def portable_name(name: str) -> str:
+    """What an adapter calls its base on every machine: names of ours and hub ids as they are, of a file or folder the
+    last part alone. A folder of a hub cache is called by its hub id.
+
+    A path would tell how somebody's disk is arranged, and lead nowhere elsewhere; the hash tells whether a file of that
+    name is the one.
+    """
+    if name in ("", *OWN_MODEL_NAMES) or not _looks_local(name):
+        return name
+    path = Path(name)
+    cached = next((part for part in path.absolute().parts if part.startswith(_CACHED)), None)
+    if cached and not path.is_file():
+        return cached.removeprefix(_CACHED).replace("--", "/")
+    return _last_part(str(path.resolve() if path.name in ("", "..") else path))
+
+
+def found_base(name: str, folder: Path) -> str:
+    """Where the base of an adapter folder is, by the name that the adapter gives it.
+
+    Names of ours and hub ids are returned as they are, and so is what exists in the working folder. A file or folder is
+    looked for beside the adapter, in the folders above it and in the working folder, and in ``weights`` of each. It is
+    the base where its hash says so, which ``require_same_base`` checks once it is loaded; so without a note beside the
+    adapter only what the adapter names as it stands is taken. Raises InputError that asks for the base.
+    """
+    if name in OWN_MODEL_NAMES or Path(name).exists() or not _looks_local(name):
+        return name
+    last = _last_part(name)
+    if (folder / BASE_NOTE).is_file():
+        above = folder.resolve()
+        for place in (Path(), above, *list(above.parents)[:_NUM_ABOVE]):
+            for candidate in (place / last, place / "weights" / last):
+                if candidate.exists():
+                    return str(candidate)
+    raise InputError(
+        f"adapter {folder} was made for {last!r}, which is not here; name that file or folder as the detector, and the "
+        "adapter beside it (model.detector, model.adapter)"
+    )
+
+
+def _last_part(name: str) -> str:
+    """Of a path, of this system or of Windows."""
+    return re.split(r"[\\/]", name.rstrip("\\/"))[-1]
+
+
+def _looks_local(name: str) -> bool:
+    """Whether a name is that of a file or folder, here or on another machine; a hub id has one slash, OWNER/NAME."""
+    return Path(name).exists() or re.fullmatch(r"[\w.-]+/[\w.-]+", name) is None or name.startswith(".")
 
 
 def weights_sha256(model: nn.Module) -> str:

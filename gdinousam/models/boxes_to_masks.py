@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gdinousam.inputs import as_images, as_phrases
 from gdinousam.records import Detection, Image, Need, Prompt, PromptedSegmenter
 
 # What a config names as its detector to get them.
@@ -25,8 +26,9 @@ class WholeImageSegmenter:
 
     def segment(self, images: Sequence[Image], phrases: Sequence[Sequence[str]]) -> list[list[Detection]]:
         """Give every phrase the mask of the whole image's box; see ``gdinousam.records.Segmenter``."""
+        images = as_images(images)
         prompts = [
             [Prompt(phrase, (0.0, 0.0, float(image.shape[1]), float(image.shape[0]))) for phrase in asked]
-            for image, asked in zip(images, phrases, strict=True)
+            for image, asked in zip(images, as_phrases(phrases, len(images)), strict=True)
         ]
         return self.mask_head.segment_prompts(images, prompts)

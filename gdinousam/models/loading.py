@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,7 +18,8 @@ from transformers import (
 
 from gdinousam.assets import ASSETS
 from gdinousam.errors import InputError
-from gdinousam.models.adapters import base_of, forget_trained_layers, is_adapter, load_adapter
+from gdinousam.models.adapter_files import is_adapter
+from gdinousam.models.adapters import base_of, forget_trained_layers, load_adapter
 from gdinousam.models.checkpoints.files import kind_of, read_tensors, require_kind
 from gdinousam.models.checkpoints.grounding_dino import grounding_dino_from, official_tokenizer
 from gdinousam.models.checkpoints.sam import sam_from
@@ -107,12 +109,17 @@ def load_mask_head(name: str) -> BoxPrompted:
     return _frozen(MaskHead(from_folder_or_hub(Sam2Model, name, _SAM2_TYPES)))
 
 
+def notes_folder(name: str | Path) -> Path:
+    """Where notes about weights lie: in their folder; of ``small`` that of its detector."""
+    return SMALL_DETECTOR if name == SMALL else Path(name)
+
+
 def trained_resize(name: str | Path) -> ResizeSettings:
     """How images were resized to train the weights in a folder; the paper's 800 x 800 where nobody noted it.
 
     Raises InputError where the note cannot be read.
     """
-    notes = (SMALL_DETECTOR if name == SMALL else Path(name)) / PREPROCESSING
+    notes = notes_folder(name) / PREPROCESSING
     if not notes.is_file():
         return ResizeSettings()
     try:
@@ -145,12 +152,19 @@ def place(model: Model, device: str, precision: Precision, compiled: bool = Fals
 
 
 def pick_device(device: str) -> torch.device:
-    """``auto`` (the GPU if there is one), ``cpu`` or ``cuda``. Raises InputError for ``cuda`` where there is none."""
-    if device == "cuda" and not torch.cuda.is_available():
-        raise InputError("device is 'cuda' but torch finds no CUDA GPU here; set device to 'auto' or 'cpu'")
+    """``auto`` (the GPU if there is one), ``cpu``, ``cuda`` or one GPU of several as ``cuda:1``.
+
+    Raises InputError for another name, and for a GPU that is not there.
+    """
     if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(device)
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    match = re.fullmatch(r"cpu|cuda(?::(\d+))?", str(device))
+    if match is None:
+        raise InputError(f"device is {str(device)!r}; set it to 'auto', 'cpu' or 'cuda'")
+    if match[0] != "cpu" and int(match[1] or 0) >= torch.cuda.device_count():
+        missing = "no CUDA GPU" if not torch.cuda.is_available() else f"{torch.cuda.device_count()} CUDA GPUs"
+        raise InputError(f"device is {match[0]!r} but torch finds {missing} here; set device to 'auto' or 'cpu'")
+    return torch.device(match[0])
 
 
 def _mask_head_of_file(path: Path) -> BoxPrompted:

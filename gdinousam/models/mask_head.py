@@ -16,6 +16,7 @@ from torch import nn
 from transformers import Sam2Model
 
 from gdinousam.errors import InputError
+from gdinousam.inputs import as_boxes, as_images, as_prompts
 from gdinousam.models.hiera_attention import attend_without_detours
 from gdinousam.models.precision import MixedPrecision
 from gdinousam.preprocessing import ResizeSettings, box_scale, build_resize, image_to_tensor, normalize_image
@@ -63,10 +64,10 @@ class BoxPrompted(MixedPrecision):
 
     def segment_prompts(self, images: Sequence[Image], prompts: Sequence[Sequence[Prompt]]) -> list[list[Detection]]:
         """Segment the object in the box of each prompt; see ``gdinousam.records.PromptedSegmenter``."""
-        if len(images) != len(prompts):
-            raise ValueError(f"{len(images)} images but prompts of {len(prompts)}; give the prompts of every image")
+        images = as_images(images)
+        prompts = as_prompts(prompts, len(images))
         boxes_xyxy = [[_box_of(prompt) for prompt in row] for row in prompts]
-        masks = self.masks_in_boxes(images, [torch.tensor(row) for row in boxes_xyxy])
+        masks = self.masks_in_boxes(images, boxes_xyxy)
         return [
             [
                 Detection(prompt.phrase, box, prompt.score, mask_hw)
@@ -76,20 +77,23 @@ class BoxPrompted(MixedPrecision):
         ]
 
     @torch.inference_mode()
-    def masks_in_boxes(self, images: Sequence[Image], boxes_xyxy: Sequence[torch.Tensor]) -> list[list[Mask]]:
+    def masks_in_boxes(self, images: Sequence[Image], boxes_xyxy: Sequence[object]) -> list[list[Mask]]:
         """Segment the object in each box.
 
-        images: (H, W, 3) uint8 RGB. boxes_xyxy: for each image (N, 4) in pixels of that image.
+        images: (H, W, 3) uint8 RGB, or what ``gdinousam.inputs.as_images`` takes. boxes_xyxy: for each image (N, 4) in
+        pixels of that image, a tensor, an array or a list.
         Returns for each image its N masks, (H, W) bool. Images without boxes cost nothing; all boxes of an image go
-        through the decoder together.
+        through the decoder together. Raises InputError for what ``gdinousam.inputs`` does not take.
         """
-        wanted = [index for index, boxes in enumerate(boxes_xyxy) if len(boxes)]
+        images = as_images(images)
+        boxes = [torch.from_numpy(of_image) for of_image in as_boxes(boxes_xyxy, len(images))]
+        wanted = [index for index, of_image in enumerate(boxes) if len(of_image)]
         if not wanted:
             return [[] for _ in images]
         on_device: dict[int, torch.Tensor] = {}
         for index, encoded in zip(wanted, self.encode([images[index] for index in wanted]), strict=True):
             size_hw = images[index].shape[:2]
-            low_res_logits = self.low_res_logits(encoded, boxes_xyxy[index], size_hw)
+            low_res_logits = self.low_res_logits(encoded, boxes[index], size_hw)
             on_device[index] = self.masks_of_size(low_res_logits, size_hw)
         # only now, when all is under way, what makes a GPU's masks wait for each other
         masks = {index: list(np.asarray(of_image.cpu(), dtype=bool)) for index, of_image in on_device.items()}

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection
 from contextlib import AbstractContextManager, nullcontext
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import nn
@@ -24,10 +24,13 @@ _PRODUCTS = (nn.Linear, nn.Conv2d)
 def pick_precision(precision: Precision, device: torch.device) -> torch.dtype:
     """The number type of matrix products; ``auto``: bfloat16 where the device computes it faster than float32.
 
-    Raises InputError for bfloat16 on a GPU that lacks it; a CPU that lacks it computes it, only slowly.
+    Raises InputError for another name, and for bfloat16 on a GPU that lacks it; a CPU that lacks it computes it, only
+    slowly.
     """
     if precision == "float32":
         return torch.float32
+    if precision not in get_args(Precision):
+        raise InputError(f"precision is {precision!r}; set it to one of {', '.join(get_args(Precision))}")
     if precision == "auto":
         return torch.bfloat16 if has_fast_bfloat16(device) else torch.float32
     if device.type == "cuda" and not has_fast_bfloat16(device):

@@ -16,7 +16,7 @@ from transformers import AutoTokenizer, PretrainedConfig, PreTrainedModel
 from transformers.utils import logging
 
 from gdinousam.errors import InputError
-from gdinousam.models.checkpoints.files import Tensors
+from gdinousam.models.checkpoints.files import Tensors, is_wrapped, read_tensors, require_finite
 from gdinousam.models.checkpoints.keys import listed
 
 _LONGEST_REASON = 160
@@ -32,8 +32,8 @@ _IGNORED_KEYS = (
 def from_folder_or_hub(model_class: type[PreTrainedModel], name: str, model_types: tuple[str, ...]) -> Any:
     """Load a model from a folder or by hub id.
 
-    model_types: what its config.json may call itself. Raises InputError where it is missing, of another type, or lacks
-    or has left over any tensor.
+    model_types: what its config.json may call itself. Raises InputError where it is missing, of another type, lacks or
+    has left over any tensor, or holds nan or infinite weights.
     """
     model_type_of(name, model_types)
     local = Path(name).exists()
@@ -45,8 +45,17 @@ def from_folder_or_hub(model_class: type[PreTrainedModel], name: str, model_type
                 name, dtype=torch.float32, local_files_only=local, output_loading_info=True
             ),
         )
+    if local and is_wrapped(info["unexpected_keys"]):
+        return from_tensors(model_class, model.config, _tensors_in(Path(name)), Path(name))
     _require_all_keys(info, name)
+    require_finite(dict(model.named_parameters()) | dict(model.named_buffers()), name)
     return model
+
+
+def _tensors_in(folder: Path) -> Tensors:
+    """All weights of a folder, without the prefixes of wrappers."""
+    files = sorted(folder.glob("model*.safetensors")) or sorted(folder.glob("pytorch_model*.bin"))
+    return {name: tensor for file in files for name, tensor in read_tensors(file).items()}
 
 
 def model_type_of(name: str, model_types: tuple[str, ...]) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from gdinousam.models.adapters import is_adapter
+from gdinousam.models.adapter_files import is_adapter
 from gdinousam.models.base_note import BASE_NOTE
 from gdinousam.models.boxes_to_masks import TRUE_BOX, WHOLE_IMAGE
 from gdinousam.models.loading import RANDOM_SMALL, SMALL

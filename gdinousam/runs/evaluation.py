@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -36,6 +36,7 @@ from gdinousam.models.box_finder import BoxFinder
 from gdinousam.models.boxes_to_masks import WHOLE_IMAGE, WholeImageSegmenter
 from gdinousam.models.deformable_choice import want_kernel
 from gdinousam.models.loading import load_mask_head, pick_device, place
+from gdinousam.models.operating_point import resolve_prediction
 from gdinousam.models.precision import allow_tf32, pick_precision
 from gdinousam.models.segmenter import load_box_finder, load_segmenter
 from gdinousam.records import ImageRecord, Segmenter, WeightsKind
@@ -45,6 +46,7 @@ from gdinousam.runs.traced import trace
 
 logger = logging.getLogger(__name__)
 
+Config = TypeVar("Config", bound=TestConfig)
 _SCORING_LIBRARIES: tuple[str, ...] = ("monai", "numpy")
 
 
@@ -56,15 +58,37 @@ def evaluate_config(config: TestConfig, overwrite: bool = False, resume: bool = 
     Raises InputError, before anything is written, for data with problems, weights that do not load, masks of
     ``evaluation.predictions`` that do not fit the data, a folder in use.
     """
+    config = resolved(config)
     with joined_processes() as processes:
         records = read_test_records(config.data)
         return evaluate_method(config, build_method(config, records), records, processes, overwrite, resume)
 
 
+def resolved(config: Config) -> Config:
+    """The config with what it leaves open about boxes taken from the operating point beside the detector's weights.
+
+    A method that finds no boxes by phrases leaves it open. Logs what is used; raises InputError for a point that cannot
+    be read.
+    """
+    model = config.model
+    if config.evaluation.predictions is not None or model is None or model.is_reference:
+        return config
+    prediction = resolve_prediction(config.prediction, model.adapter or model.detector)
+    return config.model_copy(update={"prediction": prediction})
+
+
 def read_test_records(data: TestData) -> tuple[ImageRecord, ...]:
     """The images that the settings name, all checked; InputError where there are problems or a dataset is unknown."""
     resize = data.masks_of_other_size == "resize"
-    require_valid(data.test_ann, data.test_dir, data.test_masks, True, data.datasets, resize)
+    require_valid(
+        data.test_ann,
+        data.test_dir,
+        data.test_masks,
+        masks_required=True,
+        datasets=data.datasets,
+        resize_masks=resize,
+        allow_odd=data.allow_odd,
+    )
     records = read_records(data.test_ann, data.test_dir, data.test_masks, resize)
     return of_datasets(records, data.datasets, data.test_ann)[: data.max_images]
 
@@ -103,6 +127,7 @@ def build_method(config: TestConfig, records: Sequence[ImageRecord]) -> Method:
         settings.precision,
         settings.compile,
         model.trained_box_layer,
+        config.public_rule,
     )
 
 
@@ -113,7 +138,7 @@ def build_segmenter(config: TestConfig) -> Segmenter:
     """
     if config.evaluation.predictions is not None:
         raise InputError("evaluation.predictions names finished masks; leave it out to segment images")
-    method = build_method(config, ())
+    method = build_method(resolved(config), ())
     if isinstance(method, RecordSegmenter | SavedMasks):
         raise InputError(
             f"{config.evaluation.method} is shown more than an image and a phrase ({', '.join(sorted(method.needs))}); "
@@ -133,6 +158,7 @@ def _load_finder(config: TestConfig, kind: type[BoxFinder]) -> BoxFinder:
         device,
         kind=kind,
         trained_box_layer=model.trained_box_layer,
+        public_rule=config.public_rule,
     )
 
 
@@ -185,8 +211,9 @@ def evaluate_method(
     )
     if not processes.is_first:
         return ""
-    complete_origin(folder, rows)
-    return write_tables(rows, folder, told(notes, weights, traced))
+    tables = write_tables(rows, folder, told(notes, weights, traced))
+    complete_origin(folder, rows)  # last, because it says that all is there
+    return tables
 
 
 def _notes(config: TestConfig, method: Method, records: Sequence[ImageRecord]) -> Notes:

@@ -21,6 +21,8 @@ _SHOWN_PARTS = 2  # of a folder's path: runs are told apart by their own name an
 def trace(config: TestConfig) -> Trace:
     """What the results of a config can be traced to; call it once the models have been loaded, and so fetched.
 
+    config: with nothing left open in ``prediction``, as ``gdinousam.runs.evaluation.resolved`` makes it.
+
     Reads every weight file once per process: a second or two per gigabyte. Masks to score are traced as far as the
     evaluation that kept them was; those of other programs are not.
     """
@@ -38,8 +40,8 @@ def trace(config: TestConfig) -> Trace:
         models["mask head"] = _used(model.mask_head, SMALL_MASK_HEAD)
     if baseline is not None:
         models |= {part: _used(name) for part, name in baseline_parts(baseline).items()}
-    prediction = config.prediction
-    return Trace(models, (prediction.box_threshold, prediction.max_detections) if with_detector else None)
+    point = config.prediction.filled().overall
+    return Trace(models, (point.box_threshold, point.max_detections) if with_detector else None)
 
 
 def _detector(model: ModelSettings) -> dict[str, UsedWeights]:

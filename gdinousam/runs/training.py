@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable
 from importlib.metadata import version
@@ -15,7 +14,9 @@ from gdinousam import __version__
 from gdinousam.allocator import keep_freed_memory
 from gdinousam.config import AnyTrainConfig, TrainConfig, dump_config
 from gdinousam.errors import InputError
+from gdinousam.files import write_json, write_text
 from gdinousam.folders import CONFIG_COPY, new_output_folder
+from gdinousam.models.base_note import portable_name
 from gdinousam.models.deformable_choice import want_kernel
 from gdinousam.models.loading import pick_device
 from gdinousam.models.precision import allow_tf32
@@ -28,16 +29,18 @@ from gdinousam.runs.training_data import (
     validation_examples,
 )
 from gdinousam.runs.training_models import Learner, build_learner
+from gdinousam.runs.training_origin import DATA_NAME, noted_data
 from gdinousam.seeding import seed_everything
 from gdinousam.training.loop import Outcome, Trainer
 
 logger = logging.getLogger(__name__)
 
 
-def train(config: AnyTrainConfig, resume: bool = False, overwrite: bool = False) -> Outcome:
+def train(config: AnyTrainConfig, resume: bool = False, overwrite: bool = False, other_data: bool = False) -> Outcome:
     """Train as the config says into ``training.output_dir``; see ``gdinousam.training.loop.Trainer``.
 
-    resume: go on with the run in that folder. overwrite: replace an earlier run there.
+    resume: go on with the run in that folder. overwrite: replace an earlier run there. other_data: resume although the
+    data is no longer what the run began with.
     Raises InputError, before anything is written, for data with problems, weights that do not load, a folder in use.
     """
     device = pick_device(config.training.device)
@@ -47,6 +50,9 @@ def train(config: AnyTrainConfig, resume: bool = False, overwrite: bool = False)
     if isinstance(config, TrainConfig):
         want_kernel(config.training.deformable_kernel, device)
     images = read_training_images(config)
+    folder = config.training.output_dir
+    described = describe_images(config, images)
+    noted = noted_data(folder, described, resume, other_data)
     seed_everything(config.training.seed, config.training.deterministic)
     learner = build_learner(config, images)
     train_set = training_examples(config, images, learner.resize)
@@ -63,12 +69,10 @@ def train(config: AnyTrainConfig, resume: bool = False, overwrite: bool = False)
         raise InputError(
             f"{len(val_set)} validation images for {accelerator.num_processes} processes; every process needs one"
         )
-    folder = config.training.output_dir
-    described = describe_images(config, images)
     if accelerator.is_main_process:
         if not resume:
             new_output_folder(folder, "training.output_dir", overwrite)
-        _write_origin(folder, config, described)
+        _write_origin(folder, config, noted)
     accelerator.wait_for_everyone()
     accelerator.init_trackers("tensorboard")
     trainer = Trainer(
@@ -100,7 +104,7 @@ def _notes(learner: Learner, described: dict[str, Any], device: str) -> dict[str
     return {
         "gdinousam": __version__,
         "trained": learner.name,
-        "started_from": learner.started_from,
+        "started_from": None if learner.started_from is None else portable_name(learner.started_from),
         "train_csv_sha256": described.get("csv_sha256"),
         "num_train_images": described.get("num_images", 0),
         "phantoms_per_epoch": described.get("phantoms_per_epoch"),
@@ -109,7 +113,7 @@ def _notes(learner: Learner, described: dict[str, Any], device: str) -> dict[str
     }
 
 
-def _write_origin(folder: Path, config: AnyTrainConfig, described: dict[str, Any]) -> None:
+def _write_origin(folder: Path, config: AnyTrainConfig, noted: dict[str, Any]) -> None:
     """Write beside a result what it came from: the resolved config and the fingerprint of the data."""
-    (folder / CONFIG_COPY).write_text(dump_config(config), encoding="utf-8")
-    (folder / "data.json").write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
+    write_text(folder / CONFIG_COPY, dump_config(config))
+    write_json(folder / DATA_NAME, noted)

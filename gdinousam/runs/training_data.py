@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from gdinousam.config import AnyTrainConfig
-from gdinousam.data.augmentation import build_augmentation
+from gdinousam.data.augmentation import AugmentationSettings, build_augmentation, phrases_never_flipped
 from gdinousam.data.check import require_valid
-from gdinousam.data.contract import read_records
+from gdinousam.data.contract import find_csv, read_records
 from gdinousam.data.dataset import Examples, JoinedExamples, TrainingDataset
 from gdinousam.data.endless_phantoms import EndlessPhantoms
 from gdinousam.data.fingerprint import fingerprint
@@ -19,6 +20,7 @@ from gdinousam.data.lookalikes import without_lookalikes
 from gdinousam.data.named_datasets import of_datasets
 from gdinousam.data.phantoms import phrases_of
 from gdinousam.errors import InputError
+from gdinousam.identity import spellings
 from gdinousam.preprocessing import ResizeSettings
 from gdinousam.records import ImageRecord
 from gdinousam.seeding import derived_seed
@@ -56,7 +58,8 @@ def _read(config: AnyTrainConfig, csv_path: Path | None, image_dir: Path | None,
     if csv_path is None or image_dir is None:
         return ()
     mask_dir = mask_dir if config.needs_masks else None
-    require_valid(csv_path, image_dir, mask_dir, config.needs_masks, config.data.datasets)
+    data = config.data
+    require_valid(csv_path, image_dir, mask_dir, config.needs_masks, data.datasets, allow_odd=data.allow_odd)
     records = of_datasets(read_records(csv_path, image_dir, mask_dir), config.data.datasets, csv_path)
     records = records[: config.data.max_images]
     if config.needs_objects:
@@ -69,6 +72,8 @@ def _read(config: AnyTrainConfig, csv_path: Path | None, image_dir: Path | None,
 def training_examples(config: AnyTrainConfig, images: TrainingImages, resize: ResizeSettings) -> JoinedExamples:
     """The training images and, after them, the phantoms of an epoch, both augmented."""
     num_phantoms = config.data.phantoms.num_train if config.data.phantoms else 0
+    if config.augmentation is not None and config.augmentation.horizontal_flip:
+        _tell_what_is_not_flipped(config.augmentation, training_phrases(config, images))
     return JoinedExamples(_parts(config, images.train, num_phantoms, resize, config.training.seed, is_training=True))
 
 
@@ -86,7 +91,9 @@ def _parts(
     config: AnyTrainConfig, records: Records, num_phantoms: int, resize: ResizeSettings, seed: int, is_training: bool
 ) -> Sequence[Examples]:
     data, with_masks = config.data, config.needs_masks
-    augmentation = build_augmentation(config.augmentation) if is_training and config.augmentation else None
+    augmentation = None
+    if is_training and config.augmentation:
+        augmentation = build_augmentation(config.augmentation, training_phrases(config, TrainingImages(records, ())))
     captions = data.num_absent_phrases, data.captions == "phrase_per_box"
     parts: list[Examples] = []
     if records:
@@ -97,12 +104,18 @@ def _parts(
     return parts
 
 
+def _tell_what_is_not_flipped(settings: AugmentationSettings, phrases: Sequence[str]) -> None:
+    kept = phrases_never_flipped(settings, phrases)
+    if kept:
+        logger.info("images are not flipped where they name a side that has no counterpart here: %s", ", ".join(kept))
+
+
 def training_phrases(config: AnyTrainConfig, images: TrainingImages) -> tuple[str, ...]:
     """The distinct phrases that training images and phantoms may have, in order of first appearance."""
     phrases = [phrase for record in images.train for phrase in record.phrases]
     if config.data.phantoms is not None:
         phrases += [phrase for family in config.data.phantoms.families for phrase in phrases_of(family)]
-    return tuple(dict.fromkeys(phrases))
+    return tuple(dict.fromkeys(spellings(phrases, of_phrases=True).values()))
 
 
 def describe_images(config: AnyTrainConfig, images: TrainingImages) -> dict[str, Any]:
@@ -110,6 +123,8 @@ def describe_images(config: AnyTrainConfig, images: TrainingImages) -> dict[str,
     described: dict[str, Any] = {}
     if config.data.train_ann is not None:
         described |= fingerprint(images.train, config.data.train_ann)
+    if config.data.val_ann is not None:
+        described["val_csv_sha256"] = hashlib.sha256(find_csv(config.data.val_ann).read_bytes()).hexdigest()
     if images.num_lookalikes:
         described["num_lookalikes_left_out"] = images.num_lookalikes
     if config.data.phantoms is not None:

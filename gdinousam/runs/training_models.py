@@ -28,6 +28,7 @@ from gdinousam.preprocessing import ResizeSettings
 from gdinousam.prompts import build_caption, build_public_caption
 from gdinousam.records import ImageRecord
 from gdinousam.runs.training_data import TrainingImages, training_phrases
+from gdinousam.training.captions import require_askable
 from gdinousam.training.sheets import detector_sheet, mask_head_sheet, segmenter_sheet
 from gdinousam.training.tasks import DetectorTask, MaskHeadTask, Task
 
@@ -55,16 +56,17 @@ def build_learner(config: AnyTrainConfig, images: TrainingImages) -> Learner:
         if isinstance(config.baseline, SamusTraining):
             return _samus(config.baseline)
         return _unet(config.baseline, config, images)
-    return _mask_head(config) if config.training.part == "mask_head" else _detector(config)
+    return _mask_head(config) if config.training.part == "mask_head" else _detector(config, images)
 
 
-def _detector(config: TrainConfig) -> Learner:
+def _detector(config: TrainConfig, images: TrainingImages) -> Learner:
     name = str(config.model.detector)
     model, tokenizer = load_grounding_dino(name)
     tuned = add_lora(model, config.lora) if config.training.tune == "lora" else model
     logger.info("detector: %s", count_parameters(tuned))
     detector = Detector(tuned, tokenizer, noisy_when_frozen=config.training.frozen_parts == "train")
     resize = config.resize
+    require_askable((*images.train, *images.val), tokenizer, detector.max_tokens)
     caption_of = build_public_caption if config.data.captions == "phrase_per_box" else build_caption
     if config.training.gradient_checkpointing:
         detector.recompute_layers()

@@ -11,6 +11,7 @@ from gdinousam.config import BaselineTrainConfig, dump_config
 from gdinousam.data.contract import read_records
 from gdinousam.data.named_datasets import datasets_of, of_datasets
 from gdinousam.errors import InputError
+from gdinousam.files import write_text
 from gdinousam.folders import CONFIG_COPY, new_output_folder, surviving_folder
 from gdinousam.models.loading import pick_device
 from gdinousam.runs.training import train
@@ -20,12 +21,14 @@ from gdinousam.training.loop import Outcome
 logger = logging.getLogger(__name__)
 
 
-def train_per_dataset(config: BaselineTrainConfig, resume: bool = False, overwrite: bool = False) -> dict[str, Outcome]:
+def train_per_dataset(
+    config: BaselineTrainConfig, resume: bool = False, overwrite: bool = False, other_data: bool = False
+) -> dict[str, Outcome]:
     """Train on each dataset of the training file alone, in ``training.output_dir`` / its name; see ``train``.
 
     Of the datasets in ``data.datasets``, or of all. resume: go on with the runs in that folder; a finished one stays as
-    it is, one that has not begun begins. Returns the outcome of each dataset in the order of the file; an interruption
-    ends the last one. Raises InputError as ``train`` does, and before the first run for a
+    it is, one that has not begun begins. other_data: as for ``train``. Returns the outcome of each dataset in the order
+    of the file; an interruption ends the last one. Raises InputError as ``train`` does, and before the first run for a
     dataset without validation images where others have some, or whose name cannot be a folder's.
     """
     folder = config.training.output_dir
@@ -36,13 +39,13 @@ def train_per_dataset(config: BaselineTrainConfig, resume: bool = False, overwri
     if state.is_main_process:
         if not resume:
             new_output_folder(folder, "training.output_dir", overwrite)
-        (folder / CONFIG_COPY).write_text(dump_config(config), encoding="utf-8")
+        write_text(folder / CONFIG_COPY, dump_config(config))
     state.wait_for_everyone()
     outcomes: dict[str, Outcome] = {}
     for name in names:
         logger.info("dataset %s", name)
         begun = surviving_folder(folder / name / STATE).is_dir()
-        outcomes[name] = train(_for_dataset(config, name), resume=begun, overwrite=not begun)
+        outcomes[name] = train(_for_dataset(config, name), resume=begun, overwrite=not begun, other_data=other_data)
         if outcomes[name].end == "interrupted":
             break
     return outcomes

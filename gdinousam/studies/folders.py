@@ -13,6 +13,7 @@ from gdinousam.data.fingerprint import fingerprint
 from gdinousam.errors import InputError
 from gdinousam.evaluation.origin import require_same_origin
 from gdinousam.evaluation.results import METHOD_NAME, ROWS_NAME, read_json
+from gdinousam.files import write_text
 from gdinousam.folders import CONFIG_COPY, new_output_folder
 from gdinousam.records import ImageRecord
 from gdinousam.runs.traced import trace
@@ -28,7 +29,7 @@ def begin_study(folder: Path, key: str, config_text: str, overwrite: bool, resum
         new_output_folder(folder, key, overwrite)
     elif not (folder / CONFIG_COPY).is_file():
         raise InputError(f"{key}: {folder} holds no study to go on with; start it without --resume")
-    (folder / CONFIG_COPY).write_text(config_text, encoding="utf-8")
+    write_text(folder / CONFIG_COPY, config_text)
 
 
 def is_begun(config: TestConfig) -> bool:

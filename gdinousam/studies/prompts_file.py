@@ -12,10 +12,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import yaml
-
 from gdinousam.errors import InputError
+from gdinousam.identity import phrase_identity
 from gdinousam.prompts import caption_form
+from gdinousam.yaml_files import read_yaml
 
 _LONGEST_NAME = 80  # characters of a folder name; file systems allow 255 bytes
 _CONTAINS, _PROMPTS = "contains", "prompts"
@@ -38,7 +38,7 @@ class PromptGroup:
     def holds(self, phrase: str) -> bool:
         """Whether a phrase of the data is asked for in the words of this group."""
         if not self.contains:
-            return phrase == self.name
+            return phrase_identity(phrase) == phrase_identity(self.name)
         form = caption_form(phrase)
         return any(caption_form(text) in form for text in self.contains)
 
@@ -130,22 +130,12 @@ def _group_of(path: Path, name: str, content: object) -> PromptGroup:
 
 
 def _read_yaml(path: Path) -> dict[object, object] | list[object]:
-    try:
-        text = path.read_text(encoding="utf-8")
-        tree, root = yaml.safe_load(text), yaml.compose(text, yaml.SafeLoader)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; give a YAML of phrases and prompts") from None
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        raise InputError(f"{path} is not readable as YAML: {' '.join(str(error).split())}") from error
-    if isinstance(tree, list):
-        return tree
-    if not isinstance(tree, dict) or not isinstance(root, yaml.MappingNode):
+    tree = read_yaml(path, missing=f"{path}: no such file; give a YAML of phrases and prompts")
+    if not isinstance(tree, dict | list):
         raise InputError(
             f"{path} must hold phrases of the data, each with a list of prompts below it, or a list of prompts to ask "
             "of all"
         )
-    if len(root.value) > len(tree):  # YAML readers keep the last of equal keys without a word
-        raise InputError(f"{path}: a phrase stands there twice; put its prompts into one list")
     return tree
 
 
@@ -176,7 +166,7 @@ def _refuse_one_folder(where: str, wordings: Sequence[Wording]) -> None:
 
 
 def _text(path: Path, value: object) -> str:
-    """A phrase or prompt as text that can be asked for; YAML takes words such as ``no`` for other things."""
+    """A phrase or prompt as text that can be asked for; YAML takes words such as ``true`` for other things."""
     if not isinstance(value, str):
         raise InputError(f"{path}: {value!r} is no text; put it in quotes")
     try:

@@ -13,6 +13,7 @@ from torch import nn
 
 from gdinousam.errors import InputError
 from gdinousam.folders import begin_replacement, finish_replacement, replaced_folder, surviving_folder
+from gdinousam.models.checkpoints.files import require_finite
 from gdinousam.training.tasks import Task
 
 BEST, LAST, STATE = "best", "last", "state"
@@ -68,6 +69,7 @@ class RunCheckpoints:
     def _load_trained_only(self, models: list[nn.Module], folder: str) -> None:
         trained = _trained(self.accelerator.unwrap_model(models.pop()))
         stored = load_file(Path(folder) / _TRAINED)
+        require_finite(stored, Path(folder) / _TRAINED)
         if {name: p.shape for name, p in trained.items()} != {name: t.shape for name, t in stored.items()}:
             raise InputError(f"{folder} holds the state of another model; resume with the config of the run")
         with torch.no_grad():

@@ -28,6 +28,7 @@ from gdinousam.training.settings import LoopSettings
 from gdinousam.training.tasks import Task, to_device
 from gdinousam.training.terms import LOSS, Counts, Sums, means
 from gdinousam.training.verdict import End, Outcome, doubts, outcome_of, too_short
+from gdinousam.training.workers import begin_worker, worker_faults
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +81,7 @@ class Trainer:
         progress, settings = self.progress, self.settings
         metrics = MetricsFile(self.folder / "metrics.csv", progress.epoch) if self.accelerator.is_main_process else None
         end: End = "finished"
-        with _stop_on_signal() as stop, self._bar() as bar:
+        with _stop_on_signal() as stop, self._bar() as bar, worker_faults():
             while progress.epoch < settings.num_epochs:
                 if progress.epoch and progress.epochs_since_best >= settings.patience:
                     end = "stopped early"
@@ -232,8 +233,7 @@ class Trainer:
             pin_memory=self.accelerator.device.type == "cuda",
             # a generator of its own: the loader draws a number per epoch, which would shift dropout after a resume
             generator=torch.Generator(),
-            # Ctrl-C reaches every process of the terminal; the workers leave it to the loop
-            worker_init_fn=_ignore_interrupt,
+            worker_init_fn=begin_worker,
         )
 
     def _bar(self) -> tqdm:
@@ -320,10 +320,6 @@ def _stop_on_signal() -> Iterator[Callable[[], bool]]:
     finally:
         for number, handler in earlier.items():
             signal.signal(number, handler)
-
-
-def _ignore_interrupt(worker: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _epoch_line(row: EpochRow, num_epochs: int, is_best: bool) -> str:

@@ -22,6 +22,7 @@ from gdinousam.models.lora import adapter_change
 from gdinousam.models.mask_head import MaskHead
 from gdinousam.preprocessing import ResizeSettings, boxes_xyxy_pixels
 from gdinousam.prompts import Caption, build_caption, positive_map, tokenize_captions
+from gdinousam.training.captions import with_captions_that_fit
 from gdinousam.training.losses import DetectionTarget, detection_sums, mask_sums
 from gdinousam.training.settings import LossSettings
 from gdinousam.training.terms import Term, means
@@ -95,6 +96,7 @@ class DetectorTask(Task):
 
     def sums(self, model: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
         settings = self.settings
+        batch = with_captions_that_fit(batch, self.detector.tokenizer, self.detector.max_tokens, self.caption_of)
         device = batch.pixel_values.device
         captions = [self.caption_of(example.phrases) for example in batch.examples]
         tokens = tokenize_captions(captions, self.detector.tokenizer, self.detector.max_tokens).to(device)

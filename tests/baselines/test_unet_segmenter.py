@@ -105,7 +105,7 @@ def test_no_images_give_no_answers(segmenter: UNetSegmenter) -> None:
     assert segmenter.segment([], []) == []
 
 
-@pytest.mark.parametrize("phrase", ["malignant lesion", "Cyst", ""])
+@pytest.mark.parametrize("phrase", ["malignant lesion", "cysts", ""])
 def test_a_phrase_it_was_not_trained_on_is_named_with_those_it_knows(
     segmenter: UNetSegmenter, phantom_images: list[Image], phrase: str
 ) -> None:
@@ -116,16 +116,29 @@ def test_a_phrase_it_was_not_trained_on_is_named_with_those_it_knows(
 
 
 def test_phrases_without_a_channel_are_not_supported(segmenter: UNetSegmenter) -> None:
-    record = ImageRecord(Path("1.png"), 9, 9, "mine", phrases=("Cyst", "cyst", "liver"))
+    record = ImageRecord(Path("1.png"), 9, 9, "mine", phrases=("cysts", "Cyst ", "liver"))
     reason = "the network was not trained on the phrase"
-    assert segmenter.unsupported(record) == {"Cyst": reason, "liver": reason}
+    assert segmenter.unsupported(record) == {"cysts": reason, "liver": reason}
 
 
 def test_images_and_phrases_of_different_number_are_refused(
     segmenter: UNetSegmenter, phantom_images: list[Image]
 ) -> None:
-    with pytest.raises(ValueError, match="3 images but phrases of 1"):
+    with pytest.raises(InputError, match="3 images but phrases of 1"):
         segmenter.segment(phantom_images, [["cyst"]])
+
+
+def test_a_text_in_place_of_a_list_and_numbers_beyond_one_are_refused(
+    segmenter: UNetSegmenter, phantom_images: list[Image]
+) -> None:
+    with pytest.raises(InputError, match=r"phrases\[0\] is the text 'cyst'"):
+        segmenter.segment(phantom_images[:1], ["cyst"])
+    with pytest.raises(InputError, match=r"images\[0\] has dtype float64"):
+        segmenter.segment([phantom_images[0] * 1.0], [["cyst"]])
+    (found,), (expected,) = (
+        segmenter.segment([one], [["cyst"]]) for one in (phantom_images[0] / 255, phantom_images[0])
+    )
+    assert [one.score for one in found] == [one.score for one in expected]
 
 
 def test_a_folder_gives_back_what_was_saved(
@@ -182,3 +195,14 @@ def test_what_is_no_folder_of_a_unet_is_refused(folder: Path, tmp_path: Path) ->
     (folder / DESCRIPTION).write_text("{")
     with pytest.raises(InputError, match="is no JSON file"):
         load_unet(folder)
+
+
+def test_another_spelling_of_a_known_phrase_is_the_same_phrase(
+    segmenter: UNetSegmenter, phantom_images: list[Image]
+) -> None:
+    asked = segmenter.segment(phantom_images[:1], [["Benign  lesion."]])[0]
+    known = segmenter.segment(phantom_images[:1], [["benign lesion"]])[0]
+    assert [one.phrase for one in asked] == ["Benign  lesion."] * len(known)
+    for one, same in zip(asked, known, strict=True):
+        assert one.mask_hw is not None and same.mask_hw is not None
+        assert (one.mask_hw == same.mask_hw).all()

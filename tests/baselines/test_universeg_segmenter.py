@@ -147,15 +147,28 @@ def test_a_phrase_without_examples_is_refused_before_the_network_runs(
 ) -> None:
     with (
         count_targets(network) as calls,
-        pytest.raises(InputError, match="no examples of 'Cyst', only of cyst, tumor"),
+        pytest.raises(InputError, match="no examples of 'cysts', only of cyst, tumor"),
     ):
-        segmenter.segment(phantom_images[:2], [["cyst"], ["Cyst"]])
+        segmenter.segment(phantom_images[:2], [["cyst"], ["cysts"]])
     assert calls == []
 
 
 def test_lists_of_different_length_are_refused(segmenter: UniverSegSegmenter, phantom_images: list[Image]) -> None:
-    with pytest.raises(ValueError, match="3 images but phrases of 1"):
+    with pytest.raises(InputError, match="3 images but phrases of 1"):
         segmenter.segment(phantom_images, [["cyst"]])
+
+
+def test_a_text_in_place_of_a_list_and_numbers_beyond_one_are_refused(
+    segmenter: UniverSegSegmenter, phantom_images: list[Image]
+) -> None:
+    with pytest.raises(InputError, match=r"phrases\[0\] is the text 'cyst'"):
+        segmenter.segment(phantom_images[:1], ["cyst"])
+    with pytest.raises(InputError, match=r"images\[0\] has dtype float64"):
+        segmenter.segment([phantom_images[0] * 1.0], [["cyst"]])
+    (found,), (expected,) = (
+        segmenter.segment([one], [["cyst"]]) for one in (phantom_images[0] / 255, phantom_images[0])
+    )
+    assert [one.score for one in found] == [one.score for one in expected]
 
 
 def test_a_phrase_needs_a_draw(network: UniverSegNetwork) -> None:

@@ -1,6 +1,7 @@
 """Augmentation as properties: objects stay in their boxes, none is lost, the same seed gives the same sample."""
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,15 +16,18 @@ from gdinousam.data.augmentation import (
     Window,
     build_augmentation,
     crop,
+    phrases_never_flipped,
     random_crop,
     random_erase,
     random_grey,
+    random_mirror,
     random_pad,
     random_resize,
     seeded,
     visible_fraction,
 )
 from gdinousam.data.samples import Sample, to_sample
+from gdinousam.data.sides import SIDE_WORDS, Sides
 
 SEEDS = range(20)
 BOXES_XYWH = [(12, 30, 40, 21), (70, 8, 25, 60)]
@@ -41,8 +45,9 @@ STRONG = AugmentationSettings(
 OFF = AugmentationSettings(
     horizontal_flip=0.0, crop_probability=0.0, resize_scale=(1.0, 1.0), pad_fraction=0.0, erase_probability=0.0
 )
+MIRROR = partial(random_mirror, probability=1.0, sides=Sides(SIDE_WORDS), known_phrases=())
 STEPS = {
-    "horizontal flip": v2.RandomHorizontalFlip(1.0),
+    "horizontal flip": MIRROR,
     "vertical flip": v2.RandomVerticalFlip(1.0),
     "crop": partial(random_crop, probability=1.0, min_scale=0.5, min_visible=0.4),
     "smaller": partial(random_resize, scale_range=(0.4, 0.9), min_visible=0.4),
@@ -69,7 +74,8 @@ def plain(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def assert_same(first: Sample, second: Sample) -> None:
-    for part, other in zip(first, second, strict=True):
+    assert first.phrases == second.phrases
+    for part, other in zip(first[:-1], second[:-1], strict=True):
         assert (part is None) == (other is None)
         assert part is None or torch.equal(plain(part), plain(other))
 
@@ -102,11 +108,82 @@ def test_masks_and_boxes_agree(name: str) -> None:
         torch.testing.assert_close(plain(sample.boxes_xyxy), tight_xyxy, atol=1.0, rtol=0)
 
 
-@pytest.mark.parametrize("flip", [v2.RandomHorizontalFlip(1.0), v2.RandomVerticalFlip(1.0)])
+@pytest.mark.parametrize("flip", [MIRROR, v2.RandomVerticalFlip(1.0)])
 def test_flipping_twice_changes_nothing(flip: Augmentation) -> None:
     once = flip(painted())
     assert not torch.equal(plain(once.boxes_xyxy), plain(painted().boxes_xyxy))
     assert_same(flip(once), painted())
+
+
+def flips(**settings: Any) -> Augmentation:
+    """Nothing but a certain horizontal flip, of data with the phrases of both kidneys."""
+    changed = OFF.model_copy(update={"horizontal_flip": 1.0, **settings})
+    return build_augmentation(changed, ["left kidney", "right kidney", "left atrium", "liver"])
+
+
+@pytest.mark.parametrize(
+    ("phrases", "mirrored"),
+    [
+        (("left kidney", "liver"), ("right kidney", "liver")),
+        (("right kidney", "left kidney"), ("left kidney", "right kidney")),
+        (("liver",), ("liver",)),
+        ((), ()),
+    ],
+)
+def test_a_horizontal_flip_swaps_the_sides_that_phrases_name(
+    phrases: tuple[str, ...], mirrored: tuple[str, ...]
+) -> None:
+    given = painted()._replace(phrases=phrases)
+    flipped = flips()(given)
+    assert flipped.phrases == mirrored
+    assert torch.equal(plain(flipped.image), plain(given.image).flip(-1))
+    assert torch.equal(plain(flipped.masks_nhw), plain(given.masks_nhw).flip(-1))
+    x0, _, x1, _ = plain(given.boxes_xyxy).unbind(1)
+    assert torch.equal(plain(flipped.boxes_xyxy)[:, [0, 2]], torch.stack([113 - x1, 113 - x0], dim=1))
+
+
+@pytest.mark.parametrize(
+    ("phrases", "settings"),
+    [
+        (("left atrium",), {}),  # no right atrium in the data
+        (("left kidney", "left atrium"), {}),
+        (("left kidney",), {"swap_sides": False}),
+    ],
+)
+def test_an_image_whose_side_cannot_be_swapped_is_not_flipped(
+    phrases: tuple[str, ...], settings: dict[str, Any]
+) -> None:
+    given = painted()._replace(phrases=phrases)
+    assert_same(flips(**settings)(given), given)
+
+
+def test_without_words_for_sides_phrases_stay_and_images_are_flipped() -> None:
+    given = painted()._replace(phrases=("left atrium",))
+    flipped = flips(side_words=())(given)
+    assert flipped.phrases == given.phrases
+    assert torch.equal(plain(flipped.image), plain(given.image).flip(-1))
+
+
+def test_a_vertical_flip_and_all_else_leave_phrases_alone() -> None:
+    given = painted()._replace(phrases=("left kidney",))
+    augment = build_augmentation(STRONG.model_copy(update={"horizontal_flip": 0.0}), ["left kidney", "right kidney"])
+    for seed in SEEDS:
+        assert seeded(augment, seed)(given).phrases == given.phrases
+
+
+def test_what_comes_after_a_flip_does_not_depend_on_whether_phrases_forbid_it() -> None:
+    augment = build_augmentation(STRONG.model_copy(update={"horizontal_flip": 1.0, "erase_probability": 0.0}))
+    free = to_sample(np.full((31, 44, 3), 9, np.uint8), [])
+    forbidden = free._replace(phrases=("left atrium",))
+    for seed in SEEDS:
+        assert torch.equal(seeded(augment, seed)(free).image, seeded(augment, seed)(forbidden).image)
+
+
+def test_phrases_whose_images_are_never_flipped_are_known_before() -> None:
+    known = ["left kidney", "right kidney", "left atrium", "liver"]
+    assert phrases_never_flipped(AugmentationSettings(), known) == ["left atrium"]
+    assert phrases_never_flipped(AugmentationSettings(swap_sides=False), known) == known[:3]
+    assert phrases_never_flipped(AugmentationSettings(side_words=()), known) == []
 
 
 def test_same_seed_same_sample_and_other_seeds_differ() -> None:
@@ -243,6 +320,9 @@ def test_very_small_images_survive() -> None:
     "settings",
     [
         {"horizontal_flip": 1.5},
+        {"side_words": [("left", "right"), ("Left", "droite")]},
+        {"side_words": [("left", " ")]},
+        {"side_words": [("left",)]},
         {"resize_scale": (1.2, 0.8)},
         {"erase_area": (0.0, 0.1)},
         {"min_visible": 0.0},

@@ -1,6 +1,7 @@
 """The checker: every breach of the contract is reported, all at once, with its row; sound data has none."""
 
 import importlib.util
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -113,6 +114,44 @@ def test_box_outside_the_image_is_reported(data, cells, column):
     problem = data.only_problem()
     assert (problem.row, problem.column) == (2, column)
     assert "outside the image" in problem.expected
+
+
+def test_spellings_of_one_phrase_dataset_and_group_are_the_same(data):
+    data.spoil(3, dataset="BUSI ", group="7.", label_name="Benign lesion.", bbox_x=5, bbox_y=5, bbox_height=5)
+    data.spoil(3, mask_name="a.png#1")
+    problem = data.only_problem()
+    assert (problem.row, problem.column) == (3, "label_name")
+    assert problem.expected == "no copy of row 2 (same image, phrase, box and mask_name)"
+
+
+@pytest.mark.parametrize(
+    ("cell", "shown", "named"),
+    [("b.png ", "'b.png '", "spaces"), ("B.png", "B.png", "letter case"), ("b.\u200bpng", "'b.\\u200bpng'", "char")],
+)
+def test_a_file_name_that_only_looks_right_is_told_apart(data, cell, shown, named):
+    data.spoil(5, image_name=cell, mask_name="b.png")
+    problem = data.only_problem()
+    assert problem.expected.startswith(f"a file in {data.images}; it has b.png, which differs by {named}")
+    assert format_problems([problem]).splitlines()[1].split("image_name")[1].lstrip().startswith(shown)
+
+
+@pytest.mark.parametrize(
+    ("phrase", "expected"),
+    [
+        ("benign lesion. malignant lesion.", "one phrase; full stops part 2, so write a row for each"),
+        ("a " * 260, "a shorter phrase: it takes 263 tokens or more, Grounding DINO reads 256"),
+    ],
+)
+def test_a_phrase_that_is_none_to_the_model_is_reported(data, phrase, expected):
+    data.spoil(5, label_name=phrase)
+    assert data.only_problem().expected == expected
+
+
+def test_two_names_of_one_image_are_reported(data):
+    shutil.copy(data.images / "a.png", data.images / "A.png")
+    data.spoil(4, image_name="A.png")
+    problem = data.only_problem()
+    assert (problem.row, problem.expected) == (4, "a.png as in row 2, or a name that differs by more than letter case")
 
 
 def test_box_up_to_the_edges_of_the_image_is_legal(data):

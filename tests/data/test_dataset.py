@@ -163,6 +163,33 @@ def test_of_a_phrase_with_slashes_one_part_or_all_of_it_is_asked(records: list[I
     assert examples_of([slashed])[0].phrases == ("cyst/fluid",)
 
 
+def test_flips_swap_the_sides_of_phrases_for_boxes_masks_and_negatives_alike(records: list[ImageRecord]) -> None:
+    record = next(one for one in records if len(one.instances) == 2)
+    first, second = record.instances
+    left = replace(
+        record,
+        instances=(replace(first, phrase="left kidney"), replace(second, phrase="liver")),
+        phrases=("left kidney", "liver"),
+    )
+    right = replace(left, instances=(replace(first, phrase="right kidney"), second), phrases=("right kidney",))
+    known = ("left kidney", "liver", "right kidney")
+    settings = AugmentationSettings(horizontal_flip=1.0, crop_probability=0, resize_scale=(1, 1), pad_fraction=0)
+    flip = build_augmentation(settings.model_copy(update={"erase_probability": 0.0}), known)
+    right = replace(right, instances=(right.instances[0], replace(second, phrase="right kidney")))
+    options = {"with_masks": True, "num_absent_phrases": 5}
+    plain, flipped = (
+        examples_of([left, right], SQUARE, augmentation=augmentation, **options) for augmentation in (None, flip)
+    )
+    assert plain[0].phrases[:2] == ("left kidney", "liver") and plain[0].phrases[2:] == ("right kidney",)
+    assert flipped[0].phrases[:2] == ("right kidney", "liver") and flipped[0].phrases[2:] == ("left kidney",)
+    assert flipped[1].phrases[:1] == ("left kidney",) and set(flipped[1].phrases[1:]) == {"liver", "right kidney"}
+    for before, after in zip(plain, flipped, strict=True):
+        assert torch.equal(after.phrase_indices, before.phrase_indices)
+        assert torch.equal(after.masks, before.masks.flip(-1))
+        mirrored = torch.tensor([1.0, 0, 0, 0]) + before.boxes_cxcywh_norm * torch.tensor([-1.0, 1, 1, 1])
+        torch.testing.assert_close(after.boxes_cxcywh_norm, mirrored)
+
+
 def test_randomness_depends_on_seed_epoch_and_place_alone(records: list[ImageRecord]) -> None:
     options = {"augmentation": AUGMENTATION, "with_masks": True, "num_absent_phrases": 1}
     first, second = (TrainingDataset([records[0]] * 3, SQUARE, seed=5, **options) for _ in range(2))

@@ -6,6 +6,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from gdinousam.data.augmentation import AugmentationSettings, build_augmentation
 from gdinousam.data.dataset import JoinedExamples
 from gdinousam.data.endless_phantoms import EndlessPhantoms, PhantomData
 from gdinousam.data.phantoms import phrases_of
@@ -52,6 +53,18 @@ def test_absent_phrases_come_from_the_other_families() -> None:
     dataset = phantoms("prostate", "liver", num_absent_phrases=1)
     assert all(len(dataset[index].phrases) >= 2 for index in range(0, 12, 2))
     assert set(dataset[0].phrases[1:]) <= set(phrases_of("liver"))
+
+
+def test_flips_swap_words_in_the_phrases_of_phantoms_too() -> None:
+    plain = phantoms("liver", num=12)
+    words = sorted({phrase.split()[0] for phrase in phrases_of("liver")})
+    settings = AugmentationSettings(horizontal_flip=1.0, side_words=(tuple(words),), crop_probability=0, pad_fraction=0)
+    flipped = phantoms("liver", num=12, augmentation=build_augmentation(settings, phrases_of("liver")))
+    other = dict(zip(words, words[::-1], strict=True))
+    for index in range(12):
+        of_plain = [phrase.split() for phrase in plain[index].phrases]
+        assert flipped[index].phrases == tuple(" ".join([other[one], *rest]) for one, *rest in of_plain)
+        assert torch.equal(flipped[index].phrase_indices, plain[index].phrase_indices)
 
 
 def test_joined_sets_are_one_after_the_other_and_share_their_epoch() -> None:

@@ -1,5 +1,6 @@
 """The file of rows: what is written is read, and what is not whole is refused."""
 
+import csv
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -147,3 +148,16 @@ def test_what_is_no_text_is_refused(path: Path) -> None:
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     assert "no such file" in problem(tmp_path / "rows.csv")
+
+
+def test_rows_that_a_spreadsheet_saved_again_are_read(path):
+    """In German: semicolons, decimal commas, a byte order mark; Excel writes truth in capitals."""
+    lines = list(csv.reader(path.read_text().splitlines()))
+    floats = [lines[0].index(name) for name in ("score", "dice", "box_iou", "seconds", "surface_distance")]
+    for cells in lines[1:]:
+        for place in floats:
+            cells[place] = cells[place].replace(".", ",")
+        cells[:] = [cell.upper() if cell in ("True", "False") else cell for cell in cells]
+    with path.open("w", newline="", encoding="utf-8-sig") as file:
+        csv.writer(file, delimiter=";").writerows(lines)
+    assert read_rows(path) == [ROW, MISSED, ROW]

@@ -172,10 +172,10 @@ def test_what_the_test_file_does_not_have_is_an_error_or_left_out(records: list[
     results = [
         entry("first", "liver", 0.5, mask_hw),
         entry("third", "liver", 0.5, mask_hw),
-        entry("first", "Liver", 0.5),
+        entry("first", "Livers", 0.5),
     ]
     path = write(tmp_path / "results.json", results)
-    assert refusal(path, records) == "2 of no image and phrase of the test file: image_id third, category 'Liver'"
+    assert refusal(path, records) == "2 of no image and phrase of the test file: image_id third, category 'Livers'"
     assert len(saved(path, records, unknown="ignore").detections(records[0])) == 1
     path = write(tmp_path / "results.json", results[1:])
     assert refusal(path, records, unknown="ignore") == "none of its 2 entries is of the test file"

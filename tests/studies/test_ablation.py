@@ -71,7 +71,8 @@ def test_everything_a_config_says_reaches_every_column(config: Path) -> None:
     for column in NAMES:
         derived = column_config(ablation, column)
         # what the columns themselves differ in, and what only masks of other programs and compared methods have
-        for name in EvaluateConfig.model_fields.keys() - {"model", "evaluation", "baseline", "saved_masks"}:
+        own = {"model", "evaluation", "baseline", "saved_masks", "validation"}
+        for name in EvaluateConfig.model_fields.keys() - own:
             assert getattr(derived, name) == getattr(ablation, name), name
         for name in EvaluationSettings.model_fields.keys() - {"output_dir", "method", "predictions", "needs"}:
             assert getattr(derived.evaluation, name) == getattr(ablation.ablation, name), name

@@ -58,7 +58,7 @@ def test_a_group_holds_the_phrases_in_which_its_text_stands(tmp_path: Path) -> N
     stone, liver = read_prompts(write(tmp_path, text))
     phrases = ["kidney stone", "a calculus", "liver"]
     assert [stone.holds(phrase) for phrase in phrases] == [True, True, False]
-    assert [liver.holds(phrase) for phrase in (*phrases, "Liver", "liver lesion")] == [False, False, True, False, False]
+    assert [liver.holds(phrase) for phrase in (*phrases, "Liver", "liver lesion")] == [False, False, True, True, False]
     assert phrases_of_groups([stone, liver], phrases, P) == {
         "stone": ("kidney stone", "a calculus"),
         "liver": ("liver",),
@@ -86,10 +86,10 @@ def test_every_prompt_has_a_folder_of_its_own_below_its_phrase() -> None:
         pytest.param("stone: [a\n", "not readable as YAML", id="broken"),
         pytest.param("stone: a\n", "stone: 'a' is no list", id="no list"),
         pytest.param("stone:\n", "stone: None is no list", id="nothing below"),
-        pytest.param("stone: [no]\n", "False is no text; put it in quotes", id="word of YAML"),
+        pytest.param("stone: [true]\n", "True is no text; put it in quotes", id="word of YAML"),
         pytest.param("stone: ['...']\n", "has no letter or digit", id="no letter"),
         pytest.param("stone: [A stone, a  stone.]\n", "'A stone' stands there twice", id="reads alike"),
-        pytest.param("stone: [a]\nstone: [b]\n", "a phrase stands there twice", id="phrase twice"),
+        pytest.param("stone: [a]\nstone: [b]\n", "'stone' stands there twice, in lines 1 and 2", id="phrase twice"),
         pytest.param("stone: []\n", "no prompt in it", id="nothing to ask"),
         pytest.param("- a stone\n", "no prompt in it; write at least one below a phrase", id="no phrase"),
         pytest.param("- [a]\n", r"\['a'\] is no text", id="list in list"),

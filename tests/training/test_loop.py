@@ -24,6 +24,7 @@ from gdinousam.config import TrainConfig, load_config
 from gdinousam.errors import InputError
 from gdinousam.models.segmenter import load_segmenter
 from gdinousam.runs.training import train
+from gdinousam.runs.training_origin import noted_data
 
 ROOT = Path(__file__).parents[2]
 TIMES = {"seconds", "images_per_second", "peak_memory_mb"}
@@ -79,9 +80,9 @@ training:
     return path
 
 
-def run(config_path: Path, *overrides: str, resume: bool = False) -> Path:
+def run(config_path: Path, *overrides: str, resume: bool = False, other_data: bool = False) -> Path:
     config = load_config(TrainConfig, config_path, overrides)
-    train(config, resume=resume)
+    train(config, resume=resume, other_data=other_data)
     AcceleratorState._reset_state(reset_partial_state=True)
     return config.training.output_dir
 
@@ -218,6 +219,35 @@ def test_an_earlier_run_is_never_overwritten(config_path: Path, whole: Path) -> 
     with pytest.raises(InputError, match="holds an earlier run"):
         run(config_path, f"training.output_dir={whole}")
     assert {path: path.stat().st_mtime_ns for path in whole.rglob("*")} == before
+
+
+def test_a_run_is_resumed_with_its_own_data_unless_told(config_path: Path, tmp_path: Path, phantom_data: Path) -> None:
+    table = tmp_path / "train.CSV"
+    lines = (phantom_data / "train.CSV").read_text().splitlines(keepends=True)
+    table.write_text("".join(lines))
+    folder = run(config_path, "training.num_epochs=1", f"data.train_ann={table}")
+    before = json.loads((folder / "data.json").read_text())
+    table.write_text("".join(lines[:-1]))
+    longer = "training.num_epochs=2"
+    with pytest.raises(InputError, match=r"began with other data \(csv_sha256, .*--other-data"):
+        run(folder / "config.yaml", longer, resume=True)
+    assert json.loads((folder / "data.json").read_text()) == before
+    run(folder / "config.yaml", longer, resume=True, other_data=True)
+    after = json.loads((folder / "data.json").read_text())
+    assert after["earlier"] == [before] and after["csv_sha256"] != before["csv_sha256"]
+    assert [row["epoch"] for row in rows(folder)] == ["1", "2"]
+    run(folder / "config.yaml", "training.num_epochs=3", resume=True)  # the same again, so nothing is added
+    assert json.loads((folder / "data.json").read_text()) == after
+
+
+def test_a_run_of_an_older_version_is_resumed_without_the_note_of_its_validation_data(tmp_path: Path) -> None:
+    described = {"csv_sha256": "1", "val_csv_sha256": "2"}
+    assert noted_data(tmp_path, described, resume=True, other_data=False) == described  # no data.json at all
+    (tmp_path / "data.json").write_text('{"csv_sha256": "1"}')
+    assert noted_data(tmp_path, described, resume=True, other_data=False) == described
+    (tmp_path / "data.json").write_text("{")
+    with pytest.raises(InputError, match=r"data\.json: not readable"):
+        noted_data(tmp_path, described, resume=True, other_data=False)
 
 
 def test_a_run_is_resumed_with_its_own_model_only(config_path: Path, small_mask_head: Path, phantom_data: Path) -> None:

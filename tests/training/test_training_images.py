@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import pandas as pd
@@ -9,7 +10,8 @@ import pytest
 
 from gdinousam.config import BaselineTrainConfig
 from gdinousam.errors import InputError
-from gdinousam.runs.training_data import TrainingImages, read_training_images, training_phrases
+from gdinousam.preprocessing import ResizeSettings
+from gdinousam.runs.training_data import TrainingImages, read_training_images, training_examples, training_phrases
 
 
 @pytest.fixture
@@ -45,6 +47,7 @@ def test_datasets_choose_from_both_files_in_their_order(folder: Path, phantom_da
     assert (len(chosen.train), len(chosen.val)) == (4, 2)
     assert chosen.train == every.train[1::2] and chosen.val == every.val[1::2]
     assert images_of(folder, phantom_data, datasets=["b", "a"]) == every
+    assert images_of(folder, phantom_data, datasets=["B "]) == chosen
 
 
 def test_the_first_images_are_counted_among_the_datasets_named(folder: Path, phantom_data: Path) -> None:
@@ -52,7 +55,7 @@ def test_the_first_images_are_counted_among_the_datasets_named(folder: Path, pha
     assert [record.dataset for record in (*images.train, *images.val)] == ["b"] * 4
 
 
-@pytest.mark.parametrize("name", ["c", "B"])
+@pytest.mark.parametrize("name", ["c", "bb"])
 def test_an_unknown_dataset_is_named_with_the_known_ones(folder: Path, phantom_data: Path, name: str) -> None:
     with pytest.raises(InputError, match=rf"train\.CSV: no image of dataset '{name}' \(data\.datasets\); it has: a, b"):
         images_of(folder, phantom_data, datasets=["a", name])
@@ -83,3 +86,25 @@ def test_the_phrases_are_those_of_the_images_then_of_the_phantoms_each_once(fold
     phrases = training_phrases(config, images)
     assert list(phrases[: len(of_images)]) == of_images
     assert len(set(phrases)) == len(phrases) > len(of_images)
+
+
+def test_flips_swap_sides_among_the_phrases_of_the_run_and_what_is_never_flipped_is_told(
+    folder: Path, phantom_data: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    table = pd.read_csv(folder / "train.CSV", dtype=str, keep_default_na=False)
+    sides = ["left kidney", "right kidney", "left atrium"]
+    place = table["image_name"].map({name: place for place, name in enumerate(table["image_name"].unique())})
+    table["label_name"] = place.map(lambda one: sides[one % 3])
+    table.to_csv(folder / "train.CSV", index=False)
+    config = config_of(folder, phantom_data)
+    images = read_training_images(config)
+    caplog.set_level(logging.INFO, logger="gdinousam")
+    examples = training_examples(config, images, ResizeSettings(size=64))
+    (told,) = [record.getMessage() for record in caplog.records if "not flipped" in record.getMessage()]
+    assert told.endswith(": left atrium")
+    seen = {side: set() for side in sides}
+    for examples.epoch in range(4):
+        for index, record in enumerate(images.train):
+            seen[record.phrases[0]].add(examples[index].phrases[0])
+    assert seen["left kidney"] == seen["right kidney"] == {"left kidney", "right kidney"}
+    assert seen["left atrium"] == {"left atrium"}

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from gdinousam.baselines.detections import detections_of
 from gdinousam.baselines.samus.network import Samus
 from gdinousam.errors import InputError
+from gdinousam.inputs import as_images, as_prompts
 from gdinousam.records import Click, Detection, Image, Need, Prompt
 
 _THRESHOLD = 0.5  # of probabilities, in the official test code
@@ -43,8 +44,8 @@ class SamusSegmenter:
         Each image is encoded once, and one without prompts costs nothing. A detection's mask may be empty where the
         prompt has a box. Raises InputError for a prompt without clicks.
         """
-        if len(images) != len(prompts):
-            raise ValueError(f"{len(images)} images but prompts of {len(prompts)}; give the prompts of every image")
+        images = as_images(images)
+        prompts = as_prompts(prompts, len(images))
         for prompt in (prompt for row in prompts for prompt in row):
             if not prompt.clicks:
                 raise InputError(f"the prompt for {prompt.phrase!r} has no click, which SAMUS needs; give one")

@@ -11,6 +11,8 @@ from gdinousam.baselines.detections import detection_of
 from gdinousam.baselines.unet.network import UNet
 from gdinousam.baselines.unet.settings import UNetDescription
 from gdinousam.errors import InputError
+from gdinousam.identity import phrase_identity
+from gdinousam.inputs import as_images, as_phrases
 from gdinousam.preprocessing import ResizeSettings, build_resize, image_to_tensor, normalize_image
 from gdinousam.records import Detection, Image, ImageRecord, Need
 
@@ -26,7 +28,7 @@ class UNetSegmenter:
     def __init__(self, network: UNet, description: UNetDescription) -> None:
         self.network = network
         self.phrases = description.phrases
-        self._channel_of = {phrase: channel for channel, phrase in enumerate(description.phrases)}
+        self._channel_of = {phrase_identity(phrase): channel for channel, phrase in enumerate(description.phrases)}
         self._resize = build_resize(ResizeSettings(size=description.size))
 
     def to(self, device: torch.device | str) -> UNetSegmenter:
@@ -35,8 +37,8 @@ class UNetSegmenter:
         return self
 
     def unsupported(self, record: ImageRecord) -> dict[str, str]:
-        """See ``gdinousam.evaluation.methods.Limited``: the phrases without a channel; letter case counts."""
-        unknown = [phrase for phrase in record.phrases if phrase not in self._channel_of]
+        """See ``gdinousam.evaluation.methods.Limited``: the phrases without a channel."""
+        unknown = [phrase for phrase in record.phrases if phrase_identity(phrase) not in self._channel_of]
         return dict.fromkeys(unknown, "the network was not trained on the phrase")
 
     @torch.inference_mode()
@@ -44,11 +46,11 @@ class UNetSegmenter:
         """Segment every phrase in its image; see ``gdinousam.records.Segmenter``.
 
         At most one detection per phrase: the pixels of the image, all objects together, whose probability is above
-        0.5 after bilinear resizing from the square. score: their mean probability. Raises ValueError where the lists
-        differ in length, InputError for a phrase that the network was not trained on; letter case counts.
+        0.5 after bilinear resizing from the square. score: their mean probability. Raises InputError where the lists
+        differ in length and for a phrase that the network was not trained on.
         """
-        if len(images) != len(phrases):
-            raise ValueError(f"{len(images)} images but phrases of {len(phrases)}; give the phrases of every image")
+        images = as_images(images)
+        phrases = as_phrases(phrases, len(images))
         channels = [[self._channel(phrase) for phrase in row] for row in phrases]
         if not images:
             return []
@@ -60,9 +62,10 @@ class UNetSegmenter:
         ]
 
     def _channel(self, phrase: str) -> int:
-        if phrase not in self._channel_of:
+        channel = self._channel_of.get(phrase_identity(phrase))
+        if channel is None:
             raise InputError(f"this U-Net was not trained on {phrase!r}; it knows: {', '.join(self.phrases)}")
-        return self._channel_of[phrase]
+        return channel
 
     def _detections(
         self, probabilities: torch.Tensor, image: Image, phrases: Sequence[str], channels: Sequence[int]

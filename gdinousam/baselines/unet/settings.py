@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from gdinousam.identity import phrase_identity
 from gdinousam.settings import Settings
 
 NumChannels = Annotated[int, Field(ge=1)]
@@ -45,6 +46,6 @@ class UNetDescription(UNetTraining):
 
     @model_validator(mode="after")
     def _phrases_differ(self) -> UNetDescription:
-        if len(set(self.phrases)) < len(self.phrases):
+        if len(set(map(phrase_identity, self.phrases))) < len(self.phrases):
             raise ValueError("a phrase appears twice; every channel needs a phrase of its own")
         return self

@@ -11,6 +11,7 @@ from gdinousam.baselines.unet.network import UNet
 from gdinousam.baselines.unet.settings import UNetDescription
 from gdinousam.baselines.unet.weights import save_unet
 from gdinousam.data.dataset import Batch
+from gdinousam.identity import phrase_identity
 from gdinousam.training.losses import mask_sums
 from gdinousam.training.tasks import MASK_TERMS, MASKS, Task
 
@@ -28,7 +29,7 @@ class UNetTask(Task):
         self.model = network
         self.network = network
         self.description = description
-        self._channel_of = {phrase: channel for channel, phrase in enumerate(description.phrases)}
+        self._channel_of = {phrase_identity(phrase): channel for channel, phrase in enumerate(description.phrases)}
 
     def counts(self, batch: Batch) -> dict[str, int]:
         """The pairs of an image and a phrase that it is known about."""
@@ -47,7 +48,7 @@ class UNetTask(Task):
                 raise ValueError("the U-Net learns from masks; build its dataset with with_masks=True")
             for index, phrase in enumerate(example.phrases):
                 rows.append(row)
-                channels.append(self._channel_of[phrase])
+                channels.append(self._channel_of[phrase_identity(phrase)])
                 truth.append(example.masks[example.phrase_indices == index].any(dim=0))
         return rows, channels, torch.stack(truth).float()
 

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 
 from gdinousam.data.audit.pictures import read_pictures
-from gdinousam.data.near_duplicates import near_pairs
+from gdinousam.data.lookalikes import lookalikes
 from gdinousam.errors import InputError
 from gdinousam.records import ImageRecord
 
@@ -19,7 +19,7 @@ def check_disjoint(support_records: Sequence[ImageRecord], test_records: Sequenc
     """Raise InputError where examples and test share anything; the message names the first few examples and why.
 
     support_records: all examples of all draws, repeats allowed. They share an image where dataset and file name are the
-    same, or where the pictures are near-duplicates as in ``gdinousam.data.near_duplicates``, across datasets too; and
+    same, or where the pictures look alike as in ``gdinousam.data.lookalikes``, across datasets too; and
     they share a patient, volume or exam where dataset and group are the same. Images without a group share none.
     Every picture is read once; InputError also for one that is missing or unreadable.
     """
@@ -71,6 +71,5 @@ def _same_group(support: Sequence[ImageRecord], test: Sequence[ImageRecord]) -> 
 
 def _look_alike(support: Sequence[ImageRecord], test: Sequence[ImageRecord]) -> dict[int, str]:
     pictures = read_pictures([record.path for record in (*support, *test)])
-    pairs = near_pairs([picture.perceptual_hash for picture in pictures])
-    across = pairs[(pairs[:, 0] < len(support)) & (pairs[:, 1] >= len(support))]
-    return {first: f"looks like {test[second - len(support)].path.name}" for first, second, _ in across.tolist()}
+    alike = lookalikes(pictures[: len(support)], pictures[len(support) :])
+    return {place: f"looks like {test[other].path.name}" for place, other in alike.items()}

@@ -19,8 +19,11 @@ from gdinousam.baselines.universeg.support import (
     read_support,
 )
 from gdinousam.baselines.universeg.weights import load_universeg
+from gdinousam.data.spellings import respelled
 from gdinousam.errors import InputError
 from gdinousam.evaluation.methods import phrases_by_dataset
+from gdinousam.identity import phrase_identity
+from gdinousam.inputs import as_images, as_phrases
 from gdinousam.records import Detection, Image, ImageRecord, Need
 
 # A target with one example each: so many go through the network together, which takes about 2 GB.
@@ -44,7 +47,7 @@ class UniverSegSegmenter:
         if empty:
             raise ValueError(f"no examples of {empty[0]!r}; give every phrase at least one draw")
         self.network = network
-        self.support = {phrase: tuple(draws) for phrase, draws in support.items()}
+        self.support = {phrase_identity(phrase): tuple(draws) for phrase, draws in support.items()}
 
     def to(self, device: torch.device | str) -> UniverSegSegmenter:
         """Move the network and the examples; returns itself."""
@@ -54,8 +57,8 @@ class UniverSegSegmenter:
         return self
 
     def unsupported(self, record: ImageRecord) -> dict[str, str]:
-        """See ``gdinousam.evaluation.methods.Limited``: the phrases without examples; letter case counts."""
-        unknown = [phrase for phrase in record.phrases if phrase not in self.support]
+        """See ``gdinousam.evaluation.methods.Limited``: the phrases without examples."""
+        unknown = [phrase for phrase in record.phrases if phrase_identity(phrase) not in self.support]
         return dict.fromkeys(unknown, "there is no example of the phrase")
 
     @torch.inference_mode()
@@ -63,11 +66,11 @@ class UniverSegSegmenter:
         """Segment every phrase in its image; see ``gdinousam.records.Segmenter``.
 
         At most one detection per phrase, all objects of the phrase together: the mean of the probabilities of all
-        draws, brought to the size of the image, above 0.5. score: their mean inside the mask. Raises ValueError where
-        the lists differ in length, InputError for a phrase without examples; letter case counts.
+        draws, brought to the size of the image, above 0.5. score: their mean inside the mask. Raises InputError where
+        the lists differ in length and for a phrase without examples.
         """
-        if len(images) != len(phrases):
-            raise ValueError(f"{len(images)} images but phrases of {len(phrases)}; give the phrases of every image")
+        images = as_images(images)
+        phrases = as_phrases(phrases, len(images))
         probabilities = self._probabilities(images, [[self._key(phrase) for phrase in asked] for asked in phrases])
         answers: list[list[Detection]] = []
         for place, (image, asked) in enumerate(zip(images, phrases, strict=True)):
@@ -78,10 +81,11 @@ class UniverSegSegmenter:
         return answers
 
     def _key(self, phrase: str) -> _Key:
-        if phrase not in self.support:
+        draws = self.support.get(phrase_identity(phrase))
+        if draws is None:
             known = ", ".join(self.support) or "nothing"
             raise InputError(f"UniverSeg has no examples of {phrase!r}, only of {known}; draw some for it")
-        return tuple(map(id, self.support[phrase]))
+        return tuple(map(id, draws))
 
     def _probabilities(
         self, images: Sequence[Image], keys: Sequence[Sequence[_Key]]
@@ -124,7 +128,7 @@ def load_universeg_segmenters(
     """
     if not records:
         raise InputError("UniverSeg is shown examples of each dataset of a test file; only test.py has one")
-    training = read_support(support)
+    training = respelled(read_support(support), records)
     phrases_of = phrases_by_dataset(records)
     if support.skip_tested:
         training = without_tested([one for one in training if one.dataset in phrases_of], records)

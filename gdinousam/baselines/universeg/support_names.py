@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from gdinousam.data.delimited import decode, parse_delimited
 from gdinousam.errors import InputError
 from gdinousam.records import ImageRecord
 
@@ -54,8 +54,7 @@ def require_known(names: Mapping[str, frozenset[str]], records: Sequence[ImageRe
 def _rows(path: Path) -> list[tuple[int, list[str]]]:
     """The rows below the header that hold anything, with their numbers in the file."""
     try:
-        # Excel starts its UTF-8 files with a byte order mark
-        lines = list(csv.reader(io.StringIO(path.read_bytes().decode("utf-8-sig"), newline=""), strict=True))
+        lines = parse_delimited(decode(path.read_bytes()), COLUMNS)
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such list of support images; check the path") from error
     except (UnicodeDecodeError, csv.Error, OSError) as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from gdinousam.data.audit.contents import AuditedImage, contents_of
+from gdinousam.data.audit.contents import AuditedImage, contents_of, untrained_phrases
 from gdinousam.data.audit.leaks import (
     case_twins,
     near_duplicates,
@@ -16,10 +16,12 @@ from gdinousam.data.audit.leaks import (
 )
 from gdinousam.data.audit.pictures import read_pictures
 from gdinousam.data.audit.report import AuditReport
-from gdinousam.data.contract import find_csv, read_records
+from gdinousam.data.contract import GROUP_KIND, IMAGE_NAME, find_csv, read_records, read_table
 from gdinousam.data.layout import PART_FOLDERS, PARTS, SPLITS, Part, csv_name
 from gdinousam.errors import InputError
 from gdinousam.records import ImageRecord
+
+PATIENT_KINDS = ("patient", "subject", "")  # what a group is; where nothing says so, it is taken for a patient
 
 
 def audit_data(folder: str | Path, progress: bool = True) -> AuditReport:
@@ -46,7 +48,8 @@ def audit_data(folder: str | Path, progress: bool = True) -> AuditReport:
         shared_groups=shared_groups(images),
         repeats_within={split: repeats.get(split, 0) for split in records},
         near_pairs_within={split: near.within.get(split, 0) for split in records},
-        unknown_groups={split: sum(record.group is None for record in of_split) for split, of_split in records.items()},
+        unknown_patients=_unknown_patients(folder, records),
+        untrained_phrases=untrained_phrases(records),
         case_twins=case_twins(images),
     )
 
@@ -64,6 +67,18 @@ def _read_splits(folder: Path) -> dict[Part, tuple[ImageRecord, ...]]:
     if not records:
         raise InputError(f"{folder}: holds none of {', '.join(map(csv_name, SPLITS))}; give the folder that does")
     return records
+
+
+def _unknown_patients(folder: Path, records: Mapping[Part, tuple[ImageRecord, ...]]) -> dict[Part, int]:
+    """Number of images of each split without a group, or with one that is no patient by the column group_kind."""
+    unknown = {}
+    for split, of_split in records.items():
+        table = read_table(find_csv(folder / csv_name(split)))
+        kinds = dict(zip(table[IMAGE_NAME], table[GROUP_KIND], strict=True)) if GROUP_KIND in table else {}
+        unknown[split] = sum(
+            record.group is None or kinds.get(record.path.name, "") not in PATIENT_KINDS for record in of_split
+        )
+    return unknown
 
 
 def _read_images(records: Mapping[Part, tuple[ImageRecord, ...]], progress: bool) -> list[AuditedImage]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from gdinousam.data.audit.pictures import Picture
-from gdinousam.data.audit.report import AREA_PERCENTS, Content
+from gdinousam.data.audit.report import AREA_PERCENTS, Content, UntrainedPhrase
 from gdinousam.data.layout import Part
 from gdinousam.records import ImageRecord, Instance
 
@@ -29,6 +30,29 @@ def contents_of(images: Sequence[AuditedImage], splits: Sequence[Part]) -> tuple
         phrases = sorted({phrase for image in of_dataset for phrase in image.record.phrases})
         contents += [_content(of_dataset, dataset, phrase, splits) for phrase in [None, *phrases]]
     return tuple(contents)
+
+
+def untrained_phrases(records: Mapping[Part, Sequence[ImageRecord]]) -> tuple[UntrainedPhrase, ...]:
+    """The phrases of val and test that no row of the training images has; none without training images.
+
+    Letter case and spaces make no difference, as for a model.
+    """
+    if not records.get("train"):
+        return ()
+    trained = {_plain(phrase) for record in records["train"] for phrase in record.phrases}
+    untrained = []
+    for split in ("val", "test"):
+        counts = Counter(phrase for record in records.get(split, ()) for phrase in record.phrases)
+        untrained += [
+            UntrainedPhrase(phrase, split, num)
+            for phrase, num in sorted(counts.items())
+            if _plain(phrase) not in trained
+        ]
+    return tuple(untrained)
+
+
+def _plain(phrase: str) -> str:
+    return " ".join(phrase.lower().split())
 
 
 def _content(images: Iterable[AuditedImage], dataset: str, phrase: str | None, splits: Sequence[Part]) -> Content:

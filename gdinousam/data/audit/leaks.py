@@ -11,12 +11,13 @@ from gdinousam.data.audit.contents import AuditedImage
 from gdinousam.data.audit.report import NearPair, Place, SharedGroup, SharedName, SharedPixels
 from gdinousam.data.layout import PARTS, Part
 from gdinousam.data.near_duplicates import near_pairs
+from gdinousam.identity import identity
 
 Key = TypeVar("Key", bound=Hashable)
 
 
 class NearDuplicates(NamedTuple):
-    """between: pairs of two splits, the nearest first. within: number of pairs inside each split."""
+    """between: pairs of two splits, the most alike first. within: number of pairs inside each split."""
 
     between: tuple[NearPair, ...]
     within: dict[Part, int]
@@ -25,10 +26,14 @@ class NearDuplicates(NamedTuple):
 def shared_names(images: Iterable[AuditedImage]) -> tuple[SharedName, ...]:
     """The names that a dataset has in several splits."""
     shared = []
-    for (dataset, name), same in _grouped(images, lambda image: (image.record.dataset, image.record.path.name)).items():
+
+    def name(image: AuditedImage) -> tuple[str, str]:
+        return identity(image.record.dataset), image.record.path.name
+
+    for same in _grouped(images, name).values():
         if len(splits := _splits(same)) > 1:
             same_pixels = len({image.picture.pixel_hash for image in same}) == 1
-            shared.append(SharedName(dataset, name, splits, same_pixels))
+            shared.append(SharedName(same[0].record.dataset, same[0].record.path.name, splits, same_pixels))
     return tuple(shared)
 
 
@@ -51,37 +56,42 @@ def near_duplicates(images: Iterable[AuditedImage]) -> NearDuplicates:
     """The pairs of pictures that are nearly, but not exactly, the same, across datasets too."""
     # of each picture one copy is compared, so that a split full of copies does not square its own number of pairs
     alike = list(_grouped(images, lambda image: image.picture.pixel_hash).values())
-    hashes = [same[0].picture.perceptual_hash for same in alike]
+    thumbnails = [same[0].picture.thumbnail for same in alike]
     between: list[NearPair] = []
     within: Counter[Part] = Counter()
-    for first, second, distance in near_pairs(hashes).tolist():
-        for one, other in product(alike[first], alike[second]):
+    for pair in near_pairs(thumbnails):
+        for one, other in product(alike[pair.first], alike[pair.second]):
             if one.split == other.split:
                 within[one.split] += 1
             else:
                 one, other = sorted((one, other), key=lambda image: PARTS.index(image.split))
-                between.append(NearPair(_place(one), _place(other), distance))
-    between.sort(key=lambda pair: (pair.distance, str(pair)))
+                between.append(NearPair(_place(one), _place(other), pair.correlation, pair.is_mirrored))
+    between.sort(key=lambda pair: (-pair.correlation, str(pair)))
     return NearDuplicates(tuple(between), dict(within))
 
 
 def shared_groups(images: Iterable[AuditedImage]) -> tuple[SharedGroup, ...]:
     """The groups that a dataset has in several splits; images without a group share none."""
     known = [image for image in images if image.record.group is not None]
+
+    def name(image: AuditedImage) -> tuple[str, str]:
+        return identity(image.record.dataset), identity(image.record.group or "")
+
     shared = []
-    for (dataset, group), same in _grouped(known, lambda image: (image.record.dataset, image.record.group)).items():
+    for same in _grouped(known, name).values():
         if len(splits := _splits(same)) > 1:
             counts = Counter(image.split for image in same)
-            shared.append(SharedGroup(dataset, str(group), {split: counts[split] for split in splits}))
+            first = same[0].record
+            shared.append(SharedGroup(first.dataset, str(first.group), {split: counts[split] for split in splits}))
     return tuple(shared)
 
 
 def case_twins(images: Iterable[AuditedImage]) -> tuple[tuple[str, ...], ...]:
-    """The sets of names that differ by letter case only; some file systems keep only one of them."""
+    """The sets of names that are one name to a person, such as ``A.png`` and ``a.png``; so they are to some disks."""
     names = {image.record.path.name for image in images}
     twins: dict[str, list[str]] = {}
     for name in sorted(names):
-        twins.setdefault(name.casefold(), []).append(name)
+        twins.setdefault(identity(name), []).append(name)
     return tuple(tuple(spellings) for spellings in twins.values() if len(spellings) > 1)
 
 

@@ -1,4 +1,4 @@
-"""Reading every image of a folder once: its size, a hash of its pixels and its perceptual hash."""
+"""Reading every image of a folder once: its size, a hash of its pixels and what its look-alikes are found by."""
 
 from __future__ import annotations
 
@@ -9,23 +9,22 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from tqdm import tqdm
-
-from gdinousam.data.check_files import MAX_THREADS, PROGRESS_DELAY
+from gdinousam.data.check_files import MAX_THREADS
 from gdinousam.data.images import read_image
-from gdinousam.data.near_duplicates import PerceptualHash, perceptual_hash
+from gdinousam.data.picture_windows import Thumbnail, thumbnail
+from gdinousam.progress_bar import ProgressBar
 
 
 class Picture(NamedTuple):
     """What is kept of a decoded image.
 
     num_pixels: height times width. pixel_hash: the same for two images of the same size and colours, whatever format
-    they are stored in. perceptual_hash: (8,) uint64.
+    they are stored in. thumbnail: (128, 128) uint8, grey.
     """
 
     num_pixels: int
     pixel_hash: bytes
-    perceptual_hash: PerceptualHash
+    thumbnail: Thumbnail
 
 
 def read_pictures(paths: Sequence[Path], progress: bool = True) -> list[Picture]:
@@ -33,7 +32,7 @@ def read_pictures(paths: Sequence[Path], progress: bool = True) -> list[Picture]
 
     progress: a bar in terminals where it takes a while. Raises ``InputError`` naming the first that does not decode.
     """
-    bar = tqdm(total=len(paths), desc="reading images", delay=PROGRESS_DELAY, disable=None if progress else True)
+    bar = ProgressBar(len(paths), "reading images", is_shown=progress)
     pictures = []
     with bar, ThreadPoolExecutor(min(MAX_THREADS, os.cpu_count() or 1)) as pool:
         try:
@@ -50,4 +49,4 @@ def _read(path: Path) -> Picture:
     image = read_image(path)
     pixel_hash = hashlib.sha256(str(image.shape).encode())
     pixel_hash.update(image.data)
-    return Picture(image.shape[0] * image.shape[1], pixel_hash.digest(), perceptual_hash(image))
+    return Picture(image.shape[0] * image.shape[1], pixel_hash.digest(), thumbnail(image))

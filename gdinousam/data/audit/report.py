@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from gdinousam.data.layout import SPLITS, Part
-from gdinousam.data.near_duplicates import NUM_BITS
 
 AREA_PERCENTS = (5, 25, 50, 75, 95)
 CAPTION = "images (boxes) by split, rows of absent phrases, and percent of the image that 5 to 95 % of boxes stay below"
@@ -51,14 +50,20 @@ class SharedPixels:
 
 @dataclass(frozen=True)
 class NearPair:
-    """Two pictures of two splits that are nearly the same. distance: bits of their hashes that differ."""
+    """Two pictures of two splits that are nearly the same.
+
+    correlation: what three quarters of the patches of one reach in the other, at most 1. is_mirrored: left and right
+    are swapped.
+    """
 
     first: Place
     second: Place
-    distance: int
+    correlation: float
+    is_mirrored: bool
 
     def __str__(self) -> str:
-        return f"{self.first} and {self.second}, {self.distance} of {NUM_BITS} bits differ"
+        mirrored = "mirrored, " if self.is_mirrored else ""
+        return f"{self.first} and {self.second}, {mirrored}patches correlate by {self.correlation:.2f}"
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,18 @@ class SharedGroup:
     def __str__(self) -> str:
         held = ", ".join(f"{num} in {split}" for split, num in self.num_images.items())
         return f"{self.group} of {self.dataset}: images {held}"
+
+
+@dataclass(frozen=True)
+class UntrainedPhrase:
+    """A phrase that a split asks for and the training images do not know. num_images: with a row of it."""
+
+    phrase: str
+    split: Part
+    num_images: int
+
+    def __str__(self) -> str:
+        return f"{self.phrase}: {self.num_images} images of {self.split}"
 
 
 @dataclass(frozen=True)
@@ -97,8 +114,9 @@ class AuditReport:
 
     num_images: by split, for the splits whose CSV is there. Leaks: shared_names, shared_pixels, near_pairs (without
     those of equal pixels), shared_groups. No leaks, but worth knowing: repeats_within and near_pairs_within: pictures
-    that repeat an earlier one of their split, and pairs of near-duplicates inside one split; unknown_groups: images
-    without a group, which no comparison of groups can see; case_twins: names that differ by letter case only.
+    that repeat an earlier one of their split, and pairs of near-duplicates inside one split; untrained_phrases: what is
+    asked for without training; case_twins: names that differ by letter case only. unknown_patients: images of which the
+    CSV does not tell the patient, so that nobody can see one in two splits.
     """
 
     folder: str
@@ -110,7 +128,8 @@ class AuditReport:
     shared_groups: tuple[SharedGroup, ...]
     repeats_within: Mapping[Part, int]
     near_pairs_within: Mapping[Part, int]
-    unknown_groups: Mapping[Part, int]
+    unknown_patients: Mapping[Part, int]
+    untrained_phrases: tuple[UntrainedPhrase, ...]
     case_twins: tuple[tuple[str, ...], ...]
 
     @property
@@ -121,16 +140,24 @@ class AuditReport:
         )  # fmt: skip
         return sum(len(kind) for kind in leaks)
 
+    @property
+    def checks_patients(self) -> bool:
+        """Whether a patient in two splits would have been found; true where there are no two splits."""
+        return sum(num > 0 for num in self.num_images.values()) < 2 or not any(self.unknown_patients.values())
+
     def as_json(self) -> dict[str, Any]:
         """The whole report in values that JSON holds."""
-        return {"num_leaks": self.num_leaks, **asdict(self)}
+        return {"num_leaks": self.num_leaks, "checks_patients": self.checks_patients, **asdict(self)}
 
 
 def format_report(report: AuditReport, limit: int) -> str:
-    """The report as text. limit: entries shown of each kind; a line counts the others."""
+    """The report as text, what could not be checked first. limit: entries shown of each kind; a line counts others."""
     held = ", ".join(f"{split} {num}" for split, num in report.num_images.items())
     missing = [split for split in SPLITS if split not in report.num_images]
-    lines = [f"{report.folder}: images in {held}" + (f"; no CSV of {', '.join(missing)}" if missing else ""), ""]
+    lines = _not_checked(report)
+    lines += [f"{report.folder}: images in {held}" + (f"; no CSV of {', '.join(missing)}" if missing else ""), ""]
+    if report.untrained_phrases:
+        lines += [*_entries("WARNING, phrases that are absent from training", report.untrained_phrases, limit), ""]
     lines += _content_table(report.contents, tuple(report.num_images))
     lines += ["", f"leaks between splits: {report.num_leaks}"]
     lines += _entries("same file name", report.shared_names, limit)
@@ -140,9 +167,19 @@ def format_report(report: AuditReport, limit: int) -> str:
     lines += ["", "no leaks, but worth knowing"]
     lines.append(f"  pictures that repeat one of their split: {_by_split(report.repeats_within)}")
     lines.append(f"  pairs of near-duplicates inside a split: {_by_split(report.near_pairs_within)}")
-    lines.append(f"  images without a group, unseen by the comparison of groups: {_by_split(report.unknown_groups)}")
     lines += _entries("names that differ by letter case only", [" ".join(names) for names in report.case_twins], limit)
     return "\n".join(lines)
+
+
+def _not_checked(report: AuditReport) -> list[str]:
+    if report.checks_patients:
+        return []
+    unknown, num_images = sum(report.unknown_patients.values()), sum(report.num_images.values())
+    return [
+        f"patients NOT checked for {unknown} of {num_images} images ({_by_split(report.unknown_patients)}): their "
+        "group is empty, or group_kind says that it is no patient",
+        "",
+    ]
 
 
 def _content_table(contents: Iterable[Content], splits: Sequence[Part]) -> list[str]:

@@ -12,15 +12,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from gdinousam.data import contract
 from gdinousam.data.check import require_valid
-from gdinousam.data.check_files import MAX_THREADS, PROGRESS_DELAY
+from gdinousam.data.check_files import MAX_THREADS
 from gdinousam.data.coco import reading
 from gdinousam.data.coco.segmentation import encode_rle, has_holes, outline_polygons
 from gdinousam.data.images import read_mask_file
 from gdinousam.errors import InputError
+from gdinousam.files import write_text
+from gdinousam.progress_bar import ProgressBar
 from gdinousam.records import ImageRecord, Mask, MaskReference
 
 CARRIED_COLUMNS = (reading.GROUP_KIND, reading.SOURCE_NAME)  # beyond the contract's, kept where the CSV has them
@@ -56,18 +56,20 @@ def export_coco(
     polygons: bool = False,
     overwrite: bool = False,
     progress: bool = True,
+    allow_odd: bool = False,
 ) -> ExportReport:
     """Write a CSV of the contract as a COCO file, which appears at once or not at all.
 
     image_dir, mask_dir: folders of the files it names; without masks there are no segmentations. out: the file; it is
     replaced only if ``overwrite``. polygons: outlines instead of run lengths; they fill holes. progress: bars in a
-    terminal where it takes a while. Raises ``DataProblems`` where the data breaks the contract, and ``InputError`` for
+    terminal where it takes a while. allow_odd: as for ``check_table``.
+    Raises ``DataProblems`` where the data breaks the contract, and ``InputError`` for
     a CSV that is none and a file that exists or cannot be written.
     """
     out = Path(out)
     if out.exists() and not overwrite:
         raise InputError(f"{out}: exists; name another file or add --overwrite")
-    require_valid(csv_path, image_dir, mask_dir)
+    require_valid(csv_path, image_dir, mask_dir, allow_odd=allow_odd)
     table = contract.read_table(csv_path)
     records = contract.records_from_table(table, image_dir, mask_dir)
     carried = {
@@ -110,7 +112,7 @@ def _annotations(
 ) -> tuple[list[Entry], Counter[str]]:
     annotations: list[Entry] = []
     total = Counter[str]()
-    bar = tqdm(total=len(records), desc="masks", delay=PROGRESS_DELAY, disable=None if progress else True)
+    bar = ProgressBar(len(records), "reading masks", is_shown=progress)
     convert = partial(_annotations_of_image, id_of=id_of, polygons=polygons)
     with bar, ThreadPoolExecutor(min(MAX_THREADS, os.cpu_count() or 1)) as pool:
         for number, (entries, remarks) in enumerate(pool.map(convert, records), start=1):
@@ -160,13 +162,8 @@ def _is_shared(mask: MaskReference, references: Sequence[MaskReference]) -> bool
 
 
 def _write_json(content: Entry, path: Path) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.temporary")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            temporary.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_text(path, json.dumps(content, ensure_ascii=False))
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror}); name another file") from error

@@ -6,10 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from tqdm import tqdm
-
 from gdinousam.data import contract
-from gdinousam.data.check_files import PROGRESS_DELAY
 from gdinousam.data.coco.file_names import locate_images, plain_names
 from gdinousam.data.coco.instances import CHANGES
 from gdinousam.data.coco.phrases import phrase_of_categories
@@ -19,6 +16,7 @@ from gdinousam.data.images import image_size
 from gdinousam.data.layout import SPLIT_FOLDERS, Split, csv_name
 from gdinousam.data.preparation.commit import collecting, commit
 from gdinousam.errors import InputError
+from gdinousam.progress_bar import ProgressBar
 from gdinousam.records import ImageRecord
 
 
@@ -89,8 +87,8 @@ def _sources(coco: CocoFile, image_dir: Path, progress: bool) -> list[Source]:
     paths = locate_images([image.file_name for image in coco.images], image_dir)
     names = plain_names([image.file_name for image in coco.images])
     sources, wrong = [], []
-    bar = tqdm(paths, desc="sizes", unit="image", delay=PROGRESS_DELAY, disable=None if progress else True)
-    for image, path, name in zip(coco.images, bar, names, strict=True):
+    bar = ProgressBar(len(paths), "reading sizes", is_shown=progress)
+    for image, path, name in zip(coco.images, bar.over(paths), names, strict=True):
         width, height = image_size(path)
         if (image.width or width, image.height or height) != (width, height):
             wrong.append(f"{image.file_name} ({image.width} x {image.height} there, {width} x {height} in the file)")

@@ -6,9 +6,9 @@ import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import yaml
-
 from gdinousam.errors import InputError
+from gdinousam.identity import spellings
+from gdinousam.yaml_files import read_yaml
 
 
 def read_phrase_mapping(path: str | Path) -> dict[str, str]:
@@ -16,13 +16,7 @@ def read_phrase_mapping(path: str | Path) -> dict[str, str]:
 
     Raises ``InputError`` for a file that is missing, no YAML, or anything but a mapping of texts to texts.
     """
-    try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); give a YAML file of phrases") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path}: not readable as YAML ({reason}); write lines NAME: PHRASE") from error
+    content = read_yaml(Path(path), missing=f"{path}: no such file; give a YAML file of lines NAME: PHRASE")
     if not isinstance(content, dict) or not content:
         raise InputError(f"{path}: holds no mapping; write lines NAME: PHRASE, one for each category to rename")
     for name, phrase in content.items():
@@ -34,7 +28,8 @@ def read_phrase_mapping(path: str | Path) -> dict[str, str]:
 def phrase_of_categories(categories: Sequence[str], mapping: Mapping[str, str]) -> dict[str, str]:
     """The phrase of every category.
 
-    mapping: of the names that are no phrases; may be empty; two names may get the same phrase. Raises ``InputError``
+    mapping: of the names that are no phrases; may be empty; two names may get the same phrase, and those that read
+    alike get one spelling. Raises ``InputError``
     for a name that is no category, and for a phrase without a letter or digit.
     """
     for name in mapping:
@@ -43,6 +38,8 @@ def phrase_of_categories(categories: Sequence[str], mapping: Mapping[str, str]) 
             hint = f"did you mean {nearest[0]!r}" if nearest else f"they are {', '.join(map(repr, categories))}"
             raise InputError(f"phrases: {name!r} is no category of the file; {hint}")
     phrase_of = {name: mapping.get(name, name) for name in categories}
+    spelling_of = spellings(phrase_of.values(), of_phrases=True)
+    phrase_of = {name: spelling_of[phrase] for name, phrase in phrase_of.items()}
     for name, phrase in phrase_of.items():
         if not any(character.isalnum() for character in phrase):
             raise InputError(f"phrases: category {name!r} has the phrase {phrase!r}; map it to one with letters")

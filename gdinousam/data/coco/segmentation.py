@@ -29,14 +29,16 @@ def decode_segmentation(segmentation: object, size_hw: tuple[int, int]) -> Mask 
     """The mask of an annotation's ``segmentation``.
 
     segmentation: run lengths, ``{"size": [height, width], "counts": text, bytes or numbers}``, or a list of polygons,
-    whose union counts, as everywhere in COCO. size_hw: (height, width) of the image. Returns (H, W) bool, which may
-    be empty, or ``None`` where there is none (``null``, an empty list or object). Raises ``ValueError`` saying what is
-    wrong with it.
+    whose union counts, as everywhere in COCO; a single polygon may stand without its list. size_hw: (height, width) of
+    the image. Returns (H, W) bool, which may be empty, or ``None`` where there is none (``null``, an empty list or
+    object). Raises ``ValueError`` saying what is wrong with it.
     """
     if segmentation is None or segmentation in ([], {}):
         return None
     if isinstance(segmentation, Mapping):
         return _decode_rle(segmentation, size_hw)
+    if isinstance(segmentation, list) and all(isinstance(number, int | float) for number in segmentation):
+        segmentation = [segmentation]  # one polygon without the list round it, as VIA and MyVision write it
     if isinstance(segmentation, list) and all(isinstance(ring, list) for ring in segmentation):
         return _fill_polygons(segmentation, size_hw)
     raise ValueError("its segmentation is neither run lengths nor a list of polygons")

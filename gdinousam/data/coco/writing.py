@@ -10,11 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tqdm import tqdm
-
 from gdinousam.data import contract
 from gdinousam.data.check import check_table
-from gdinousam.data.check_files import MAX_THREADS, PROGRESS_DELAY
+from gdinousam.data.check_files import MAX_THREADS
 from gdinousam.data.coco.instances import CocoInstance, read_instances
 from gdinousam.data.coco.reading import GROUP_KIND, SOURCE_NAME, CocoFile, CocoImage
 from gdinousam.data.layout import SPLIT_FOLDERS, SPLITS, Split, csv_name
@@ -22,9 +20,11 @@ from gdinousam.data.mask_layers import layer_masks
 from gdinousam.data.preparation.commit import FILES, ROWS, write_rows
 from gdinousam.drawing import write_picture
 from gdinousam.errors import InputError
+from gdinousam.progress_bar import ProgressBar
 from gdinousam.records import ImageRecord, Instance
 
 NO_ANNOTATIONS = "images without annotations (--negatives takes them in as rows without a target)"
+UNUSED = "categories without any annotation, of which nothing is known (--unused-categories takes them as absent)"
 NONE_LEFT = "images whose annotations were all left out"
 
 
@@ -32,12 +32,15 @@ NONE_LEFT = "images whose annotations were all left out"
 class ImportOptions:
     """split: which one to write. dataset: name for images that tell none; ``None``: the stem of the COCO file.
     phrases: the phrase for category names that are none. negatives: take images without annotations in, as rows that
-    say that no category's phrase names anything."""
+    say that no phrase of a category with annotations names anything; unused_categories: of the others neither.
+    allow_odd: as for ``gdinousam.data.check.check_table``."""
 
     split: Split
     dataset: str | None = None
     phrases: Mapping[str, str] = field(default_factory=dict)
     negatives: bool = False
+    allow_odd: bool = False
+    unused_categories: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,9 +71,12 @@ def write_split(
     image_dir.mkdir()
     mask_dir.mkdir()
 
+    annotated = {one.category for image in coco.images for one in image.annotations}
+    used = tuple(name for name in phrase_of if name in annotated)
+
     def convert(source: Source) -> tuple[ImageRecord | None, Counter[str]]:
         instances, remarks = read_instances(source.image, source.size_hw, phrase_of)
-        absent = _absent_phrases(source.image, instances, phrase_of, options.negatives)
+        absent = _absent_phrases(source.image, instances, phrase_of, used, options)
         if not instances and not absent:
             remarks[NONE_LEFT if source.image.annotations else NO_ANNOTATIONS] += 1
             return None, remarks
@@ -80,29 +86,36 @@ def write_split(
         return _record(source, image_dir, dataset, placed, absent, phrase_of), remarks
 
     records, total = [], Counter[str]()
-    bar = tqdm(total=len(sources), desc="images", delay=PROGRESS_DELAY, disable=None if progress else True)
+    bar = ProgressBar(len(sources), "writing images", is_shown=progress)
     with bar, ThreadPoolExecutor(min(MAX_THREADS, os.cpu_count() or 1)) as pool:
         for record, remarks in pool.map(convert, sources):
             total += remarks
             records += [record] if record else []
             bar.update()
+    if options.negatives and not options.unused_categories:
+        total[UNUSED] += len(phrase_of) - len(used)
     if not records:
         raise InputError(f"{coco.path}: no image has an annotation that can be used; --negatives takes empty images in")
     _write_csv(folder, records, sources, options.split)
-    _require_sound(folder, sources, options.split, coco.path, progress)
+    _require_sound(folder, sources, options, coco.path, progress)
     return total
 
 
 def _absent_phrases(
-    image: CocoImage, instances: Sequence[CocoInstance], phrase_of: Mapping[str, str], negatives: bool
+    image: CocoImage,
+    instances: Sequence[CocoInstance],
+    phrase_of: Mapping[str, str],
+    used: tuple[str, ...],
+    options: ImportOptions,
 ) -> tuple[str, ...]:
+    """used: the categories that something in the file is annotated with."""
     present = {annotation.category for annotation in image.annotations}
     for name in image.absent_phrases:
         if name in present:
             raise InputError(f"{image.file_name}: {name!r} is annotated and among its absent_phrases; remove one")
     names = image.absent_phrases
-    if negatives and not image.annotations and not names:
-        names = tuple(phrase_of)
+    if options.negatives and not image.annotations and not names:
+        names = tuple(phrase_of) if options.unused_categories else used
     phrases = dict.fromkeys(phrase_of.get(name, name) for name in names)
     # two categories may have been given one phrase
     named = {phrase_of[name] for name in present} | {instance.phrase for instance in instances}
@@ -169,17 +182,17 @@ def _write_csv(folder: Path, records: Sequence[ImageRecord], sources: Sequence[S
     contract.write_table(table, csv_path)
 
 
-def _require_sound(folder: Path, sources: Sequence[Source], split: Split, path: Path, progress: bool) -> None:
+def _require_sound(folder: Path, sources: Sequence[Source], options: ImportOptions, path: Path, progress: bool) -> None:
     """Hold what was written against the contract: this decodes every image, and a box must meet its mask."""
-    csv_path = folder / ROWS / csv_name(split)
-    image_dir, mask_dir = (folder / FILES / name for name in SPLIT_FOLDERS[split])
-    problems = check_table(csv_path, image_dir, mask_dir, progress=progress)
+    csv_path = folder / ROWS / csv_name(options.split)
+    image_dir, mask_dir = (folder / FILES / name for name in SPLIT_FOLDERS[options.split])
+    problems = check_table(csv_path, image_dir, mask_dir, progress=progress, allow_odd=options.allow_odd)
     if problems:
-        first = problems[0]
-        assert first.row is not None  # the table itself is ours
-        name = contract.read_table(csv_path)[contract.IMAGE_NAME][first.row]
+        first, row = next((problem, problem.row) for problem in problems if problem.row is not None)
+        causes = "".join(f"; expected {problem.expected}" for problem in problems if problem.row is None)
+        name = contract.read_table(csv_path)[contract.IMAGE_NAME][row]
         source = next(source for source in sources if source.name == name)
         raise InputError(
             f"{path}: {len(problems)} of its objects or images are not sound, the first in "
-            f"{source.image.file_name}: {first.column} {first.value}, expected {first.expected}"
+            f"{source.image.file_name}: {first.column} {first.value}, expected {first.expected}{causes}"
         )

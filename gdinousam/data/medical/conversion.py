@@ -12,21 +12,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import TextIO
 
 import PIL.Image
-from tqdm import tqdm
 
 from gdinousam.data.medical.formats import medical_files, read_frames
 from gdinousam.data.medical.frames import MedicalFrames
 from gdinousam.data.medical.libraries import MissingLibraryError
 from gdinousam.errors import InputError
+from gdinousam.files import replaced_file
 from gdinousam.folders import replaced_folder
+from gdinousam.progress_bar import ProgressBar
 
 TABLE = "frames.csv"
 COLUMNS = ("image_name", "case", "frame", "width", "height", "spacing_mm_x", "spacing_mm_y")
 NUM_DIGITS = 4
 NUM_SHOWN = 5  # bad files that a message names; it counts the rest
-PROGRESS_DELAY = 2.0  # seconds a conversion may take before a progress bar appears
 
 Row = tuple[str | int, ...]
 
@@ -96,12 +97,12 @@ def _write_all(files: Sequence[Path], folder: Path, every: int, progress: bool) 
     """Write images and table; returns the number of images, and what is wrong with the files that were left out."""
     bad: list[InputError] = []
     num_images = 0
-    bar = tqdm(unit="frame", delay=PROGRESS_DELAY, disable=None if progress else True)
+    bar = ProgressBar(None, "converting", "frame", progress)
     with bar, (folder / TABLE).open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(COLUMNS)
         for number, path in enumerate(files, start=1):
-            bar.set_description(f"file {number} of {len(files)}")
+            bar.describe(f"file {number} of {len(files)}")
             rows: list[Row] = []
             try:
                 for row in _write_frames(read_frames(path), folder, f"case{_padded(number)}", every):
@@ -133,11 +134,17 @@ def _padded(number: int) -> str:
 
 
 def _write_mapping(files: Sequence[Path], mapping: Path) -> None:
-    descriptor = os.open(mapping, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(("case", "file"))
-        table.writerows((f"case{_padded(number)}", path) for number, path in enumerate(files, start=1))
+    with replaced_file(mapping) as new:
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        # names that are no UTF-8 keep their bytes, so that each still names its file
+        with os.fdopen(descriptor, "w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+            _write_cases(files, file)
+
+
+def _write_cases(files: Sequence[Path], file: TextIO) -> None:
+    table = csv.writer(file)
+    table.writerow(("case", "file"))
+    table.writerows((f"case{_padded(number)}", path) for number, path in enumerate(files, start=1))
 
 
 def _bad_files(bad: Sequence[InputError], num_files: int) -> str:

@@ -12,7 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from gdinousam.data.images import Pixels
-from gdinousam.data.medical.dicom_greys import GREY, PALETTE, PixelTable, colour_table, grey_table
+from gdinousam.data.medical.dicom_greys import (
+    GREY,
+    PALETTE,
+    PixelTable,
+    colour_table,
+    grey_table,
+    is_padding,
+    padding_range,
+)
+from gdinousam.data.medical.dicom_opening import is_dicom, pixel_length, pixel_source, read_header
 from gdinousam.data.medical.dicom_regions import picture_spacing, ultrasound_regions
 from gdinousam.data.medical.frames import READING_ERRORS, MedicalFrames, scaled_alike, unreadable, value_range
 from gdinousam.data.medical.libraries import library
@@ -20,11 +29,11 @@ from gdinousam.errors import InputError
 from gdinousam.records import Image
 
 FORMAT = "DICOM"
-MAGIC_OFFSET, MAGIC = 128, b"DICM"  # PS3.10, section 7.1
 ELEMENTS = (
-    "Rows", "Columns", "NumberOfFrames", "PhotometricInterpretation", "BitsAllocated", "BitsStored",
+    "Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored",
     "PixelRepresentation", "RescaleSlope", "RescaleIntercept", "ModalityLUTSequence", "VOILUTSequence", "WindowCenter",
-    "WindowWidth", "VOILUTFunction", "PixelSpacing", "SequenceOfUltrasoundRegions", "SharedFunctionalGroupsSequence",
+    "WindowWidth", "VOILUTFunction", "PixelPaddingValue", "PixelPaddingRangeLimit", "PixelSpacing",
+    "SequenceOfUltrasoundRegions", "SharedFunctionalGroupsSequence",
     *(
         f"{prefix}{colour}PaletteColorLookupTable{part}"
         for colour in ("Red", "Green", "Blue")
@@ -33,16 +42,6 @@ ELEMENTS = (
 )  # fmt: skip
 COLOURS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")  # pydicom and Pillow turn them all into RGB
 MAX_TABLE_BITS = 16
-
-
-def is_dicom(path: Path) -> bool:
-    """Whether a file begins as DICOM files do, whatever its name; false for what cannot be opened."""
-    try:
-        with path.open("rb") as file:
-            file.seek(MAGIC_OFFSET)
-            return file.read(len(MAGIC)) == MAGIC
-    except OSError:
-        return False
 
 
 def has_picture(path: Path) -> bool:
@@ -62,6 +61,7 @@ def read_dicom(path: Path) -> MedicalFrames:
     if "Rows" not in header:
         raise InputError(f"{path}: holds no picture (a report or directory); leave it out")
     _require_decodable(header, path)
+    _require_agreement(header, path)
     try:
         table = _table(header, path)
         num_frames = int(header.get("NumberOfFrames") or 1)
@@ -85,11 +85,10 @@ def read_dicom(path: Path) -> MedicalFrames:
 
 def _header(path: Path) -> Any:
     """The elements that we use, those of functional groups that all frames share laid beside them."""
-    pydicom = library("pydicom")
     if path.is_file() and not is_dicom(path):
         raise InputError(f"{path}: does not begin like a DICOM file; replace it or leave it out")
     try:
-        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(ELEMENTS))
+        header = read_header(path, ELEMENTS)
         for shared in header.get("SharedFunctionalGroupsSequence") or ():
             for group in shared:
                 for element in group.value[0] if group.VR == "SQ" and group.value else ():
@@ -103,9 +102,7 @@ def _header(path: Path) -> Any:
 def _require_decodable(header: Any, path: Path) -> None:
     """Raise ``InputError`` for a compression that no installed library decodes."""
     pixels = library("pydicom.pixels")
-    syntax = header.file_meta.get("TransferSyntaxUID")
-    if syntax is None:
-        raise InputError(f"{path}: does not say how its pixels are stored (no transfer syntax); replace the file")
+    syntax = header.file_meta.TransferSyntaxUID
     try:
         is_known = pixels.get_decoder(syntax).is_available and not syntax.is_deflated
     except NotImplementedError:
@@ -114,6 +111,33 @@ def _require_decodable(header: Any, path: Path) -> None:
         raise InputError(
             f"{path}: compressed as {syntax.name}, which nothing installed decodes; decompress it with another program,"
             " or install what pydicom names for it, such as pylibjpeg-libjpeg"
+        )
+
+
+def _require_agreement(header: Any, path: Path) -> None:
+    """Raise ``InputError`` where the header contradicts itself or the length of uncompressed pixels.
+
+    Pixels that are too short fail when they are read. A few bytes behind them are padding; a row or more means that
+    the size, the bits or the number of frames is wrong.
+    """
+    photometric = header.get("PhotometricInterpretation")
+    num_channels = int(header.get("SamplesPerPixel") or 1)
+    expected = 3 if photometric in COLOURS else 1
+    if photometric in (*GREY, PALETTE, *COLOURS) and num_channels != expected:
+        raise InputError(f"{path}: {num_channels} numbers per pixel contradict {photometric}; export the file again")
+    try:
+        length = pixel_length(path)
+    except READING_ERRORS as error:
+        raise unreadable(path, FORMAT, error) from error
+    if length is None or header.file_meta.TransferSyntaxUID.is_encapsulated:
+        return
+    numbers_per_pixel = 2 if photometric == "YBR_FULL_422" else num_channels  # two pixels share their colour
+    row = int(header.Columns) * numbers_per_pixel * int(header.BitsAllocated) / 8
+    announced = row * int(header.Rows) * int(header.get("NumberOfFrames") or 1)
+    if length >= announced + max(row, 2):
+        raise InputError(
+            f"{path}: {length} bytes of pixels, but size, bits and frames of the header ask for {announced:.0f}; "
+            "export the file again"
         )
 
 
@@ -129,7 +153,14 @@ def _table(header: Any, path: Path) -> PixelTable | None:
         raise InputError(f"{path}: {header.BitsAllocated} bits per pixel, but at most 16 can be read; convert the file")
     if photometric == PALETTE:
         return colour_table(header)
-    return grey_table(header, lambda: value_range(_stored_frames(path, int(header.get("NumberOfFrames") or 1)), path))
+    padding = padding_range(header)
+
+    def stored_range() -> tuple[float, float]:
+        frames = _stored_frames(path, int(header.get("NumberOfFrames") or 1))
+        tissue = frames if padding is None else (frame[~is_padding(frame, padding)] for frame in frames)
+        return value_range((values for values in tissue if values.size), path)
+
+    return grey_table(header, stored_range, padding)
 
 
 def _stored_frames(path: Path, num_frames: int) -> Iterator[Pixels]:
@@ -137,9 +168,11 @@ def _stored_frames(path: Path, num_frames: int) -> Iterator[Pixels]:
     pixels = library("pydicom.pixels")
     num_read = 0
     try:
-        for frame in pixels.iter_pixels(path):
+        for frame in pixels.iter_pixels(pixel_source(path, ELEMENTS)):
             num_read += 1
             yield frame
+    except InputError:
+        raise
     except READING_ERRORS as error:
         raise unreadable(path, FORMAT, error) from error
     if num_read != num_frames:

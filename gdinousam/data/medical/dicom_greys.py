@@ -21,6 +21,8 @@ INVERTED = "MONOCHROME1"  # the lowest value is white
 GREY = (INVERTED, "MONOCHROME2")
 PALETTE = "PALETTE COLOR"
 
+Padding = tuple[int, int]
+
 
 @dataclass(frozen=True, eq=False)
 class PixelTable:
@@ -41,10 +43,32 @@ def colour_table(header: Any) -> PixelTable:
     return PixelTable(int(numbers[0]), scale_to_uint8(colours[..., :3]))
 
 
-def grey_table(header: Any, stored_range: Callable[[], tuple[float, float]]) -> PixelTable:
+def padding_range(header: Any) -> Padding | None:
+    """The stored numbers that mean "no picture here", the first and the last; ``None`` where the file names none.
+
+    PixelPaddingValue, alone or up to PixelPaddingRangeLimit (PS3.3, C.7.5.1.1.2). Writers confuse signed and unsigned.
+    """
+    value = header.get("PixelPaddingValue")
+    if value is None:
+        return None
+    numbers = _storable_numbers(header)
+    ends = [int(value), int(header.get("PixelPaddingRangeLimit", value))]
+    low, high = sorted((end - int(numbers[0])) % len(numbers) + int(numbers[0]) for end in ends)
+    return low, high
+
+
+def is_padding(stored: Pixels, padding: Padding) -> npt.NDArray[np.bool_]:
+    """Which stored numbers are padding, of the same shape."""
+    return np.asarray((stored >= padding[0]) & (stored <= padding[1]))
+
+
+def grey_table(
+    header: Any, stored_range: Callable[[], tuple[float, float]], padding: Padding | None = None
+) -> PixelTable:
     """The greys of a file: modality values, then the first window or table of interest, else the scale of the file.
 
-    stored_range: lowest and highest stored number; asked for only where the scale depends on it.
+    stored_range: lowest and highest stored number without padding; asked for only where the scale depends on it.
+    padding: shown black, also where the lowest value is white.
     """
     numbers = _storable_numbers(header)
     values = library("pydicom.pixels").apply_modality_lut(numbers, header)
@@ -58,6 +82,8 @@ def grey_table(header: Any, stored_range: Callable[[], tuple[float, float]]) -> 
         looks = scale_to_uint8(values, _range_of_values(values, numbers, stored_range))
     if header.PhotometricInterpretation == INVERTED:
         looks = 255 - looks
+    if padding is not None:
+        looks = np.where(is_padding(numbers, padding), np.uint8(0), looks)
     return PixelTable(int(numbers[0]), looks)
 
 
@@ -73,7 +99,10 @@ def _range_of_values(
     """Lowest and highest value in the file; 8-bit numbers that were not rescaled need no look at the pixels."""
     if len(numbers) <= 256 and numbers[0] == 0 and (values == numbers).all():
         return 0.0, 255.0
-    low, high = (int(number) - int(numbers[0]) for number in stored_range())
+    lowest, highest = stored_range()
+    if lowest > highest:
+        return 0.0, 0.0  # nothing but padding
+    low, high = (int(number) - int(numbers[0]) for number in (lowest, highest))
     occurring = values[low : high + 1]
     return float(occurring.min()), float(occurring.max())
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from gdinousam.data.medical.dicom import has_picture, is_dicom, read_dicom
+from gdinousam.data.medical.dicom import has_picture, read_dicom
+from gdinousam.data.medical.dicom_opening import is_dicom
 from gdinousam.data.medical.frames import MedicalFrames
 from gdinousam.data.medical.libraries import MissingLibraryError
 from gdinousam.data.medical.metaimage import read_metaimage
@@ -56,9 +58,19 @@ def medical_files(sources: Sequence[Path]) -> tuple[list[Path], int]:
 
 
 def _files_below(folder: Path) -> list[Path]:
-    names = [path.relative_to(folder).parts for path in folder.rglob("*") if path.is_file()]
+    names = [path.relative_to(folder).parts for path in _walk(folder) if path.is_file()]
     shown = [parts for parts in names if not any(part.startswith(".") for part in parts)]
     return [folder.joinpath(*parts) for parts in sorted(shown, key=lambda parts: [natural_key(part) for part in parts])]
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """Every entry that is no folder, at any depth. Linked folders are entered, each real folder once."""
+    entered: set[Path] = set()
+    for below, folders, files in os.walk(folder, followlinks=True):
+        entered.add(Path(below).resolve())
+        folders[:] = [name for name in sorted(folders) if Path(below, name).resolve() not in entered]
+        entered.update(Path(below, name).resolve() for name in folders)
+        yield from (Path(below, name) for name in files)
 
 
 def _is_picture(path: Path) -> bool:

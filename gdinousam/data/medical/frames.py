@@ -60,16 +60,25 @@ class MedicalFrames:
         return self.open_frames()
 
 
+_EXACT = 2.0**53  # below it a float holds every whole number
+
+
 def scaled_alike(open_planes: Callable[[], Iterable[Pixels]], path: Path) -> Iterator[npt.NDArray[np.uint8]]:
     """The planes of one series as uint8 in [0, 255], all by the scale of the whole series (``scale_to_uint8``).
 
+    Floats that are whole numbers throughout, such as labels, are taken as whole numbers: 0, 1 and 2 stay so.
     open_planes: starts the series anew; it is read twice unless it is 8-bit already. path: for messages. Raises
     ``InputError`` for nan and infinite values.
     """
     first = next(iter(open_planes()), None)
     whole = None if first is None or first.dtype == np.uint8 else value_range(open_planes(), path)
+    as_integers = first is not None and first.dtype.kind == "f" and _are_whole(open_planes())
     for plane in open_planes():
-        yield scale_to_uint8(plane, whole)
+        yield scale_to_uint8(plane.astype(np.int64) if as_integers else plane, whole)
+
+
+def _are_whole(planes: Iterable[Pixels]) -> bool:
+    return all(bool((plane == np.rint(plane)).all() and np.abs(plane).max() < _EXACT) for plane in planes)
 
 
 def value_range(planes: Iterable[Pixels], path: Path) -> tuple[float, float]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import lzma
+import os
 import stat
 import tarfile
 import zipfile
@@ -10,15 +12,33 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
-from tqdm import tqdm
-
 from gdinousam.errors import InputError
+from gdinousam.progress_bar import ProgressBar
 
-PROGRESS_DELAY = 2.0  # seconds unpacking may take before a progress bar appears
 MAX_NESTING = 2  # releases that are archives within archives go no deeper
 Member = TypeVar("Member")
 
-ARCHIVE_ERRORS = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, NotImplementedError, RuntimeError)
+ARCHIVE_ERRORS = (
+    zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError
+)  # fmt: skip
+
+
+def with_lower_suffixes(release: Path, scratch: Path) -> Path:
+    """The folder of a release in which every suffix is lower-case, as its readers expect: ``1.PNG`` is ``1.png``.
+
+    The folder itself where that is so already, else ``scratch``, with links to its files. Raises ``InputError`` where
+    two files would get one name.
+    """
+    files = [Path(below, name) for below, _, names in os.walk(release, followlinks=True) for name in names]
+    if all(path.suffix == path.suffix.lower() for path in files):
+        return release
+    for path in files:
+        link = scratch / path.relative_to(release).with_suffix(path.suffix.lower())
+        if link.is_symlink():
+            raise InputError(f"{release}: holds {path.name} in two letter cases of its suffix; remove one")
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(path.resolve())
+    return scratch
 
 
 def is_archive(path: Path) -> bool:
@@ -81,6 +101,8 @@ def _unpack_zip(archive: Path, folder: Path, progress: bool) -> None:
             is_link = stat.S_ISLNK(member.external_attr >> 16)
             _require_inside(member.filename, archive, is_link)
         for member in _bar(members, archive, progress):
+            # Windows' own programs put backslashes between folders, which elsewhere are letters of a name
+            member.filename = member.filename.replace("\\", "/")
             file.extract(member, folder)
 
 
@@ -104,7 +126,7 @@ def _unwrap(folder: Path) -> None:
 
 def _require_inside(name: str, archive: Path, is_link: bool) -> None:
     path = PurePosixPath(name.replace("\\", "/"))
-    if path.is_absolute() or ".." in path.parts or ":" in path.parts[0] or is_link:
+    if path.is_absolute() or ".." in path.parts or ":" in "".join(path.parts[:1]) or is_link:
         raise InputError(f"{archive}: holds {name!r}, which leads outside its folder; do not use this archive")
 
 
@@ -123,4 +145,4 @@ def _stem(archive: Path) -> str:
 
 
 def _bar(members: list[Member], archive: Path, progress: bool) -> Iterable[Member]:
-    return tqdm(members, desc=f"unpacking {archive.name}", delay=PROGRESS_DELAY, disable=None if progress else True)
+    return ProgressBar(len(members), f"unpacking {archive.name}", "file", progress).over(members)

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from gdinousam.data.preparation.archives import is_archive, unpacked
+from gdinousam.data.preparation.archives import is_archive, unpacked, with_lower_suffixes
 from gdinousam.data.public.interface import PublicDataset
 from gdinousam.data.public.registry import all_datasets, recognised
 from gdinousam.errors import InputError
@@ -42,7 +42,10 @@ def found_releases(root: Path, scratch: Path, progress: bool = True) -> Iterator
         if entry.name.startswith(".") or not (entry.is_dir() or is_archive(entry)):
             continue
         with tempfile.TemporaryDirectory(dir=scratch, prefix=".release.") as temporary:
-            for dataset, release in recognised(unpacked(entry, Path(temporary) / entry.name, progress)):
+            folder = with_lower_suffixes(
+                unpacked(entry, Path(temporary) / entry.name, progress), Path(temporary) / "lower-case"
+            )
+            for dataset, release in recognised(folder):
                 num_found += 1
                 yield dataset, release
     if not num_found:

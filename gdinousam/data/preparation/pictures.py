@@ -12,7 +12,7 @@ import PIL.Image
 
 from gdinousam.data.layout import Split
 from gdinousam.data.mask_layers import layer_masks
-from gdinousam.data.near_duplicates import PerceptualHash, perceptual_hash
+from gdinousam.data.picture_windows import Thumbnail, thumbnail
 from gdinousam.data.public.interface import GroupKind, PaperRow, RawCase, RawImage
 from gdinousam.data.tight_boxes import tight_box_xywh
 from gdinousam.records import BoxXYWH
@@ -50,7 +50,7 @@ class PreparedImage:
     rows: tuple[PreparedRow, ...]
     paper_rows: tuple[PaperRow, ...]
     remarks: tuple[str, ...]
-    perceptual_hash: PerceptualHash
+    thumbnail: Thumbnail
 
 
 def file_stem(tag: str, name: str) -> str:
@@ -90,7 +90,7 @@ def write_picture(
         rows=tuple(rows),
         paper_rows=raw.paper_rows,
         remarks=raw.remarks,
-        perceptual_hash=perceptual_hash(raw.image),
+        thumbnail=thumbnail(raw.image),
     )
 
 

@@ -10,13 +10,10 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
-from tqdm import tqdm
-
 from gdinousam.data import contract
 from gdinousam.data.layout import PART_FOLDERS, PARTS, SUPPORT, Part
 from gdinousam.data.near_duplicates import clusters
-from gdinousam.data.preparation.archives import unpacked
+from gdinousam.data.preparation.archives import unpacked, with_lower_suffixes
 from gdinousam.data.preparation.commit import FILES, LISTS, collecting, commit, write_rows
 from gdinousam.data.preparation.pictures import PreparedImage, PreparedRow, file_stem, write_picture
 from gdinousam.data.preparation.report import Options, Report, Written, count_remarks
@@ -28,8 +25,8 @@ from gdinousam.data.splits.plan import SplitImage, SplitPlan
 from gdinousam.data.splits.set_aside import choose_support
 from gdinousam.data.splits.split_list import SplitListRow, write_split_list
 from gdinousam.errors import InputError
+from gdinousam.progress_bar import ProgressBar
 
-PROGRESS_DELAY = 2.0  # seconds a dataset may take before a progress bar appears
 MAX_THREADS = 4  # each may hold a volume
 
 LeftOut = list[tuple[str, str]]
@@ -52,7 +49,8 @@ def prepare(dataset: PublicDataset, raw: Path, data: Path, options: Options, pro
         )
     with collecting(data, tag) as folder:
         try:
-            root = find_release(dataset, unpacked(raw, folder / "release", progress))
+            release = with_lower_suffixes(unpacked(raw, folder / "release", progress), folder / "lower-case")
+            root = find_release(dataset, release)
             return _prepare(dataset, root, data, folder, options, progress)
         except OSError as error:
             reason = error.strerror or type(error).__name__
@@ -131,9 +129,7 @@ def _write_pictures(
             return error
 
     images: list[PreparedImage] = []
-    bar = tqdm(
-        total=len(cases), desc=dataset.facts.name, unit="case", delay=PROGRESS_DELAY, disable=None if progress else True
-    )
+    bar = ProgressBar(len(cases), dataset.facts.name, "case", progress)
     with bar, ThreadPoolExecutor(min(MAX_THREADS, os.cpu_count() or 1)) as pool:
         for case, converted in zip(cases, pool.map(convert, cases), strict=True):
             if isinstance(converted, InputError):
@@ -166,8 +162,8 @@ def _vocabulary(dataset: PublicDataset, options: Options) -> dict[str, str]:
 
 def _with_duplicate_clusters(images: Sequence[PreparedImage]) -> list[PreparedImage]:
     """Groups that share a picture become one: images of unknown patients, and patients that a release confuses."""
-    hashes = np.array([image.perceptual_hash for image in images], dtype=np.uint64)
-    cluster_of = clusters([image.name for image in images], hashes, [image.group for image in images])
+    thumbnails = [image.thumbnail for image in images]
+    cluster_of = clusters([image.name for image in images], thumbnails, [image.group for image in images])
     groups_of: dict[str, set[str]] = {}
     for image in images:
         groups_of.setdefault(cluster_of[image.name], set()).add(image.group)

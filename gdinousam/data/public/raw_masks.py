@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from gdinousam.data.foreground import foreground
 from gdinousam.data.images import read_image
 from gdinousam.data.public.interface import PaperRow, RawInstance
 from gdinousam.errors import InputError
@@ -20,7 +21,7 @@ from gdinousam.records import BoxXYWH, Mask
 
 GreyMask = npt.NDArray[np.uint8]  # (H, W)
 
-THRESHOLD = 128  # of 255: between the foreground and background that JPEG and interpolated edges blur
+THRESHOLD = 128  # half of the range; see gdinousam.data.foreground
 MIN_PIXELS = 16  # components below this, or
 MIN_SHARE = 0.0005  # below this share of the largest component of the mask file, are specks
 SCALE_SLACK = 1.0  # pixels by which a side may miss the exact scaling of the other
@@ -46,12 +47,11 @@ def binarise(grey_hw: GreyMask, size_hw: tuple[int, int], path: Path) -> tuple[M
     which may be empty, and remarks. Raises ``InputError`` where the size is no pure scaling of the image's.
     """
     remarks = []
-    values = np.unique(grey_hw)
-    foreground = values[values > 0]
-    if len(foreground) == 1:
-        grey_hw = np.where(grey_hw > 0, np.uint8(255), np.uint8(0))
-    elif len(foreground) > 1:
+    mask_hw, is_cut = foreground(grey_hw, may_be_labels=False)
+    if is_cut:
         remarks.append(GREY_EDGES)
+    else:
+        grey_hw = np.where(mask_hw, np.uint8(255), np.uint8(0))
     if grey_hw.shape != tuple(size_hw):
         require_scaling(grey_hw.shape[:2], size_hw, path)
         shrinks = grey_hw.shape[0] > size_hw[0]

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from gdinousam.data.contract import find_csv, read_records
 from gdinousam.data.images import read_image, read_mask_file, union_mask
@@ -19,6 +18,7 @@ from gdinousam.evaluation.results import Results
 from gdinousam.evaluation.rows import ScoreRow
 from gdinousam.folders import CONFIG_COPY
 from gdinousam.records import Image, ImageRecord, Mask, Query
+from gdinousam.yaml_files import read_yaml
 
 _Records = dict[tuple[str, str], ImageRecord]  # by dataset and image name
 
@@ -126,12 +126,11 @@ def _read_records(results: Results, data_dir: Path | None) -> _Records:
 
 def _test_files(config_path: Path) -> DataFiles:
     # As plain YAML: the settings of a config are known to a higher level of the package only.
+    tree = read_yaml(config_path, missing=f"{config_path}: no such file; give the folder of an evaluation")
     try:
-        data: Mapping[str, Any] = yaml.safe_load(config_path.read_text(encoding="utf-8"))["data"]
+        data: Mapping[str, Any] = tree["data"]
         csv, images, masks = (Path(data[key]) for key in ("test_ann", "test_dir", "test_masks"))
         # evaluations of earlier versions do not say
         return DataFiles(csv, images, masks, data.get("masks_of_other_size") == "resize")
-    except FileNotFoundError:
-        raise InputError(f"{config_path}: no such file; give the folder of an evaluation") from None
-    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError) as error:
+    except (KeyError, TypeError) as error:
         raise InputError(f"{config_path}: does not name its test data ({error}); evaluate again") from error

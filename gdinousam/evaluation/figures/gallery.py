@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import cv2
-from tqdm import tqdm
 
 from gdinousam.drawing import Mark, draw_panel
 from gdinousam.evaluation.comparison import Compared
@@ -17,6 +16,7 @@ from gdinousam.evaluation.figures.case_pictures import CasePictures
 from gdinousam.evaluation.figures.choice import RULES, choose
 from gdinousam.evaluation.figures.overlays import BLUE
 from gdinousam.evaluation.rows import ScoreRow
+from gdinousam.progress_bar import ProgressBar
 from gdinousam.records import Image
 
 Outcome = Literal["found", "missed", "false alarm"]
@@ -86,7 +86,7 @@ def make_gallery(compared: Compared, pictures: CasePictures) -> Gallery:
     chosen = _choose(compared)
     cases: list[GalleryCase] = []
     num_bytes = 0
-    for choice in tqdm(chosen, desc="gallery", unit="case", delay=2, disable=None):
+    for choice in ProgressBar(len(chosen), "gallery", "case").over(chosen):
         case = _draw(choice, pictures)
         num_bytes += (len(case.truth) + len(case.prediction)) * 3 // 4
         if num_bytes > MAX_BYTES:

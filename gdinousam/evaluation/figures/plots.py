@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gdinousam.evaluation.comparison import Compared
 from gdinousam.evaluation.figures.labels import name_lines, weights_notes, wrapped_notes
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _LINE, _TEXT_LINE = 0.16, 0.17  # inches for a box or a dot, and for a line of a name
+_ROOM = 2.0  # inches for axis and legend before they are measured
 _STAR = "*"
 _NOTE_LETTER = 0.06  # inches, of 7 points
 _WRAP = 22  # letters of a name at the left
@@ -51,25 +52,25 @@ def dice_box_plot(compared: Compared, datasets: Sequence[str], width: float) -> 
     counts = [[len(of_method[name]) for of_method in dice.values()] for name in datasets]
     labels = [f"{_short(name)}\n{_count(of_dataset)}" for name, of_dataset in zip(datasets, counts, strict=True)]
     notes = (*_unsupported(compared, datasets), *weights_notes(compared))
-    figure, axes, centres = _lines(labels, list(dice), width, "Dice %", notes)
+    lines = _lines(labels, list(dice), width, "Dice %", notes)
     for number, of_method in enumerate(dice.values()):
         filled = {
-            centre + _offset(number, len(dice)): of_method[name] for centre, name in zip(centres, datasets, strict=True)
+            centre + _offset(number, len(dice)): of_method[name]
+            for centre, name in zip(lines.centres, datasets, strict=True)
         }
         filled = {y: values for y, values in filled.items() if values}
         if filled:
-            axes.boxplot(
+            lines.axes.boxplot(
                 list(filled.values()),
                 positions=list(filled),
                 widths=0.8 / len(dice),
                 boxprops={"facecolor": _color(number), "edgecolor": INK, "linewidth": 0.7},
                 **_BOX_LOOK,
             )
-    for centre, of_dataset in zip(centres, counts, strict=True):
+    for centre, of_dataset in zip(lines.centres, counts, strict=True):
         if not any(of_dataset):
-            axes.text(50, centre, "no scored query", ha="center", va="center", size=7)
-    _legend(figure, axes, list(dice), "s")
-    return figure
+            lines.axes.text(50, centre, "no scored query", ha="center", va="center", size=7)
+    return _finished(lines, list(dice), "s")
 
 
 def _unsupported(compared: Compared, datasets: Sequence[str]) -> list[str]:
@@ -109,34 +110,41 @@ def strata_plot(strata: Mapping[str, Sequence[Stratum]], width: float, notes: Se
     for kind, name in keys:
         counts = [of_method[kind, name].num_scored for of_method in scored.values() if (kind, name) in of_method]
         labels.append(f"{kind}: {_short(name)}\n{_count(counts)}")
-    figure, axes, centres = _lines(labels, methods, width, "mean Dice %, 95 % interval", notes)
+    lines = _lines(labels, methods, width, "mean Dice %, 95 % interval", notes)
     for number, method in enumerate(methods):
         for place, key in enumerate(keys):
             one = scored[method].get(key)
             if one is None:
                 continue
-            y = centres[place] + _offset(number, len(methods))
+            y = lines.centres[place] + _offset(number, len(methods))
             if not math.isnan(one.dice_low_percent):
-                axes.plot([one.dice_low_percent, one.dice_high_percent], [y, y], color=_color(number), linewidth=2)
-            axes.plot(one.dice_percent, y, "o", markersize=4.5, markerfacecolor=_color(number), **_DOT_EDGE)
-    _legend(figure, axes, methods, "o")
-    return figure
+                lines.axes.plot(
+                    [one.dice_low_percent, one.dice_high_percent], [y, y], color=_color(number), linewidth=2
+                )
+            lines.axes.plot(one.dice_percent, y, "o", markersize=4.5, markerfacecolor=_color(number), **_DOT_EDGE)
+    return _finished(lines, methods, "o")
 
 
-def _lines(
-    labels: Sequence[str], methods: Sequence[str], width: float, title: str, notes: Sequence[str]
-) -> tuple[Figure, Axes, list[float]]:
-    """An empty plot with one line per label, the first on top, and the height of each line's centre.
+class _Lines(NamedTuple):
+    """A plot with one line per label. centres: place of each line on the axis. height: of all lines in inches."""
+
+    figure: Figure
+    axes: Axes
+    centres: list[float]
+    height: float
+
+
+def _lines(labels: Sequence[str], methods: Sequence[str], width: float, title: str, notes: Sequence[str]) -> _Lines:
+    """An empty plot with one line per label, the first on top.
 
     methods: drawn beside each other in every line, and named above.
     """
     from matplotlib.figure import Figure
 
     span = max(len(methods) * _LINE, *(_TEXT_LINE * (label.count("\n") + 1) for label in labels)) + 0.1
-    legend = _TEXT_LINE * sum(_short(one).count("\n") + 1 for one in methods) if len(methods) > 1 else 0
     below = wrapped_notes(notes, int(width / _NOTE_LETTER))
-    height = span * len(labels) + 0.5 + legend + _TEXT_LINE * len(below)
-    figure = Figure(figsize=(width, height), layout="constrained")
+    height = span * len(labels)
+    figure = Figure(figsize=(width, height + _ROOM + _TEXT_LINE * len(below)), layout="constrained")
     axes = figure.add_subplot()
     centres = [float(place) for place in range(len(labels))]
     axes.set_yticks(centres, labels)
@@ -150,10 +158,19 @@ def _lines(
     axes.grid(axis="x", color=GRID, linewidth=0.4, alpha=0.6)
     axes.set_axisbelow(True)
     axes.tick_params(axis="y", length=0)
-    return figure, axes, centres
+    return _Lines(figure, axes, centres, height)
 
 
-def _legend(figure: Figure, axes: Axes, methods: Sequence[str], marker: str) -> None:
+def _finished(lines: _Lines, methods: Sequence[str], marker: str) -> Figure:
+    """The plot with its legend, as high as its lines and all that stands round them need."""
+    _legend(lines.figure, methods, marker)
+    lines.figure.draw_without_rendering()
+    drawn = lines.axes.get_window_extent().height / lines.figure.dpi
+    lines.figure.set_figheight(lines.figure.get_figheight() + lines.height - drawn)
+    return lines.figure
+
+
+def _legend(figure: Figure, methods: Sequence[str], marker: str) -> None:
     if len(methods) < 2:
         return
     from matplotlib.lines import Line2D

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from gdinousam.identity import visible
 from gdinousam.records import BoxXYXY, ImageRecord, Mask
 
 SizeHW = tuple[int, int]  # (height, width) in pixels
@@ -60,4 +61,4 @@ def listed(names: Sequence[str], what: str) -> str:
     if not names:
         return ""
     more = f" and {len(names) - NUM_NAMED} more" if len(names) > NUM_NAMED else ""
-    return f"{len(names)} {what}: {', '.join(names[:NUM_NAMED])}{more}"
+    return f"{len(names)} {what}: {', '.join(map(visible, names[:NUM_NAMED]))}{more}"

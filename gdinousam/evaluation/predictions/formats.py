@@ -42,7 +42,7 @@ def mask_size(path: Path, settings: SavedMasksSettings) -> SizeHW:
 def read_mask(path: Path, settings: SavedMasksSettings) -> Mask:
     """The (H, W) bool mask of a file, as it is stored.
 
-    Of a picture every pixel that is not black belongs to the object; of arrays and NIfTI see ``arrays.foreground``.
+    Of a picture see ``gdinousam.data.foreground``, of arrays and NIfTI ``arrays.foreground``.
     Raises InputError naming the file.
     """
     ending = mask_ending(path.name)

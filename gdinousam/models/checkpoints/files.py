@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,8 +19,8 @@ Kind = Literal["Grounding DINO", "SAM2", "SAM", "LoRA", "transformers", "SAMUS",
 
 # Training scripts put the weights beside optimizer and epoch, under one of these names.
 _WEIGHT_ENTRIES = ("model", "state_dict", "model_state_dict")
-# DistributedDataParallel puts this before every name.
-_PARALLEL_PREFIX = "module."
+# DistributedDataParallel, torch.compile and FullyShardedDataParallel put these before every name.
+_WRAPPERS = ("module.", "_orig_mod.", "_fsdp_wrapped_module.")
 
 # Names that only one kind of file has; the first kind that fits counts, as adapters repeat names of their base.
 _MARKS: tuple[tuple[Kind, tuple[str, ...]], ...] = (
@@ -76,8 +76,43 @@ def read_tensors(path: Path) -> Tensors:
             raise InputError(f"{path}: entry {name!r} is {_describe(value)}, not a tensor; give a state dict")
         if not isinstance(name, str):
             raise InputError(f"{path}: the tensor {name!r} has no name but {_describe(name)}; give a state dict")
-    wrapped = all(name.startswith(_PARALLEL_PREFIX) for name in content)
-    return {name.removeprefix(_PARALLEL_PREFIX) if wrapped else name: tensor for name, tensor in content.items()}
+    tensors = _unwrapped(content)
+    require_finite(tensors, path)
+    return tensors
+
+
+def require_finite(tensors: Mapping[str, torch.Tensor], source: Path | str) -> None:
+    """Raise InputError, naming source and tensor, where a number is nan or infinite: such a model has no answers."""
+    wrong = [name for name, tensor in tensors.items() if not _is_finite(tensor)]
+    if wrong:
+        raise InputError(
+            f"{source}: {len(wrong)} of {len(tensors)} tensors hold nan or infinite numbers, first {wrong[0]}; the "
+            "training went wrong or the file is damaged, take an earlier or fresh one"
+        )
+
+
+def is_wrapped(names: Sequence[str]) -> bool:
+    """Whether a wrapper's prefix stands before every one of these names, at least one."""
+    return bool(names) and _wrapper_of(names) is not None
+
+
+def _wrapper_of(names: Sequence[str]) -> str | None:
+    return next((one for one in _WRAPPERS if all(name.startswith(one) for name in names)), None)
+
+
+def _is_finite(tensor: torch.Tensor) -> bool:
+    if not (tensor.is_floating_point() or tensor.is_complex()) or tensor.is_meta:
+        return True
+    # 8-bit floats know no such question
+    return bool(torch.isfinite(tensor if tensor.element_size() > 1 else tensor.float()).all())
+
+
+def _unwrapped(content: Mapping[str, torch.Tensor]) -> Tensors:
+    """The tensors without what wrappers put before every name, one round the other."""
+    names = list(content)
+    while prefix := _wrapper_of(names):
+        names = [name.removeprefix(prefix) for name in names]
+    return dict(zip(names, content.values(), strict=True))
 
 
 def kind_of(names: Iterable[str]) -> Kind | None:

@@ -139,8 +139,15 @@ def test_a_prompt_without_clicks_is_refused(segmenter: SamusSegmenter, phantom_i
 
 
 def test_lists_of_different_lengths_are_refused(segmenter: SamusSegmenter, phantom_images: list[Image]) -> None:
-    with pytest.raises(ValueError, match="2 images but prompts of 1"):
+    with pytest.raises(InputError, match="2 images but prompts of 1"):
         segmenter.segment_prompts(phantom_images[:2], [[FIRST]])
+
+
+def test_what_is_no_image_or_prompt_is_refused(segmenter: SamusSegmenter, phantom_images: list[Image]) -> None:
+    with pytest.raises(InputError, match=r"images\[0\] has dtype float64"):
+        segmenter.segment_prompts([phantom_images[0] * 1.0], [[FIRST]])
+    with pytest.raises(InputError, match=r"prompts\[0\]\[0\] is 'node'"):
+        segmenter.segment_prompts(phantom_images[:1], [["node"]])  # type: ignore[list-item]
 
 
 def test_it_moves_to_a_device_and_returns_itself() -> None:

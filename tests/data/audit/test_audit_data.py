@@ -10,7 +10,9 @@ import pytest
 from audit_folders import Row, scan, write_folder
 
 from gdinousam.data.audit.audit import audit_data
-from gdinousam.data.audit.report import Place
+from gdinousam.data.audit.report import Place, UntrainedPhrase
+from gdinousam.data.contract import read_table, write_table
+from gdinousam.data.picture_patches import FOUND
 from gdinousam.errors import InputError
 
 
@@ -23,7 +25,10 @@ def test_splits_that_share_nothing_have_no_leaks(tmp_path: Path) -> None:
     assert report.num_leaks == 0
     assert report.num_images == {"train": 4, "val": 4, "test": 4}
     assert (
-        report.unknown_groups == report.repeats_within == report.near_pairs_within == {"train": 0, "val": 0, "test": 0}
+        report.unknown_patients
+        == report.repeats_within
+        == report.near_pairs_within
+        == {"train": 0, "val": 0, "test": 0}
     )
 
 
@@ -69,7 +74,7 @@ def test_a_recompressed_copy_in_another_split_is_a_near_duplicate(tmp_path: Path
     report = audit_data(folder)
     (pair,) = report.near_pairs
     assert (pair.first, pair.second) == (Place("val", "busi", "copy.png"), Place("test", "busi", "scan.png"))
-    assert 0 <= pair.distance <= 80
+    assert FOUND <= pair.correlation <= 1 and not pair.is_mirrored
     assert report.num_leaks == 1
 
 
@@ -105,8 +110,50 @@ def test_equal_group_names_of_two_datasets_are_no_shared_group(tmp_path: Path) -
 def test_images_without_a_group_are_counted_and_share_none(tmp_path: Path, group_column: bool) -> None:
     rows = {"train": [Row("a.png", 1), Row("b.png", 2)], "test": [Row("c.png", 3)]}
     report = audit_data(write_folder(tmp_path, rows, group_column=group_column))
-    assert report.unknown_groups == {"train": 2, "test": 1}
+    assert report.unknown_patients == {"train": 2, "test": 1}
     assert report.shared_groups == ()
+    assert not report.checks_patients
+
+
+@pytest.mark.parametrize(("kind", "checks"), [("patient", True), ("subject", True), ("", True), ("video", False)])
+def test_a_group_that_is_no_patient_by_its_kind_leaves_patients_unchecked(
+    kind: str, checks: bool, tmp_path: Path
+) -> None:
+    rows = {"train": [Row("a.png", 1, group="a"), Row("b.png", 2, group="b")], "test": [Row("c.png", 3, group="c")]}
+    folder = write_folder(tmp_path, rows)
+    table = read_table(folder / "train.CSV")
+    table["group_kind"] = ["patient", kind]
+    write_table(table, folder / "train.CSV")
+    report = audit_data(folder)
+    assert report.unknown_patients == {"train": 0 if checks else 1, "test": 0}
+    assert report.checks_patients == checks
+
+
+def test_one_split_alone_has_no_patients_to_compare(tmp_path: Path) -> None:
+    report = audit_data(write_folder(tmp_path, {"train": [Row("a.png", 1)], "test": []}))
+    assert report.unknown_patients == {"train": 1, "test": 0}
+    assert report.checks_patients
+
+
+def test_a_mirrored_and_cropped_copy_in_another_split_is_a_near_duplicate(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path, {"train": [Row("scan.png", 1)], "test": [Row("copy.png", 2), Row("other.png", 3)]})
+    PIL.Image.fromarray(scan(1)[8:, ::-1]).save(folder / "test_image" / "copy.png")
+    (pair,) = audit_data(folder).near_pairs
+    assert (pair.first, pair.second) == (Place("train", "busi", "scan.png"), Place("test", "busi", "copy.png"))
+    assert pair.is_mirrored and "mirrored" in str(pair)
+
+
+def test_phrases_that_are_absent_from_training_are_told_with_their_images(tmp_path: Path) -> None:
+    rows = {
+        "train": [Row("a.png", 1, "benign  Lesion"), Row("b.png", 2, "cyst", None)],
+        "val": [Row("c.png", 3, "Benign lesion")],
+        "test": [Row("d.png", 4, "cyst"), Row("e.png", 5, "stone"), Row("f.png", 6, "stone", None)],
+    }
+    report = audit_data(write_folder(tmp_path / "all", rows))
+    assert report.untrained_phrases == (UntrainedPhrase("stone", "test", 2),)
+    assert report.num_leaks == 0
+    without = audit_data(write_folder(tmp_path / "without", {"test": rows["test"]}))
+    assert without.untrained_phrases == ()
 
 
 def test_names_that_differ_by_letter_case_only_are_told(tmp_path: Path) -> None:

@@ -39,6 +39,14 @@ def test_a_split_without_csv_is_named(report: AuditReport) -> None:
     assert format_report(report, 10).splitlines()[0].endswith("images in train 13, test 12; no CSV of val")
 
 
+def test_what_could_not_be_checked_comes_first_and_phrases_without_training_next(tmp_path: Path) -> None:
+    rows = {"train": [Row("a.png", 1), Row("b.png", 2, group="b")], "test": [Row("c.png", 3, "stone", group="c")]}
+    lines = format_report(audit_data(write_folder(tmp_path, rows)), 10).splitlines()
+    assert lines[0].startswith("patients NOT checked for 1 of 3 images (train 1, test 0): their group is empty")
+    assert lines[1] == "" and "images in train 2, test 1" in lines[2]
+    assert lines[4:6] == ["  WARNING, phrases that are absent from training: 1", "    stone: 1 images of test"]
+
+
 def test_the_table_lines_up(report: AuditReport) -> None:
     lines = format_report(report, 10).splitlines()
     head = next(line for line in lines if line.startswith("dataset"))
@@ -49,7 +57,7 @@ def test_the_table_lines_up(report: AuditReport) -> None:
 
 def test_the_json_holds_everything(report: AuditReport) -> None:
     held = json.loads(json.dumps(report.as_json()))
-    assert held["num_leaks"] == 36
+    assert held["num_leaks"] == 36 and held["checks_patients"] is True
     assert len(held["shared_names"]) == len(held["shared_pixels"]) == len(held["shared_groups"]) == 12
     assert held["shared_groups"][0] == {"dataset": "busi", "group": "patient 0", "num_images": {"train": 1, "test": 1}}
     assert held["shared_pixels"][0]["places"][1] == {"split": "test", "dataset": "busi", "image_name": "0.png"}

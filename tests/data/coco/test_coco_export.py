@@ -47,7 +47,7 @@ def folder(tmp_path: Path) -> Path:
     first = ImageRecord(
         tmp_path / "images" / "a.png", WIDTH, HEIGHT, "busi", "patient 7",
         (
-            Instance("zystic lesion, left", (3.125, 3.0, 8.7, 1 / 3), reference("ring.png", 255)),
+            Instance("zystic lesion, left", (3.125, 3.0, 8.7, 22 / 3), reference("ring.png", 255)),
             Instance("cyst", (0.0, 0.0, 30.0, 2.0), reference("other.png")),
             Instance("zystic lesion, left", (20.0, 3.0, 4.0, 9.0), reference("ring.png", 7)),
         ),
@@ -108,9 +108,9 @@ def test_run_lengths_come_back_letter_by_letter(tmp_path: Path) -> None:
     masks = [RING, rectangle(0, 0, WIDTH, HEIGHT), rectangle(29, 19, 1, 1), np.eye(HEIGHT, WIDTH, dtype=bool)]
     entries = [annotation(2**100 + number, "x", mask, bbox=[0.5, 0, 29.5, 20]) for number, mask in enumerate(masks)]
     file = write_coco(tmp_path, [image("x", "p1/x.png", group="g")], entries)
-    import_coco(file, tmp_path / "images", tmp_path / "data", ImportOptions("test"))
+    import_coco(file, tmp_path / "images", tmp_path / "data", ImportOptions("test", allow_odd=True))
     csv_path, image_dir, mask_dir = split_paths(tmp_path / "data", "test")
-    export_coco(csv_path, image_dir, mask_dir, tmp_path / "back.json")
+    export_coco(csv_path, image_dir, mask_dir, tmp_path / "back.json", allow_odd=True)
     content = json.loads((tmp_path / "back.json").read_text(encoding="utf-8"))
     assert [entry["segmentation"] for entry in content["annotations"]] == [encode_rle(mask) for mask in masks]
     assert [entry["bbox"] for entry in content["annotations"]] == [[0.5, 0, 29.5, 20]] * 4

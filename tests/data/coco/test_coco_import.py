@@ -8,12 +8,14 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import PIL.Image
 import pytest
 from coco_files import HEIGHT, WIDTH, annotation, image, masks_of, rectangle, split_paths, visible_files, write_coco
 from pycocotools.coco import COCO
 
 from gdinousam.data.check import check_table
 from gdinousam.data.coco import instances as remarks
+from gdinousam.data.coco.file_names import locate_images
 from gdinousam.data.coco.importing import ImportReport, import_coco
 from gdinousam.data.coco.segmentation import encode_rle
 from gdinousam.data.coco.writing import NO_ANNOTATIONS, NONE_LEFT, ImportOptions
@@ -106,7 +108,8 @@ def test_images_without_annotations_are_left_out_and_counted(tmp_path: Path) -> 
 
 def test_negatives_say_that_no_category_is_there(tmp_path: Path) -> None:
     images = [image(1, "a.png"), image(2, "b.png"), image(3, "c.png", absent_phrases=["cyst"])]
-    first, second, third = imported(tmp_path, images, [annotation(1, 1, BLOB)], negatives=True).records
+    entries = [annotation(1, 1, BLOB)]
+    first, second, third = imported(tmp_path, images, entries, negatives=True, unused_categories=True).records
     assert (first.absent_phrases, second.absent_phrases) == ((), ("cyst", "left kidney"))
     assert third.absent_phrases == ("cyst",) and not third.instances
 
@@ -298,13 +301,53 @@ def test_missing_images_are_counted_and_named(tmp_path: Path) -> None:
     assert not (tmp_path / "data").exists()
 
 
-@pytest.mark.parametrize("name", ["../secret.png", "/etc/a.png", "C:\\a.png", "a/../../b.png"])
-def test_a_file_name_that_leads_out_of_the_folder_is_refused(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../secret.png", "/etc/secret.png", "C:\\secret.png", "a/../../secret.png", "http://host/../secret.png",
+        "%2e%2e/secret.png", "%2e%2e%2fsecret.png",
+    ],
+)  # fmt: skip
+def test_a_file_name_never_leads_out_of_the_folder(name: str, tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
+    PIL.Image.new("L", (WIDTH, HEIGHT)).save(tmp_path / "secret.png")
     file = tmp_path / "instances.json"
     file.write_text(json.dumps({"images": [image(1, name)], "annotations": [], "categories": []}))
-    with pytest.raises(InputError, match="lies outside of it"):
+    with pytest.raises(InputError, match="1 of 1 images are not there"):
         import_coco(file, tmp_path / "images", tmp_path / "data", ImportOptions("train"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "http://localhost:8080/data/upload/1/b%201.png?token=1",
+        "https://host/us/b%201.png",
+        "us/b%201.png",
+        "/home/somebody/us/b 1.png",
+        "C:\\Users\\somebody\\us\\b 1.png",
+        "..\\..\\label-studio\\upload\\1\\1a2b3c4d-b 1.png",
+        "/data/local-files/?d=us/b 1.png",
+    ],
+)
+def test_names_of_labelling_tools_lead_to_the_image_with_their_end(name: str, tmp_path: Path) -> None:
+    folder = tmp_path / "images" if "upload" in name else tmp_path / "images" / "us"
+    folder.mkdir(parents=True)
+    PIL.Image.new("L", (WIDTH, HEIGHT)).save(folder / "b 1.png")
+    (path,) = locate_images([name.replace("\\", "/")], tmp_path / "images")
+    assert path == folder / "b 1.png"
+
+
+def test_two_names_that_end_alike_are_refused(tmp_path: Path) -> None:
+    PIL.Image.new("L", (WIDTH, HEIGHT)).save(tmp_path / "a.png")
+    with pytest.raises(InputError, match=r"the images /x/a\.png and /y/a\.png both lead to a\.png"):
+        locate_images(["/x/a.png", "/y/a.png"], tmp_path)
+
+
+def test_a_category_that_nothing_is_annotated_with_is_absent_only_if_said_so(tmp_path: Path) -> None:
+    images = [image(1, "a.png"), image(2, "b.png")]
+    report = imported(tmp_path, images, [annotation(1, 1, BLOB)], negatives=True)
+    assert report.records[1].absent_phrases == ("cyst",)
+    assert "left out: 1 categories without any annotation" in report.text()
 
 
 def test_a_cut_off_image_is_named_and_nothing_is_written(tmp_path: Path) -> None:

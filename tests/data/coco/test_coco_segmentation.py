@@ -91,7 +91,8 @@ GOOD = encode_rle(np.eye(5, 6, dtype=bool))
         (GOOD | {"size": [6, 5]}, r"size \[6, 5\], the image \[5, 6\]"),
         ({"counts": GOOD["counts"]}, "size None"),
         ("text", "neither run lengths nor a list of polygons"),
-        ([1, 2, 3, 4, 5, 6], "neither run lengths nor a list of polygons"),
+        ([1, 2, 3, 4, 5], "5 numbers"),
+        ([1, [2, 3, 4, 5, 6, 7]], "neither run lengths nor a list of polygons"),
         ([[1, 1, 3, 1, 3]], "5 numbers"),
         ([[1, 1, 3, 1, 3, "a"]], "not a number"),
         ([[1, 1, 3, 1, 3, float("nan")]], "not a number"),
@@ -101,3 +102,10 @@ GOOD = encode_rle(np.eye(5, 6, dtype=bool))
 def test_a_damaged_segmentation_is_an_error(segmentation: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         decode_segmentation(segmentation, (5, 6))
+
+
+def test_a_polygon_without_the_list_round_it_is_one_polygon() -> None:
+    ring = [1, 1, 4, 1, 4, 3, 1, 3]  # x, y of four corners: 3 x 2 pixels
+    mask = decode_segmentation(ring, (5, 6))
+    assert mask is not None and mask.sum() == 6 and mask[1:3, 1:4].all()
+    np.testing.assert_array_equal(mask, decode_segmentation([ring], (5, 6)))

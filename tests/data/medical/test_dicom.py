@@ -12,8 +12,10 @@ import pytest
 from dicom_files import SECRETS, region, write_dicom, write_jpeg_dicom
 from pydicom import examples
 from pydicom.dataset import Dataset
+from pydicom.uid import ImplicitVRLittleEndian
 
-from gdinousam.data.medical.dicom import has_picture, is_dicom, read_dicom
+from gdinousam.data.medical.dicom import has_picture, read_dicom
+from gdinousam.data.medical.dicom_opening import is_dicom
 from gdinousam.data.medical.frames import MedicalFrames, Region
 from gdinousam.errors import InputError
 
@@ -303,6 +305,84 @@ def test_what_names_a_patient_is_not_even_parsed(tmp_path: Path, monkeypatch: py
     dcmread = pydicom.dcmread
     monkeypatch.setattr(pydicom, "dcmread", lambda *given, **more: parsed.append(dcmread(*given, **more)) or parsed[-1])
     list(read_dicom(write_dicom(tmp_path / "a.dcm", RAMP, PixelSpacing=[1, 1])))
-    (header,) = parsed
-    assert "PixelSpacing" in header
-    assert not [element.keyword for element in header if element.tag.group not in (0x0018, 0x0028)]
+    assert "PixelSpacing" in parsed[0]
+    for header in parsed:
+        assert not [one for one in header.to_json_dict() if one[:4] not in ("0018", "0028", "7FE0")]
+
+
+@pytest.mark.parametrize(
+    ("stored", "padding"),
+    [
+        (np.int16, {"PixelPaddingValue": -32768}),
+        (np.int16, {"PixelPaddingValue": -32768, "PixelPaddingRangeLimit": -32000}),
+        (np.uint16, {"PixelPaddingValue": 65535}),
+        (np.uint16, {"PixelPaddingValue": 65000, "PixelPaddingRangeLimit": 65535}),
+    ],
+)
+@pytest.mark.parametrize("photometric", ["MONOCHROME2", "MONOCHROME1"])
+def test_padding_is_black_and_leaves_the_scale_to_the_tissue(tmp_path, stored, padding, photometric) -> None:
+    pixels = (RAMP * 5).astype(stored)  # 0 to 235, which 8 bits hold
+    pixels[0] = padding["PixelPaddingValue"]
+    (shown,) = greys(read_dicom(write_dicom(tmp_path / "a.dcm", pixels, photometric, **padding)))
+    tissue = RAMP[1:] * 5
+    assert shown[1:].tolist() == (tissue if photometric == "MONOCHROME2" else 255 - tissue).tolist()
+    assert not shown[0].any()
+
+
+def test_a_picture_of_padding_alone_is_black(tmp_path: Path) -> None:
+    pixels = np.full((HEIGHT, WIDTH), -2000, np.int16)
+    (shown,) = greys(read_dicom(write_dicom(tmp_path / "a.dcm", pixels, PixelPaddingValue=-2000)))
+    assert not shown.any()
+
+
+@pytest.mark.parametrize("is_implicit", [True, False])
+@pytest.mark.parametrize("stored", [np.uint8, np.uint16])
+def test_files_of_before_the_preamble_are_read(tmp_path: Path, is_implicit: bool, stored: type) -> None:
+    """Neither preamble nor meta header: the bytes begin with the first element of group 8."""
+    dataset = pydicom.dcmread(write_dicom(tmp_path / "new.dcm", (RAMP * 5).astype(stored)))
+    del dataset.file_meta
+    dataset.preamble = None
+    old = tmp_path / "IM0001"
+    pydicom.dcmwrite(old, dataset, implicit_vr=is_implicit, little_endian=True, enforce_file_format=False)
+    assert old.read_bytes()[:2] == b"\x08\x00"
+    assert is_dicom(old) and has_picture(old)
+    assert greys(read_dicom(old))[0].tolist() == (RAMP * 5).tolist()
+
+
+def test_a_preamble_without_a_meta_header_is_read(tmp_path: Path) -> None:
+    path = write_dicom(tmp_path / "a.dcm", RAMP, TransferSyntaxUID=ImplicitVRLittleEndian)
+    dataset = pydicom.dcmread(path)
+    del dataset.file_meta
+    dataset.preamble = None
+    pydicom.dcmwrite(tmp_path / "bare", dataset, implicit_vr=True, little_endian=True, enforce_file_format=False)
+    path.write_bytes(bytes(128) + b"DICM" + (tmp_path / "bare").read_bytes())
+    assert greys(read_dicom(path))[0].tolist() == RAMP.tolist()
+
+
+@pytest.mark.parametrize(
+    "content", [b"\x08\x00 text of some other kind" + b"x" * 200, b"\x02\x00\xff\xff" + bytes(300)]
+)
+def test_files_that_begin_with_the_same_two_bytes_are_no_dicom(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a").write_bytes(content)
+    assert not is_dicom(tmp_path / "a")
+
+
+@pytest.mark.parametrize(
+    ("elements", "message"),
+    [
+        ({"Rows": HEIGHT - 1}, "48 bytes of pixels, but size, bits and frames of the header ask for 40"),
+        ({"Columns": WIDTH // 2}, "48 bytes of pixels, but size, bits and frames of the header ask for 24"),
+        ({"Rows": HEIGHT + 1}, "not readable as DICOM"),
+        ({"BitsAllocated": 16, "BitsStored": 16, "HighBit": 15}, "not readable as DICOM"),
+        ({"SamplesPerPixel": 3, "PlanarConfiguration": 0}, "3 numbers per pixel contradict MONOCHROME2"),
+        ({"PhotometricInterpretation": "RGB"}, "1 numbers per pixel contradict RGB"),
+    ],
+)
+def test_a_header_that_contradicts_its_pixels_is_named(tmp_path: Path, elements: dict, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        list(read_dicom(write_dicom(tmp_path / "a.dcm", RAMP, **elements)))
+
+
+def test_a_few_bytes_behind_the_pixels_are_padding(tmp_path: Path) -> None:
+    path = write_dicom(tmp_path / "a.dcm", RAMP, pixel_data=RAMP.tobytes() + bytes(4))
+    assert greys(read_dicom(path))[0].tolist() == RAMP.tolist()

@@ -55,6 +55,18 @@ def test_a_folder_gives_its_pictures_in_natural_order_and_counts_the_rest(one_of
     assert num_others == 2  # the notes, and the data file of e.mhd
 
 
+def test_linked_folders_are_entered_once_and_circles_end(one_of_each: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "archive" / "patient 2"
+    elsewhere.mkdir(parents=True)
+    write_dicom(elsewhere / "a.dcm", PIXELS)
+    (one_of_each / "patient 2").symlink_to(elsewhere, target_is_directory=True)
+    (one_of_each / "same again").symlink_to(elsewhere, target_is_directory=True)
+    (elsewhere / "back").symlink_to(one_of_each, target_is_directory=True)
+    files, _ = medical_files([one_of_each])
+    assert len(files) == 7
+    assert [path.name for path in files].count("a.dcm") == 1
+
+
 def test_files_named_twice_come_once(one_of_each: Path) -> None:
     files, _ = medical_files([one_of_each / "d.mha", one_of_each, one_of_each / "d.mha"])
     assert len(files) == len(set(files)) == 6

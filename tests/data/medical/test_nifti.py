@@ -112,6 +112,20 @@ def test_files_that_are_missing_or_no_nifti_are_named(tmp_path: Path) -> None:
         assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("highest", [1, 2, 4, 200])
+def test_labels_stored_as_floats_keep_their_values(tmp_path: Path, highest: int) -> None:
+    labels = np.arange(24).reshape(2, 3, 4) % (highest + 1)
+    for number, stored in enumerate((np.float32, np.float64, np.uint8)):
+        frames = list(read_nifti(write(tmp_path / f"{number}.nii", labels.astype(stored))))
+        assert [frame[:, :, 0].T.tolist() for frame in frames] == np.moveaxis(labels, 2, 0).tolist()
+
+
+def test_floats_that_are_no_whole_numbers_keep_their_scale(tmp_path: Path) -> None:
+    shares = np.array([[[0.0, 1.0]], [[0.5, 0.25]]], np.float32)
+    first, second = read_nifti(write(tmp_path / "a.nii", shares))
+    assert first[:, :, 0].tolist() == [[0, 128]] and second[:, :, 0].tolist() == [[255, 64]]
+
+
 def test_a_header_that_names_no_known_type_of_number_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "a.nii", VOXELS)
     content = bytearray(path.read_bytes())

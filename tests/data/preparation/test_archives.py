@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gdinousam.data.preparation.archives import is_archive, unpacked
+from gdinousam.data.preparation.archives import is_archive, unpacked, with_lower_suffixes
 from gdinousam.errors import InputError
 
 
@@ -129,3 +129,38 @@ def test_a_file_that_is_no_archive_is_refused(tmp_path: Path) -> None:
 def test_a_path_that_does_not_exist_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"nothing\.zip: no such folder or archive"):
         unpacked(tmp_path / "nothing.zip", tmp_path / "scratch")
+
+
+def test_a_zip_made_on_windows_is_unpacked_into_folders(tmp_path: Path) -> None:
+    """Names with backslashes, as PowerShell 5 and .NET before 4.6 write them; a folder ends in one."""
+    archive = tmp_path / "a.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        for name, content in {"release\\": b"", "release\\images\\1.png": b"one", "release\\2.png": b"two"}.items():
+            info = zipfile.ZipInfo("x")
+            info.filename = info.orig_filename = name
+            file.writestr(info, content)
+    folder = unpacked(archive, tmp_path / "scratch")
+    assert (folder / "release" / "images" / "1.png").read_bytes() == b"one"
+    assert (folder / "release" / "2.png").read_bytes() == b"two"
+    assert not [path for path in folder.rglob("*") if "\\" in path.name]
+
+
+def test_a_tar_that_lists_its_own_folder_is_unpacked(tmp_path: Path) -> None:
+    folder = tar_member("./", type=tarfile.DIRTYPE, mode=0o755)
+    folder.size = 0
+    archive = make_tar(tmp_path / "a.tar.gz", [folder, tar_member("./images/1.png")])
+    assert (unpacked(archive, tmp_path / "scratch") / "images" / "1.png").read_bytes() == b"xxx"
+
+
+def test_upper_case_suffixes_are_linked_in_lower_case(tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    (raw / "Images").mkdir(parents=True)
+    (raw / "Images" / "Scan.1.PNG").write_bytes(b"one")
+    (raw / "table.csv").write_bytes(b"two")
+    folder = with_lower_suffixes(raw, tmp_path / "lower")
+    assert (folder / "Images" / "Scan.1.png").read_bytes() == b"one" and (folder / "table.csv").read_bytes() == b"two"
+    assert sorted(path.name for path in raw.rglob("*")) == ["Images", "Scan.1.PNG", "table.csv"]
+    assert with_lower_suffixes(folder, tmp_path / "again") == folder and not (tmp_path / "again").exists()
+    (raw / "Images" / "Scan.1.png").write_bytes(b"other")
+    with pytest.raises(InputError, match="in two letter cases of its suffix"):
+        with_lower_suffixes(raw, tmp_path / "both")
