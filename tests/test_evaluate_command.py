@@ -80,6 +80,14 @@ def test_the_results_say_what_they_are_of(config_path: Path, tmp_path: Path) -> 
     assert (notes["method"], notes["weights"], notes["reference"]) == ("Mine", "small", False)
 
 
+def test_a_kernel_of_cuda_is_not_asked_for_on_a_processor(
+    config_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = refusal(capsys, "--config", config_path, "--set", "evaluation.deformable_kernel=triton")
+    assert "deformable_kernel is triton, which runs on CUDA only, not on cpu; set it to auto" in said
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_stopped_evaluation_goes_on_to_the_same_file(
     config_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -11,6 +11,7 @@ from gdinousam.data.plausibility import ALLOW_ODD
 from gdinousam.errors import InputError
 from gdinousam.evaluation.predictions.settings import SavedMasksSettings
 from gdinousam.models.boxes_to_masks import TRUE_BOX, WHOLE_IMAGE
+from gdinousam.models.deformable_choice import Kernel
 from gdinousam.models.precision import Precision
 from gdinousam.models.prediction_settings import PredictionSettings
 from gdinousam.models.public_rule import PublicRuleSettings
@@ -104,6 +105,17 @@ class RunSettings(Settings):
         description="Number type of the matrix products of detector and image encoder: float32, bfloat16, or auto for "
         "bfloat16 where GPU or CPU has it in hardware. Positions, boxes, scores and the mask decoder stay in float32.",
     )
+    tf32: bool = Field(
+        False,
+        description="CUDA: compute products and convolutions of float32 numbers in TensorFloat-32, which keeps 10 bits "
+        "behind the point instead of 23. false: never, although torch would for convolutions.",
+    )
+    deformable_kernel: Kernel = Field(
+        "auto",
+        description="CUDA: what samples in the detector's deformable attention. auto: the Triton kernel where it has "
+        "just given the same values and gradients as plain code on that GPU, else plain code; triton: the kernel or an "
+        "error; plain: transformers' own code.",
+    )
     compile: bool = Field(
         False,
         description="Let torch.compile have the image encoders: minutes at the start for some time per image "
@@ -161,6 +173,8 @@ class TestConfig(Settings):
         model, baseline = self.model, self.baseline
         if baseline is not None and self.evaluation.precision != "float32":
             raise ValueError(f"{baseline.name} runs in float32 as it was published; leave out evaluation.precision")
+        if baseline is not None and self.evaluation.tf32:
+            raise ValueError(f"{baseline.name} runs in float32 as it was published; leave out evaluation.tf32")
         if baseline is not None and self.evaluation.compile:
             raise ValueError(f"{baseline.name} is not compiled; leave out evaluation.compile")
         if baseline is None:

@@ -18,7 +18,7 @@ from transformers import GroundingDinoForObjectDetection, PreTrainedTokenizerBas
 from gdinousam.models import backbone
 from gdinousam.models.backbone import ImageFeatures
 from gdinousam.models.corrections import inverse_sigmoid, refine_boxes_officially
-from gdinousam.models.deformable import sample_without_intermediates
+from gdinousam.models.deformable_choice import sample_without_intermediates
 from gdinousam.models.fusion import attend_in_short_order
 from gdinousam.models.precision import MixedPrecision
 from gdinousam.models.remembered_texts import remember_texts

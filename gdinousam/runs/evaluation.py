@@ -34,9 +34,10 @@ from gdinousam.evaluation.true_prompts import TruePrompts
 from gdinousam.folders import new_output_folder
 from gdinousam.models.box_finder import BoxFinder
 from gdinousam.models.boxes_to_masks import WHOLE_IMAGE, WholeImageSegmenter
+from gdinousam.models.deformable_choice import want_kernel
 from gdinousam.models.loading import load_mask_head, pick_device, place
 from gdinousam.models.operating_point import resolve_prediction
-from gdinousam.models.precision import pick_precision
+from gdinousam.models.precision import allow_tf32, pick_precision
 from gdinousam.models.segmenter import load_box_finder, load_segmenter
 from gdinousam.records import ImageRecord, Segmenter, WeightsKind
 from gdinousam.runs.judged_weights import judged_weights
@@ -106,6 +107,8 @@ def build_method(config: TestConfig, records: Sequence[ImageRecord]) -> Method:
     device = pick_device(settings.device)
     if device.type == "cpu":
         keep_freed_memory()
+    allow_tf32(settings.tf32)
+    want_kernel(settings.deformable_kernel, device)
     if config.baseline is not None:
         return build_baseline(config.baseline, records, partial(_load_finder, config), device)
     model = config.named_model

@@ -12,12 +12,14 @@ from accelerate import Accelerator, DistributedDataParallelKwargs
 
 from gdinousam import __version__
 from gdinousam.allocator import keep_freed_memory
-from gdinousam.config import AnyTrainConfig, dump_config
+from gdinousam.config import AnyTrainConfig, TrainConfig, dump_config
 from gdinousam.errors import InputError
 from gdinousam.files import write_json, write_text
 from gdinousam.folders import CONFIG_COPY, new_output_folder
 from gdinousam.models.base_note import portable_name
+from gdinousam.models.deformable_choice import want_kernel
 from gdinousam.models.loading import pick_device
+from gdinousam.models.precision import allow_tf32
 from gdinousam.runs.machine import LIBRARIES, device_name
 from gdinousam.runs.training_data import (
     Records,
@@ -44,6 +46,9 @@ def train(config: AnyTrainConfig, resume: bool = False, overwrite: bool = False,
     device = pick_device(config.training.device)
     if device.type == "cpu":
         keep_freed_memory()
+    allow_tf32(config.training.tf32)
+    if isinstance(config, TrainConfig):
+        want_kernel(config.training.deformable_kernel, device)
     images = read_training_images(config)
     folder = config.training.output_dir
     described = describe_images(config, images)

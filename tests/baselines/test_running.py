@@ -327,6 +327,10 @@ def test_weights_of_unknown_training_data_are_said_to_be_so() -> None:
             {"evaluation": {"output_dir": "out", "method": "SAMUS", "precision": "auto"}},
             "samus runs in float32 as it was published",
         ),
+        (
+            {"evaluation": {"output_dir": "out", "method": "SAMUS", "tf32": True}},
+            "samus runs in float32 as it was published; leave out evaluation.tf32",
+        ),
         ({"evaluation": {"output_dir": "out", "method": "SAMUS", "compile": True}}, "samus is not compiled"),
         ({"baseline": None, "model": {"detector": "small"}}, "name model.mask_head, or the compared method"),
         (
