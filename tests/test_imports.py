@@ -14,7 +14,7 @@ MAX_LINES = 400
 
 # A part is a module or folder directly below the package; it may import parts of lower levels.
 LEVELS = [
-    {"errors", "records", "settings", "seeding", "folders", "files", "allocator", "assets"},
+    {"errors", "records", "settings", "seeding", "folders", "files", "locks", "allocator", "assets"},
     {"prompts", "preprocessing", "drawing", "weights"},
     {"data", "models"},
     {"training", "evaluation", "parity"},
