@@ -5,6 +5,7 @@ import os
 # before the first import of a hub client: no test may go online
 os.environ["HF_HUB_OFFLINE"] = "1"
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import torch
 from torch import nn
 
 from gdinousam.allocator import keep_freed_memory
+from gdinousam.data import remembered
 from gdinousam.data.phantoms import make_phantom, write_phantoms
 from gdinousam.models.small import random_small_detector, random_small_mask_head, small_tokenizer
 from gdinousam.records import Image
@@ -35,6 +37,15 @@ def _fill_zeros(model: nn.Module) -> nn.Module:
             if not parameter.any():
                 parameter.normal_(std=0.02)
     return model
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What is remembered about files goes where no other run of the tests finds it."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(remembered, "cache_folder", lambda: folder)
+        yield
 
 
 @pytest.fixture(scope="session")

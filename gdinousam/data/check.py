@@ -5,15 +5,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from gdinousam.data import contract
 from gdinousam.data.check_files import Folders, check_files
 from gdinousam.data.check_rows import CheckedRow, check_rows
 from gdinousam.data.problems import DataProblems, Problem
+from gdinousam.data.remembered import remembered
 from gdinousam.errors import InputError
 from gdinousam.identity import identity
+
+logger = logging.getLogger(__name__)
 
 
 def require_valid(
@@ -25,18 +30,30 @@ def require_valid(
     resize_masks: bool = False,
     allow_odd: bool = False,
 ) -> None:
-    """Raise ``DataProblems`` where ``check_table`` finds any; arguments and other errors as there."""
-    problems = check_table(
-        csv_path,
-        image_dir,
-        mask_dir,
-        masks_required,
-        datasets=datasets,
-        resize_masks=resize_masks,
-        allow_odd=allow_odd,
-    )
-    if problems:
-        raise DataProblems(problems)
+    """Raise ``DataProblems`` where ``check_table`` finds any; arguments and other errors as there.
+
+    Sound data is remembered: as long as CSV and files stay as they are it is not looked through again, which the log
+    says; see ``gdinousam.data.remembered``.
+    """
+    csv_path = contract.find_csv(csv_path)
+    options: dict[str, Any] = {
+        "masks_required": masks_required,
+        "datasets": None if datasets is None else tuple(datasets),
+        "resize_masks": resize_masks,
+        "allow_odd": allow_odd,
+    }
+
+    def check() -> dict[str, Any]:
+        problems = check_table(csv_path, image_dir, mask_dir, **options)
+        if problems:
+            raise DataProblems(problems)
+        return {"sound": str(csv_path)}
+
+    folders = [Path(folder) for folder in (image_dir, mask_dir) if folder is not None]
+    question = {"check": options, "with_masks": mask_dir is not None}
+    _, is_known = remembered(question, [csv_path], folders, check)
+    if is_known:
+        logger.info("%s: checked before, and no file has changed since", csv_path)
 
 
 def check_table(

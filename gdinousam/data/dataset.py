@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import random
 from abc import ABC, abstractmethod
 from bisect import bisect_right
@@ -95,7 +96,17 @@ class Examples(Dataset[Example], ABC):
         self._augmentation = augmentation
         self._seed = seed
         self._num_absent_phrases = num_absent_phrases
-        self.epoch = 0
+        # in memory that processes share: workers stay from one epoch to the next, with the dataset as they got it
+        self._epoch = multiprocessing.RawValue("q", 0)
+
+    @property
+    def epoch(self) -> int:
+        """The epoch whose examples are drawn."""
+        return int(self._epoch.value)
+
+    @epoch.setter
+    def epoch(self, epoch: int) -> None:
+        self._epoch.value = epoch
 
     @abstractmethod
     def __len__(self) -> int:

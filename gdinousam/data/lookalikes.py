@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from gdinousam.data.audit.pictures import Picture, read_pictures
 from gdinousam.data.near_duplicates import near_pairs
+from gdinousam.data.remembered import remembered
 from gdinousam.errors import InputError
 from gdinousam.records import ImageRecord
 
@@ -16,13 +19,21 @@ _PICTURE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
 def without_lookalikes(records: Sequence[ImageRecord], folder: Path) -> tuple[ImageRecord, ...]:
     """The records, in their order, whose image looks like none in a folder; see ``lookalikes``.
 
+    What was found is remembered as long as the files stay as they are; see ``gdinousam.data.remembered``.
     Raises InputError where the folder holds no image or an image does not decode.
     """
     others = sorted(path for path in folder.glob("*") if path.suffix.lower() in _PICTURE_SUFFIXES)
     if not others:
         raise InputError(f"{folder}: no images in it; name the folder whose look-alikes are to be left out")
-    pictures = read_pictures([*(record.path for record in records), *others], progress=True)
-    alike = lookalikes(pictures[: len(records)], pictures[len(records) :])
+    paths = [record.path for record in records]
+
+    def search() -> dict[str, Any]:
+        pictures = read_pictures([*paths, *others], progress=True)
+        return {"alike": sorted(lookalikes(pictures[: len(records)], pictures[len(records) :]))}
+
+    question = {"lookalikes": [os.fsencode(path).hex() for path in paths]}
+    found, _ = remembered(question, [], sorted({path.parent for path in paths} | {folder}), search)
+    alike = set(found["alike"])
     return tuple(record for position, record in enumerate(records) if position not in alike)
 
 

@@ -26,7 +26,7 @@ from gdinousam.evaluation.origin import about_method, complete_origin, require_s
 from gdinousam.evaluation.parts import part_paths
 from gdinousam.evaluation.predictions.saved_masks import SavedMasks
 from gdinousam.evaluation.predictions.settings import SavedMasksSettings
-from gdinousam.evaluation.processes import Processes, joined_processes
+from gdinousam.evaluation.processes import ALONE, Processes, joined_processes
 from gdinousam.evaluation.results import told
 from gdinousam.evaluation.runner import Method, evaluate
 from gdinousam.evaluation.tables import write_tables
@@ -61,7 +61,7 @@ def evaluate_config(config: TestConfig, overwrite: bool = False, resume: bool = 
     """
     config = resolved(config)
     with joined_processes() as processes:
-        records = read_test_records(config.data)
+        records = read_test_records(config.data, processes)
         return evaluate_method(config, build_method(config, records), records, processes, overwrite, resume)
 
 
@@ -78,17 +78,22 @@ def resolved(config: Config) -> Config:
     return config.model_copy(update={"prediction": prediction})
 
 
-def read_test_records(data: TestData) -> tuple[ImageRecord, ...]:
-    """The images that the settings name, all checked; InputError where there are problems or a dataset is unknown."""
+def read_test_records(data: TestData, processes: Processes = ALONE) -> tuple[ImageRecord, ...]:
+    """The images that the settings name, all checked; InputError where there are problems or a dataset is unknown.
+
+    processes: the first of them looks through the files while the others wait.
+    """
     resize = data.masks_of_other_size == "resize"
-    require_valid(
-        data.test_ann,
-        data.test_dir,
-        data.test_masks,
-        masks_required=True,
-        datasets=data.datasets,
-        resize_masks=resize,
-        allow_odd=data.allow_odd,
+    processes.first_alone(
+        lambda: require_valid(
+            data.test_ann,
+            data.test_dir,
+            data.test_masks,
+            masks_required=True,
+            datasets=data.datasets,
+            resize_masks=resize,
+            allow_odd=data.allow_odd,
+        )
     )
     records = read_records(data.test_ann, data.test_dir, data.test_masks, resize)
     return of_datasets(records, data.datasets, data.test_ann)[: data.max_images]

@@ -9,12 +9,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate import Accelerator, DistributedDataParallelKwargs, PartialState
 
 from gdinousam import __version__
 from gdinousam.allocator import keep_freed_memory
 from gdinousam.config import AnyTrainConfig, TrainConfig, dump_config
 from gdinousam.errors import InputError
+from gdinousam.evaluation.processes import joined_processes
 from gdinousam.files import write_json, write_text
 from gdinousam.folders import CONFIG_COPY, run_folder
 from gdinousam.models.base_note import portable_name
@@ -50,7 +51,9 @@ def train(config: AnyTrainConfig, resume: bool = False, overwrite: bool = False,
     allow_tf32(config.training.tf32)
     if isinstance(config, TrainConfig):
         want_kernel(config.training.deformable_kernel, device)
-    images = read_training_images(config)
+    PartialState(cpu=device.type == "cpu")  # joins several processes, once
+    with joined_processes() as processes:
+        images = read_training_images(config, processes)
     folder = config.training.output_dir
     described = describe_images(config, images)
     noted = noted_data(folder, described, resume, other_data)

@@ -20,6 +20,7 @@ from gdinousam.data.lookalikes import without_lookalikes
 from gdinousam.data.named_datasets import of_datasets
 from gdinousam.data.phantoms import phrases_of
 from gdinousam.errors import InputError
+from gdinousam.evaluation.processes import ALONE, Processes
 from gdinousam.identity import spellings
 from gdinousam.preprocessing import ResizeSettings
 from gdinousam.records import ImageRecord
@@ -40,26 +41,40 @@ class TrainingImages:
     num_lookalikes: int = 0
 
 
-def read_training_images(config: AnyTrainConfig) -> TrainingImages:
-    """Read and check what the config names; InputError where there are problems or nothing is left to train on."""
+def read_training_images(config: AnyTrainConfig, processes: Processes = ALONE) -> TrainingImages:
+    """Read and check what the config names; InputError where there are problems or nothing is left to train on.
+
+    processes: the first of them looks through the files while the others wait.
+    """
     data = config.data
-    train = _read(config, data.train_ann, data.train_dir, data.train_masks)
-    val = _read(config, data.val_ann, data.val_dir, data.val_masks)
+    train = _read(config, data.train_ann, data.train_dir, data.train_masks, processes)
+    val = _read(config, data.val_ann, data.val_dir, data.val_masks, processes)
     if data.unlike_dir is None or not train:
         return TrainingImages(train, val)
-    kept = without_lookalikes(train, data.unlike_dir)
+    unlike_dir = data.unlike_dir
+    kept = processes.first_alone(lambda: without_lookalikes(train, unlike_dir))
     if not kept:
         raise InputError(f"{data.train_ann}: every image looks like one in data.unlike_dir = {data.unlike_dir}")
     logger.info("left out %d training images that look like one in %s", len(train) - len(kept), data.unlike_dir)
     return TrainingImages(kept, val, len(train) - len(kept))
 
 
-def _read(config: AnyTrainConfig, csv_path: Path | None, image_dir: Path | None, mask_dir: Path | None) -> Records:
+def _read(
+    config: AnyTrainConfig,
+    csv_path: Path | None,
+    image_dir: Path | None,
+    mask_dir: Path | None,
+    processes: Processes,
+) -> Records:
     if csv_path is None or image_dir is None:
         return ()
     mask_dir = mask_dir if config.needs_masks else None
     data = config.data
-    require_valid(csv_path, image_dir, mask_dir, config.needs_masks, data.datasets, allow_odd=data.allow_odd)
+    processes.first_alone(
+        lambda: require_valid(
+            csv_path, image_dir, mask_dir, config.needs_masks, data.datasets, allow_odd=data.allow_odd
+        )
+    )
     records = of_datasets(read_records(csv_path, image_dir, mask_dir), config.data.datasets, csv_path)
     records = records[: config.data.max_images]
     if config.needs_objects:

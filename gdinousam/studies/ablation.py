@@ -116,7 +116,7 @@ def run_ablation(config: AblationConfig, overwrite: bool = False, resume: bool =
     """
     columns = [resolved(column_config(config, column)) for column in config.ablation.columns]
     with joined_processes() as processes:
-        records = read_test_records(config.data)
+        records = read_test_records(config.data, processes)
         waiting = processes.from_first(_unfinished(columns, records) if resume and processes.is_first else columns)
         for column in waiting:
             _build(column, records)  # wrong weights of the last column must not wait for the others

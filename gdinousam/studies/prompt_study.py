@@ -105,7 +105,7 @@ def run_prompt_study(config: PromptStudyConfig, overwrite: bool = False, resume:
     """
     groups, config = read_prompts(config.prompts), resolved(config)
     with joined_processes() as processes:
-        records = read_test_records(config.data)
+        records = read_test_records(config.data, processes)
         check_records(records)
         phrases = dict.fromkeys(phrase for record in records for phrase in record.phrases)
         held = phrases_of_groups(groups, list(phrases), config.prompts)

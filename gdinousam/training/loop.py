@@ -9,18 +9,18 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
-from torch.utils.data import BatchSampler, DataLoader, Dataset, DistributedSampler, Subset
 from tqdm import tqdm
 
-from gdinousam.data.dataset import Batch, Example, JoinedExamples, collate
+from gdinousam.data.dataset import Batch, JoinedExamples
 from gdinousam.errors import InputError
 from gdinousam.training.checkpoints import BEST, LAST, RunCheckpoints
+from gdinousam.training.loading import RunBatches
 from gdinousam.training.metrics_file import EpochRow, MetricsFile
 from gdinousam.training.progress import Progress
 from gdinousam.training.schedule import build_schedule
@@ -28,7 +28,7 @@ from gdinousam.training.settings import LoopSettings
 from gdinousam.training.tasks import Task, to_device
 from gdinousam.training.terms import LOSS, Counts, Sums, means
 from gdinousam.training.verdict import End, Outcome, doubts, outcome_of, too_short
-from gdinousam.training.workers import begin_worker, worker_faults
+from gdinousam.training.workers import worker_faults
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +57,17 @@ class Trainer:
     ) -> None:
         self.task, self.settings, self.folder, self.accelerator = task, settings, folder, accelerator
         self.train_set, self.val_set = train_set, val_set
-        self.batch_size, self.num_workers = batch_size, num_workers
+        self.batch_size = batch_size
+        self.batches = RunBatches(
+            train_set,
+            val_set,
+            batch_size,
+            num_workers,
+            settings.seed,
+            accelerator.process_index,
+            accelerator.num_processes,
+            pinned=accelerator.device.type == "cuda",
+        )
         self.sheet = sheet
         self.progress = Progress()
         trained = [parameter for parameter in task.model.parameters() if parameter.requires_grad]
@@ -81,7 +91,7 @@ class Trainer:
         progress, settings = self.progress, self.settings
         metrics = MetricsFile(self.folder / "metrics.csv", progress.epoch) if self.accelerator.is_main_process else None
         end: End = "finished"
-        with _stop_on_signal() as stop, self._bar() as bar, worker_faults():
+        with _stop_on_signal() as stop, self._bar() as bar, worker_faults(), closing(self.batches):
             while progress.epoch < settings.num_epochs:
                 if progress.epoch and progress.epochs_since_best >= settings.patience:
                     end = "stopped early"
@@ -105,7 +115,7 @@ class Trainer:
         settings, progress, accelerator = self.settings, self.progress, self.accelerator
         self.model.train()
         started, num_images = time.perf_counter(), 0
-        for window in _windows(self._train_batches(), settings.accumulation_steps):
+        for window in _windows(self.batches.train(progress.epoch, progress.batches_done), settings.accumulation_steps):
             terms = self._learn(window)
             progress.batches_done += len(window)
             num_images += sum(len(batch.examples) for batch in window)
@@ -194,13 +204,10 @@ class Trainer:
         if self.val_set is None:
             return {}
         self.model.eval()
-        rank, num_processes = self.accelerator.process_index, self.accelerator.num_processes
-        part = Subset(self.val_set, range(rank, len(self.val_set), num_processes))
-        loader = self._loader(part, list(BatchSampler(range(len(part)), self.batch_size, drop_last=False)))
         # the bare model: processes may have different numbers of batches, which the wrapped one would wait for
         model = self.accelerator.unwrap_model(self.model)
         judged = Progress()
-        for batch in loader:
+        for batch in self.batches.val():
             judged.add(self.task.sums(model, to_device(batch, self.accelerator.device)), self.task.counts(batch))
         return self._mean(judged.sums, judged.counts)
 
@@ -213,28 +220,6 @@ class Trainer:
             for name, count in counts.items()
         }
         return {name: float(value) for name, value in means(all_sums, self.task.terms, all_counts).items()}
-
-    def _train_batches(self) -> DataLoader:
-        """The batches of this epoch that are still to do; their order depends on seed and epoch alone."""
-        self.train_set.epoch = self.progress.epoch
-        sampler: DistributedSampler = DistributedSampler(
-            self.train_set, self.accelerator.num_processes, self.accelerator.process_index, seed=self.settings.seed
-        )
-        sampler.set_epoch(self.progress.epoch)
-        batches = list(BatchSampler(sampler, self.batch_size, drop_last=False))[self.progress.batches_done :]
-        return self._loader(self.train_set, batches)
-
-    def _loader(self, dataset: Dataset[Example], batches: list[list[int]]) -> DataLoader:
-        return DataLoader(
-            dataset,
-            batch_sampler=batches,
-            collate_fn=collate,
-            num_workers=self.num_workers,
-            pin_memory=self.accelerator.device.type == "cuda",
-            # a generator of its own: the loader draws a number per epoch, which would shift dropout after a resume
-            generator=torch.Generator(),
-            worker_init_fn=begin_worker,
-        )
 
     def _bar(self) -> tqdm:
         total = self.settings.num_epochs * self.num_batches

@@ -44,7 +44,7 @@ sys.exit(run(main))
 HERE = Path(__file__).parent
 
 
-def launch(folder: Path, what: str, count: int = 2) -> list[tuple[int, str, str]]:
+def launch(folder: Path, what: str, count: int = 2, program: str = PROGRAM) -> list[tuple[int, str, str]]:
     """Exit code, output and errors of processes that no launcher watches over."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -60,7 +60,7 @@ def launch(folder: Path, what: str, count: int = 2) -> list[tuple[int, str, str]
             "MASTER_ADDR": "127.0.0.1",
             "MASTER_PORT": str(port),
         }
-        command = [sys.executable, "-c", PROGRAM, str(folder), what]
+        command = [sys.executable, "-c", program, str(folder), what]
         running.append(
             subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
         )
@@ -100,3 +100,40 @@ def test_a_process_that_stops_is_noticed_and_the_run_can_be_resumed(tmp_path: Pa
     assert not (tmp_path / "out/rows.csv").exists()
     resumed = evaluate(LeftHalf(), write_mixed(tmp_path / "0"), tmp_path / "out", num_pictures=0, resume=True)
     assert untimed(resumed) == expected
+
+
+ALONE = """
+import os, sys
+import torch.distributed as dist
+from gdinousam.command_line.common import run
+from gdinousam.errors import InputError
+from gdinousam.evaluation.processes import joined_processes
+
+def work():
+    if sys.argv[2] == "errs":
+        raise InputError("two problems" + chr(10) + "the first and the second")
+    return os.environ["RANK"]
+
+def main(arguments):
+    if sys.argv[2] == "joined":  # as Accelerate does it before us
+        dist.init_process_group("gloo")
+    for _ in range(2 if sys.argv[2] == "joined" else 1):
+        with joined_processes() as processes:
+            print("from", processes.first_alone(work))
+    return 0
+
+sys.exit(run(main))
+"""
+
+
+@pytest.mark.parametrize(("what", "times"), [("works", 1), ("joined", 2)])
+def test_the_first_process_works_alone_and_tells_the_others(tmp_path: Path, what: str, times: int) -> None:
+    for code, output, errors in launch(tmp_path, what, program=ALONE):
+        assert (code, output) == (0, "from 0\n" * times), errors
+
+
+def test_what_stops_the_first_process_stops_the_others_with_one_line(tmp_path: Path) -> None:
+    (code, _, errors), (other_code, _, other_errors) = launch(tmp_path, "errs", program=ALONE)
+    assert code == other_code == 2
+    assert "error: two problems\nthe first and the second\n" in errors
+    assert "error: the first process stopped: two problems\n" in other_errors

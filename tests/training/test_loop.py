@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import logging
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -193,6 +194,33 @@ def test_the_end_says_which_epoch_is_best_what_to_doubt_and_what_comes_next(
     warned = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     for part in ("the run has 4 optimizer steps and training.warmup_steps is 50", "changes nothing", "is the first"):
         assert sum(part in one for one in warned) == 1, part
+
+
+def test_workers_stay_from_epoch_to_epoch_and_give_the_numbers_of_none(
+    config_path: Path, whole: Path, tmp_path: Path
+) -> None:
+    class Workers(logging.Handler):
+        """Notes which processes read images when an epoch is told of."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.of_epochs: list[set[int | None]] = []
+
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.getMessage().startswith("epoch "):
+                self.of_epochs.append({child.pid for child in multiprocessing.active_children()})
+
+    workers, logger = Workers(), logging.getLogger("gdinousam.training.loop")
+    logger.addHandler(workers)
+    try:
+        folder = run(config_path, "data.num_workers=1", f"training.output_dir={tmp_path / 'workers'}")
+    finally:
+        logger.removeHandler(workers)
+    assert numbers(folder) == numbers(whole)  # of other images and boxes in every epoch, as they are augmented
+    first, *later = workers.of_epochs
+    assert len(first) == 2 and len(later) == 2  # one for the training and one for the validation images
+    assert all(pids == first for pids in later)
+    assert not multiprocessing.active_children()
 
 
 def test_early_stopping_ends_the_run_and_keeps_the_best_weights(config_path: Path) -> None:
