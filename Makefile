@@ -34,6 +34,7 @@ quickstart: install
 	$(RUN) scripts/make_phantoms.py phantoms --families muscle --varied --train 200 --val 40 --test 80 --overwrite
 	$(RUN) test.py --config configs/quickstart/before.yaml --overwrite
 	$(RUN) train.py --config configs/quickstart/train.yaml --overwrite
+	$(RUN) scripts/operating_point.py --config configs/quickstart/after.yaml
 	$(RUN) test.py --config configs/quickstart/after.yaml --overwrite
 	$(RUN) scripts/compare.py results/quickstart/before results/quickstart/after --out results/quickstart
 	$(RUN) scripts/figures.py results/quickstart/before results/quickstart/after --out results/quickstart/figures

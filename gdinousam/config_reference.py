@@ -35,7 +35,7 @@ The groups `data` and `augmentation` are those of train.py.
 _ABLATION = """\
 ## scripts/ablation.py
 
-The groups `data`, `resize` and `prediction` are those of test.py.
+The groups `data`, `resize`, `prediction` and `public_rule` are those of test.py.
 """
 
 _PUBLIC_KEYS = """\
@@ -56,10 +56,10 @@ def describe_config() -> str:
         *_tables(TrainConfig, ""),
         _BASELINE_TRAINING,
         *_tables(BaselineTrainConfig, "", without=("data", "augmentation")),
-        "## test.py and scripts/predict.py\n",
+        "## test.py, scripts/predict.py and scripts/operating_point.py\n",
         *_tables(TestConfig, ""),
         _ABLATION,
-        *_tables(AblationConfig, "", without=("data", "resize", "prediction")),
+        *_tables(AblationConfig, "", without=("data", "resize", "prediction", "public_rule")),
         "## scripts/prompt_study.py\n",
         *_tables(PromptStudyConfig, "", without=tuple(TestConfig.model_fields)),
         _PUBLIC_KEYS

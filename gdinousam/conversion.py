@@ -23,6 +23,7 @@ from gdinousam.models.checkpoints.keys import listed
 from gdinousam.models.checkpoints.sam import sam_from
 from gdinousam.models.checkpoints.sam2 import sam2_from
 from gdinousam.models.loading import load_detector, load_grounding_dino, save_resize, trained_resize
+from gdinousam.models.operating_point import OPERATING_POINT, noted_point, save_point
 from gdinousam.models.sam_mask_head import sam_preprocessing, save_sam_preprocessing
 from gdinousam.weights.checksums import sha256_of
 
@@ -66,12 +67,13 @@ def export_adapter(adapter: Path, out: Path, detector: str | None = None, overwr
     """Write a detector with its adapter merged as a plain folder, which transformers and ``load_detector`` open.
 
     adapter: a LoRA folder or the published LoRA file. out, overwrite: as for ``convert_checkpoint``. detector: the
-    base; ``None`` takes the one that the folder names. Tokenizer and resize note are written along. Returns a line that
+    base; ``None`` takes the one that the folder names. Tokenizer, resize note and operating point are
+    written along. Returns a line that
     says how a config names it. Raises InputError as ``load_detector`` does, and for a folder in use.
     """
     base = detector or _base_named_by(adapter)
     _require_free(out, [adapter, *_local(base)], overwrite)
-    resize = trained_resize(adapter, base)
+    resize, point = trained_resize(adapter, base), noted_point(adapter)
     merged = load_detector(base, adapter)
     with _new_folder(
         out, {"made_from": portable_name(str(adapter)), "base": portable_name(base), "kind": "merged"}
@@ -79,6 +81,8 @@ def export_adapter(adapter: Path, out: Path, detector: str | None = None, overwr
         merged.grounding_dino.save_pretrained(new)
         merged.tokenizer.save_pretrained(new)
         save_resize(new, resize)
+        if point is not None:
+            save_point(new / OPERATING_POINT, point)
     return f"adapter {adapter} merged into {base}: in a config, model.detector: {out}"
 
 

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from gdinousam.files import replaced_file
 from gdinousam.records import BoxXYXY, Image, Mask
 
 Color = tuple[int, int, int]
@@ -137,7 +138,8 @@ def write_picture(picture: Image | npt.NDArray[np.uint8], path: Path) -> None:
     """Write (H, W, 3) uint8 RGB or (H, W) uint8 grey as PNG. Raises OSError where the file cannot be written."""
     # Through bytes, because cv2.imwrite fails silently on paths that it cannot open.
     pixels = picture[..., ::-1] if picture.ndim == 3 else picture
-    path.write_bytes(cv2.imencode(".png", pixels)[1].tobytes())
+    with replaced_file(path, durable=False) as new:
+        new.write_bytes(cv2.imencode(".png", pixels)[1].tobytes())
 
 
 def _wrap(text: str, width: int) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,7 @@ from gdinousam.progress_bar import ProgressBar
 from gdinousam.prompts import caption_form
 from gdinousam.records import Detection, Image, Mask, Segmenter
 
+MAX_NAME_BYTES = 250  # usual file systems allow 255, and while it is written a file has a longer name
 _OVERLAY = ""  # no phrase is empty
 
 
@@ -29,7 +31,7 @@ def predict_files(
     Writes into output_dir, per image ``<name>_overlay.png`` and per phrase that is found ``<name>_<phrase>.png``, an
     8-bit mask of the image's size, 255 inside; all detections of a phrase together. Earlier files of these names are
     replaced. Raises InputError, before anything is written, where a file is missing or two results would have one
-    name, and on reaching it for an image that cannot be read or a detection without a mask.
+    name or one too long a name, and on reaching it for an image that cannot be read or a detection without a mask.
     """
     paths = [as_path(path) for path in paths]
     missing = [path for path in paths if not path.is_file()]
@@ -37,7 +39,9 @@ def predict_files(
         raise InputError(f"{missing[0]}: no such image file; check the path")
     phrases = tuple(dict.fromkeys(spellings(as_texts(phrases, "phrases"), of_phrases=True).values()))
     file_names = [_file_names(path.stem, phrases) for path in paths]
-    _refuse_equal_names([name for of_image in file_names for name in of_image.values()])
+    names = [name for of_image in file_names for name in of_image.values()]
+    _refuse_equal_names(names)
+    _refuse_long_names(names)
     for path, name_of in zip(ProgressBar(len(paths), "predicting").over(paths), file_names, strict=True):
         image = read_image(path)
         found = segmenter.segment([image], [phrases])[0]
@@ -64,6 +68,15 @@ def _refuse_equal_names(names: Sequence[str]) -> None:
     twice = next((name for name, count in Counter(names).items() if count > 1), None)
     if twice is not None:
         raise InputError(f"two results would be written as {twice}; predict these images or phrases separately")
+
+
+def _refuse_long_names(names: Sequence[str]) -> None:
+    too_long = next((name for name in names if len(os.fsencode(name)) > MAX_NAME_BYTES), None)
+    if too_long is not None:
+        raise InputError(
+            f"a result would be written as {too_long}, which has {len(os.fsencode(too_long))} bytes of "
+            f"{MAX_NAME_BYTES} at most; rename the image, or ask with a shorter phrase"
+        )
 
 
 def _make_folder(folder: Path) -> None:

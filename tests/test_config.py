@@ -134,6 +134,12 @@ def test_model_names_are_folders_where_one_lies_there(tmp_path: Path) -> None:
     assert load_config(EvaluateConfig, path).model.mask_head == str(tmp_path / "someone" / "mask-head")
 
 
+def test_a_kernel_that_adds_up_in_any_order_is_not_deterministic(tmp_path: Path) -> None:
+    overrides = ["training.deterministic=true", "training.deformable_kernel=triton"]
+    with pytest.raises(InputError, match="the Triton kernel adds up in any order"):
+        load_config(TrainConfig, write(tmp_path, train_tree()), overrides)
+
+
 def test_overrides_are_typed_like_yaml(tmp_path: Path) -> None:
     overrides = [
         "training.learning_rate=3e-4",

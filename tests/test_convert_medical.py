@@ -219,3 +219,11 @@ def test_a_missing_library_is_no_bad_file(
     assert convert(exams, "--out", tmp_path / "out", "--skip-bad") == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert 'pip install "gdinousam[medical]"' in line
+
+
+def test_a_file_name_that_is_no_text_keeps_its_bytes_in_the_mapping(tmp_path: Path) -> None:
+    exam = Path(os.fsdecode(os.fsencode(tmp_path) + b"/M\xfcller.dcm"))
+    write_clip(exam, CLIP[:1])
+    assert convert(exam, "--out", tmp_path / "out", "--mapping", tmp_path / "map.csv") == 0
+    assert (tmp_path / "map.csv").read_bytes() == b"case,file\r\ncase0001," + os.fsencode(exam) + b"\r\n"
+    assert (tmp_path / "map.csv").stat().st_mode & 0o777 == 0o600

@@ -80,6 +80,14 @@ def test_the_results_say_what_they_are_of(config_path: Path, tmp_path: Path) -> 
     assert (notes["method"], notes["weights"], notes["reference"]) == ("Mine", "small", False)
 
 
+def test_a_kernel_of_cuda_is_not_asked_for_on_a_processor(
+    config_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = refusal(capsys, "--config", config_path, "--set", "evaluation.deformable_kernel=triton")
+    assert "deformable_kernel is triton, which runs on CUDA only, not on cpu; set it to auto" in said
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_stopped_evaluation_goes_on_to_the_same_file(
     config_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -112,7 +120,7 @@ def test_a_stopped_evaluation_does_not_go_on_under_another_config(
     (tmp_path / "out/rows.csv").unlink()
     before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir() if path.is_file()}
     resumed = ["--config", config_path, "--resume"]
-    assert "(prediction.box_threshold in config.yaml)" in refusal(
+    assert "(prediction.box_threshold in config.yaml, thresholds in method.json)" in refusal(
         capsys, *resumed, "--set", "prediction.box_threshold=0.1"
     )
     assert "data.max_images in config.yaml, num_images in data.json" in refusal(
@@ -182,7 +190,7 @@ def test_settings_of_saved_masks_are_kept_and_said(
     again = evaluated(config_path, tmp_path / "again", *given, "--set", "saved_masks.missing=nothing")
     remark = f"1 of {len(masks)} masks are not there: nothing found."
     # the masks that our small model left say of themselves whose they are
-    assert again.notes.remarks == (*weights_remarks("small"), remark)
+    assert set(again.notes.remarks) == {*weights_remarks("small"), remark, *first.trace.remarks()}
     assert remark in (tmp_path / "again/tables.md").read_text()
     kept = yaml.safe_load((tmp_path / "again/config.yaml").read_text(encoding="utf-8"))
     assert kept["saved_masks"]["missing"] == "nothing"

@@ -22,6 +22,7 @@ LEVELS = [
         "settings",
         "seeding",
         "folders",
+        "files",
         "allocator",
         "progress_bar",
         "assets",

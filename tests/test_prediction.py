@@ -130,3 +130,10 @@ def test_a_method_without_masks_is_refused(image_path: Path, tmp_path: Path) -> 
     method = BoxesOfPhrases({"cyst": [LEFT]}, with_masks=False)
     with pytest.raises(InputError, match="a box without a mask for 'cyst'"):
         list(predict_files(method, [image_path], ["cyst"], tmp_path / "out"))
+
+
+def test_a_name_that_no_file_can_have_is_refused_before_anything_is_written(image_path: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"which has 258 bytes of 250 at most; rename the image, or ask with"):
+        list(predict_files(METHOD, [image_path], ["cyst", "x" * 246], tmp_path / "out"))  # scan.01_ ... .png
+    assert not (tmp_path / "out").exists()
+    assert len(list(predict_files(METHOD, [image_path], ["x" * 238], tmp_path / "out"))) == 1

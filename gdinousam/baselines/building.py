@@ -93,6 +93,15 @@ def baseline_weights(settings: BaselineSettings) -> WeightsKind:
     return "full" if by_design and kind == "small" else kind
 
 
+def baseline_parts(settings: BaselineSettings) -> dict[str, str]:
+    """The weights of the method itself, by what they are of: a file, folder, hub id or random weights each."""
+    if isinstance(settings, UNetSettings):
+        of_datasets = _folders_of_datasets(settings.weights)
+        if of_datasets:
+            return {f"{settings.name} of {dataset}": str(folder) for dataset, folder in sorted(of_datasets.items())}
+    return {settings.name: str(settings.weights)}
+
+
 def _load_prompted(settings: PromptedSettings, device: torch.device) -> PromptedSegmenter:
     if isinstance(settings, MedSamSettings):
         return load_medsam(settings.weights, settings.as_in_study).to(device)
@@ -129,11 +138,9 @@ def _unets(folder: Path, records: Sequence[ImageRecord], device: torch.device) -
 
     Raises InputError where the folder holds none of any dataset of the records.
     """
-    of_datasets = sorted(path.parent for path in folder.glob(f"*/*/{DESCRIPTION}")) if folder.is_dir() else []
-    if not of_datasets:
+    chosen = _folders_of_datasets(folder)
+    if not chosen:
         return load_unet(folder).to(device)
-    # a run without validation images has no best weights, only the last
-    chosen = {path.parent.name: path for name in (LAST, BEST) for path in of_datasets if path.name == name}
     tested = datasets_of(records) or tuple(sorted(chosen))
     name_of = {dataset: name for dataset in tested if (name := same_name(dataset, chosen)) is not None}
     if not name_of:
@@ -141,3 +148,10 @@ def _unets(folder: Path, records: Sequence[ImageRecord], device: torch.device) -
             f"{folder}: no U-Net of {', '.join(tested)}, only of {', '.join(sorted(chosen))}; train one of them"
         )
     return ByDataset({dataset: load_unet(chosen[name]).to(device) for dataset, name in name_of.items()}, "U-Net")
+
+
+def _folders_of_datasets(folder: Path) -> dict[str, Path]:
+    """The U-Net of each dataset in a folder of several runs; empty for a folder of one U-Net."""
+    of_datasets = sorted(path.parent for path in folder.glob(f"*/*/{DESCRIPTION}")) if folder.is_dir() else []
+    # a run without validation images has no best weights, only the last
+    return {path.parent.name: path for name in (LAST, BEST) for path in of_datasets if path.name == name}

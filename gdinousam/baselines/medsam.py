@@ -80,7 +80,7 @@ class FirstLabelFinder(BoxFinder):
         found: dict[str, list[Detection]] = {}
         for place, phrase in enumerate(phrases):
             labels = probabilities[:, phrase_tokens[place]] > self.prediction.text_threshold
-            kept = (strongest[:, place] >= self.prediction.box_threshold).nonzero()[:, 0]
+            kept = (strongest[:, place] >= self.prediction.of(phrase).box_threshold).nonzero()[:, 0]
             found[phrase] = []
             if not len(kept):
                 continue

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from gdinousam.errors import InputError
+from gdinousam.files import write_json
 
 OFFICIAL = "official"
 RECORD_FILE = "comparison.json"
@@ -138,7 +138,7 @@ def write_record(comparison: Comparison, folder: Path, overwrite: bool = False) 
     content = asdict(comparison) | {"ratios": [asdict(ratio) for ratio in comparison.ratios]}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        write_json(path, content)
     except OSError as error:
         raise InputError(f"cannot write to {folder} ({error.strerror}); name another folder with --out") from error
     return path

@@ -33,6 +33,7 @@ def machine_facts(device: torch.device) -> dict[str, str]:
         facts["GPU"] = str(torch.cuda.get_device_name(device))
         facts["bfloat16"] = "yes" if torch.cuda.is_bf16_supported() else "no"
         facts["TF32 in matrix products"] = str(torch.backends.cuda.matmul.allow_tf32)
+        facts["TF32 in convolutions"] = str(torch.backends.cudnn.allow_tf32)
     else:
         found = [flag for flag in _BFLOAT16_FLAGS if re.search(rf"\b{flag}\b", _cpu_text())]
         facts["bfloat16"] = ", ".join(found) or "no instructions for it"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import platform
 import re
 from collections.abc import Mapping
@@ -22,6 +21,7 @@ from gdinousam.data.contract import read_records
 from gdinousam.data.fingerprint import fingerprint
 from gdinousam.data.named_datasets import of_datasets
 from gdinousam.errors import InputError
+from gdinousam.files import write_json
 from gdinousam.models.loading import detector_and_adapter, pick_device, trained_resize
 from gdinousam.models.segmenter import load_segmenter
 from gdinousam.models.weights_kind import weights_kind, worst_kind
@@ -128,7 +128,7 @@ def measurement_path(folder: Path, method: str) -> Path:
 def write_measurement(measurement: Measurement, path: Path) -> None:
     """Write a measurement as JSON; the folder is made if missing, an earlier file replaced."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(asdict(measurement), indent=2) + "\n", encoding="utf-8")
+    write_json(path, asdict(measurement))
 
 
 def read_measurement(path: Path) -> Measurement:

@@ -19,8 +19,8 @@ from gdinousam.benchmark.stages import (
 )
 from gdinousam.benchmark.timing import Clock, Place
 from gdinousam.data.images import read_image
-from gdinousam.models.box_finder import PredictionSettings
 from gdinousam.models.mask_head import MaskHead
+from gdinousam.models.prediction_settings import PredictionSettings
 from gdinousam.models.segmenter import TextSegmenter, load_segmenter
 from gdinousam.preprocessing import ResizeSettings
 from gdinousam.records import Detection, Image

@@ -6,7 +6,6 @@ images under many names stand for a large test set.
 
 from __future__ import annotations
 
-import json
 import math
 import multiprocessing
 import time
@@ -27,6 +26,7 @@ from gdinousam.evaluation.rows import ScoreRow
 from gdinousam.evaluation.runner import evaluate
 from gdinousam.evaluation.table_files import Column, Table, count_cell, number_cell, write_table_files
 from gdinousam.evaluation.tables import write_tables
+from gdinousam.files import write_json
 from gdinousam.models.loading import SMALL, pick_device
 from gdinousam.models.segmenter import load_segmenter
 
@@ -118,7 +118,7 @@ def write_scaling(scaling: Scaling, folder: Path) -> list[Path]:
     """
     paths = write_table_files({"images": scaling_table(scaling)}, folder, Path(SCALING_FILE).stem)
     path = folder / SCALING_FILE
-    path.write_text(json.dumps(asdict(scaling), indent=2) + "\n", encoding="utf-8")
+    write_json(path, asdict(scaling))
     return [path, *paths]
 
 

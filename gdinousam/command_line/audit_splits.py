@@ -10,6 +10,7 @@ from pathlib import Path
 
 from gdinousam.command_line.common import run
 from gdinousam.errors import InputError
+from gdinousam.files import write_text
 
 LEAKS_FOUND = 1
 PATIENTS_NOT_CHECKED = 3
@@ -46,7 +47,7 @@ def audit_splits_command(arguments: Sequence[str] | None = None) -> int:
 
     report = audit_data(options.data)
     if options.json is not None:
-        options.json.write_text(json.dumps(report.as_json(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_text(options.json, json.dumps(report.as_json(), indent=1, ensure_ascii=False) + "\n")
     print(format_report(report, options.limit))
     if report.num_leaks:
         return LEAKS_FOUND

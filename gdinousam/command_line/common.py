@@ -9,6 +9,9 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from gdinousam.command_line.environment import complete_environment
+from gdinousam.command_line.faults import fault_line
+from gdinousam.command_line.streams import make_streams_lasting
 from gdinousam.errors import InputError
 
 BAD_INPUT = 2
@@ -16,17 +19,24 @@ INTERRUPTED = 130  # what shells report for Ctrl-C
 
 
 def run(command: Callable[[Sequence[str] | None], int], arguments: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit code; errors of the user become one line on stderr."""
+    """Run a command and return its exit code; errors of the user and the system become one line on stderr."""
+    make_streams_lasting()
+    complete_environment()
     start_logging()
     try:
-        return command(arguments)
+        code = command(arguments)
+        sys.stdout.flush()
+        return code
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
-    except (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError) as error:
-        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
+    except Exception as error:
+        line = fault_line(error)
+        if line is None:
+            raise
+        print(f"error: {line}", file=sys.stderr)
     return BAD_INPUT
 
 

@@ -30,7 +30,8 @@ def figures_command(arguments: Sequence[str] | None = None) -> int:
     """Parse arguments and write the figures; returns the exit code."""
     parser = argparse.ArgumentParser(
         description="Draw figures as PNG (300 dpi) and PDF. Of results: overlays (image, truth and every method's mask "
-        "with its Dice and IoU, one row per chosen case) and box plots of Dice per dataset. Of training runs: curves.",
+        "with its Dice and IoU, one row per chosen case), box plots of Dice per dataset and reliability diagrams. Of "
+        "training runs: curves.",
         epilog=EXAMPLE,
     )
     _add_options(parser)
@@ -65,7 +66,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--datasets", nargs="+", metavar="NAME", help="these datasets only, in this order")
     parser.add_argument("--table", type=int, choices=(3, 4), help="the paper's seen (3) or unseen (4) datasets only")
-    parser.add_argument("--only", choices=("overlays", "box-plots"), help="draw one of the two")
+    parser.add_argument("--only", choices=("overlays", "box-plots", "reliability"), help="draw one of them")
     parser.add_argument("--training", type=Path, nargs="+", metavar="RUN", help="folders that train.py wrote")
     parser.add_argument("--out", type=Path, default=Path("figures"), metavar="FOLDER", help="default: %(default)s")
     add_comparison_options(parser)
@@ -84,8 +85,10 @@ def add_comparison_options(parser: argparse.ArgumentParser) -> None:
 
 def _of_results(options: argparse.Namespace) -> list[Path]:
     from gdinousam.evaluation.comparison import compare, of_paper_table, rename
+    from gdinousam.evaluation.figures.labels import weights_notes
     from gdinousam.evaluation.figures.plots import dice_box_plot
-    from gdinousam.evaluation.figures.saving import PAGE_WIDTH, figure_style, save_figure
+    from gdinousam.evaluation.figures.reliability import reliability_diagram
+    from gdinousam.evaluation.figures.saving import COLUMN_WIDTH, PAGE_WIDTH, figure_style, save_figure
     from gdinousam.evaluation.results import read_results
 
     results = [read_results(folder) for folder in options.results]
@@ -96,11 +99,17 @@ def _of_results(options: argparse.Namespace) -> list[Path]:
         compared = of_paper_table(compared, options.table)
     datasets = _datasets(compared, options.datasets)
     paths: list[Path] = []
-    if options.only != "box-plots":
+    if options.only in (None, "overlays"):
         paths += _overlays(options, results, compared, datasets)
-    if options.only != "overlays":
-        with figure_style():
+    with figure_style():
+        if options.only in (None, "box-plots"):
             paths += save_figure(dice_box_plot(compared, datasets, PAGE_WIDTH), options.out, "box_plots")
+        if options.only in (None, "reliability"):
+            rows_of = {
+                method: [row for row in rows if row.dataset in datasets] for method, rows in compared.rows.items()
+            }
+            diagram = reliability_diagram(rows_of, COLUMN_WIDTH, weights_notes(compared))
+            paths += save_figure(diagram, options.out, "reliability")
     return paths
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from gdinousam.command_line.common import BAD_INPUT, run
 from gdinousam.errors import InputError
+from gdinousam.files import write_text
 
 if TYPE_CHECKING:
     from gdinousam.parity.rows import ParityRow
@@ -75,7 +76,7 @@ def put_table(text: str, path: Path) -> None:
             before, rest = content.split(TABLE_BEGIN, 1)
             after = rest.split(TABLE_END, 1)[1]
             text = f"{TABLE_BEGIN}\n{text}\n{TABLE_END}"
-    path.write_text(f"{before}{text}{after or chr(10)}", encoding="utf-8")
+    write_text(path, f"{before}{text}{after or chr(10)}")
 
 
 def _rows_of(part: str, recorded: Path | None) -> list[ParityRow]:

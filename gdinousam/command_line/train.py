@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gdinousam.command_line.common import INTERRUPTED, add_config_options, is_first_process, run
 from gdinousam.folders import CONFIG_COPY
+
+if TYPE_CHECKING:
+    from gdinousam.config import TrainConfig
+    from gdinousam.training.verdict import Outcome
 
 DEFAULT_CONFIG = "configs/train_config.yaml"
 
@@ -37,8 +43,32 @@ def train_command(arguments: Sequence[str] | None = None) -> int:
     folder = config.training.output_dir
     if outcome.end == "interrupted":
         return tell_interruption(outcome.num_epochs, f"python train.py --resume {folder}")
-    tell(f"{outcome.end} after {outcome.num_epochs} epochs; weights in {folder / outcome.weights}")
+    tell_end(outcome, folder / outcome.weights, config.training.stop_on)
+    tell(f"next: {test_command(config, folder / outcome.weights)}")
     return 0
+
+
+def tell_end(outcome: Outcome, weights: Path, judged_by: str) -> None:
+    """Say how a run ended, where its weights are and of which epoch they are."""
+    told = outcome.told(judged_by)
+    tell(f"{outcome.end} after {outcome.num_epochs} epochs; weights in {weights}, of {told}")
+
+
+def test_command(config: TrainConfig, weights: Path) -> str:
+    """What tests these weights on the images that the default config of test.py names."""
+    from gdinousam.models.loading import RANDOM_SMALL, SMALL
+
+    training, model = config.training, config.model
+    parts: dict[str, object]
+    if training.part == "mask_head":
+        parts = {"mask_head": weights}
+    elif training.tune == "lora":
+        parts = {"detector": model.detector, "adapter": weights}
+    else:
+        parts = {"detector": weights, "adapter": "null"}
+    if training.part == "detector" and model.detector in (SMALL, RANDOM_SMALL):
+        parts["mask_head"] = SMALL
+    return " ".join(["python test.py", *(f"--set {shlex.quote(f'model.{part}={one}')}" for part, one in parts.items())])
 
 
 def add_resume_option(parser: argparse.ArgumentParser) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Sequence
 
 from gdinousam.command_line.common import add_config_options, run
-from gdinousam.command_line.train import add_resume_option, config_source, tell, tell_interruption
+from gdinousam.command_line.train import add_resume_option, config_source, tell, tell_end, tell_interruption
 
 
 def main(script: str, default_config: str) -> None:
@@ -46,5 +47,7 @@ def train_baseline_command(arguments: Sequence[str] | None, script: str, default
     for name, outcome in outcomes.items():
         if outcome.end == "interrupted":
             return tell_interruption(outcome.num_epochs, go_on)
-        tell(f"{outcome.end} after {outcome.num_epochs} epochs; weights in {folder / name / outcome.weights}")
+        tell_end(outcome, folder / name / outcome.weights, config.training.stop_on)
+    tested = folder if options.per_dataset else folder / outcomes[""].weights
+    tell(f"next: python {script.replace('train', 'test')} --set {shlex.quote(f'baseline.weights={tested}')}")
     return 0

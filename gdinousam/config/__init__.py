@@ -5,7 +5,15 @@ wrong types and impossible values are errors that name the key and the nearest c
 public repository keep loading, with a warning where the name changed here.
 """
 
-from gdinousam.config.evaluation import OUR_METHOD, EvaluationSettings, ModelSettings, RunSettings, TestConfig, TestData
+from gdinousam.config.evaluation import (
+    OUR_METHOD,
+    EvaluationSettings,
+    ModelSettings,
+    RunSettings,
+    TestConfig,
+    TestData,
+    ValidationData,
+)
 from gdinousam.config.loading import RENAMED_KEYS, dump_config, load_config
 from gdinousam.config.training import (
     AnyTrainConfig,
@@ -28,6 +36,7 @@ __all__ = [
     "TrainConfig",
     "TrainData",
     "TrainModelSettings",
+    "ValidationData",
     "dump_config",
     "load_config",
 ]

@@ -10,9 +10,11 @@ from gdinousam.baselines.settings import BaselineSettings, PromptedSettings
 from gdinousam.data.plausibility import ALLOW_ODD
 from gdinousam.errors import InputError
 from gdinousam.evaluation.predictions.settings import SavedMasksSettings
-from gdinousam.models.box_finder import PredictionSettings
 from gdinousam.models.boxes_to_masks import TRUE_BOX, WHOLE_IMAGE
+from gdinousam.models.deformable_choice import Kernel
 from gdinousam.models.precision import Precision
+from gdinousam.models.prediction_settings import PredictionSettings
+from gdinousam.models.public_rule import PublicRuleSettings
 from gdinousam.preprocessing import ResizeSettings
 from gdinousam.records import Need
 from gdinousam.settings import AdapterName, ModelName, Settings, SettingsPath
@@ -38,6 +40,18 @@ class TestData(Settings):
         description="A mask of another size than its image. resize: bring it to the image's as the public test scripts "
         "do (bicubic, whatever is not black then is foreground), for both protocols.",
     )
+
+
+class ValidationData(Settings):
+    """Where the images lie on which scripts/operating_point.py chooses thresholds; never those of the test."""
+
+    val_dir: SettingsPath = Field(description="Folder of the validation images.")
+    val_ann: SettingsPath = Field(description="CSV of their boxes and phrases.")
+    val_masks: SettingsPath = Field(description="Folder of their masks, named as the images or in mask_name.")
+    datasets: tuple[str, ...] | None = Field(
+        None, min_length=1, description="Use only the images of these datasets; letter case counts. null: all."
+    )
+    max_images: int | None = Field(None, ge=1, description="Use only the first so many images, of the datasets named.")
 
 
 TRAINED_BOX_LAYER = Field(
@@ -91,6 +105,17 @@ class RunSettings(Settings):
         description="Number type of the matrix products of detector and image encoder: float32, bfloat16, or auto for "
         "bfloat16 where GPU or CPU has it in hardware. Positions, boxes, scores and the mask decoder stay in float32.",
     )
+    tf32: bool = Field(
+        False,
+        description="CUDA: compute products and convolutions of float32 numbers in TensorFloat-32, which keeps 10 bits "
+        "behind the point instead of 23. false: never, although torch would for convolutions.",
+    )
+    deformable_kernel: Kernel = Field(
+        "auto",
+        description="CUDA: what samples in the detector's deformable attention. auto: the Triton kernel where it has "
+        "just given the same values and gradients as plain code on that GPU, else plain code; triton: the kernel or an "
+        "error; plain: transformers' own code.",
+    )
     compile: bool = Field(
         False,
         description="Let torch.compile have the image encoders: minutes at the start for some time per image "
@@ -121,6 +146,8 @@ class TestConfig(Settings):
         None, description="Needed unless evaluation.predictions is given, or a baseline that needs no detector."
     )
     prediction: PredictionSettings = PredictionSettings()
+    public_rule: PublicRuleSettings = PublicRuleSettings()
+    validation: ValidationData | None = Field(None, description="For scripts/operating_point.py alone.")
     baseline: BaselineSettings | None = Field(None, description="A compared method instead of ours; null: ours.")
     saved_masks: SavedMasksSettings | None = Field(
         None, description="For evaluation.predictions only; null: all as by default."
@@ -146,6 +173,8 @@ class TestConfig(Settings):
         model, baseline = self.model, self.baseline
         if baseline is not None and self.evaluation.precision != "float32":
             raise ValueError(f"{baseline.name} runs in float32 as it was published; leave out evaluation.precision")
+        if baseline is not None and self.evaluation.tf32:
+            raise ValueError(f"{baseline.name} runs in float32 as it was published; leave out evaluation.tf32")
         if baseline is not None and self.evaluation.compile:
             raise ValueError(f"{baseline.name} is not compiled; leave out evaluation.compile")
         if baseline is None:

@@ -55,6 +55,7 @@ TESTING: Tree = {
     "resize": TRAINING["resize"],
     "model": {"trained_box_layer": False},
     "prediction": {"box_threshold": 0.1, "text_threshold": 0.3, "nms_threshold": 0.1, "max_detections": 1},
+    "public_rule": {"box_threshold": 0.1, "text_threshold": 0.3, "nms_threshold": 0.1},
     "evaluation": {},
 }
 """What ``testGroundingDINOUSAM.py`` runs."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import csv
 import difflib
 import math
-import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -21,6 +20,7 @@ import pandas as pd
 from gdinousam.data.delimited import decode, parse_delimited
 from gdinousam.data.spellings import unify_spellings
 from gdinousam.errors import InputError
+from gdinousam.files import replaced_file
 from gdinousam.records import ImageRecord, Instance, MaskReference
 
 PHRASE = "label_name"
@@ -113,12 +113,8 @@ def write_table(table: pd.DataFrame, csv_path: str | Path) -> None:
     """Write a table as from ``read_table``, extra columns included; the file appears at once or not at all."""
     csv_path = Path(csv_path)
     csv_path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = csv_path.with_name(f".{csv_path.name}.{os.getpid()}.temporary")
-    try:
-        table.to_csv(temporary, index=False, encoding="utf-8", lineterminator="\n")
-        temporary.replace(csv_path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replaced_file(csv_path) as new:
+        table.to_csv(new, index=False, encoding="utf-8", lineterminator="\n")
 
 
 def find_csv(csv_path: str | Path) -> Path:

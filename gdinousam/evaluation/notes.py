@@ -38,6 +38,10 @@ class Notes:
         """These notes behind some remarks, each said once."""
         return replace(self, remarks=tuple(dict.fromkeys((*remarks, *self.remarks))))
 
+    def before(self, remarks: Iterable[str]) -> Notes:
+        """These notes with some remarks behind them, each said once."""
+        return replace(self, remarks=tuple(dict.fromkeys((*self.remarks, *remarks))))
+
     def to_json(self) -> dict[str, Any]:
         """As it stands in ``method.json``, where nothing stands for no notes."""
         content = {REMARKS: list(self.remarks), OF_DATASETS: dict(self.of_datasets), RESIZED_TRUTH: self.resized_truth}

@@ -18,6 +18,8 @@ from gdinousam.errors import InputError
 from gdinousam.evaluation.notes import NO_NOTES, Notes
 from gdinousam.evaluation.results import DATA_NAME, METHOD_NAME, REFERENCE, WEIGHTS, read_json
 from gdinousam.evaluation.rows import ScoreRow
+from gdinousam.evaluation.trace import MODELS, NO_TRACE, Trace
+from gdinousam.files import write_json, write_text
 from gdinousam.folders import CONFIG_COPY
 from gdinousam.records import Need, WeightsKind
 from gdinousam.yaml_files import parse_yaml, read_yaml
@@ -41,12 +43,13 @@ def about_method(
     notes: Notes = NO_NOTES,
     weights: WeightsKind = "unknown",
     is_reference: bool = False,
+    trace: Trace = NO_TRACE,
 ) -> dict[str, Any]:
     """What ``method.json`` says from the start.
 
     name: of the method, without what ``method_name`` adds. libraries: distributions whose versions matter. device: that
     the method runs on. precision: number type of its matrix products. weights: what they are, for name and notes.
-    is_reference: it is shown what methods have to find, so it does not compete with them.
+    is_reference: it is shown what methods have to find, so it does not compete with them. trace: to its weights.
     """
     return {
         "method": name,
@@ -58,6 +61,7 @@ def about_method(
         WEIGHTS: weights,
         REFERENCE: is_reference,
         **notes.to_json(),
+        **trace.to_json(),
     }
 
 
@@ -66,9 +70,9 @@ def write_origin(folder: Path, config_text: str, data_print: Mapping[str, Any], 
 
     config_text: YAML. data_print: of ``data.fingerprint``. about: of ``about_method``.
     """
-    (folder / CONFIG_COPY).write_text(config_text, encoding="utf-8")
-    _write_json(folder / DATA_NAME, data_print)
-    _write_json(folder / METHOD_NAME, about)
+    write_text(folder / CONFIG_COPY, config_text)
+    write_json(folder / DATA_NAME, data_print)
+    write_json(folder / METHOD_NAME, about)
 
 
 def complete_origin(folder: Path, rows: Sequence[ScoreRow]) -> None:
@@ -79,20 +83,23 @@ def complete_origin(folder: Path, rows: Sequence[ScoreRow]) -> None:
         "seconds_total": math.fsum(seconds) if seconds else None,
         "num_rows": len(rows),
     }
-    _write_json(folder / METHOD_NAME, read_json(folder / METHOD_NAME) | ending)
+    write_json(folder / METHOD_NAME, read_json(folder / METHOD_NAME) | ending)
 
 
 def require_same_origin(
     folder: Path, config_text: str, data_print: Mapping[str, Any], about: Mapping[str, Any]
 ) -> None:
-    """Raise InputError unless the folder holds a run of this config, data and method, which can be gone on with."""
+    """Raise InputError unless the folder holds a run of this config, data and method, which can be gone on with.
+
+    about: only what it holds is compared, weights by their hash.
+    """
     if not (folder / CONFIG_COPY).is_file():
         raise InputError(f"{folder}: holds no evaluation to go on with; start it without --resume")
     try:
         tree = read_yaml(folder / CONFIG_COPY, missing="")
     except InputError:
         tree = None
-    earlier_about = read_json(folder / METHOD_NAME)
+    earlier_about, about = _by_part(read_json(folder / METHOD_NAME)), _by_part(about)
     differing = [
         *_differences(dict(_flat(tree)), dict(_flat(parse_yaml(config_text, CONFIG_COPY))), CONFIG_COPY),
         *_differences(read_json(folder / DATA_NAME), json.loads(json.dumps(data_print)), DATA_NAME),
@@ -103,6 +110,13 @@ def require_same_origin(
             f"{folder}: the evaluation there was begun with something else ({', '.join(differing)}), so its rows and "
             "new ones would not belong together; undo the change, or start again with --overwrite"
         )
+
+
+def _by_part(about: Mapping[str, Any]) -> dict[str, Any]:
+    """``method.json`` with the weights of each part as an entry of its own, so that a message can name them."""
+    models = about.get(MODELS)
+    by_part = {f"weights of the {part}": one for part, one in models.items()} if isinstance(models, dict) else {}
+    return {key: value for key, value in about.items() if key != MODELS} | by_part
 
 
 def _differences(earlier: Mapping[str, Any], now: Mapping[str, Any], file: str) -> list[str]:
@@ -117,7 +131,3 @@ def _flat(tree: object, prefix: str = "") -> Iterator[tuple[str, object]]:
             yield from _flat(value, f"{prefix}.{key}" if prefix else str(key))
     else:
         yield prefix, tree
-
-
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -25,6 +25,7 @@ from gdinousam.evaluation.rows import (
     require_columns,
     to_cells,
 )
+from gdinousam.files import replaced_file
 from gdinousam.records import ImageRecord
 
 PART_NAME = f"{ROWS_NAME}.part"
@@ -89,12 +90,9 @@ def collect_parts(folder: Path, records: Sequence[ImageRecord]) -> RowsOfImage:
     """Put what the part files hold into the first process's one, so that appending goes on behind a whole line."""
     done = read_parts(folder, records)
     paths = part_paths(folder)
-    collected = folder / f"{ROWS_NAME}.collected"
-    collected.unlink(missing_ok=True)
-    with PartWriter(collected) as writer:
+    with replaced_file(part_path(folder, 0)) as collected, PartWriter(collected) as writer:
         for number, rows in sorted(done.items()):
             writer.append(number, rows)
-    collected.replace(part_path(folder, 0))
     for path in paths:
         if path != part_path(folder, 0):
             path.unlink()

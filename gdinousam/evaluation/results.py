@@ -12,6 +12,7 @@ from gdinousam.errors import InputError
 from gdinousam.evaluation.method_names import method_name, weights_remarks
 from gdinousam.evaluation.notes import NO_NOTES, Notes
 from gdinousam.evaluation.rows import ScoreRow, read_rows
+from gdinousam.evaluation.trace import NO_TRACE, Trace
 from gdinousam.records import WeightsKind
 
 ROWS_NAME = "rows.csv"
@@ -32,7 +33,8 @@ class Results:
     config_sha256: of config.yaml. seconds_total: time of the method over all images, ``None`` where not measured.
     notes: what every table and figure that shows these results must say, also of its weights.
     weights: what they are; unknown in results of an earlier version. is_reference: shown what methods have to find, so
-    it is no candidate for the best.
+    it is no candidate for the best. trace: which weights and thresholds are behind them; empty in results of an
+    earlier version.
     """
 
     method: str
@@ -49,6 +51,7 @@ class Results:
     notes: Notes = NO_NOTES
     weights: WeightsKind = "unknown"
     is_reference: bool = False
+    trace: Trace = NO_TRACE
 
     def called(self, name: str) -> Results:
         """The same results under another name, which still says what the weights are."""
@@ -68,6 +71,7 @@ def read_results(folder: Path) -> Results:
     method, data = read_json(folder / METHOD_NAME), read_json(folder / DATA_NAME)
     weights = weights_of(method, folder / METHOD_NAME)
     try:
+        trace = Trace.from_json(method)
         num_rows = method["num_rows"]
         results = Results(
             method=method_name(str(method["method"]), weights),
@@ -81,9 +85,10 @@ def read_results(folder: Path) -> Results:
             device=str(method["device"]),
             config_sha256=str(method["config_sha256"]),
             seconds_total=method["seconds_total"],
-            notes=Notes.from_json(method).after(weights_remarks(weights)),
+            notes=told(Notes.from_json(method), weights, trace),
             weights=weights,
             is_reference=bool(method.get(REFERENCE, False)),
+            trace=trace,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
@@ -95,6 +100,11 @@ def read_results(folder: Path) -> Results:
             "edited by hand: copy it again from where it was made, or evaluate again"
         )
     return results
+
+
+def told(notes: Notes, weights: WeightsKind, trace: Trace) -> Notes:
+    """What tables of a method say: what its weights are, its own notes, and at the end which weights they were."""
+    return notes.after(weights_remarks(weights)).before(trace.remarks())
 
 
 def weights_of(method: Mapping[str, Any], path: Path) -> WeightsKind:

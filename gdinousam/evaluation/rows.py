@@ -17,6 +17,7 @@ from typing import Literal
 
 from gdinousam.data.delimited import parse_delimited
 from gdinousam.errors import InputError
+from gdinousam.files import csv_file
 from gdinousam.records import BoxXYXY
 
 ProtocolName = Literal["strict", "paper"]
@@ -80,12 +81,10 @@ REQUIRED_COLUMNS = tuple(field.name for field in fields(ScoreRow) if field.defau
 
 def write_rows(path: Path, rows: Iterable[ScoreRow]) -> None:
     """Write rows to a CSV file, which appears, or takes the place of an earlier one, when it is whole."""
-    unfinished = path.with_name(path.name + ".new")
-    with unfinished.open("w", newline="", encoding="utf-8") as file:
+    with csv_file(path) as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
         writer.writerows(to_cells(row) for row in rows)
-    unfinished.replace(path)
 
 
 def read_rows(path: Path) -> list[ScoreRow]:

@@ -54,11 +54,16 @@ class PairedTest:
 
 
 def resampling_unit(row: ScoreRow) -> tuple[str, str, str]:
-    """What a row's score depends on and is resampled with: its patient, volume or exam, else its image.
+    """What a row's score depends on and is resampled with; see ``unit_of``."""
+    return unit_of(row.dataset, row.group, row.image_name)
+
+
+def unit_of(dataset: str, group: str | None, image_name: str) -> tuple[str, str, str]:
+    """The patient, volume or exam of an image, else the image.
 
     Numbers of patients and names of images are taken to be of one dataset.
     """
-    return (row.dataset, "image", row.image_name) if row.group is None else (row.dataset, "group", row.group)
+    return (dataset, "image", image_name) if group is None else (dataset, "group", group)
 
 
 def bootstrap_interval(

@@ -15,6 +15,7 @@ from pathlib import Path
 from string import ascii_lowercase
 
 from gdinousam.errors import InputError
+from gdinousam.files import csv_file, write_text
 
 NOTHING = "-"  # printed for a number that does not exist
 NOTES_COLUMN = "notes"
@@ -182,7 +183,7 @@ def write_csv(table: Table, path: Path) -> None:
     """Write the numbers with all their digits, and the footnotes of a line in its last column if there are any."""
     has_notes = any(cell.notes for line in table.lines for cell in line)
     header = [f"{column.group} {name}".strip() for column in table.columns for name in column.csv_names]
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with csv_file(path) as file:
         writer = csv.writer(file)
         writer.writerow([*header, *([NOTES_COLUMN] if has_notes else [])])
         for line in table.lines:
@@ -203,7 +204,7 @@ def write_table_files(tables: Mapping[str, Table], folder: Path, stem: str) -> l
         folder.mkdir(parents=True, exist_ok=True)
         for suffix, form in forms.items():
             paths.append(folder / f"{stem}.{suffix}")
-            paths[-1].write_text("\n".join(form(table) for table in tables.values()), encoding="utf-8")
+            write_text(paths[-1], "\n".join(form(table) for table in tables.values()))
         for name, table in tables.items():
             paths.append(folder / f"{stem}_{name}.csv")
             write_csv(table, paths[-1])

@@ -14,6 +14,8 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+from gdinousam.evaluation.calibration import scores_are_shares
+from gdinousam.evaluation.calibration_tables import NO_SHARES, calibration_tables
 from gdinousam.evaluation.notes import NO_NOTES, Notes
 from gdinousam.evaluation.rows import ProtocolName, ScoreRow
 from gdinousam.evaluation.strata import ABSENT, Stratum, stratify
@@ -29,7 +31,9 @@ from gdinousam.evaluation.table_files import (
     number_cell,
     text_cell,
     text_column,
+    write_csv,
 )
+from gdinousam.files import csv_file, write_text
 
 PROTOCOLS: tuple[ProtocolName, ...] = ("strict", "paper")
 TERMINAL_WIDTH = 120
@@ -45,7 +49,8 @@ _Columns = list[tuple[str, Callable[[Summary], Cell]]]  # title, and how to make
 
 
 def write_tables(rows: Sequence[ScoreRow], folder: Path, about: Notes = NO_NOTES) -> str:
-    """Write ``table_strict.csv``, ``table_paper.csv``, ``strata_strict.csv`` and ``tables.md`` into the folder.
+    """Write ``table_strict.csv``, ``table_paper.csv``, ``strata_strict.csv``, ``calibration_strict.csv``,
+    ``reliability_strict.csv`` and ``tables.md`` into the folder.
 
     rows: those of an evaluation, or of ``read_rows``; may be empty. folder: made if missing; existing tables are
     replaced. about: what the tables must say besides.
@@ -65,8 +70,24 @@ def write_tables(rows: Sequence[ScoreRow], folder: Path, about: Notes = NO_NOTES
     _write_csv(["kind", "stratum", *_STRATA_COLUMNS], strata_lines, folder / "strata_strict.csv", about)
     markdowns.append("## Strata, protocol strict\n")
     markdowns += map(as_markdown, strata_tables(strata, about))
-    (folder / "tables.md").write_text("\n".join(markdowns), encoding="utf-8")
+    markdowns.append("## Calibration, protocol strict\n")
+    markdowns += _write_calibration(rows, folder)
+    write_text(folder / "tables.md", "\n".join(markdowns))
     return "\n".join(texts)
+
+
+def _write_calibration(rows: Sequence[ScoreRow], folder: Path) -> list[str]:
+    """The tables as CSV files, and what to read of them; files of earlier rows vanish where there are none."""
+    tables = calibration_tables(rows)
+    for name in ("calibration", "reliability"):
+        path = folder / f"{name}_strict.csv"
+        if name in tables:
+            write_csv(tables[name], path)
+        else:
+            path.unlink(missing_ok=True)
+    if tables:
+        return [as_markdown(table) for table in tables.values()]
+    return [f"{NO_SHARES if not scores_are_shares(rows) else 'No query was asked.'}\n"]
 
 
 def protocol_tables(rows: Sequence[ScoreRow], protocol: ProtocolName, about: Notes = NO_NOTES) -> list[Table]:
@@ -219,7 +240,7 @@ _SPECIFICITY: _Columns = [
 def _write_csv(columns: Sequence[str], lines: Sequence[dict[str, Any]], path: Path, about: Notes) -> None:
     """A file of all digits; what is said of all numbers of the method stands in a last column, if there is anything."""
     notes = {NOTES_COLUMN: " ".join(about.remarks)} if about.remarks else {}
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with csv_file(path) as file:
         writer = csv.DictWriter(file, [*columns, *notes], extrasaction="ignore")
         writer.writeheader()
         writer.writerows(line | notes for line in lines)

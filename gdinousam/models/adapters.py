@@ -41,13 +41,11 @@ from gdinousam.models.checkpoints.published_lora import (
     has_official_names,
     published_lora_from,
 )
-from gdinousam.models.lora import LoraSettings, add_lora, prepare_for_adapters, without_peft_warning
+from gdinousam.models.lora import DEFAULT_ADAPTER, LoraSettings, add_lora, prepare_for_adapters, without_peft_warning
 from gdinousam.models.pretrained import first_line, read_json
 
 logger = logging.getLogger(__name__)
 
-# peft's name for the only adapter of a model
-_DEFAULT = "default"
 _BACKBONE = "model.backbone."
 # parts of transformers' Grounding DINO that no other model has
 _MARKS_OF_OURS = ("text_enhancer_layer.", "deformable_layer.", "encoder_attn_text.", "bbox_embed.", "text_projection.")
@@ -104,12 +102,12 @@ def forget_trained_layers(adapted: PeftModel) -> None:
     """
     for module in adapted.modules():
         if isinstance(module, ModulesToSaveWrapper):
-            module.modules_to_save[_DEFAULT].load_state_dict(module.original_module.state_dict())
+            module.modules_to_save[DEFAULT_ADAPTER].load_state_dict(module.original_module.state_dict())
 
 
 def save_adapter(adapted: PeftModel, base: BaseNote, folder: Path) -> None:
     """Write an adapter into an existing folder, in peft's format, with the note of its base beside it."""
-    config: Any = adapted.peft_config[_DEFAULT]
+    config: Any = adapted.peft_config[DEFAULT_ADAPTER]
     config.base_model_name_or_path = base.name
     config.target_modules = _adapted_names(adapted)
     with _called(adapted.get_base_model(), base.name):
@@ -188,11 +186,11 @@ def _parameter_of(adapted: nn.Module, name: str) -> nn.Parameter:
     module, _, part = name.rpartition(".")
     layer: Any = adapted.get_submodule(transformers_module(module) or "")
     if part.startswith("lora_"):
-        parameter: nn.Parameter = getattr(layer, part)[_DEFAULT].weight
+        parameter: nn.Parameter = getattr(layer, part)[DEFAULT_ADAPTER].weight
     else:
         # Not the wrapped layer's own weights, where the public code puts them: peft drops those when it merges, and the
         # box head is then the untrained one.
-        parameter = getattr(layer.modules_to_save[_DEFAULT], part)
+        parameter = getattr(layer.modules_to_save[DEFAULT_ADAPTER], part)
     return parameter
 
 

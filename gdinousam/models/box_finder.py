@@ -6,53 +6,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
-from pydantic import Field
-from torchvision.ops import batched_nms, clip_boxes_to_image
 
 from gdinousam.inputs import as_images, as_phrases
 from gdinousam.models.backbone import ImageFeatures
+from gdinousam.models.box_choice import choose_boxes
 from gdinousam.models.detector import Detector, LayerPrediction
-from gdinousam.models.public_rule import KeptBoxes, public_boxes, public_text
-from gdinousam.preprocessing import (
-    ResizeSettings,
-    boxes_xyxy_pixels,
-    build_resize,
-    image_to_tensor,
-    normalize_image,
-)
-from gdinousam.prompts import (
-    Caption,
-    build_caption,
-    phrase_scores,
-    split_into_captions,
-    strongest_token,
-    tokenize_captions,
-)
+from gdinousam.models.prediction_settings import PredictionSettings
+from gdinousam.models.public_rule import KeptBoxes, PublicRuleSettings, public_boxes, public_text
+from gdinousam.preprocessing import ResizeSettings, build_resize, image_to_tensor, normalize_image
+from gdinousam.prompts import Caption, build_caption, split_into_captions, tokenize_captions
 from gdinousam.records import Detection, Image
-from gdinousam.settings import Settings
-
-
-class PredictionSettings(Settings):
-    """Which boxes count as found. The defaults are those of the public test script."""
-
-    box_threshold: float = Field(0.1, ge=0, le=1, description="A box counts where a token of its phrase reaches this.")
-    text_threshold: float = Field(
-        0.3,
-        ge=0,
-        le=1,
-        description="In a caption of several phrases a box goes to its best phrase, and to any other with a token "
-        "above this.",
-    )
-    nms_threshold: float = Field(
-        0.1, ge=0, le=1, description="Boxes of one phrase that overlap more (IoU) are one; the best stays."
-    )
-    max_detections: int = Field(1, ge=1, description="Boxes kept per image and phrase, best first.")
-    joint_caption: bool = Field(
-        False,
-        description="All phrases of an image in one caption (faster, but phrases influence each other) instead of "
-        "one caption per phrase.",
-    )
-    batch_size: int = Field(4, ge=1, description="Images, and then captions, that go through the detector at once.")
 
 
 @dataclass(frozen=True)
@@ -63,6 +26,20 @@ class _Job:
     caption: Caption
     by_phrase: bool
     publicly: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class _Read:
+    """What the detector said of one image (by its place among those given) and one caption, ready to choose from.
+
+    prediction: logits (Q, T), boxes (Q, 4). phrase_tokens: (P, T). token_ids: (T,).
+    """
+
+    image: int
+    job: _Job
+    prediction: LayerPrediction
+    phrase_tokens: torch.Tensor
+    token_ids: torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -80,14 +57,20 @@ class Found:
 class BoxFinder:
     """Asks the detector for phrases. Its image backbone runs once per image, its text encoder once per caption.
 
-    detector: in eval mode. resize: how its input is sized; as in training.
+    detector: in eval mode. resize: how its input is sized; as in training. prediction: which boxes count; what it
+    leaves open is filled. public_rule: which ones the public test scripts would keep.
     """
 
     def __init__(
-        self, detector: Detector, resize: ResizeSettings, prediction: PredictionSettings | None = None
+        self,
+        detector: Detector,
+        resize: ResizeSettings,
+        prediction: PredictionSettings | None = None,
+        public_rule: PublicRuleSettings | None = None,
     ) -> None:
         self.detector = detector
-        self.prediction = prediction or PredictionSettings()
+        self.prediction = (prediction or PredictionSettings()).filled()
+        self.public_rule = public_rule or PublicRuleSettings()
         self._resize = build_resize(resize)
 
     def find(self, images: Sequence[Image], phrases: Sequence[Sequence[str]]) -> list[list[Detection]]:
@@ -103,7 +86,6 @@ class BoxFinder:
         images = as_images(images)
         return [found.detections for found in self.find_and_choose(images, phrases, [()] * len(images))]
 
-    @torch.inference_mode()
     def find_and_choose(
         self, images: Sequence[Image], phrases: Sequence[Sequence[str]], public_phrases: Sequence[Sequence[str]]
     ) -> list[Found]:
@@ -112,12 +94,49 @@ class BoxFinder:
         public_phrases: for each image the phrases to ask as the scripts do, each by itself; may be none.
         """
         images = as_images(images)
-        distinct = [tuple(dict.fromkeys(row)) for row in as_phrases(phrases, len(images))]
+        phrases = as_phrases(phrases, len(images))
         public_phrases = as_phrases(public_phrases, len(images), "public_phrases")
-        resized = [self._resize(image_to_tensor(image)) for image in images]
         by_phrase: list[dict[str, list[Detection]]] = [{} for _ in images]
         publicly: list[dict[str, list[Detection]]] = [{} for _ in images]
-        asked = [bool(row) or bool(public) for row, public in zip(distinct, public_phrases, strict=True)]
+        for read in self._read(images, phrases, public_phrases):
+            size_hw, asked = images[read.image].shape[:2], read.job.caption.phrases
+            if read.job.by_phrase:
+                by_phrase[read.image] |= self.choose(read.prediction, read.phrase_tokens, asked, size_hw)
+            if read.job.publicly:
+                chosen = self.choose_publicly(read.prediction, read.token_ids, asked[0], size_hw)
+                publicly[read.image][asked[0]] = chosen
+        return [
+            Found([detection for phrase in dict.fromkeys(row) for detection in of_image[phrase]], public)
+            for row, of_image, public in zip(phrases, by_phrase, publicly, strict=True)
+        ]
+
+    def find_under(
+        self,
+        images: Sequence[Image],
+        phrases: Sequence[Sequence[str]],
+        choices: Sequence[PredictionSettings],
+    ) -> list[list[dict[str, list[Detection]]]]:
+        """What ``find`` would give under each of several settings, from one run of the detector.
+
+        choices: ``filled``; of them ``joint_caption`` and ``batch_size`` are not read. Returns for each image, for each
+        of the settings, the detections of each phrase, best first.
+        """
+        found: list[list[dict[str, list[Detection]]]] = [[{} for _ in choices] for _ in images]
+        for read in self._read(images, phrases, [()] * len(images)):
+            size_hw, asked = images[read.image].shape[:2], read.job.caption.phrases
+            for of_choice, settings in zip(found[read.image], choices, strict=True):
+                of_choice |= choose_boxes(read.prediction, read.phrase_tokens, asked, size_hw, settings)
+        return found
+
+    @torch.inference_mode()
+    def _read(
+        self, images: Sequence[Image], phrases: Sequence[Sequence[str]], public_phrases: Sequence[Sequence[str]]
+    ) -> Iterator[_Read]:
+        """Run every caption on its image."""
+        if not len(images) == len(phrases) == len(public_phrases):
+            raise ValueError(f"{len(images)} images but {len(phrases)} lists of phrases; give one list per image")
+        resized = [self._resize(image_to_tensor(image)) for image in images]
+        asked = [bool(row) or bool(public) for row, public in zip(phrases, public_phrases, strict=True)]
         for together in self._alike(asked, resized):
             # as bytes to the device, where they become numbers four times as large
             pixel_bytes = torch.stack([resized[index] for index in together]).to(self.detector.device)
@@ -125,18 +144,10 @@ class BoxFinder:
             jobs = [
                 job
                 for place, index in enumerate(together)
-                for job in self._jobs(place, distinct[index], public_phrases[index])
+                for job in self._jobs(place, tuple(dict.fromkeys(phrases[index])), public_phrases[index])
             ]
-            sizes_hw = [images[index].shape[:2] for index in together]
             for start in range(0, len(jobs), self.prediction.batch_size):
-                batch = jobs[start : start + self.prediction.batch_size]
-                for job, (found, chosen) in zip(batch, self._run(features, batch, sizes_hw), strict=True):
-                    by_phrase[together[job.image]] |= found
-                    publicly[together[job.image]] |= chosen
-        return [
-            Found([detection for phrase in row for detection in by_phrase[index][phrase]], publicly[index])
-            for index, row in enumerate(distinct)
-        ]
+                yield from self._run(features, jobs[start : start + self.prediction.batch_size], together)
 
     def _alike(self, asked: Sequence[bool], resized: Sequence[torch.Tensor]) -> Iterator[list[int]]:
         """Images that are asked for something, in batches of equal size after resizing: padding would change what the
@@ -164,19 +175,15 @@ class BoxFinder:
         for phrase, text in public.items():
             yield _Job(place, Caption(text, (phrase,), ((0, len(text) - 1),)), by_phrase=False, publicly=True)
 
-    def _run(
-        self, features: ImageFeatures, jobs: Sequence[_Job], sizes_hw: Sequence[tuple[int, int]]
-    ) -> Iterator[tuple[dict[str, list[Detection]], dict[str, list[Detection]]]]:
+    def _run(self, features: ImageFeatures, jobs: Sequence[_Job], together: Sequence[int]) -> Iterator[_Read]:
+        """together: the images behind the rows of the features."""
         tokens = tokenize_captions([job.caption for job in jobs], self.detector.tokenizer, self.detector.max_tokens)
         last = self.detector(features.rows([job.image for job in jobs]), tokens.to(self.detector.device)).last
         # from here on the processor: one transfer for the batch instead of several for each image
         logits, boxes = last.logits.cpu(), last.boxes_cxcywh_norm.cpu()
         for row, job in enumerate(jobs):
-            prediction, size_hw = LayerPrediction(logits[row], boxes[row]), sizes_hw[job.image]
-            phrases, token_ids = job.caption.phrases, tokens.input_ids[row]
-            found = self.choose(prediction, tokens.phrase_tokens[row], phrases, size_hw) if job.by_phrase else {}
-            public = phrases if job.publicly else ()
-            yield found, {one: self.choose_publicly(prediction, token_ids, one, size_hw) for one in public}
+            prediction = LayerPrediction(logits[row], boxes[row])
+            yield _Read(together[job.image], job, prediction, tokens.phrase_tokens[row], tokens.input_ids[row])
 
     def choose(
         self,
@@ -185,29 +192,8 @@ class BoxFinder:
         phrases: tuple[str, ...],
         size_hw: tuple[int, int],
     ) -> dict[str, list[Detection]]:
-        """Thresholds, per-phrase suppression and the best ``max_detections`` of each phrase; best first.
-
-        prediction: of one image, logits (Q, T), boxes (Q, 4). phrase_tokens: (P, T).
-        """
-        probabilities = prediction.logits.sigmoid()
-        scores, strongest = phrase_scores(probabilities, phrase_tokens), strongest_token(probabilities, phrase_tokens)
-        best_phrase = scores == scores.amax(dim=1, keepdim=True)
-        claimed = best_phrase | (strongest > self.prediction.text_threshold)
-        kept = claimed & (strongest >= self.prediction.box_threshold)  # (Q, P)
-        queries, indices = kept.nonzero(as_tuple=True)
-        boxes_xyxy = boxes_xyxy_pixels(prediction.boxes_cxcywh_norm[queries], size_hw)
-        boxes_xyxy = clip_boxes_to_image(boxes_xyxy, size_hw)
-        pair_scores = scores[queries, indices]
-        order = batched_nms(boxes_xyxy, pair_scores, indices, self.prediction.nms_threshold)  # by falling score
-        found: dict[str, list[Detection]] = {phrase: [] for phrase in phrases}
-        for index, score, box in zip(
-            indices[order].tolist(), pair_scores[order].tolist(), boxes_xyxy[order].tolist(), strict=True
-        ):
-            x0, y0, x1, y1 = box
-            detections = found[phrases[index]]
-            if len(detections) < self.prediction.max_detections and x1 > x0 and y1 > y0:
-                detections.append(Detection(phrases[index], (x0, y0, x1, y1), score))
-        return found
+        """``gdinousam.models.box_choice.choose_boxes`` with the settings."""
+        return choose_boxes(prediction, phrase_tokens, phrases, size_hw, self.prediction)
 
     def choose_publicly(
         self, prediction: LayerPrediction, token_ids: torch.Tensor, phrase: str, size_hw: tuple[int, int]
@@ -219,13 +205,5 @@ class BoxFinder:
         return self.public_boxes(prediction, token_ids, size_hw).detections(phrase)
 
     def public_boxes(self, prediction: LayerPrediction, token_ids: torch.Tensor, size_hw: tuple[int, int]) -> KeptBoxes:
-        """``gdinousam.models.public_rule.public_boxes`` with the thresholds of the settings."""
-        return public_boxes(
-            prediction,
-            token_ids,
-            self.detector.tokenizer,
-            size_hw,
-            self.prediction.box_threshold,
-            self.prediction.text_threshold,
-            self.prediction.nms_threshold,
-        )
+        """``gdinousam.models.public_rule.public_boxes`` with the settings of that rule."""
+        return public_boxes(prediction, token_ids, self.detector.tokenizer, size_hw, self.public_rule)

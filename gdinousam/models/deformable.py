@@ -2,7 +2,8 @@
 
 transformers samples every level by ``grid_sample``, stacks the samples, multiplies and sums them: at 800 x 800 each
 layer writes and reads 54 million numbers several times for an answer of 3 million. Here a query's answer is one
-weighted sum over rows of a table, which torch has as ``embedding_bag``; on a GPU with Triton one kernel does the same.
+weighted sum over rows of a table, which torch has as ``embedding_bag``. Nothing in it adds atomically, so that equal
+runs give equal numbers on a GPU too. ``deformable_choice`` says where it is used.
 
 Shapes: B images, S positions of all levels, Q queries, H heads, C channels of a head, L levels, P points of a level.
 """
@@ -11,61 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib import import_module
-from importlib.util import find_spec
-from typing import Any, cast
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 Sampler = Callable[[torch.Tensor, Sequence[tuple[int, int]], torch.Tensor, torch.Tensor], torch.Tensor]
 _CORNERS = 4  # of the pixel square round a point
-
-
-def sample_without_intermediates(model: nn.Module) -> None:
-    """Let every deformable attention of a Grounding DINO use ``fast_sampler``, in place; names of parameters stay."""
-    for module in model.modules():
-        if type(module).__name__ == "MultiScaleDeformableAttention":
-            module.forward = _forward_of(module.forward)
-
-
-def _forward_of(plain: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
-    def forward(
-        value: torch.Tensor,
-        spatial_shapes: torch.Tensor,
-        spatial_shapes_list: Sequence[tuple[int, int]],
-        level_start_index: torch.Tensor,
-        sampling_locations: torch.Tensor,
-        attention_weights: torch.Tensor,
-        im2col_step: int,
-    ) -> torch.Tensor:
-        sampler = fast_sampler(value)
-        if sampler is None:
-            return plain(
-                value,
-                spatial_shapes,
-                spatial_shapes_list,
-                level_start_index,
-                sampling_locations,
-                attention_weights,
-                im2col_step,
-            )
-        return sampler(value, spatial_shapes_list, sampling_locations, attention_weights)
-
-    return forward
-
-
-def fast_sampler(value: torch.Tensor) -> Sampler | None:
-    """What samples values (B, S, H, C) fast: ``sample_by_bags`` on a CPU, a fused kernel on CUDA where Triton is
-    installed and takes so many channels, and ``None``, for transformers' own code, elsewhere.
-    """
-    if value.device.type == "cpu":
-        return sample_by_bags
-    if value.device.type != "cuda" or find_spec("triton") is None:
-        return None
-    fused = import_module("gdinousam.models.deformable_triton")
-    return cast(Sampler, fused.sample_fused) if value.shape[-1] in fused.CHANNELS else None
 
 
 def sample_by_bags(
@@ -137,7 +90,7 @@ def _table(value: torch.Tensor, shapes: Sequence[tuple[int, int]]) -> torch.Tens
     """The values with a border of zeros round each level, so that no corner of a point needs a test: (rows, C)."""
     batch_size, _, num_heads, channels = value.shape
     starts = _padded_starts(shapes)
-    table = torch.zeros(batch_size, starts[-1], num_heads, channels)
+    table = value.new_zeros(batch_size, starts[-1], num_heads, channels, dtype=torch.float32)
     for start, (height, width), level in zip(starts, shapes, _levels(value, shapes), strict=False):
         bordered = table[:, start : start + (height + 2) * (width + 2)]
         inside = bordered.view(batch_size, height + 2, width + 2, num_heads, channels)[:, 1:-1, 1:-1]
@@ -153,23 +106,25 @@ def _bags(
     value: torch.Tensor, shapes: Sequence[tuple[int, int]], locations: torch.Tensor, weights: torch.Tensor
 ) -> _Bags:
     batch_size, num_queries, num_heads, num_levels, num_points, _ = locations.shape
-    sides = torch.tensor(shapes, dtype=torch.float32)
+    device = locations.device
+    sides = torch.tensor(shapes, dtype=torch.float32, device=device)
     heights, widths = sides[:, :1], sides[:, 1:]  # (L, 1)
     left, to_right = _from_corner(locations[..., 0], widths)
     upper, to_below = _from_corner(locations[..., 1], heights)
-    starts = torch.tensor(_padded_starts(shapes))
+    starts = torch.tensor(_padded_starts(shapes), device=device)
     # exact in float32: a level has far less than 2 ** 24 pixels
     corner = upper.mul_(widths + 2).add_(left).to(torch.int32)
     strides = (widths.int() + 2) * num_heads  # from one row of pixels to the next; (L, 1)
     # the border shifts every pixel by one row and one column
     offsets = starts[:-1, None] * num_heads + strides + num_heads
-    heads = torch.arange(num_heads)[:, None, None]
-    images = (torch.arange(batch_size) * (starts[-1] * num_heads)).view(-1, 1, 1, 1, 1)
-    last_row = batch_size * int(starts[-1]) * num_heads
+    num_rows = _padded_starts(shapes)[-1] * num_heads  # of one image
+    heads = torch.arange(num_heads, device=device)[:, None, None]
+    images = (torch.arange(batch_size, device=device) * num_rows).view(-1, 1, 1, 1, 1)
+    last_row = batch_size * num_rows
     dtype = torch.int32 if max(last_row, locations.numel() * 2) < 2**31 else torch.int64
     first = corner.to(dtype).mul_(num_heads).add_((offsets + heads + images).to(dtype))
     shape = (batch_size, num_queries, num_heads, _CORNERS, num_levels, num_points)
-    rows, shares = torch.empty(shape, dtype=dtype), torch.empty(shape)
+    rows, shares = torch.empty(shape, dtype=dtype, device=device), torch.empty(shape, device=device)
     steps: tuple[Any, ...] = (0, num_heads, strides, strides + num_heads)
     for place, step in enumerate(steps):
         torch.add(first, step, out=rows[:, :, :, place])
@@ -193,7 +148,7 @@ def _from_corner(fractions: torch.Tensor, sides: torch.Tensor) -> tuple[torch.Te
 def _sum_bags(bags: _Bags, table: torch.Tensor) -> torch.Tensor:
     """(B * Q * H, C) float32: the weighted rows of each bag, summed."""
     size = bags.to_right.shape[-2] * bags.to_right.shape[-1] * _CORNERS
-    starts = torch.arange(0, len(bags.rows), size, dtype=bags.rows.dtype)
+    starts = torch.arange(0, len(bags.rows), size, dtype=bags.rows.dtype, device=bags.rows.device)
     return F.embedding_bag(bags.rows, table, starts, mode="sum", per_sample_weights=bags.weights)
 
 
@@ -204,10 +159,10 @@ def _table_gradient(
     batch_size, _, num_heads, channels = value.shape
     num_rows = _padded_starts(shapes)[-1] * num_heads  # of one image
     answers = gradient.view(batch_size, -1, channels)
-    summed = torch.empty(batch_size, num_rows, channels)
+    summed = answers.new_empty(batch_size, num_rows, channels)
     every_row = zip(bags.rows.view(batch_size, -1), bags.weights.view(batch_size, -1), strict=True)
     for image, (rows, weights) in enumerate(every_row):  # one by one: what is looked up stays in the cache
-        rows, order = (rows - image * num_rows).sort()
+        rows, order = (rows - image * num_rows).sort(stable=True)
         starts = torch.bincount(rows, minlength=num_rows).cumsum(0).roll(1)
         starts[0] = 0
         weights = weights[order]
@@ -234,7 +189,7 @@ def _point_gradients(
     with torch.enable_grad():
         shares = bags.weights.requires_grad_()
         size = len(bags.rows) // len(gradient)
-        starts = torch.arange(0, len(bags.rows), size, dtype=bags.rows.dtype)
+        starts = torch.arange(0, len(bags.rows), size, dtype=bags.rows.dtype, device=bags.rows.device)
         summed = F.embedding_bag(bags.rows, table, starts, mode="sum", per_sample_weights=shares)
     (of_shares,) = torch.autograd.grad(summed, shares, gradient)
     num_points = weights.shape
@@ -243,7 +198,7 @@ def _point_gradients(
     lower = torch.lerp(corners[2], corners[3], bags.to_right)
     of_weights = torch.lerp(upper, lower, bags.to_below)
     of_x = torch.lerp(corners[1] - corners[0], corners[3] - corners[2], bags.to_below)
-    sides = torch.tensor(shapes, dtype=torch.float32)
+    sides = torch.tensor(shapes, dtype=torch.float32, device=locations.device)
     heights, widths = sides[:, :1], sides[:, 1:]
     of_locations = torch.stack([of_x * widths, (lower - upper) * heights], dim=-1) * weights[..., None]
     # a point beyond the border sees zeros wherever it moves

@@ -5,7 +5,6 @@ Shapes: B images, Q query boxes, T text tokens, L decoder layers, S encoder posi
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,14 +14,14 @@ from peft import PeftModel
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 from transformers import GroundingDinoForObjectDetection, PreTrainedTokenizerBase
-from transformers.modeling_outputs import BaseModelOutput
 
 from gdinousam.models import backbone
 from gdinousam.models.backbone import ImageFeatures
 from gdinousam.models.corrections import inverse_sigmoid, refine_boxes_officially
-from gdinousam.models.deformable import sample_without_intermediates
+from gdinousam.models.deformable_choice import sample_without_intermediates
 from gdinousam.models.fusion import attend_in_short_order
 from gdinousam.models.precision import MixedPrecision
+from gdinousam.models.remembered_texts import remember_texts
 from gdinousam.prompts import TokenizedCaptions
 
 
@@ -69,7 +68,7 @@ class Detector(MixedPrecision):
         text_encoder = self.grounding_dino.model.text_backbone
         is_frozen = not any(parameter.requires_grad for parameter in text_encoder.parameters())
         if is_frozen and not noisy_when_frozen:
-            _remember_texts(text_encoder)
+            remember_texts(text_encoder)
         backbone.accept_features(self.grounding_dino.model.backbone)
         _keep_answers_in_float32(self.grounding_dino)
         refine_boxes_officially(self.grounding_dino)
@@ -188,48 +187,6 @@ class Detector(MixedPrecision):
             logits = embed(hidden[:, layer], text, valid_tokens)[..., : valid_tokens.shape[1]]
             predictions.append(LayerPrediction(logits.float(), self._boxes(output, layer)))
         return tuple(predictions)
-
-
-_MAX_REMEMBERED_TEXTS = 4096
-
-
-def _remember_texts(text_encoder: Any) -> None:
-    """Make a frozen text encoder compute each distinct caption once.
-
-    Its forward is replaced on the instance, so that parameter names stay as they are. Features of padding tokens are
-    zero instead of computed; every later layer masks them.
-    """
-    compute = text_encoder.forward
-    remembered: OrderedDict[tuple[int, ...], torch.Tensor] = OrderedDict()
-
-    def forward(
-        input_ids: torch.Tensor,
-        attention_mask: torch.Tensor,
-        token_type_ids: torch.Tensor,
-        position_ids: torch.Tensor,
-        **options: Any,
-    ) -> BaseModelOutput:
-        lengths = input_ids.ne(text_encoder.config.pad_token_id).sum(dim=1).tolist()
-        keys = [tuple(row[:length]) for row, length in zip(input_ids.tolist(), lengths, strict=True)]
-        new = {key: row for row, key in enumerate(keys) if key not in remembered}
-        if new:
-            rows = torch.tensor(list(new.values()), device=input_ids.device)
-            with torch.no_grad():
-                computed = compute(
-                    input_ids[rows], attention_mask[rows], token_type_ids[rows], position_ids[rows], **options
-                ).last_hidden_state
-            for key, features in zip(new, computed, strict=True):
-                remembered[key] = features[: len(key)].clone()
-        # on the device of this call: the model may have moved since a caption was remembered
-        batch = remembered[keys[0]].new_zeros(*input_ids.shape, remembered[keys[0]].shape[-1], device=input_ids.device)
-        for row, key in enumerate(keys):
-            batch[row, : len(key)] = remembered[key]
-            remembered.move_to_end(key)
-        while len(remembered) > _MAX_REMEMBERED_TEXTS:
-            remembered.popitem(last=False)
-        return BaseModelOutput(last_hidden_state=batch)  # type: ignore[arg-type]
-
-    text_encoder.forward = forward
 
 
 def _answering(model: GroundingDinoForObjectDetection) -> list[nn.Module]:

@@ -39,8 +39,8 @@ logger = logging.getLogger(__name__)
 RANDOM_SMALL = "random-small"
 SMALL = "small"
 # the two parts of the model that comes with the package
-_SMALL_DETECTOR = ASSETS / SMALL / "detector"
-_SMALL_MASK_HEAD = ASSETS / SMALL / "mask_head"
+SMALL_DETECTOR = ASSETS / SMALL / "detector"
+SMALL_MASK_HEAD = ASSETS / SMALL / "mask_head"
 _DETECTOR_TYPES = ("grounding-dino",)
 # The published SAM2 folders call themselves by the video model, which contains the image model.
 _SAM2_TYPES = ("sam2", "sam2_video")
@@ -101,7 +101,7 @@ def load_grounding_dino(name: str) -> tuple[GroundingDinoForObjectDetection, Pre
     if name == RANDOM_SMALL:
         return random_small_detector(), small_tokenizer()
     if name == SMALL:
-        model, tokenizer = load_grounding_dino(str(_SMALL_DETECTOR))
+        model, tokenizer = load_grounding_dino(str(SMALL_DETECTOR))
         model.name_or_path = SMALL  # what an adapter names as its base, on whatever machine
         return model, tokenizer
     if Path(name).is_file():
@@ -121,12 +121,17 @@ def load_mask_head(name: str) -> BoxPrompted:
     if name == RANDOM_SMALL:
         return _frozen(MaskHead(random_small_mask_head()))
     if name == SMALL:
-        return load_mask_head(str(_SMALL_MASK_HEAD))
+        return load_mask_head(str(SMALL_MASK_HEAD))
     if Path(name).is_file():
         return _mask_head_of_file(Path(name))
     if model_type_of(name, (*_SAM2_TYPES, *_SAM_TYPES)) in _SAM_TYPES:
         return _frozen(SamMaskHead(from_folder_or_hub(SamModel, name, _SAM_TYPES), frame_of(sam_preprocessing(name))))
     return _frozen(MaskHead(from_folder_or_hub(Sam2Model, name, _SAM2_TYPES)))
+
+
+def note_beside(name: str | Path, file: str) -> Path | None:
+    """A note about weights: in their folder or repository, of ``small`` in that of its detector; ``None``: none."""
+    return file_beside(SMALL_DETECTOR if name == SMALL else name, file)
 
 
 def trained_resize(*names: str | Path | None) -> ResizeSettings:
@@ -135,8 +140,8 @@ def trained_resize(*names: str | Path | None) -> ResizeSettings:
     names: folders, files or hub ids, the first with a note counts: an adapter, then the detector below it. Where none
     has one that is said. Raises InputError where the note cannot be read.
     """
-    named = [_SMALL_DETECTOR if name == SMALL else name for name in names if name is not None]
-    notes = next((found for name in named if (found := file_beside(name, PREPROCESSING))), None)
+    named = [name for name in names if name is not None]
+    notes = next((found for name in named if (found := note_beside(name, PREPROCESSING))), None)
     if notes is None:
         if not all(str(name) in OWN_MODEL_NAMES for name in named):
             logger.warning(

@@ -12,10 +12,12 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
+import torch
 from peft import LoraConfig, PeftConfig, PeftModel, get_peft_model
 from peft.tuners.lora import LoraLayer
+from peft.utils import ModulesToSaveWrapper
 from pydantic import Field
 from torch import nn
 from transformers import GroundingDinoConfig, GroundingDinoForObjectDetection
@@ -56,6 +58,9 @@ class LoraSettings(Settings):
         description="Train the adapters of the output projections of plain attention (18 of the 81). false: keep them "
         "without effect, as in the public code, where torch's fused attention never calls them.",
     )
+
+
+DEFAULT_ADAPTER = "default"  # peft's name for the only adapter of a model
 
 
 @dataclass(frozen=True)
@@ -162,6 +167,30 @@ def count_parameters(model: nn.Module) -> ParameterCount:
         trainable=sum(p.numel() for p in parameters if p.requires_grad),
         total=sum(p.numel() for p in parameters),
     )
+
+
+@torch.no_grad()
+def adapter_change(adapted: PeftModel) -> float:
+    """How much an adapter changes a weight matrix at most: the norm of the change as a share of the matrix's.
+
+    Of all matrices with an adapter and all that are trained in full beside them. 0.0: it changes nothing at all.
+    """
+    largest = 0.0
+    for module in adapted.modules():
+        if isinstance(module, LoraLayer) and isinstance(module, nn.Module):
+            linear: Any = module
+            largest = max(largest, _share(linear.get_delta_weight(DEFAULT_ADAPTER), linear.get_base_layer().weight))
+        elif isinstance(module, ModulesToSaveWrapper):
+            trained = module.modules_to_save[DEFAULT_ADAPTER].state_dict()
+            for name, before in module.original_module.state_dict().items():
+                largest = max(largest, _share(trained[name] - before, before))
+    return largest
+
+
+def _share(change: torch.Tensor, of: torch.Tensor) -> float:
+    """Infinite where zeros were changed."""
+    norm = float(change.float().norm())
+    return norm / max(float(of.float().norm()), torch.finfo(torch.float32).tiny) if norm else 0.0
 
 
 def _matching(names: list[str], patterns: tuple[str, ...]) -> list[str]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from pydantic import Field
 from torchvision.ops import batched_nms
 from transformers import PreTrainedTokenizerBase
 
@@ -20,6 +21,17 @@ from gdinousam.models.detector import LayerPrediction
 from gdinousam.preprocessing import boxes_xyxy_pixels
 from gdinousam.prompts import SEPARATOR
 from gdinousam.records import Detection
+from gdinousam.settings import Settings
+
+
+class PublicRuleSettings(Settings):
+    """The thresholds of the public test scripts' rule, for the protocol ``paper`` alone."""
+
+    box_threshold: float = Field(0.1, ge=0, le=1, description="A box counts where any token is above this.")
+    text_threshold: float = Field(0.3, ge=0, le=1, description="Tokens above this are the words of a box.")
+    nms_threshold: float = Field(
+        0.1, ge=0, le=1, description="Boxes of the same words that overlap more (IoU) are one; the best stays."
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,23 +66,19 @@ def public_boxes(
     token_ids: torch.Tensor,
     tokenizer: PreTrainedTokenizerBase,
     size_hw: tuple[int, int],
-    box_threshold: float,
-    text_threshold: float,
-    nms_threshold: float,
+    settings: PublicRuleSettings,
 ) -> KeptBoxes:
     """Threshold, label and suppress the boxes of one image and one caption.
 
     prediction: logits (Q, T), ``-inf`` on padding, boxes (Q, 4). token_ids: (T,) of the caption. size_hw: of the image.
-    text_threshold: tokens above it are the words of a box. nms_threshold: boxes of the same words that overlap more
-    (IoU) are one.
     """
     probabilities = prediction.logits.sigmoid()
     scores = probabilities.amax(dim=1)
-    queries = (scores > box_threshold).nonzero()[:, 0]
-    labels = [_words(probabilities[query], token_ids, tokenizer, text_threshold) for query in queries]
+    queries = (scores > settings.box_threshold).nonzero()[:, 0]
+    labels = [_words(probabilities[query], token_ids, tokenizer, settings.text_threshold) for query in queries]
     groups = torch.tensor([labels.index(label) for label in labels], dtype=torch.int64)
     boxes_xyxy = boxes_xyxy_pixels(prediction.boxes_cxcywh_norm[queries], size_hw)
-    kept = batched_nms(boxes_xyxy, scores[queries], groups, nms_threshold)  # by falling score
+    kept = batched_nms(boxes_xyxy, scores[queries], groups, settings.nms_threshold)  # by falling score
     return KeptBoxes(boxes_xyxy[kept], scores[queries][kept], tuple(labels[row] for row in kept), queries[kept])
 
 

@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from gdinousam.inputs import as_images, as_settings
-from gdinousam.models.box_finder import BoxFinder, PredictionSettings
+from gdinousam.models.box_finder import BoxFinder
 from gdinousam.models.loading import detector_and_adapter, load_detector, load_mask_head, place, trained_resize
 from gdinousam.models.mask_head import BoxPrompted
+from gdinousam.models.operating_point import resolve_prediction
 from gdinousam.models.precision import Precision
+from gdinousam.models.prediction_settings import PredictionSettings
+from gdinousam.models.public_rule import PublicRuleSettings
 from gdinousam.preprocessing import ResizeSettings
 from gdinousam.records import Answer, Click, Detection, Image, Need, Prompt, PromptedSegmenter
 
@@ -72,17 +75,28 @@ def load_segmenter(
     precision: Precision = "float32",
     compiled: bool = False,
     trained_box_layer: bool = True,
+    public_rule: PublicRuleSettings | None = None,
 ) -> TextSegmenter[BoxPrompted]:
     """Load the whole pipeline, ready to segment.
 
     detector, adapter, mask_head: folders, weight files, hub ids or own names, see ``load_detector`` and
     ``load_mask_head``. resize: ``None`` takes the sizes that the detector was trained with, as written beside its
-    weights, else 800 x 800. device: ``auto``, ``cpu`` or ``cuda``. precision: of matrix products, see
-    ``pick_precision``. compiled: see ``place``. trained_box_layer: see ``load_detector``. Raises
+    weights, else 800 x 800. prediction: which boxes count; what it leaves open is taken from the operating point beside
+    the weights, else from ``UNCHOSEN``, and a line in the log says so. device: ``auto``, ``cpu`` or ``cuda``.
+    precision: of matrix products, see ``pick_precision``. compiled: see ``place``. trained_box_layer: see
+    ``load_detector``. public_rule: the thresholds of the public test scripts, which no operating point changes. Raises
     InputError for what cannot be loaded or computed here.
     """
     finder = load_box_finder(
-        detector, adapter, resize, prediction, device, precision, compiled, trained_box_layer=trained_box_layer
+        detector,
+        adapter,
+        resize,
+        prediction,
+        device,
+        precision,
+        compiled,
+        trained_box_layer=trained_box_layer,
+        public_rule=public_rule,
     )
     return TextSegmenter(finder, place(load_mask_head(mask_head), device, precision, compiled))
 
@@ -97,10 +111,13 @@ def load_box_finder(
     compiled: bool = False,
     kind: type[BoxFinder] = BoxFinder,
     trained_box_layer: bool = True,
+    public_rule: PublicRuleSettings | None = None,
 ) -> BoxFinder:
     """Load the first half of the pipeline, from phrases to boxes; see ``load_segmenter``. kind: its class."""
     resize = as_settings(resize, ResizeSettings, "resize")
-    prediction = as_settings(prediction, PredictionSettings, "prediction")
+    prediction = as_settings(prediction, PredictionSettings, "prediction") or PredictionSettings()
+    if prediction.unset:
+        prediction = resolve_prediction(prediction, adapter or detector)
     name, on_top = detector_and_adapter(detector, adapter)
     loaded = place(load_detector(name, on_top, trained_box_layer), device, precision, compiled)
-    return kind(loaded, resize or trained_resize(on_top, name), prediction)
+    return kind(loaded, resize or trained_resize(on_top, name), prediction, public_rule)

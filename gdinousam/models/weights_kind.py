@@ -15,14 +15,13 @@ from gdinousam.models.boxes_to_masks import TRUE_BOX, WHOLE_IMAGE
 from gdinousam.models.loading import RANDOM_SMALL, SMALL
 from gdinousam.models.pretrained import read_json
 from gdinousam.models.random_sam import RANDOM
+from gdinousam.models.weights_hash import TRAINING_NOTE, weight_files
 from gdinousam.records import WeightsKind
 
 # The smallest published model, SAM2.1 tiny, has 39 million parameters, which take 78 MB in half precision. The bundled
 # small detector has 7.8 million: 16 MB, and 31 MB in single precision.
 FEWEST_PARAMETERS = 35_000_000
 _FEWEST_BYTES = 2 * FEWEST_PARAMETERS
-_WEIGHT_SUFFIXES = {".safetensors", ".bin", ".pth", ".pt"}
-_TRAINING_NOTE = "training.json"
 _BASE_OF_ADAPTER = "adapter_config.json"
 # The more a kind takes from what the numbers say, the earlier it stands.
 _WORST_FIRST: tuple[WeightsKind, ...] = ("random", "small", "unknown", "full")
@@ -55,7 +54,7 @@ def worst_kind(kinds: Iterable[WeightsKind]) -> WeightsKind:
 
 def _kind_of_adapter(folder: Path) -> WeightsKind:
     """That of its base: as the training noted it, by its number of parameters, or by its name."""
-    started_from = _noted(folder / _TRAINING_NOTE).get("started_from")
+    started_from = _noted(folder / TRAINING_NOTE).get("started_from")
     if started_from in (RANDOM, RANDOM_SMALL):
         return "random"
     base = _noted(folder / BASE_NOTE)
@@ -70,5 +69,4 @@ def _noted(path: Path) -> dict[str, Any]:
 
 def _num_weight_bytes(path: Path) -> int:
     """Size of a weight file, or of all in a folder; 0 for a hub id."""
-    files = [path] if path.is_file() else [one for one in path.glob("*") if one.suffix in _WEIGHT_SUFFIXES]
-    return sum(one.stat().st_size for one in files)
+    return sum(one.stat().st_size for one in weight_files(path))

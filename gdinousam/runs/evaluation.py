@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -19,7 +19,6 @@ from gdinousam.data.contract import read_records
 from gdinousam.data.fingerprint import fingerprint
 from gdinousam.data.named_datasets import of_datasets
 from gdinousam.errors import InputError
-from gdinousam.evaluation.method_names import weights_remarks
 from gdinousam.evaluation.methods import RecordSegmenter, unsupported_remarks
 from gdinousam.evaluation.notes import NO_NOTES, Notes
 from gdinousam.evaluation.origin import about_method, complete_origin, require_same_origin, write_origin
@@ -27,21 +26,27 @@ from gdinousam.evaluation.parts import part_paths
 from gdinousam.evaluation.predictions.saved_masks import SavedMasks
 from gdinousam.evaluation.predictions.settings import SavedMasksSettings
 from gdinousam.evaluation.processes import Processes, joined_processes
+from gdinousam.evaluation.results import told
 from gdinousam.evaluation.runner import Method, evaluate
 from gdinousam.evaluation.tables import write_tables
+from gdinousam.evaluation.trace import NO_TRACE, Trace
 from gdinousam.evaluation.true_prompts import TruePrompts
 from gdinousam.folders import new_output_folder
 from gdinousam.models.box_finder import BoxFinder
 from gdinousam.models.boxes_to_masks import WHOLE_IMAGE, WholeImageSegmenter
+from gdinousam.models.deformable_choice import want_kernel
 from gdinousam.models.loading import load_mask_head, pick_device, place
-from gdinousam.models.precision import pick_precision
+from gdinousam.models.operating_point import resolve_prediction
+from gdinousam.models.precision import allow_tf32, pick_precision
 from gdinousam.models.segmenter import load_box_finder, load_segmenter
 from gdinousam.records import ImageRecord, Segmenter, WeightsKind
 from gdinousam.runs.judged_weights import judged_weights
 from gdinousam.runs.machine import LIBRARIES, device_name
+from gdinousam.runs.traced import trace
 
 logger = logging.getLogger(__name__)
 
+Config = TypeVar("Config", bound=TestConfig)
 _SCORING_LIBRARIES: tuple[str, ...] = ("monai", "numpy")
 
 
@@ -53,9 +58,23 @@ def evaluate_config(config: TestConfig, overwrite: bool = False, resume: bool = 
     Raises InputError, before anything is written, for data with problems, weights that do not load, masks of
     ``evaluation.predictions`` that do not fit the data, a folder in use.
     """
+    config = resolved(config)
     with joined_processes() as processes:
         records = read_test_records(config.data)
         return evaluate_method(config, build_method(config, records), records, processes, overwrite, resume)
+
+
+def resolved(config: Config) -> Config:
+    """The config with what it leaves open about boxes taken from the operating point beside the detector's weights.
+
+    A method that finds no boxes by phrases leaves it open. Logs what is used; raises InputError for a point that cannot
+    be read.
+    """
+    model = config.model
+    if config.evaluation.predictions is not None or model is None or model.is_reference:
+        return config
+    prediction = resolve_prediction(config.prediction, model.adapter or model.detector)
+    return config.model_copy(update={"prediction": prediction})
 
 
 def read_test_records(data: TestData) -> tuple[ImageRecord, ...]:
@@ -88,6 +107,8 @@ def build_method(config: TestConfig, records: Sequence[ImageRecord]) -> Method:
     device = pick_device(settings.device)
     if device.type == "cpu":
         keep_freed_memory()
+    allow_tf32(settings.tf32)
+    want_kernel(settings.deformable_kernel, device)
     if config.baseline is not None:
         return build_baseline(config.baseline, records, partial(_load_finder, config), device)
     model = config.named_model
@@ -106,6 +127,7 @@ def build_method(config: TestConfig, records: Sequence[ImageRecord]) -> Method:
         settings.precision,
         settings.compile,
         model.trained_box_layer,
+        config.public_rule,
     )
 
 
@@ -116,7 +138,7 @@ def build_segmenter(config: TestConfig) -> Segmenter:
     """
     if config.evaluation.predictions is not None:
         raise InputError("evaluation.predictions names finished masks; leave it out to segment images")
-    method = build_method(config, ())
+    method = build_method(resolved(config), ())
     if isinstance(method, RecordSegmenter | SavedMasks):
         raise InputError(
             f"{config.evaluation.method} is shown more than an image and a phrase ({', '.join(sorted(method.needs))}); "
@@ -136,6 +158,7 @@ def _load_finder(config: TestConfig, kind: type[BoxFinder]) -> BoxFinder:
         device,
         kind=kind,
         trained_box_layer=model.trained_box_layer,
+        public_rule=config.public_rule,
     )
 
 
@@ -159,11 +182,12 @@ def evaluate_method(
     for remark in unsupported:
         logger.warning("%s: %s", config.evaluation.method, remark)
     notes = replace(notes, remarks=(*notes.remarks, *unsupported))
+    traced = trace(config) if processes.is_first else NO_TRACE
     if processes.is_first:
         origin = (
             dump_config(config),
             fingerprint(records, data.test_ann),
-            _about(config, method, notes, weights, is_reference),
+            _about(config, method, notes, weights, is_reference, traced),
         )
         if resume:
             require_same_origin(folder, *origin)
@@ -187,8 +211,9 @@ def evaluate_method(
     )
     if not processes.is_first:
         return ""
-    complete_origin(folder, rows)
-    return write_tables(rows, folder, notes.after(weights_remarks(weights)))
+    tables = write_tables(rows, folder, told(notes, weights, traced))
+    complete_origin(folder, rows)  # last, because it says that all is there
+    return tables
 
 
 def _notes(config: TestConfig, method: Method, records: Sequence[ImageRecord]) -> Notes:
@@ -198,7 +223,7 @@ def _notes(config: TestConfig, method: Method, records: Sequence[ImageRecord]) -
 
 
 def _about(
-    config: TestConfig, method: Method, notes: Notes, weights: WeightsKind, is_reference: bool
+    config: TestConfig, method: Method, notes: Notes, weights: WeightsKind, is_reference: bool, traced: Trace
 ) -> dict[str, Any]:
     libraries, device, precision = _SCORING_LIBRARIES, "unknown", "unknown"  # of the masks of another program
     if config.evaluation.predictions is None:
@@ -207,4 +232,4 @@ def _about(
         device = device_name(where)
         precision = str(pick_precision(config.evaluation.precision, where)).removeprefix("torch.")
     name = config.evaluation.method
-    return about_method(name, method.needs, libraries, device, precision, notes, weights, is_reference)
+    return about_method(name, method.needs, libraries, device, precision, notes, weights, is_reference, traced)

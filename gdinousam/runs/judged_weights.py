@@ -27,9 +27,15 @@ def judged_weights(config: TestConfig) -> tuple[WeightsKind, bool]:
     return worst_kind(kinds), model is not None and model.is_reference
 
 
-def _of_kept_masks(folder: Path) -> tuple[WeightsKind, bool]:
+def kept_masks_of(folder: Path) -> Path | None:
+    """``method.json`` of the evaluation that kept the masks in a folder; ``None`` for those of another program."""
     path = folder.parent / METHOD_NAME
-    if folder.name != MASKS_NAME or not path.is_file():
+    return path if folder.name == MASKS_NAME and path.is_file() else None
+
+
+def _of_kept_masks(folder: Path) -> tuple[WeightsKind, bool]:
+    path = kept_masks_of(folder)
+    if path is None:
         return "unknown", False
     method = read_json(path)
     return weights_of(method, path), bool(method.get(REFERENCE, False))

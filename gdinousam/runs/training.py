@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable
 from importlib.metadata import version
@@ -13,11 +12,14 @@ from accelerate import Accelerator, DistributedDataParallelKwargs
 
 from gdinousam import __version__
 from gdinousam.allocator import keep_freed_memory
-from gdinousam.config import AnyTrainConfig, dump_config
+from gdinousam.config import AnyTrainConfig, TrainConfig, dump_config
 from gdinousam.errors import InputError
+from gdinousam.files import write_json, write_text
 from gdinousam.folders import CONFIG_COPY, new_output_folder
 from gdinousam.models.base_note import portable_name
+from gdinousam.models.deformable_choice import want_kernel
 from gdinousam.models.loading import pick_device
+from gdinousam.models.precision import allow_tf32
 from gdinousam.runs.machine import LIBRARIES, device_name
 from gdinousam.runs.training_data import (
     Records,
@@ -44,6 +46,9 @@ def train(config: AnyTrainConfig, resume: bool = False, overwrite: bool = False,
     device = pick_device(config.training.device)
     if device.type == "cpu":
         keep_freed_memory()
+    allow_tf32(config.training.tf32)
+    if isinstance(config, TrainConfig):
+        want_kernel(config.training.deformable_kernel, device)
     images = read_training_images(config)
     folder = config.training.output_dir
     described = describe_images(config, images)
@@ -110,5 +115,5 @@ def _notes(learner: Learner, described: dict[str, Any], device: str) -> dict[str
 
 def _write_origin(folder: Path, config: AnyTrainConfig, noted: dict[str, Any]) -> None:
     """Write beside a result what it came from: the resolved config and the fingerprint of the data."""
-    (folder / CONFIG_COPY).write_text(dump_config(config), encoding="utf-8")
-    (folder / DATA_NAME).write_text(json.dumps(noted, indent=2) + "\n", encoding="utf-8")
+    write_text(folder / CONFIG_COPY, dump_config(config))
+    write_json(folder / DATA_NAME, noted)

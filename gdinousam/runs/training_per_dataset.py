@@ -11,6 +11,7 @@ from gdinousam.config import BaselineTrainConfig, dump_config
 from gdinousam.data.contract import read_records
 from gdinousam.data.named_datasets import datasets_of, of_datasets
 from gdinousam.errors import InputError
+from gdinousam.files import write_text
 from gdinousam.folders import CONFIG_COPY, new_output_folder, surviving_folder
 from gdinousam.models.loading import pick_device
 from gdinousam.runs.training import train
@@ -38,7 +39,7 @@ def train_per_dataset(
     if state.is_main_process:
         if not resume:
             new_output_folder(folder, "training.output_dir", overwrite)
-        (folder / CONFIG_COPY).write_text(dump_config(config), encoding="utf-8")
+        write_text(folder / CONFIG_COPY, dump_config(config))
     state.wait_for_everyone()
     outcomes: dict[str, Outcome] = {}
     for name in names:

@@ -17,11 +17,12 @@ from gdinousam.evaluation.results import Results, read_results
 from gdinousam.evaluation.runner import Method
 from gdinousam.evaluation.table_files import as_plain, write_table_files
 from gdinousam.evaluation.tables import PROTOCOLS
-from gdinousam.models.box_finder import PredictionSettings
 from gdinousam.models.boxes_to_masks import TRUE_BOX, WHOLE_IMAGE
+from gdinousam.models.prediction_settings import PredictionSettings
+from gdinousam.models.public_rule import PublicRuleSettings
 from gdinousam.preprocessing import ResizeSettings
 from gdinousam.records import ImageRecord
-from gdinousam.runs.evaluation import build_method, evaluate_method, read_test_records
+from gdinousam.runs.evaluation import build_method, evaluate_method, read_test_records, resolved
 from gdinousam.seeding import torch_seed
 from gdinousam.settings import ModelName, Settings, SettingsPath, derive
 from gdinousam.studies.folders import begin_study, is_begun, is_finished
@@ -68,6 +69,7 @@ class AblationConfig(Settings):
     resize: ResizeSettings | None = Field(None, description="none: as each detector was trained.")
     model: AblationModels
     prediction: PredictionSettings = PredictionSettings()
+    public_rule: PublicRuleSettings = PublicRuleSettings()
     ablation: AblationSettings
 
     @model_validator(mode="after")
@@ -112,7 +114,7 @@ def run_ablation(config: AblationConfig, overwrite: bool = False, resume: bool =
     Raises InputError, before anything is evaluated, for data with problems, weights that do not load, a folder in use,
     and columns there that were evaluated with other settings.
     """
-    columns = [column_config(config, column) for column in config.ablation.columns]
+    columns = [resolved(column_config(config, column)) for column in config.ablation.columns]
     with joined_processes() as processes:
         records = read_test_records(config.data)
         waiting = processes.from_first(_unfinished(columns, records) if resume and processes.is_first else columns)

@@ -13,8 +13,10 @@ from gdinousam.data.fingerprint import fingerprint
 from gdinousam.errors import InputError
 from gdinousam.evaluation.origin import require_same_origin
 from gdinousam.evaluation.results import METHOD_NAME, ROWS_NAME, read_json
+from gdinousam.files import write_text
 from gdinousam.folders import CONFIG_COPY, new_output_folder
 from gdinousam.records import ImageRecord
+from gdinousam.runs.traced import trace
 
 
 def begin_study(folder: Path, key: str, config_text: str, overwrite: bool, resume: bool) -> None:
@@ -27,7 +29,7 @@ def begin_study(folder: Path, key: str, config_text: str, overwrite: bool, resum
         new_output_folder(folder, key, overwrite)
     elif not (folder / CONFIG_COPY).is_file():
         raise InputError(f"{key}: {folder} holds no study to go on with; start it without --resume")
-    (folder / CONFIG_COPY).write_text(config_text, encoding="utf-8")
+    write_text(folder / CONFIG_COPY, config_text)
 
 
 def is_begun(config: TestConfig) -> bool:
@@ -38,10 +40,12 @@ def is_begun(config: TestConfig) -> bool:
 def is_finished(config: TestConfig, records: Sequence[ImageRecord]) -> bool:
     """Whether the evaluation is there as a whole.
 
-    Raises InputError where one is there, finished or not, that was begun with other settings or data.
+    Raises InputError where one is there, finished or not, that was begun with other settings, data or weights.
     """
     folder = config.evaluation.output_dir
     if not is_begun(config):
         return False
-    require_same_origin(folder, dump_config(config), fingerprint(records, config.data.test_ann), {})
+    require_same_origin(
+        folder, dump_config(config), fingerprint(records, config.data.test_ann), trace(config).to_json()
+    )
     return (folder / ROWS_NAME).is_file() and "num_rows" in read_json(folder / METHOD_NAME)

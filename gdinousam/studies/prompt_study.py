@@ -19,7 +19,7 @@ from gdinousam.evaluation.tables import PROTOCOLS
 from gdinousam.models.segmenter import TextSegmenter
 from gdinousam.prompts import split_into_captions
 from gdinousam.records import ImageRecord
-from gdinousam.runs.evaluation import build_method, evaluate_method, read_test_records
+from gdinousam.runs.evaluation import build_method, evaluate_method, read_test_records, resolved
 from gdinousam.settings import SettingsPath, derive
 from gdinousam.studies.folders import begin_study, is_begun, is_finished
 from gdinousam.studies.prompt_table import prompt_table
@@ -103,7 +103,7 @@ def run_prompt_study(config: PromptStudyConfig, overwrite: bool = False, resume:
     Raises InputError, before anything is asked, where the prompts cannot be asked or do not fit the data, for data with
     problems, weights that do not load, a folder in use, and prompts there that were asked with other settings.
     """
-    groups = read_prompts(config.prompts)
+    groups, config = read_prompts(config.prompts), resolved(config)
     with joined_processes() as processes:
         records = read_test_records(config.data)
         check_records(records)

@@ -10,9 +10,8 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -28,19 +27,10 @@ from gdinousam.training.schedule import build_schedule
 from gdinousam.training.settings import LoopSettings
 from gdinousam.training.tasks import Task, to_device
 from gdinousam.training.terms import LOSS, Counts, Sums, means
+from gdinousam.training.verdict import End, Outcome, doubts, outcome_of, too_short
+from gdinousam.training.workers import begin_worker, worker_faults
 
 logger = logging.getLogger(__name__)
-
-End = Literal["finished", "stopped early", "interrupted"]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a run ended. num_epochs: epochs done. weights: name of the folder with the weights to use."""
-
-    end: End
-    num_epochs: int
-    weights: str
 
 
 class Trainer:
@@ -75,9 +65,10 @@ class Trainer:
         self.num_batches = math.ceil(math.ceil(len(train_set) / accelerator.num_processes) / batch_size)
         steps_per_epoch = math.ceil(self.num_batches / settings.accumulation_steps)
         num_whole = len(train_set) // accelerator.num_processes // batch_size // settings.accumulation_steps
-        self.schedule = build_schedule(
-            optimizer, settings, steps_per_epoch * settings.num_epochs, max(1, num_whole * settings.num_epochs)
-        )
+        num_steps = steps_per_epoch * settings.num_epochs
+        self.schedule = build_schedule(optimizer, settings, num_steps, max(1, num_whole * settings.num_epochs))
+        if (warning := too_short(settings, num_steps)) is not None:
+            logger.warning("%s", warning)
         # prepare also makes the model's forward run in mixed precision; losses stay outside of it, in float32
         self.model, self.optimizer = accelerator.prepare(task.model, optimizer)
         accelerator.register_for_checkpointing(self.progress, self.schedule)
@@ -90,7 +81,7 @@ class Trainer:
         progress, settings = self.progress, self.settings
         metrics = MetricsFile(self.folder / "metrics.csv", progress.epoch) if self.accelerator.is_main_process else None
         end: End = "finished"
-        with _stop_on_signal() as stop, self._bar() as bar:
+        with _stop_on_signal() as stop, self._bar() as bar, worker_faults():
             while progress.epoch < settings.num_epochs:
                 if progress.epoch and progress.epochs_since_best >= settings.patience:
                     end = "stopped early"
@@ -104,7 +95,10 @@ class Trainer:
                 num_images = (self.num_batches - first_batch) * self.batch_size * self.accelerator.num_processes
                 self._finish_epoch(metrics, seconds, min(num_images, len(self.train_set)) / seconds)
         self.accelerator.end_training()
-        return Outcome(end, progress.epoch, BEST if math.isfinite(progress.best_loss) else LAST)
+        outcome = outcome_of(end, progress, BEST, LAST, self.task.change())
+        for doubt in doubts(outcome, settings) if end != "interrupted" else ():
+            logger.warning("%s", doubt)
+        return outcome
 
     def _train_epoch(self, bar: tqdm, stop: Callable[[], bool]) -> bool:
         """Train the rest of the epoch; false where the user asked to stop before its end."""
@@ -176,6 +170,8 @@ class Trainer:
         row["seconds"] = round(seconds, 3)
         judged = train_terms["loss"] if self.settings.stop_on == "train_loss" else val_terms.get("loss")
         is_best = judged is not None and progress.judge(judged)
+        if is_best:
+            progress.best_change = self.task.change()
         epoch = progress.epoch + 1
         if metrics is not None:
             metrics.append(row)
@@ -237,8 +233,7 @@ class Trainer:
             pin_memory=self.accelerator.device.type == "cuda",
             # a generator of its own: the loader draws a number per epoch, which would shift dropout after a resume
             generator=torch.Generator(),
-            # Ctrl-C reaches every process of the terminal; the workers leave it to the loop
-            worker_init_fn=_ignore_interrupt,
+            worker_init_fn=begin_worker,
         )
 
     def _bar(self) -> tqdm:
@@ -325,10 +320,6 @@ def _stop_on_signal() -> Iterator[Callable[[], bool]]:
     finally:
         for number, handler in earlier.items():
             signal.signal(number, handler)
-
-
-def _ignore_interrupt(worker: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _epoch_line(row: EpochRow, num_epochs: int, is_best: bool) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+from gdinousam.files import csv_file
+
 EpochRow = dict[str, float | int | str]
 
 
@@ -20,10 +22,8 @@ class MetricsFile:
         if path.is_file():
             with path.open(newline="", encoding="utf-8") as file:
                 kept = [row for row in csv.reader(file)][: num_epochs + 1]
-            temporary = path.with_suffix(".part")
-            with temporary.open("w", newline="", encoding="utf-8") as file:
+            with csv_file(path) as file:
                 csv.writer(file).writerows(kept)
-            temporary.replace(path)
 
     def append(self, row: EpochRow) -> None:
         """Add the row of an epoch and flush it."""

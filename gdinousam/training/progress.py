@@ -16,8 +16,8 @@ from gdinousam.errors import InputError
 class Progress:
     """epoch: the epoch under way, from 0. batches_done: batches of it that are behind us. step: optimizer steps so far.
 
-    best_loss, epochs_since_best: early stopping. sums, counts: loss terms of this epoch so far, and what they are means
-    over.
+    best_loss, best_epoch (from 1; 0: none yet), epochs_since_best: early stopping. best_change: ``Task.change`` then.
+    sums, counts: loss terms of this epoch so far, and what they are means over.
     """
 
     epoch: int = 0
@@ -25,6 +25,8 @@ class Progress:
     step: int = 0
     best_loss: float = math.inf
     epochs_since_best: int = 0
+    best_epoch: int = 0
+    best_change: float | None = None
     sums: dict[str, torch.Tensor] = field(default_factory=dict)
     counts: dict[str, float] = field(default_factory=dict)
 
@@ -42,11 +44,11 @@ class Progress:
         self.batches_done, self.sums, self.counts = 0, {}, {}
 
     def judge(self, loss: float) -> bool:
-        """Take in the loss of an epoch; true where it is the best so far."""
+        """Take in the loss of the epoch under way; true where it is the best so far."""
         is_best = loss < self.best_loss
         self.epochs_since_best = 0 if is_best else self.epochs_since_best + 1
         if is_best:  # not min(), which would keep nan for good
-            self.best_loss = loss
+            self.best_loss, self.best_epoch = loss, self.epoch + 1
         return is_best
 
     def state_dict(self) -> dict[str, Any]:

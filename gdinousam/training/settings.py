@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from gdinousam.models.deformable_choice import Kernel
 from gdinousam.settings import Settings, SettingsPath
 from gdinousam.training.matching import MatchingCosts
 
@@ -68,6 +69,11 @@ class LoopSettings(Settings):
     mixed_precision: Literal["no", "bf16", "fp16"] = Field(
         "no", description="Precision of matrix products; positions, boxes and losses stay in float32."
     )
+    tf32: bool = Field(
+        False,
+        description="CUDA: compute products and convolutions of float32 numbers in TensorFloat-32, which keeps 10 bits "
+        "behind the point instead of 23. false: never, although torch would for convolutions.",
+    )
     stop_on: Literal["val_loss", "train_loss"] = Field(
         "val_loss", description="Loss that picks the best epoch and stops the run (public code: train_loss)."
     )
@@ -81,7 +87,11 @@ class LoopSettings(Settings):
     num_sample_pictures: int = Field(8, ge=1, description="Images per sheet of pictures.")
     log_every: int = Field(10, ge=1, description="Optimizer steps between entries in TensorBoard and the log file.")
     seed: int = Field(0, ge=0, description="Everything random in the run derives from it.")
-    deterministic: bool = Field(False, description="Refuse operations that may differ between equal runs.")
+    deterministic: bool = Field(
+        False,
+        description="Refuse operations that may differ between equal runs; the detector's deformable attention then "
+        "runs in plain code whose gradients add up in one order.",
+    )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where to train.")
 
     @model_validator(mode="after")
@@ -98,6 +108,12 @@ class TrainingSettings(LoopSettings):
         False,
         description="Detector: compute the layers' activations again in the backward pass instead of keeping them; "
         "slower, and much less memory (docs/performance.md).",
+    )
+    deformable_kernel: Kernel = Field(
+        "auto",
+        description="Detector on CUDA: what samples in its deformable attention. auto: the Triton kernel where it has "
+        "just given the same values and gradients as plain code on that GPU, else plain code; triton: the kernel or an "
+        "error; plain: transformers' own code.",
     )
     part: Literal["detector", "mask_head"] = Field(
         "detector", description="What is trained. The mask head stays frozen in the paper; small models train theirs."
@@ -116,3 +132,9 @@ class TrainingSettings(LoopSettings):
         le=0.5,
         description="Mask head: box prompts move by up to this fraction of their size, as detected boxes do.",
     )
+
+    @model_validator(mode="after")
+    def _kernel_is_deterministic(self) -> TrainingSettings:
+        if self.deterministic and self.deformable_kernel == "triton":
+            raise ValueError("the Triton kernel adds up in any order; with deterministic, leave out deformable_kernel")
+        return self

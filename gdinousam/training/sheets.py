@@ -11,9 +11,10 @@ from torch import nn
 
 from gdinousam.data.images import read_image
 from gdinousam.drawing import PALETTE, Mark, draw_panel, side_by_side, write_picture
-from gdinousam.models.box_finder import BoxFinder, PredictionSettings
+from gdinousam.models.box_finder import BoxFinder
 from gdinousam.models.detector import Detector
 from gdinousam.models.mask_head import MaskHead
+from gdinousam.models.prediction_settings import PredictionSettings
 from gdinousam.preprocessing import ResizeSettings
 from gdinousam.records import BoxXYXY, Detection, Image, ImageRecord, Mask
 
@@ -26,7 +27,7 @@ Find = Callable[[Sequence[Image], Sequence[ImageRecord]], list[list[Detection]]]
 def detector_sheet(detector: Detector, resize: ResizeSettings, records: Sequence[ImageRecord], path: Path) -> None:
     """Draw true boxes and the best box of every phrase, with its score, whatever the thresholds; writes a PNG."""
     # every image gets a box, so that the first epochs show something too
-    finder = BoxFinder(detector, resize, PredictionSettings(box_threshold=0.0))
+    finder = BoxFinder(detector, resize, PredictionSettings(box_threshold=0.0, max_detections=1))
     was_training = detector.training
     detector.eval()
     panels = []

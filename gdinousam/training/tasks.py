@@ -18,6 +18,7 @@ from gdinousam.models.adapters import save_adapter
 from gdinousam.models.base_note import BaseNote, describe_base
 from gdinousam.models.detector import Detector, DetectorOutput, LayerPrediction
 from gdinousam.models.loading import save_resize
+from gdinousam.models.lora import adapter_change
 from gdinousam.models.mask_head import MaskHead
 from gdinousam.preprocessing import ResizeSettings, boxes_xyxy_pixels
 from gdinousam.prompts import Caption, build_caption, positive_map, tokenize_captions
@@ -47,6 +48,10 @@ class Task(ABC):
     def losses(self, batch: Batch, model: nn.Module | None = None) -> dict[str, torch.Tensor]:
         """The loss of a batch by itself and the mean of each term; see ``terms.means``. model: as in ``sums``."""
         return means(self.sums(model or self.model, batch), self.terms, self.counts(batch))
+
+    def change(self) -> float | None:
+        """How much of a weight matrix adapters change at most, as a share; ``None`` where there are none."""
+        return None
 
     @abstractmethod
     def save(self, folder: Path) -> None:
@@ -121,6 +126,9 @@ class DetectorTask(Task):
         self, layer: LayerPrediction, valid_tokens: torch.Tensor, targets: list[DetectionTarget]
     ) -> dict[str, torch.Tensor]:
         return detection_sums(layer.logits, layer.boxes_cxcywh_norm, valid_tokens, targets, self.settings)
+
+    def change(self) -> float | None:
+        return adapter_change(self.detector.model) if isinstance(self.detector.model, PeftModel) else None
 
     def save(self, folder: Path) -> None:
         model: PeftModel | nn.Module = self.detector.model

@@ -10,6 +10,7 @@ from typing import Any
 from tqdm import tqdm
 
 from gdinousam.errors import InputError
+from gdinousam.files import write_text
 
 SUMS = "SHA256SUMS"
 REJECTED = ".rejected"
@@ -48,9 +49,7 @@ def add_sums(folder: Path, sums: dict[str, str]) -> None:
     """Add file name -> sha256 to the list of a folder; a file that is listed already gets the new one."""
     path = folder / SUMS
     merged = read_sums(folder) | sums
-    new = path.with_name(f"{SUMS}.new")
-    new.write_text("".join(f"{merged[name]}  {name}\n" for name in sorted(merged)), encoding="utf-8")
-    new.replace(path)
+    write_text(path, "".join(f"{merged[name]}  {name}\n" for name in sorted(merged)))
 
 
 def check_present(path: Path, expected: str, found: str) -> None:

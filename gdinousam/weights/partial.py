@@ -10,6 +10,8 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from gdinousam.files import write_json
+
 
 @dataclass(frozen=True)
 class Version:
@@ -50,7 +52,7 @@ class Partial:
         if version is None:
             self.note.unlink(missing_ok=True)
         else:
-            self.note.write_text(json.dumps(asdict(version)), encoding="utf-8")
+            write_json(self.note, asdict(version))
 
     def finish(self, path: Path) -> None:
         """Put the whole file in its place."""

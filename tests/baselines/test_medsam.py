@@ -10,10 +10,11 @@ import torch
 
 from gdinousam.baselines.medsam import FirstLabelFinder, StudyFrame, load_medsam
 from gdinousam.errors import InputError
-from gdinousam.models.box_finder import BoxFinder, PredictionSettings
+from gdinousam.models.box_finder import BoxFinder
 from gdinousam.models.checkpoints.sam import sam_from
 from gdinousam.models.detector import LayerPrediction
 from gdinousam.models.loading import load_detector
+from gdinousam.models.prediction_settings import PredictionSettings
 from gdinousam.models.sam_mask_head import MedSamFrame, SamMaskHead
 from gdinousam.parity.weights import rule_values
 from gdinousam.preprocessing import ResizeSettings

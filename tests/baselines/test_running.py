@@ -226,7 +226,7 @@ def test_one_u_net_per_dataset_is_found_by_its_folder(
     tree = tree_of(phantom_data, tmp_path / "out", name="unet", weights=str(folder.parents[1]))
     assert run(evaluate_command, ["--config", str(write(tree, tmp_path / "test.yaml"))]) == BAD_INPUT
     assert "no U-Net of phantom, only of other; train one of them" in capsys.readouterr().err
-    assert by_dataset.needs == alone.needs == ("text",) and by_dataset.notes.remarks == ()
+    assert by_dataset.needs == alone.needs == ("text",) and by_dataset.notes.remarks == by_dataset.trace.remarks()
     assert [row.overlap_pixels for row in by_dataset.rows] == [row.overlap_pixels for row in alone.rows]
 
 
@@ -257,7 +257,7 @@ def test_what_a_u_net_does_not_know_is_marked_and_the_rest_scored(
     results = evaluated(tree, tmp_path)
     assert {(row.dataset, row.supported) for row in results.rows} == {("phantom", True), ("other", False)}
     remark = f"Not supported, because {reason}: other (1)."
-    assert results.notes.remarks == (remark,)
+    assert results.notes.remarks == (remark, *results.trace.remarks())
     printed = capsys.readouterr().out
     assert remark in printed and "not supported" in printed
     assert remark in (tmp_path / "out" / "tables.md").read_text(encoding="utf-8")
@@ -326,6 +326,10 @@ def test_weights_of_unknown_training_data_are_said_to_be_so() -> None:
         (
             {"evaluation": {"output_dir": "out", "method": "SAMUS", "precision": "auto"}},
             "samus runs in float32 as it was published",
+        ),
+        (
+            {"evaluation": {"output_dir": "out", "method": "SAMUS", "tf32": True}},
+            "samus runs in float32 as it was published; leave out evaluation.tf32",
         ),
         ({"evaluation": {"output_dir": "out", "method": "SAMUS", "compile": True}}, "samus is not compiled"),
         ({"baseline": None, "model": {"detector": "small"}}, "name model.mask_head, or the compared method"),

@@ -206,7 +206,9 @@ def test_ctrl_c_saves_and_resume_gives_the_same_numbers_as_never_stopping(
     assert said == f"interrupted in epoch 2; go on with: python {SCRIPT} --resume {folder}\n"
     assert len(rows(folder)) == 1
     assert command("--resume", folder) == 0
-    assert f"finished after 3 epochs; weights in {folder}/" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"finished after 3 epochs; weights in {folder}/best, of epoch " in said
+    assert f"next: python baselines/testUNet.py --set baseline.weights={folder}/best" in said
     assert numbers(folder) == numbers(whole)
     for name in ("best", "last"):
         expected, resumed = (load_file(one / name / "unet.safetensors") for one in (whole, folder))

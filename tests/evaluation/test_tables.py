@@ -228,6 +228,7 @@ def test_markdown_holds_every_metric_with_deviation_and_interval(tmp_path):
         "## Protocol strict",
         "## Protocol paper",
         "## Strata, protocol strict",
+        "## Calibration, protocol strict",
     ]
     header = "dataset | n | images | groups | Dice % | IoU % | surface Dice % | HD95 px | ASD px | n surfaces"
     assert f"| {header} |" in lines
@@ -237,7 +238,17 @@ def test_markdown_holds_every_metric_with_deviation_and_interval(tmp_path):
     assert any(line.startswith("| A | 4 | 75.00 [25.00, 100.00] | 50.00 ± ") for line in lines)
     assert any(line.startswith("| A | 2 | 1 | 2 | 2 | 70.00 ± 20.00 [50.00, 90.00] |") for line in lines)
     assert [line for line in lines if line.startswith("### ")][4:] == [
-        f"### {kind}" for kind in ("Dataset", "Organ", "Training", "Target size", "Number of targets", "Target")
+        f"### {kind}"
+        for kind in (
+            "Dataset",
+            "Organ",
+            "Training",
+            "Target size",
+            "Number of targets",
+            "Target",
+            "Calibration",
+            "Reliability",
+        )
     ]
 
 

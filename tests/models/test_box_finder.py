@@ -11,14 +11,16 @@ from mask_checks import count_rows
 from torchvision.ops import box_iou
 
 from gdinousam.errors import InputError
-from gdinousam.models.box_finder import BoxFinder, PredictionSettings
+from gdinousam.models.box_finder import BoxFinder
 from gdinousam.models.detector import Detector
 from gdinousam.models.loading import load_detector
+from gdinousam.models.prediction_settings import PredictionSettings
 from gdinousam.preprocessing import ResizeSettings, boxes_xyxy_pixels, build_resize, image_to_tensor, normalize_image
 from gdinousam.prompts import build_caption, tokenize_captions
 from gdinousam.records import Detection, Image
 
 PHRASES = ("cyst", "benign lesion", "left kidney")
+ONE_BOX = {"max_detections": 1, "further_threshold": 0.0}  # unless a test says otherwise
 MANY = {"box_threshold": 0.0, "nms_threshold": 1.0, "max_detections": 1000}
 SQUARE = ResizeSettings(size=96)
 
@@ -29,7 +31,7 @@ def detector(small_detector: Path) -> Detector:
 
 
 def finder(detector: Detector, resize: ResizeSettings = SQUARE, **settings: Any) -> BoxFinder:
-    return BoxFinder(detector, resize, PredictionSettings(**settings))
+    return BoxFinder(detector, resize, PredictionSettings.model_validate(ONE_BOX | settings))
 
 
 def assert_same(first: Sequence[Detection], second: Sequence[Detection], pixels: float = 0.01) -> None:

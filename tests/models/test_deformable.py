@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from gdinousam.models.deformable import fast_sampler, sample_by_bags
+from gdinousam.models.deformable import sample_by_bags
 from gdinousam.models.loading import load_grounding_dino
 from gdinousam.seeding import torch_seed
 
@@ -98,23 +98,20 @@ def test_images_of_a_batch_do_not_mix() -> None:
         torch.testing.assert_close(together[row : row + 1], alone)
 
 
-def test_a_processor_has_a_fast_way() -> None:
-    assert fast_sampler(torch.zeros(1, 4, 2, 8)) is sample_by_bags
-    assert fast_sampler(torch.zeros(1, 4, 2, 8, device="meta")) is None
-
-
 def test_every_deformable_attention_of_the_detector_goes_this_way(
     small_detector: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By counting samples: a class renamed in another version of transformers would be passed over in silence."""
-    from gdinousam.models import deformable
+    from gdinousam.models import deformable_choice
 
     model, _ = load_grounding_dino(str(small_detector))
     calls: list[int] = []
-    fast = deformable.sample_by_bags
-    monkeypatch.setattr(deformable, "sample_by_bags", lambda *inputs: calls.append(1) or fast(*inputs))
-    deformable.sample_without_intermediates(model)
+    fast = deformable_choice.sample_by_bags
+    deformable_choice._process.chosen.clear()
+    monkeypatch.setattr(deformable_choice, "sample_by_bags", lambda *inputs: calls.append(1) or fast(*inputs))
+    deformable_choice.sample_without_intermediates(model)
     tokens = torch.tensor([[101, 7, 1012, 102]])
     with torch.no_grad():
         model.eval()(pixel_values=torch.zeros(1, 3, 96, 96), input_ids=tokens, attention_mask=torch.ones_like(tokens))
     assert len(calls) == model.config.encoder_layers + model.config.decoder_layers
+    deformable_choice._process.chosen.clear()  # which holds what counts calls

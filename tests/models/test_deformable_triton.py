@@ -163,6 +163,17 @@ def without_queries(device: torch.device) -> list[int]:
     return list(output.shape)
 
 
+def self_check(device: torch.device) -> list[str | None]:
+    """What the check before the kernel is used finds, by number type; ``None``: nothing."""
+    from transformers.models.grounding_dino.modeling_grounding_dino import MultiScaleDeformableAttention
+
+    from gdinousam.models.deformable_choice import disagreement
+    from gdinousam.models.deformable_triton import sample_fused
+
+    own = MultiScaleDeformableAttention().forward
+    return [disagreement(sample_fused, own, device, dtype, 32) for dtype in (torch.float32, torch.bfloat16)]
+
+
 def main() -> None:
     """Print what the kernels give on the device that the first argument names."""
     device = torch.device(sys.argv[1])
@@ -175,6 +186,7 @@ def main() -> None:
                 "same without values": gradients_without_values(device),
                 "far outside": far_outside(device),
                 "without queries": without_queries(device),
+                "self-check": self_check(device),
             }
         )
     )
@@ -218,6 +230,10 @@ def test_a_gradient_of_value_that_nobody_needs_changes_no_other(seen: dict[str, 
 
 def test_nothing_is_found_far_outside(seen: dict[str, Any]) -> None:
     assert seen["far outside"] == [0, 0, 0, 0]
+
+
+def test_the_kernel_passes_the_check_that_it_has_to_pass_before_it_is_used(seen: dict[str, Any]) -> None:
+    assert seen["self-check"] == [None, None]
 
 
 def test_no_query_gives_no_row(seen: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """LoRA: the published number of adapters, all of them trained, nothing else trained, kept when saved."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from gdinousam.models.loading import load_detector, load_grounding_dino
 from gdinousam.models.lora import (
     BoxHead,
     LoraSettings,
+    adapter_change,
     add_lora,
     count_parameters,
     expected_adapted_modules,
@@ -163,3 +165,21 @@ def test_adapters_of_attention_outputs_can_be_left_idle_as_in_the_public_code(sm
     backward(detector)
     assert all(p.grad is None for name, p in detector.model.named_parameters() if name in idle)
     assert all(p.grad is not None for name, p in detector.model.named_parameters() if p.requires_grad)
+
+
+def test_the_change_of_an_adapter_is_the_largest_share_of_a_weight(small_detector: Path) -> None:
+    model, _ = load_grounding_dino(str(small_detector))
+    adapted = add_lora(model, LoraSettings(rank=2, alpha=6))
+    assert adapter_change(adapted) == 0.0  # as it starts
+    layer = adapted.get_base_model().model.text_projection
+    with torch.no_grad():
+        layer.lora_A["default"].weight.fill_(0.5)
+        layer.lora_B["default"].weight.fill_(0.1)
+    rows, columns = layer.get_base_layer().weight.shape
+    # scaling 6 / 2, and each number of the change is a sum over 2 ranks
+    expected = 3 * 2 * 0.5 * 0.1 * math.sqrt(rows * columns) / float(layer.get_base_layer().weight.norm())
+    assert adapter_change(adapted) == pytest.approx(expected, rel=1e-5)
+    box_layer = adapted.get_base_model().bbox_embed[0].layers[2]
+    with torch.no_grad():
+        box_layer.modules_to_save["default"].weight.mul_(1000)
+    assert adapter_change(adapted) == pytest.approx(999, rel=1e-5)

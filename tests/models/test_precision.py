@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from gdinousam.models.loading import load_detector, load_mask_head
-from gdinousam.models.precision import has_fast_bfloat16, pick_precision
+from gdinousam.models.precision import allow_tf32, has_fast_bfloat16, pick_precision
 from gdinousam.models.segmenter import load_segmenter
 from gdinousam.preprocessing import ResizeSettings
 from gdinousam.records import Image
@@ -72,3 +72,15 @@ def test_compiled_image_encoders_answer_alike(phantom_images: list[Image]) -> No
     assert found.box_xyxy == pytest.approx(expected.box_xyxy, abs=0.01)
     assert found.mask_hw is not None and expected.mask_hw is not None
     assert (found.mask_hw == expected.mask_hw).mean() > 0.999
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_tensorfloat_is_used_for_all_products_or_for_none(allowed: bool) -> None:
+    products, convolutions = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = products.allow_tf32, convolutions.allow_tf32
+    try:
+        products.allow_tf32 = convolutions.allow_tf32 = not allowed
+        allow_tf32(allowed)
+        assert (products.allow_tf32, convolutions.allow_tf32) == (allowed, allowed)
+    finally:
+        products.allow_tf32, convolutions.allow_tf32 = before

@@ -6,10 +6,11 @@ import pytest
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from gdinousam.models.box_finder import BoxFinder, PredictionSettings
+from gdinousam.models.box_finder import BoxFinder
 from gdinousam.models.detector import LayerPrediction
 from gdinousam.models.loading import load_detector
-from gdinousam.models.public_rule import KeptBoxes, public_boxes, public_text
+from gdinousam.models.prediction_settings import PredictionSettings
+from gdinousam.models.public_rule import KeptBoxes, PublicRuleSettings, public_boxes, public_text
 from gdinousam.models.small import small_tokenizer
 from gdinousam.preprocessing import ResizeSettings
 from gdinousam.records import Image
@@ -34,7 +35,7 @@ def prediction(probabilities: list[list[float]], centres: tuple[float, ...] = CE
 
 
 def kept_of(tokenizer: PreTrainedTokenizerBase, predicted: LayerPrediction, text: str) -> KeptBoxes:
-    return public_boxes(predicted, ids(tokenizer, text), tokenizer, SIZE_HW, 0.1, 0.3, 0.1)
+    return public_boxes(predicted, ids(tokenizer, text), tokenizer, SIZE_HW, PublicRuleSettings())
 
 
 @pytest.mark.parametrize(
@@ -66,7 +67,7 @@ def test_the_largest_token_decides_where_ours_takes_the_mean(tokenizer: PreTrain
 def test_a_box_at_the_threshold_does_not_count(tokenizer: PreTrainedTokenizerBase) -> None:
     logits = torch.tensor([[-9.0, 0.0, -9.0, -9.0], [-9.0, 0.01, -9.0, -9.0]])
     predicted = LayerPrediction(logits, prediction([[0.5] * 4] * 2).boxes_cxcywh_norm)
-    kept = public_boxes(predicted, ids(tokenizer, "cyst."), tokenizer, SIZE_HW, 0.5, 0.3, 0.1)
+    kept = public_boxes(predicted, ids(tokenizer, "cyst."), tokenizer, SIZE_HW, PublicRuleSettings(box_threshold=0.5))
     assert kept.queries.tolist() == [1]
 
 
@@ -88,7 +89,7 @@ def test_boxes_reach_beyond_the_image_and_padding_never_counts(tokenizer: PreTra
     logits = torch.tensor([[-5.0, 2.0, -5.0, -5.0, -torch.inf]])
     predicted = LayerPrediction(logits, torch.tensor([[0.0, 0.5, 0.2, 0.2]]))
     token_ids = torch.cat([ids(tokenizer, "cyst."), torch.tensor([tokenizer.pad_token_id])])
-    kept = public_boxes(predicted, token_ids, tokenizer, SIZE_HW, 0.1, 0.3, 0.1)
+    kept = public_boxes(predicted, token_ids, tokenizer, SIZE_HW, PublicRuleSettings())
     assert kept.boxes_xyxy[0].tolist() == pytest.approx([-20, 40, 20, 60])
     assert kept.scores.tolist() == pytest.approx([0.8808], abs=1e-4)
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from gdinousam.data.images import read_image
-from gdinousam.models.box_finder import PredictionSettings
 from gdinousam.models.loading import save_resize
+from gdinousam.models.prediction_settings import PredictionSettings
 from gdinousam.models.segmenter import TextSegmenter, load_segmenter
 from gdinousam.preprocessing import ResizeSettings
 from gdinousam.records import Detection, Image, Segmenter
@@ -26,7 +26,7 @@ def load(small_detector: Path, small_mask_head: Path) -> Any:
             str(small_detector),
             str(small_mask_head),
             resize=ResizeSettings(size=96),
-            prediction=PredictionSettings(**prediction),
+            prediction=PredictionSettings.model_validate({"max_detections": 1, "further_threshold": 0.0} | prediction),
             device="cpu",
         )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from safetensors.torch import load_file, save_file
 
 from gdinousam.command_line.ablation import ablation_command
 from gdinousam.command_line.common import BAD_INPUT, run
@@ -70,7 +71,8 @@ def test_everything_a_config_says_reaches_every_column(config: Path) -> None:
     for column in NAMES:
         derived = column_config(ablation, column)
         # what the columns themselves differ in, and what only masks of other programs and compared methods have
-        for name in EvaluateConfig.model_fields.keys() - {"model", "evaluation", "baseline", "saved_masks"}:
+        own = {"model", "evaluation", "baseline", "saved_masks", "validation"}
+        for name in EvaluateConfig.model_fields.keys() - own:
             assert getattr(derived, name) == getattr(ablation, name), name
         for name in EvaluationSettings.model_fields.keys() - {"output_dir", "method", "predictions", "needs"}:
             assert getattr(derived.evaluation, name) == getattr(ablation.ablation, name), name
@@ -159,6 +161,20 @@ def test_resuming_keeps_finished_columns_and_makes_the_others(config: Path, outp
         assert (copy / name).read_bytes() == (output / name).read_bytes()
     for column in ("true_box", "whole_image"):
         assert untimed(read_results(copy / column)) == untimed(read_results(output / column))
+
+
+def test_finished_columns_of_other_weights_at_the_same_path_are_not_kept(
+    config: Path, output: Path, small_mask_head: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    head = tmp_path / "head"
+    shutil.copytree(small_mask_head, head)
+    columns = ["ablation.columns=[untuned]", f"model.mask_head={head}", f"ablation.output_dir={tmp_path / 'out'}"]
+    arguments = ["--config", str(config), *(word for one in columns for word in ("--set", one))]
+    assert run(ablation_command, arguments) == 0
+    tensors = load_file(head / "model.safetensors")
+    save_file({name: tensor / 2 for name, tensor in tensors.items()}, head / "model.safetensors", {"format": "pt"})
+    assert run(ablation_command, [*arguments, "--resume"]) == BAD_INPUT
+    assert "weights of the mask head in method.json" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from accelerate.state import AcceleratorState
+from safetensors.torch import load_file
 
 from gdinousam.command_line.common import INTERRUPTED
 from gdinousam.command_line.common import run as run_command
@@ -149,6 +151,48 @@ def assert_resumes_to_the_same_numbers(folder: Path, output: str, whole: Path) -
     assert len(finished) < 3
     run(folder / "config.yaml", resume=True)
     assert numbers(folder) == numbers(whole)
+
+
+def test_phrases_of_mixed_lengths_resume_to_the_same_numbers_too(
+    config_path: Path, phantom_data: Path, tmp_path: Path
+) -> None:
+    # the frozen text encoder remembers captions, and a resumed run begins with none
+    text = (phantom_data / "train.CSV").read_text(encoding="utf-8")
+    phrases = sorted({line.split(",")[0] for line in text.splitlines()[1:]})
+    named = ("fetal head", "serous cystadenoma of the ovary", "chocolate cyst of the ovary", "cyst")
+    for phrase, name in zip(phrases, named, strict=True):
+        text = text.replace(f"\n{phrase},", f"\n{name},")
+    (tmp_path / "mixed.csv").write_text(text, encoding="utf-8")
+    options = ["training.tune=lora", "model.detector=small", "lora.rank=2", f"data.train_ann={tmp_path / 'mixed.csv'}"]
+    options += ["data.num_absent_phrases=2", "training.schedule=constant", "training.sample_pictures_every=0"]
+    whole = run(config_path, *options, "training.num_epochs=2", f"training.output_dir={tmp_path / 'whole'}")
+    halves = [*options, f"training.output_dir={tmp_path / 'halves'}"]
+    run(config_path, *halves, "training.num_epochs=1")
+    run(config_path, *halves, "training.num_epochs=2", resume=True)
+    assert numbers(tmp_path / "halves") == numbers(whole)
+    stored = [load_file(folder / "last" / "adapter_model.safetensors") for folder in (whole, tmp_path / "halves")]
+    assert stored[0].keys() == stored[1].keys()
+    assert all(torch.equal(tensor, stored[1][name]) for name, tensor in stored[0].items())
+
+
+def test_the_end_says_which_epoch_is_best_what_to_doubt_and_what_comes_next(
+    config_path: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["training.tune=lora", "model.detector=small", "lora.rank=2", "training.learning_rate=1.0e-30"]
+    options += ["training.num_epochs=2", "training.warmup_steps=50", "training.sample_pictures_every=0"]
+    arguments = ["--config", str(config_path), *(word for one in options for word in ("--set", one))]
+    assert run_command(train_command, arguments) == 0
+    folder = config_path.parent / "run"
+    said = capsys.readouterr().out.splitlines()
+    loss = float(rows(folder)[0]["val_loss"])
+    assert said == [
+        f"finished after 2 epochs; weights in {folder / 'best'}, of epoch 1, the best by val_loss ({loss:.4f})",
+        f"next: python test.py --set model.detector=small --set model.adapter={folder / 'best'} "
+        "--set model.mask_head=small",
+    ]
+    warned = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    for part in ("the run has 4 optimizer steps and training.warmup_steps is 50", "changes nothing", "is the first"):
+        assert sum(part in one for one in warned) == 1, part
 
 
 def test_early_stopping_ends_the_run_and_keeps_the_best_weights(config_path: Path) -> None:

@@ -18,6 +18,8 @@ from gdinousam.models.adapters import save_adapter
 from gdinousam.models.base_note import describe_base
 from gdinousam.models.loading import load_grounding_dino, save_resize
 from gdinousam.models.lora import LoraSettings, add_lora
+from gdinousam.models.operating_point import OPERATING_POINT, OperatingPoint, save_point
+from gdinousam.models.prediction_settings import Point
 from gdinousam.models.sam_mask_head import save_sam_preprocessing
 from gdinousam.preprocessing import ResizeSettings
 from gdinousam.seeding import torch_seed
@@ -29,7 +31,7 @@ PROGRAM = """
 import logging, sys
 import numpy as np
 from gdinousam.errors import InputError
-from gdinousam.models.box_finder import PredictionSettings
+from gdinousam.models.prediction_settings import PredictionSettings
 from gdinousam.models.loading import load_mask_head, trained_resize
 from gdinousam.models.segmenter import load_box_finder
 
@@ -43,7 +45,7 @@ for name in sys.argv[1:]:
         detector, _, adapter = name.partition("+")
         finder = load_box_finder(detector, adapter or None, None, PredictionSettings(box_threshold=0), "cpu")
         (found,) = finder.find([image], [["cyst"]])
-        print(finder._resize._settings.size, found[0].score)
+        print(finder._resize._settings.size, finder.prediction.max_detections, found[0].score)
     except InputError as error:
         print("refused:", error)
 """
@@ -66,6 +68,8 @@ def published(small_detector: Path, tmp_path_factory: pytest.TempPathFactory) ->
         (folder / name).mkdir()
         save_adapter(adapted, describe_base(model, "me/detector"), folder / name)
     save_resize(folder / "adapter", ResizeSettings(size=96))
+    point = Point(box_threshold=0.2, max_detections=3, further_threshold=0.3)
+    save_point(folder / "adapter" / OPERATING_POINT, OperatingPoint(overall=point))
     sam: SamModel = load_medsam("random-small").model
     sam.save_pretrained(folder / "head")
     save_sam_preprocessing(folder / "head", "medsam")
@@ -101,7 +105,7 @@ def test_a_hub_id_answers_as_its_folder_with_and_without_a_network(
     by_id = ["+".join(f"me/{part}" for part in name.split("+")) for name in NAMES]
     online, _ = answers(tmp_path, hub.address, *by_id, "head:me/head")
     local, _ = answers(tmp_path, closed_address, *as_folders, HF_HUB_OFFLINE="1")
-    assert [line.split()[0] for line in online[:4]] == ["64", "96", "64", "96"]
+    assert [line.split()[:2] for line in online[:4]] == [["64", "5"], ["96", "3"], ["64", "5"], ["96", "3"]]
     assert online[:3] == local
     assert online[3] == online[1]  # the adapter alone, whose base is named by its hub id
     assert online[4] == "MedSamFrame"  # nothing in its name says so

@@ -19,6 +19,7 @@ from gdinousam.data.coco import reading
 from gdinousam.data.coco.segmentation import encode_rle, has_holes, outline_polygons
 from gdinousam.data.images import read_mask_file
 from gdinousam.errors import InputError
+from gdinousam.files import write_text
 from gdinousam.progress_bar import ProgressBar
 from gdinousam.records import ImageRecord, Mask, MaskReference
 
@@ -161,13 +162,8 @@ def _is_shared(mask: MaskReference, references: Sequence[MaskReference]) -> bool
 
 
 def _write_json(content: Entry, path: Path) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.temporary")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            temporary.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_text(path, json.dumps(content, ensure_ascii=False))
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror}); name another file") from error

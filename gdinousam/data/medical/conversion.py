@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import TextIO
 
 import PIL.Image
 
@@ -19,6 +20,7 @@ from gdinousam.data.medical.formats import medical_files, read_frames
 from gdinousam.data.medical.frames import MedicalFrames
 from gdinousam.data.medical.libraries import MissingLibraryError
 from gdinousam.errors import InputError
+from gdinousam.files import replaced_file
 from gdinousam.folders import replaced_folder
 from gdinousam.progress_bar import ProgressBar
 
@@ -132,11 +134,17 @@ def _padded(number: int) -> str:
 
 
 def _write_mapping(files: Sequence[Path], mapping: Path) -> None:
-    descriptor = os.open(mapping, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(("case", "file"))
-        table.writerows((f"case{_padded(number)}", path) for number, path in enumerate(files, start=1))
+    with replaced_file(mapping) as new:
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        # names that are no UTF-8 keep their bytes, so that each still names its file
+        with os.fdopen(descriptor, "w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+            _write_cases(files, file)
+
+
+def _write_cases(files: Sequence[Path], file: TextIO) -> None:
+    table = csv.writer(file)
+    table.writerow(("case", "file"))
+    table.writerows((f"case{_padded(number)}", path) for number, path in enumerate(files, start=1))
 
 
 def _bad_files(bad: Sequence[InputError], num_files: int) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from gdinousam.data.layout import PARTS, Part
 from gdinousam.data.natural_order import natural_key
 from gdinousam.errors import InputError
+from gdinousam.files import write_text
 
 COLUMNS = ("split", "image_name", "group", "phrases")
 SEPARATOR = "|"  # between the phrases of one cell
@@ -49,7 +50,7 @@ def write_split_list(path: str | Path, rows: Iterable[SplitListRow]) -> str:
         if any(SEPARATOR in phrase for phrase in row.phrases):
             raise ValueError(f"{row.image_name}: a phrase of {row.phrases} holds {SEPARATOR!r}, which parts phrases")
         writer.writerow([row.split, row.image_name, row.group, SEPARATOR.join(sorted(row.phrases))])
-    Path(path).write_bytes(text.getvalue().encode())
+    write_text(Path(path), text.getvalue())
     return split_hash(path)
 
 

@@ -16,6 +16,7 @@ from gdinousam.evaluation.figures.case_pictures import CasePictures
 from gdinousam.evaluation.figures.labels import name_lines, weights_notes, wrapped_notes
 from gdinousam.evaluation.figures.saving import PAGE_HEIGHT, PAGE_WIDTH, figure_style, save_figure
 from gdinousam.evaluation.rows import ScoreRow
+from gdinousam.files import csv_file
 from gdinousam.records import Image
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ def _wrapped(text: str, letters: int, max_lines: int = _MAX_LINES) -> list[str]:
 
 def _write_list(compared: Compared, places: Sequence[int], path: Path) -> None:
     """Which case each row of the figure shows, with its scores in full digits."""
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with csv_file(path) as file:
         writer = csv.writer(file)
         writer.writerow(["dataset", "image_name", "phrase", "method", "found", "dice", "iou"])
         for place in places:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -13,12 +12,14 @@ from typing import Any
 
 from gdinousam import __version__
 from gdinousam.errors import InputError
+from gdinousam.evaluation.calibration_tables import calibration_tables
 from gdinousam.evaluation.comparison import Compared, compare
 from gdinousam.evaluation.comparison_tables import comparison_tables
 from gdinousam.evaluation.figures.case_pictures import CasePictures
 from gdinousam.evaluation.figures.gallery import case_text, make_gallery
 from gdinousam.evaluation.figures.labels import weights_notes
 from gdinousam.evaluation.figures.plots import dice_box_plot, strata_plot
+from gdinousam.evaluation.figures.reliability import reliability_diagram
 from gdinousam.evaluation.figures.saving import as_svg, figure_style
 from gdinousam.evaluation.notes import NO_NOTES
 from gdinousam.evaluation.results import Results
@@ -26,6 +27,7 @@ from gdinousam.evaluation.rows import ProtocolName
 from gdinousam.evaluation.strata import UNKNOWN, Stratum, stratify
 from gdinousam.evaluation.table_files import NOTHING, Table
 from gdinousam.evaluation.tables import PROTOCOLS, RULES, protocol_tables, strata_tables
+from gdinousam.files import write_text
 
 TEMPLATE = "report.html.j2"
 _PLOT_WIDTH = 3.7  # inches: where this becomes the width of a phone, letters of 8 points can still be read
@@ -33,6 +35,11 @@ _PLOTTED = ("organ", "training", "target size", "number of targets")
 _BOXES_TEXT = (
     "Box: quartiles with median; whiskers: to the last value within 1.5 box lengths; dots: values beyond; "
     "diamond: mean."
+)
+_RELIABILITY_TEXT = (
+    "Protocol strict. On the dashed line a score is the probability that the phrase is there; above it, phrases are "
+    "there more often than scores say. Larger dots hold more queries; lines: 95 % bootstrap intervals. ECE: expected "
+    "calibration error."
 )
 
 
@@ -93,6 +100,7 @@ def write_report(
             _Part(method, strata_tables(of_method, compared.notes.get(method, NO_NOTES)))
             for method, of_method in strata.items()
         ],
+        calibration=[_Part(method, list(calibration_tables(rows).values())) for method, rows in compared.rows.items()],
         gallery=gallery,
         case_text=case_text,
         methods=list(compared.rows),
@@ -141,6 +149,7 @@ def _facts(results: Sequence[Results], compared: Compared) -> list[tuple[str, st
         took += f"; {num_unsupported} queries not supported" if num_unsupported else ""
         about = f"given {needs}; gdinousam {one.version}, {libraries}; {one.device}{took}"
         facts.append((one.method, f"{about}; config sha256 {one.config_sha256[:16]}"))
+        facts += [(f"{one.method}: weights", " ".join(one.trace.remarks()))] if one.trace.models else []
     return facts
 
 
@@ -159,6 +168,10 @@ def _plots(compared: Compared, strata: dict[str, list[Stratum]]) -> list[_Plot]:
             label = f"Mean Dice with interval by stratum, for {methods}. The tables below hold the numbers."
             svg = as_svg(strata_plot(shown, _PLOT_WIDTH, weights_notes(compared)), "strata", label)
         plots.append(_Plot(svg, "Mean Dice with 95 % bootstrap interval by stratum, protocol strict."))
+    with figure_style():
+        label = f"Reliability diagram for {methods}. The tables under Calibration hold the numbers."
+        svg = as_svg(reliability_diagram(compared.rows, _PLOT_WIDTH, weights_notes(compared)), "reliability", label)
+    plots.append(_Plot(svg, f"Is the phrase there? {_RELIABILITY_TEXT}"))
     return plots
 
 
@@ -189,11 +202,7 @@ def _groups(table: Table) -> list[tuple[str, int]]:
 
 
 def _write(path: Path, page: str) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.temporary")
     try:
-        temporary.write_text(page, encoding="utf-8")
-        temporary.replace(path)
+        write_text(path, page)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror}); name another file") from error
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from gdinousam.drawing import PALETTE
 from gdinousam.errors import InputError
+from gdinousam.files import replaced_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DPI = 300
 PNG_LEVEL = 4  # of zlib: speckle gets little smaller beyond, but takes several times longer
+COLUMN_WIDTH = 4.2  # inches: a square plot beside text
 PAGE_WIDTH, PAGE_HEIGHT = 7.1, 9.4  # inches: the text of an A4 or letter page
 INK = "#1a1b1c"  # a colour of its own: in SVG it becomes that of the page's text
 GRID = "#8a8d91"
@@ -67,7 +69,8 @@ def save_figure(figure: Figure, folder: Path, stem: str) -> list[Path]:
         folder.mkdir(parents=True, exist_ok=True)
         for suffix, more in options.items():
             paths.append(folder / f"{stem}.{suffix}")
-            figure.savefig(paths[-1], dpi=DPI, facecolor="white", **more)
+            with replaced_file(paths[-1]) as new:
+                figure.savefig(new, dpi=DPI, facecolor="white", format=suffix, **more)
     except OSError as error:
         raise InputError(f"cannot write to {folder} ({error.strerror}); name another folder") from error
     return paths

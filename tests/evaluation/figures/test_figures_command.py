@@ -13,6 +13,7 @@ from gdinousam.command_line.figures import figures_command
 from gdinousam.evaluation.figures import saving
 from gdinousam.evaluation.figures.curves import read_run, training_curves
 
+STEMS = ("overlays_median", "box_plots", "reliability")
 LONG = "a dataset whose name nobody would ever want to type twice, with a $ and a % in it"
 
 
@@ -50,12 +51,12 @@ def read_list(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_overlays_and_box_plots_are_png_at_print_resolution_and_pdf(folder: Path, tmp_path: Path) -> None:
+def test_figures_are_png_at_print_resolution_and_pdf(folder: Path, tmp_path: Path) -> None:
     draw(tmp_path, folder / "ours", folder / "silent")
     names = {path.name for path in tmp_path.iterdir()}
-    drawn = {f"{stem}.{suffix}" for stem in ("overlays_median", "box_plots") for suffix in ("png", "pdf")}
+    drawn = {f"{stem}.{suffix}" for stem in STEMS for suffix in ("png", "pdf")}
     assert names == drawn | {"overlays_median.csv"}
-    for stem in ("overlays_median", "box_plots"):
+    for stem in STEMS:
         with PIL.Image.open(tmp_path / f"{stem}.png") as picture:
             assert picture.info["dpi"] == pytest.approx((300, 300), abs=0.1) and picture.width > 1000
         assert (tmp_path / f"{stem}.pdf").read_bytes().startswith(b"%PDF")
@@ -120,6 +121,8 @@ def test_one_image_and_absent_phrases_only(tmp_path: Path, capsys: pytest.Captur
     absent = write_results(tmp_path / "absent", write_data(tmp_path / "absent_data", 2, phrases=(), absent=("cyst",)))
     assert "no strict query with a target" in error(capsys, absent, "--out", tmp_path / "none")
     draw(tmp_path / "boxes", absent, "--only", "box-plots")
+    draw(tmp_path / "scores", absent, "--only", "reliability")
+    assert {path.name for path in (tmp_path / "scores").iterdir()} == {"reliability.png", "reliability.pdf"}
 
 
 def test_bad_input_is_one_line(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -80,7 +80,7 @@ def test_plots_and_the_page_carry_the_note(tmp_path: Path) -> None:
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     for plot in re.findall(r"<svg.*?</svg>", page, re.DOTALL):
         assert "Weights are random:" in plot
-    assert page.count("<svg") == 2 and "<title>Evaluation: ours (random), other</title>" in page
+    assert page.count("<svg") == 3 and "<title>Evaluation: ours (random), other</title>" in page
 
 
 def test_overlays_carry_the_note_below_every_page(tmp_path: Path) -> None:

@@ -1,0 +1,69 @@
+"""What numbers can be traced to: the weights behind them, by name and hash, and from when on a box counted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+MODELS, THRESHOLDS = "models", "thresholds"  # keys of method.json that earlier versions did not write
+_DIGITS_SHOWN = 8
+
+
+@dataclass(frozen=True)
+class UsedWeights:
+    """name: short, for tables. sha256: of the weights, ``None`` for random ones and where no file was found.
+
+    settings_sha256: of what lies beside them and shapes their answers, ``None`` where nothing does.
+    """
+
+    name: str
+    sha256: str | None
+    settings_sha256: str | None
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.sha256[:_DIGITS_SHOWN] if self.sha256 else 'no hash'})"
+
+
+@dataclass(frozen=True)
+class Trace:
+    """models: by their part of the method, such as ``detector``, ``adapter`` and ``mask head``. thresholds: from which
+    score on a box counts, and how many count per phrase; ``None`` where no detector looks for boxes.
+    """
+
+    models: Mapping[str, UsedWeights]
+    thresholds: tuple[float, int] | None = None
+
+    def remarks(self) -> tuple[str, ...]:
+        """The sentence that stands below tables; none where nothing is known, nor of random weights alone."""
+        parts = [f"{part} {one}" for part, one in self.models.items()]
+        are_files = any(one.sha256 for one in self.models.values())
+        said = [f"Weights (sha256): {', '.join(parts)}"] if are_files else []
+        if self.thresholds is not None:
+            threshold, most = self.thresholds
+            boxes = "one box counts" if most == 1 else f"{most} boxes count"
+            said.append(f"{'at' if said else 'At'} most {boxes} per phrase, from a score of {threshold:g}")
+        return (f"{'; '.join(said)}.",) if said else ()
+
+    def to_json(self) -> dict[str, Any]:
+        """As it stands in ``method.json``; nothing stands for nothing known."""
+        content: dict[str, Any] = {}
+        if self.models:
+            content[MODELS] = {part: asdict(one) for part, one in self.models.items()}
+        if self.thresholds is not None:
+            content[THRESHOLDS] = dict(zip(("box_threshold", "max_detections"), self.thresholds, strict=True))
+        return content
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Trace:
+        """What ``to_json`` wrote into an object; results of earlier versions have nothing.
+
+        Raises KeyError or TypeError where it was edited into something else.
+        """
+        models = {part: UsedWeights(**one) for part, one in dict(content.get(MODELS, {})).items()}
+        stated = content.get(THRESHOLDS)
+        thresholds = None if stated is None else (float(stated["box_threshold"]), int(stated["max_detections"]))
+        return cls(models, thresholds)
+
+
+NO_TRACE = Trace({})
