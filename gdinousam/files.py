@@ -9,6 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
+NEW_SUFFIX = ".new"  # of the hidden file beside its place
+
 
 @contextmanager
 def replaced_file(path: Path, durable: bool = True) -> Iterator[Path]:
@@ -22,7 +24,7 @@ def replaced_file(path: Path, durable: bool = True) -> Iterator[Path]:
         yield path
         return
     path = path.resolve()
-    new = path.with_name(f".{path.name}.new")
+    new = path.with_name(f".{path.name}{NEW_SUFFIX}")
     with suppress(OSError):  # of a program that was killed
         new.unlink()
     try:

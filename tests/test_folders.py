@@ -9,8 +9,8 @@ from gdinousam.folders import (
     CONFIG_COPY,
     begin_replacement,
     finish_replacement,
-    new_output_folder,
     replaced_folder,
+    run_folder,
     surviving_folder,
 )
 
@@ -27,31 +27,35 @@ def content(folder: Path) -> dict[str, str]:
 
 def test_a_new_folder_is_made_with_its_parents_and_empty(tmp_path: Path) -> None:
     folder = tmp_path / "runs" / "first"
-    assert new_output_folder(folder, "output") == folder
+    with run_folder(folder, "output") as made:
+        assert made == folder
     assert folder.is_dir() and content(folder) == {}
 
 
 def test_an_empty_folder_is_taken(tmp_path: Path) -> None:
-    assert new_output_folder(tmp_path, "output") == tmp_path
+    with run_folder(tmp_path, "output") as folder:
+        assert folder == tmp_path
 
 
 def test_a_folder_in_use_is_left_alone(tmp_path: Path) -> None:
     folder = fill(tmp_path / "run", "old", CONFIG_COPY)
-    with pytest.raises(InputError, match=rf"^training.output_dir: {folder} holds an earlier run; .*--overwrite$"):
-        new_output_folder(folder, "training.output_dir")
+    line = rf"^training.output_dir: {folder} holds an earlier run; .*--overwrite$"
+    with pytest.raises(InputError, match=line), run_folder(folder, "training.output_dir"):
+        pass
     assert content(folder) == {CONFIG_COPY: "old"}
 
 
 def test_overwriting_empties_an_earlier_run(tmp_path: Path) -> None:
     folder = fill(fill(tmp_path / "run", "old", CONFIG_COPY), "old")
-    new_output_folder(folder, "output", overwrite=True)
+    with run_folder(folder, "output", overwrite=True):
+        pass
     assert content(folder) == {}
 
 
 def test_overwriting_never_removes_what_is_no_run(tmp_path: Path) -> None:
     folder = fill(tmp_path / "thesis", "years of work")
-    with pytest.raises(InputError, match="is no run of ours"):
-        new_output_folder(folder, "output", overwrite=True)
+    with pytest.raises(InputError, match="is no run of ours"), run_folder(folder, "output", overwrite=True):
+        pass
     assert content(folder) == {"weights": "years of work"}
 
 
@@ -59,15 +63,38 @@ def test_overwriting_never_removes_what_is_no_run(tmp_path: Path) -> None:
 def test_a_file_is_not_taken_for_a_folder(tmp_path: Path, overwrite: bool) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("mine")
-    with pytest.raises(InputError, match="name another folder"):
-        new_output_folder(path, "output", overwrite)
+    with pytest.raises(InputError, match="name another folder"), run_folder(path, "output", overwrite):
+        pass
     assert path.read_text() == "mine"
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match=r"^output: cannot write to .*file/run \(Not a directory\); name another"):
-        new_output_folder(tmp_path / "file" / "run", "output")
+    line = r"^output: cannot write to .*file/run \(Not a directory\); name another"
+    with pytest.raises(InputError, match=line), run_folder(tmp_path / "file" / "run", "output"):
+        pass
+
+
+def test_what_a_killed_program_left_does_not_make_a_folder_a_run(tmp_path: Path) -> None:
+    for name in (".run.lock", ".run.owner", ".config.yaml.new"):
+        (tmp_path / name).touch()
+    with run_folder(tmp_path, "output"):
+        assert not (tmp_path / ".config.yaml.new").exists()
+    assert content(tmp_path) == {}
+
+
+def test_a_run_that_was_being_removed_makes_room_without_being_asked_again(tmp_path: Path) -> None:
+    folder = fill(fill(tmp_path / "run", "old", ".removed"), "half of what was there", "rows.csv")
+    with run_folder(folder, "output"):
+        assert not (folder / "rows.csv").exists()
+    assert content(folder) == {}
+
+
+def test_resuming_changes_nothing_and_makes_nothing(tmp_path: Path) -> None:
+    folder = fill(tmp_path / "run", "old", CONFIG_COPY)
+    with run_folder(folder, "output", resume=True), run_folder(tmp_path / "none", "output", resume=True) as none:
+        assert (folder / CONFIG_COPY).read_text() == "old" and not none.exists()
+    assert content(folder) == {CONFIG_COPY: "old"}
 
 
 def test_a_replaced_folder_changes_at_once(tmp_path: Path) -> None:
@@ -77,6 +104,14 @@ def test_a_replaced_folder_changes_at_once(tmp_path: Path) -> None:
         assert content(folder) == {"weights": "old"}
     assert content(folder) == {"weights": "new"}
     assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_folders_of_the_user_beside_the_output_are_left_alone(tmp_path: Path) -> None:
+    mine = [fill(tmp_path / name, "years of work") for name in ("scans.new", "scans.old")]
+    fill(tmp_path / "scans", "old")
+    with replaced_folder(tmp_path / "scans") as new:
+        fill(new, "new")
+    assert [content(folder) for folder in mine] == [{"weights": "years of work"}] * 2
 
 
 def test_an_error_while_replacing_keeps_the_earlier_content(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ LEVELS = [
         "seeding",
         "folders",
         "files",
+        "locks",
         "allocator",
         "progress_bar",
         "assets",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
@@ -31,7 +32,7 @@ from gdinousam.evaluation.runner import Method, evaluate
 from gdinousam.evaluation.tables import write_tables
 from gdinousam.evaluation.trace import NO_TRACE, Trace
 from gdinousam.evaluation.true_prompts import TruePrompts
-from gdinousam.folders import new_output_folder
+from gdinousam.folders import run_folder
 from gdinousam.models.box_finder import BoxFinder
 from gdinousam.models.boxes_to_masks import WHOLE_IMAGE, WholeImageSegmenter
 from gdinousam.models.deformable_choice import want_kernel
@@ -182,38 +183,34 @@ def evaluate_method(
     for remark in unsupported:
         logger.warning("%s: %s", config.evaluation.method, remark)
     notes = replace(notes, remarks=(*notes.remarks, *unsupported))
-    traced = trace(config) if processes.is_first else NO_TRACE
-    if processes.is_first:
-        origin = (
-            dump_config(config),
-            fingerprint(records, data.test_ann),
-            _about(config, method, notes, weights, is_reference, traced),
+    is_first = processes.is_first
+    traced = trace(config) if is_first else NO_TRACE
+    if is_first and not resume and part_paths(folder) and not overwrite:
+        raise InputError(
+            f"evaluation.output_dir: {folder} holds an evaluation that did not finish; go on with it by --resume, or "
+            "replace it by --overwrite"
         )
-        if resume:
-            require_same_origin(folder, *origin)
-        else:
-            if part_paths(folder) and not overwrite:
-                raise InputError(
-                    f"evaluation.output_dir: {folder} holds an evaluation that did not finish; go on with it by "
-                    "--resume, or replace it by --overwrite"
-                )
-            write_origin(new_output_folder(folder, "evaluation.output_dir", overwrite), *origin)
-    rows = evaluate(
-        method,
-        records,
-        folder,
-        data.batch_size,
-        data.num_workers,
-        config.evaluation.num_pictures,
-        config.evaluation.save_masks,
-        resume,
-        processes,
-    )
-    if not processes.is_first:
-        return ""
-    tables = write_tables(rows, folder, told(notes, weights, traced))
-    complete_origin(folder, rows)  # last, because it says that all is there
-    return tables
+    with run_folder(folder, "evaluation.output_dir", overwrite, resume) if is_first else nullcontext():
+        if is_first:
+            about = _about(config, method, notes, weights, is_reference, traced)
+            begin = require_same_origin if resume else write_origin
+            begin(folder, dump_config(config), fingerprint(records, data.test_ann), about)
+        rows = evaluate(
+            method,
+            records,
+            folder,
+            data.batch_size,
+            data.num_workers,
+            config.evaluation.num_pictures,
+            config.evaluation.save_masks,
+            resume,
+            processes,
+        )
+        if not is_first:
+            return ""
+        tables = write_tables(rows, folder, told(notes, weights, traced))
+        complete_origin(folder, rows)  # last, because it says that all is there
+        return tables
 
 
 def _notes(config: TestConfig, method: Method, records: Sequence[ImageRecord]) -> Notes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import nullcontext
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from gdinousam.allocator import keep_freed_memory
 from gdinousam.config import AnyTrainConfig, TrainConfig, dump_config
 from gdinousam.errors import InputError
 from gdinousam.files import write_json, write_text
-from gdinousam.folders import CONFIG_COPY, new_output_folder
+from gdinousam.folders import CONFIG_COPY, run_folder
 from gdinousam.models.base_note import portable_name
 from gdinousam.models.deformable_choice import want_kernel
 from gdinousam.models.loading import pick_device
@@ -69,26 +70,26 @@ def train(config: AnyTrainConfig, resume: bool = False, overwrite: bool = False,
         raise InputError(
             f"{len(val_set)} validation images for {accelerator.num_processes} processes; every process needs one"
         )
-    if accelerator.is_main_process:
-        if not resume:
-            new_output_folder(folder, "training.output_dir", overwrite)
-        _write_origin(folder, config, noted)
-    accelerator.wait_for_everyone()
-    accelerator.init_trackers("tensorboard")
-    trainer = Trainer(
-        learner.task,
-        train_set,
-        val_set,
-        config.data.batch_size,
-        config.data.num_workers,
-        config.training,
-        folder,
-        accelerator,
-        notes=_notes(learner, described, device_name(device)),
-        sheet=_sheet(config, learner, images.val or images.train),
-    )
-    logger.info("training on %s, %d images, validating on %d", device, len(train_set), len(val_set or ()))
-    return trainer.run(resume)
+    is_main = accelerator.is_main_process
+    with run_folder(folder, "training.output_dir", overwrite, resume) if is_main else nullcontext():
+        if is_main:
+            _write_origin(folder, config, noted)
+        accelerator.wait_for_everyone()
+        accelerator.init_trackers("tensorboard")
+        trainer = Trainer(
+            learner.task,
+            train_set,
+            val_set,
+            config.data.batch_size,
+            config.data.num_workers,
+            config.training,
+            folder,
+            accelerator,
+            notes=_notes(learner, described, device_name(device)),
+            sheet=_sheet(config, learner, images.val or images.train),
+        )
+        logger.info("training on %s, %d images, validating on %d", device, len(train_set), len(val_set or ()))
+        return trainer.run(resume)
 
 
 def _sheet(config: AnyTrainConfig, learner: Learner, records: Records) -> Callable[[Path], None] | None:

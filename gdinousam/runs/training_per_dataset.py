@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from accelerate import PartialState
@@ -12,7 +14,7 @@ from gdinousam.data.contract import read_records
 from gdinousam.data.named_datasets import datasets_of, of_datasets
 from gdinousam.errors import InputError
 from gdinousam.files import write_text
-from gdinousam.folders import CONFIG_COPY, new_output_folder, surviving_folder
+from gdinousam.folders import CONFIG_COPY, run_folder, surviving_folder
 from gdinousam.models.loading import pick_device
 from gdinousam.runs.training import train
 from gdinousam.training.checkpoints import STATE
@@ -36,15 +38,19 @@ def train_per_dataset(
     state = PartialState(cpu=pick_device(config.training.device).type == "cpu")
     if resume and surviving_folder(folder / STATE).is_dir():
         raise InputError(f"{folder} holds one run on all its datasets; resume it without --per-dataset")
-    if state.is_main_process:
-        if not resume:
-            new_output_folder(folder, "training.output_dir", overwrite)
-        write_text(folder / CONFIG_COPY, dump_config(config))
-    state.wait_for_everyone()
+    is_main = state.is_main_process
+    with run_folder(folder, "training.output_dir", overwrite, resume) if is_main else nullcontext():
+        if is_main:
+            write_text(folder / CONFIG_COPY, dump_config(config))
+        state.wait_for_everyone()
+        return _train_each(config, names, other_data)
+
+
+def _train_each(config: BaselineTrainConfig, names: Sequence[str], other_data: bool) -> dict[str, Outcome]:
     outcomes: dict[str, Outcome] = {}
     for name in names:
         logger.info("dataset %s", name)
-        begun = surviving_folder(folder / name / STATE).is_dir()
+        begun = surviving_folder(config.training.output_dir / name / STATE).is_dir()
         outcomes[name] = train(_for_dataset(config, name), resume=begun, overwrite=not begun, other_data=other_data)
         if outcomes[name].end == "interrupted":
             break

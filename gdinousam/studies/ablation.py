@@ -25,7 +25,7 @@ from gdinousam.records import ImageRecord
 from gdinousam.runs.evaluation import build_method, evaluate_method, read_test_records, resolved
 from gdinousam.seeding import torch_seed
 from gdinousam.settings import ModelName, Settings, SettingsPath, derive
-from gdinousam.studies.folders import begin_study, is_begun, is_finished
+from gdinousam.studies.folders import is_begun, is_finished, study_folder
 
 logger = logging.getLogger(__name__)
 
@@ -120,15 +120,14 @@ def run_ablation(config: AblationConfig, overwrite: bool = False, resume: bool =
         waiting = processes.from_first(_unfinished(columns, records) if resume and processes.is_first else columns)
         for column in waiting:
             _build(column, records)  # wrong weights of the last column must not wait for the others
-        if processes.is_first:
-            begin_study(config.ablation.output_dir, "ablation.output_dir", dump_config(config), overwrite, resume)
-        processes.wait()
-        for number, column in enumerate(waiting, start=1):
-            logger.info("column %d of %d: %s", number, len(waiting), column.evaluation.method)
-            _evaluate(column, records, processes, resume)
-    if not processes.is_first:
-        return ""
-    return _write_tables(config, [read_results(column.evaluation.output_dir) for column in columns])
+        folder, text = config.ablation.output_dir, dump_config(config)
+        with study_folder(folder, "ablation.output_dir", text, overwrite, resume, processes):
+            for number, column in enumerate(waiting, start=1):
+                logger.info("column %d of %d: %s", number, len(waiting), column.evaluation.method)
+                _evaluate(column, records, processes, resume)
+            if not processes.is_first:
+                return ""
+            return _write_tables(config, [read_results(column.evaluation.output_dir) for column in columns])
 
 
 def _unfinished(columns: Sequence[TestConfig], records: Sequence[ImageRecord]) -> list[TestConfig]:

@@ -5,31 +5,42 @@ Every evaluation has a folder that test.py could have written, so it is resumed 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from gdinousam.config import TestConfig, dump_config
 from gdinousam.data.fingerprint import fingerprint
 from gdinousam.errors import InputError
 from gdinousam.evaluation.origin import require_same_origin
+from gdinousam.evaluation.processes import Processes
 from gdinousam.evaluation.results import METHOD_NAME, ROWS_NAME, read_json
 from gdinousam.files import write_text
-from gdinousam.folders import CONFIG_COPY, new_output_folder
+from gdinousam.folders import CONFIG_COPY, run_folder
 from gdinousam.records import ImageRecord
 from gdinousam.runs.traced import trace
 
 
-def begin_study(folder: Path, key: str, config_text: str, overwrite: bool, resume: bool) -> None:
-    """Make the folder of a study, or find it again, and write its config into it.
+@contextmanager
+def study_folder(
+    folder: Path, key: str, config_text: str, overwrite: bool, resume: bool, processes: Processes
+) -> Iterator[None]:
+    """Make the folder of a study, or find it again, write its config into it, and keep other programs out.
 
     key: the setting that names it, for messages. config_text: YAML. The settings may have changed since where no
-    evaluation in it is concerned. Raises InputError where the folder is in use, or holds nothing to resume.
+    evaluation in it is concerned. Only the first of several processes does so, the others wait for it. Raises
+    InputError where the folder is in use, or holds nothing to resume.
     """
-    if not resume:
-        new_output_folder(folder, key, overwrite)
-    elif not (folder / CONFIG_COPY).is_file():
+    if not processes.is_first:
+        processes.wait()
+        yield
+        return
+    if resume and not (folder / CONFIG_COPY).is_file():
         raise InputError(f"{key}: {folder} holds no study to go on with; start it without --resume")
-    write_text(folder / CONFIG_COPY, config_text)
+    with run_folder(folder, key, overwrite, resume):
+        write_text(folder / CONFIG_COPY, config_text)
+        processes.wait()
+        yield
 
 
 def is_begun(config: TestConfig) -> bool:

@@ -21,7 +21,7 @@ from gdinousam.prompts import split_into_captions
 from gdinousam.records import ImageRecord
 from gdinousam.runs.evaluation import build_method, evaluate_method, read_test_records, resolved
 from gdinousam.settings import SettingsPath, derive
-from gdinousam.studies.folders import begin_study, is_begun, is_finished
+from gdinousam.studies.folders import is_begun, is_finished, study_folder
 from gdinousam.studies.prompt_table import prompt_table
 from gdinousam.studies.prompts_file import Wording, phrases_of_groups, read_prompts
 from gdinousam.studies.rewording import AskedTogether, Reworded, only_phrases
@@ -118,15 +118,14 @@ def run_prompt_study(config: PromptStudyConfig, overwrite: bool = False, resume:
             logger.info("%d of %d prompts are finished already", len(configs) - len(waiting), len(configs))
         waiting = processes.from_first(waiting)
         segmenter = _segmenter(config, records, waiting) if waiting else None
-        if processes.is_first:
-            begin_study(config.evaluation.output_dir, "evaluation.output_dir", dump_config(config), overwrite, resume)
-        processes.wait()
-        if segmenter is not None:
-            for phrase in dict.fromkeys(wording.phrase for wording in waiting):
-                asked = [wording for wording in waiting if wording.phrase == phrase]
-                _ask(asked, configs, segmenter, records_of[phrase], processes, resume)
-    unknown = [group.name for group in groups if group.wordings and not held[group.name]]
-    return _write_tables(config, configs, unknown) if processes.is_first else ""
+        folder, text = config.evaluation.output_dir, dump_config(config)
+        with study_folder(folder, "evaluation.output_dir", text, overwrite, resume, processes):
+            if segmenter is not None:
+                for phrase in dict.fromkeys(wording.phrase for wording in waiting):
+                    asked = [wording for wording in waiting if wording.phrase == phrase]
+                    _ask(asked, configs, segmenter, records_of[phrase], processes, resume)
+            unknown = [group.name for group in groups if group.wordings and not held[group.name]]
+            return _write_tables(config, configs, unknown) if processes.is_first else ""
 
 
 def _segmenter(config: PromptStudyConfig, records: Sequence[ImageRecord], asked: Sequence[Wording]) -> TextSegmenter:

@@ -14,11 +14,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from gdinousam.data import contract
 from gdinousam.data.layout import PARTS, Part, csv_name
 from gdinousam.errors import InputError
+from gdinousam.files import sync_folder, sync_tree, write_json
+from gdinousam.locks import locked
 
 FILES = "files"  # in the collecting folder: what moves into place, under the paths it will have
 ROWS = "rows"  # in the collecting folder: this dataset's rows of each split and of the support set
@@ -34,21 +36,18 @@ def collecting(data: Path, tag: str) -> Iterator[Path]:
     left behind is finished. Raises ``InputError`` while another program prepares the same dataset there, and where
     the folder cannot be written.
     """
-    try:
-        data.mkdir(parents=True, exist_ok=True)
-        with FileLock(data / f".{tag}.lock", timeout=0):
-            for ready in sorted(data.glob(".*.ready")):
-                _move_into_place(data, ready)
-            folder = data / f".{tag}.new"
+    data.mkdir(parents=True, exist_ok=True)
+    with locked(data, tag, f"{data}: {tag}"):
+        for ready in sorted(data.glob(".*.ready")):
+            _move_into_place(data, ready)
+        folder = data / f".{tag}.new"
+        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            (folder / FILES).mkdir(parents=True)
+            (folder / ROWS).mkdir()
+            yield folder
+        finally:
             shutil.rmtree(folder, ignore_errors=True)
-            try:
-                (folder / FILES).mkdir(parents=True)
-                (folder / ROWS).mkdir()
-                yield folder
-            finally:
-                shutil.rmtree(folder, ignore_errors=True)
-    except Timeout as error:
-        raise InputError(f"{data}: {tag} is being prepared here by another program; wait for it") from error
 
 
 def commit(data: Path, tag: str, folder: Path) -> None:
@@ -63,9 +62,12 @@ def commit(data: Path, tag: str, folder: Path) -> None:
     taken = sorted(name for name in new - old if (data / name).exists())
     if taken:
         raise InputError(f"{data / taken[0]}: is there already and not from {tag}; name another output folder")
-    (folder / PLAN).write_text(json.dumps({"tag": tag, "stale": sorted(old - new)}), encoding="utf-8")
+    write_json(folder / PLAN, {"tag": tag, "stale": sorted(old - new)})
     ready = data / f".{tag}.ready"
+    for name in (FILES, ROWS):
+        sync_tree(folder / name)
     folder.rename(ready)
+    sync_folder(data)
     _move_into_place(data, ready)
 
 
@@ -80,7 +82,8 @@ def written_files(data: Path, tag: str) -> set[str]:
 def _move_into_place(data: Path, ready: Path) -> None:
     """Every step may be taken twice: what has been moved before the program was killed is not there to be moved."""
     with FileLock(data / ".lock"):  # several datasets may end at the same time, and they share the CSVs
-        if not ready.exists():  # its own program has just finished it
+        if not (ready / PLAN).exists():  # all is in place; another program may have done it just now
+            shutil.rmtree(ready, ignore_errors=True)
             return
         plan = json.loads((ready / PLAN).read_text(encoding="utf-8"))
         for name in sorted(_relative_files(ready / FILES)):
@@ -91,7 +94,10 @@ def _move_into_place(data: Path, ready: Path) -> None:
                 _replace_rows(data / csv_name(part), ready / ROWS / csv_name(part), plan["tag"])
         for name in plan["stale"]:
             (data / name).unlink(missing_ok=True)
-        shutil.rmtree(ready)
+        for path in sorted(ready.iterdir()):
+            if path.is_dir():
+                shutil.rmtree(path)
+        shutil.rmtree(ready)  # the plan goes last, because without it nobody could go on
 
 
 def _replace_rows(csv_path: Path, rows_path: Path, tag: str) -> None:
@@ -104,7 +110,10 @@ def _replace_rows(csv_path: Path, rows_path: Path, tag: str) -> None:
             contract.write_table(rows, csv_path)
         return
     table = contract.read_table(csv_path)
-    ours = table[contract.DATASET] == tag
+    # an import is no dataset: what an interrupted move has already added is known by the rows themselves
+    added = set(rows.itertuples(index=False, name=None)) if list(rows.columns) == list(table.columns) else set()
+    is_added = [row in added for row in table.itertuples(index=False, name=None)]
+    ours = (table[contract.DATASET] == tag) | pd.Series(is_added, index=table.index, dtype=bool)
     first = int(ours.to_numpy().argmax()) if ours.any() else len(table)
     others = table[~ours]
     parts = [others.iloc[:first], rows, others.iloc[first:]]

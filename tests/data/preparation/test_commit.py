@@ -141,7 +141,7 @@ def test_a_move_that_was_cut_short_is_finished_by_the_next_preparation(tmp_path:
 def test_two_programs_do_not_prepare_the_same_dataset_at_once(tmp_path: Path) -> None:
     with (
         collecting(tmp_path, "busi"),
-        pytest.raises(InputError, match="busi is being prepared here"),
+        pytest.raises(InputError, match=": busi is in use by process"),
         collecting(tmp_path, "busi"),
     ):
         pass
