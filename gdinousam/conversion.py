@@ -73,7 +73,7 @@ def export_adapter(adapter: Path, out: Path, detector: str | None = None, overwr
     """
     base = detector or _base_named_by(adapter)
     _require_free(out, [adapter, *_local(base)], overwrite)
-    resize, point = trained_resize(adapter), noted_point(adapter)
+    resize, point = trained_resize(adapter, base), noted_point(adapter)
     merged = load_detector(base, adapter)
     with _new_folder(
         out, {"made_from": portable_name(str(adapter)), "base": portable_name(base), "kind": "merged"}

@@ -13,7 +13,8 @@ from gdinousam.config import TrainConfig
 from gdinousam.data.layout import SPLIT_FOLDERS, csv_name
 from gdinousam.errors import InputError
 from gdinousam.folders import replaced_folder, surviving_folder
-from gdinousam.models.loading import PREPROCESSING, load_grounding_dino, load_mask_head
+from gdinousam.models.adapter_files import PREPROCESSING
+from gdinousam.models.loading import load_grounding_dino, load_mask_head
 from gdinousam.models.mask_head import MaskHead
 from gdinousam.runs.training import train
 from gdinousam.settings import Settings, SettingsPath

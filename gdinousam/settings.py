@@ -30,6 +30,7 @@ def groups_in(annotation: Any) -> Iterator[type[Settings]]:
 
 
 Group = TypeVar("Group", bound=Settings)
+WEIGHT_SUFFIXES = (".pth", ".pt", ".ckpt", ".bin", ".safetensors")
 _RESOLVED = {"resolved": True}  # context of values that were settings before: their paths and names stay as they are
 
 
@@ -66,8 +67,19 @@ def _resolve_model_name(value: object, info: ValidationInfo) -> object:
     return str(local) if looks_local or local.exists() else str(value)
 
 
+def _resolve_adapter(value: object, info: ValidationInfo) -> object:
+    if not isinstance(value, str | Path) or info.context == _RESOLVED:
+        return value
+    resolved = str(_resolve_model_name(value, info))
+    is_local = Path(resolved).is_absolute() or resolved.count("/") != 1 or Path(resolved).suffix in WEIGHT_SUFFIXES
+    return _resolve_path(value, info) if is_local else resolved
+
+
 SettingsPath = Annotated[Path, BeforeValidator(_resolve_path)]
 """A file or folder; relative to the config file, or to the working folder where given on the command line."""
 
 ModelName = Annotated[str, BeforeValidator(_resolve_model_name)]
 """A local folder (relative as in ``SettingsPath``), a hub id, or one of ``OWN_MODEL_NAMES``."""
+
+AdapterName = Annotated[Path | str, BeforeValidator(_resolve_adapter)]
+"""A file or folder as in ``SettingsPath``, as a path, or a hub id, OWNER/NAME, as a text."""

@@ -16,10 +16,10 @@ from gdinousam.baselines.ultrasam import load_ultrasam
 from gdinousam.data.images import image_size, read_mask_file
 from gdinousam.errors import InputError
 from gdinousam.inputs import as_boxes, as_images, as_phrases, as_prompts, as_settings
-from gdinousam.models.box_finder import PredictionSettings
 from gdinousam.models.boxes_to_masks import WholeImageSegmenter
 from gdinousam.models.loading import load_mask_head, pick_device
 from gdinousam.models.precision import pick_precision
+from gdinousam.models.prediction_settings import PredictionSettings
 from gdinousam.models.segmenter import TextSegmenter
 from gdinousam.prediction import predict_files
 from gdinousam.preprocessing import ResizeSettings

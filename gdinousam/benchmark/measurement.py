@@ -22,7 +22,7 @@ from gdinousam.data.fingerprint import fingerprint
 from gdinousam.data.named_datasets import of_datasets
 from gdinousam.errors import InputError
 from gdinousam.files import write_json
-from gdinousam.models.loading import pick_device, trained_resize
+from gdinousam.models.loading import detector_and_adapter, pick_device, trained_resize
 from gdinousam.models.segmenter import load_segmenter
 from gdinousam.models.weights_kind import weights_kind, worst_kind
 from gdinousam.records import WeightsKind
@@ -84,7 +84,7 @@ def measure(config: TestConfig, num_images: int = 50, batch_size: int = 1, num_w
         raise InputError("a folder of masks has no time; leave out evaluation.predictions to time the models")
     records = of_datasets(read_records(data.test_ann, data.test_dir), data.datasets, data.test_ann)[: data.max_images]
     device = pick_device(config.evaluation.device)
-    resize = config.resize or trained_resize(model.adapter or model.detector)
+    resize = config.resize or trained_resize(*reversed(detector_and_adapter(model.detector, model.adapter)))
     segmenter = load_segmenter(
         model.detector,
         model.named_mask_head,

@@ -17,7 +17,7 @@ from gdinousam.models.prediction_settings import PredictionSettings
 from gdinousam.models.public_rule import PublicRuleSettings
 from gdinousam.preprocessing import ResizeSettings
 from gdinousam.records import Need
-from gdinousam.settings import ModelName, Settings, SettingsPath
+from gdinousam.settings import AdapterName, ModelName, Settings, SettingsPath
 
 OUR_METHOD = "GroundingDINO-US-SAM"
 
@@ -68,7 +68,7 @@ class ModelSettings(Settings):
         description="Grounding DINO, or an adapter folder that names its base; true-box or whole-image for the two "
         "references without a detector: the boxes of the truth, or one box around every image."
     )
-    adapter: SettingsPath | None = Field(None, description="LoRA folder to put on the detector.")
+    adapter: AdapterName | None = Field(None, description="LoRA folder or file to put on the detector, or its hub id.")
     trained_box_layer: bool = TRAINED_BOX_LAYER
     mask_head: ModelName | None = Field(
         None, description="SAM2 of any size, SAM or MedSAM; none where a compared method makes the masks."

@@ -11,15 +11,21 @@ import torch
 from peft import LoraConfig
 
 from gdinousam.errors import InputError
+from gdinousam.models.base_note import BASE_NOTE
 from gdinousam.models.checkpoints.files import Tensors, read_tensors
 from gdinousam.models.pretrained import first_line, read_json
+from gdinousam.weights.beside import folder_with
 
 logger = logging.getLogger(__name__)
 
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
+# how images were sized in the training, beside every kind of weights of ours
+PREPROCESSING = "gdinousam_preprocessing.json"
+_TRAINING = "training.json"
 # what peft wrote before safetensors, and still writes on request
 WEIGHT_FILES = (ADAPTER_WEIGHTS, "adapter_model.bin")
+_BESIDE = (*WEIGHT_FILES, BASE_NOTE, PREPROCESSING, _TRAINING)
 _LORA = "LORA"
 _TYPE = "peft_type"
 # A wrapper inside peft's own, and the name of the only adapter, which peft leaves out of the files it writes itself.
@@ -30,6 +36,11 @@ _DEFAULT = re.compile(r"(\.lora_[AB])\.default(\.weight)$")
 def is_adapter(folder: Path) -> bool:
     """Whether a folder holds an adapter as peft and train.py write it."""
     return (folder / ADAPTER_CONFIG).is_file()
+
+
+def adapter_folder(name: str | Path) -> Path | None:
+    """The folder of an adapter, ``None`` for another name. name: a folder, or a hub id, which is fetched."""
+    return folder_with(name, ADAPTER_CONFIG, _BESIDE)
 
 
 def weights_of(folder: Path) -> Path:

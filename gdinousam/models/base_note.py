@@ -18,6 +18,7 @@ from torch import nn
 from gdinousam.errors import InputError
 from gdinousam.models.pretrained import read_json
 from gdinousam.settings import OWN_MODEL_NAMES
+from gdinousam.weights.beside import is_hub_id
 
 BASE_NOTE = "gdinousam_base.json"
 
@@ -69,7 +70,7 @@ def portable_name(name: str) -> str:
     A path would tell how somebody's disk is arranged, and lead nowhere elsewhere; the hash tells whether a file of that
     name is the one.
     """
-    if name in ("", *OWN_MODEL_NAMES) or not _looks_local(name):
+    if name in ("", *OWN_MODEL_NAMES) or is_hub_id(name):
         return name
     path = Path(name)
     cached = next((part for part in path.absolute().parts if part.startswith(_CACHED)), None)
@@ -86,7 +87,7 @@ def found_base(name: str, folder: Path) -> str:
     the base where its hash says so, which ``require_same_base`` checks once it is loaded; so without a note beside the
     adapter only what the adapter names as it stands is taken. Raises InputError that asks for the base.
     """
-    if name in OWN_MODEL_NAMES or Path(name).exists() or not _looks_local(name):
+    if name in OWN_MODEL_NAMES or Path(name).exists() or is_hub_id(name):
         return name
     last = _last_part(name)
     if (folder / BASE_NOTE).is_file():
@@ -104,11 +105,6 @@ def found_base(name: str, folder: Path) -> str:
 def _last_part(name: str) -> str:
     """Of a path, of this system or of Windows."""
     return re.split(r"[\\/]", name.rstrip("\\/"))[-1]
-
-
-def _looks_local(name: str) -> bool:
-    """Whether a name is that of a file or folder, here or on another machine; a hub id has one slash, OWNER/NAME."""
-    return Path(name).exists() or re.fullmatch(r"[\w.-]+/[\w.-]+", name) is None or name.startswith(".")
 
 
 def weights_sha256(model: nn.Module) -> str:

@@ -18,7 +18,7 @@ from transformers import (
 
 from gdinousam.assets import ASSETS
 from gdinousam.errors import InputError
-from gdinousam.models.adapter_files import is_adapter
+from gdinousam.models.adapter_files import ADAPTER_CONFIG, PREPROCESSING, adapter_folder
 from gdinousam.models.adapters import base_of, forget_trained_layers, load_adapter
 from gdinousam.models.checkpoints.files import kind_of, read_tensors, require_kind
 from gdinousam.models.checkpoints.grounding_dino import grounding_dino_from, official_tokenizer
@@ -32,6 +32,7 @@ from gdinousam.models.sam_mask_head import SamMaskHead, frame_of, sam_preprocess
 from gdinousam.models.small import random_small_detector, random_small_mask_head, small_tokenizer
 from gdinousam.preprocessing import ResizeSettings
 from gdinousam.settings import OWN_MODEL_NAMES
+from gdinousam.weights.beside import file_beside, is_hub_id
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +41,6 @@ SMALL = "small"
 # the two parts of the model that comes with the package
 SMALL_DETECTOR = ASSETS / SMALL / "detector"
 SMALL_MASK_HEAD = ASSETS / SMALL / "mask_head"
-PREPROCESSING = "gdinousam_preprocessing.json"
 _DETECTOR_TYPES = ("grounding-dino",)
 # The published SAM2 folders call themselves by the video model, which contains the image model.
 _SAM2_TYPES = ("sam2", "sam2_video")
@@ -50,18 +50,15 @@ _SAM_TYPES = ("sam",)
 def load_detector(name: str, adapter: str | Path | None = None, trained_box_layer: bool = True) -> Detector:
     """Load a frozen detector for prediction, adapters merged into its weights.
 
-    name: see ``load_grounding_dino``, or an adapter folder, whose base is loaded with it. adapter: a LoRA folder, or
-    the published LoRA file, to put on top. trained_box_layer: false leaves the layers that were trained in full beside
-    the adapters as the base has them, which is what the public code does by mistake. Raises
+    name: see ``load_grounding_dino``, or an adapter folder or its hub id, whose base is loaded with it. adapter: a LoRA
+    folder, its hub id, or the published LoRA file, to put on top. trained_box_layer: false leaves the layers that were
+    trained in full beside the adapters as the base has them, which is what the public code does by mistake. Raises
     InputError where a folder or file is missing, unreadable or of another architecture.
     """
-    if name not in OWN_MODEL_NAMES and is_adapter(Path(name)):
-        if adapter is not None:
-            raise InputError(f"{name} is an adapter itself; name its base as the detector to use adapter {adapter}")
-        name, adapter = base_of(Path(name)), name
+    name, adapter = detector_and_adapter(name, adapter)
     model, tokenizer = load_grounding_dino(name)
     if adapter is not None:
-        adapted = load_adapter(model, Path(adapter))
+        adapted = load_adapter(model, adapter)
         if not trained_box_layer:
             logger.warning(
                 "the last layer of the box head is used untrained, as in the public code (trained_box_layer)"
@@ -69,6 +66,29 @@ def load_detector(name: str, adapter: str | Path | None = None, trained_box_laye
             forget_trained_layers(adapted)
         model = adapted.merge_and_unload()
     return Detector(model.requires_grad_(False), tokenizer).eval()
+
+
+def detector_and_adapter(name: str | Path, adapter: str | Path | None = None) -> tuple[str, Path | None]:
+    """The name of a detector that is no adapter, and where the adapter on it lies on this machine, if there is one.
+
+    name, adapter: as for ``load_detector``; what is named by a hub id is fetched. Raises InputError where the adapter
+    names no base or one that is not found, for an adapter on an adapter, and for a hub id without an adapter.
+    """
+    name = str(name)
+    itself = None if name in OWN_MODEL_NAMES else adapter_folder(name)
+    if itself is not None and adapter is not None:
+        raise InputError(f"{name} is an adapter itself; name its base as the detector to use adapter {adapter}")
+    if itself is not None:
+        return base_of(itself), itself
+    if adapter is None:
+        return name, None
+    folder = adapter_folder(adapter)
+    if folder is None and is_hub_id(adapter):
+        raise InputError(
+            f"adapter {adapter} is nothing on disk, and no hub repository with {ADAPTER_CONFIG} that can be reached; "
+            "give a folder or file on disk"
+        )
+    return name, folder or Path(adapter)
 
 
 def load_grounding_dino(name: str) -> tuple[GroundingDinoForObjectDetection, PreTrainedTokenizerBase]:
@@ -109,18 +129,27 @@ def load_mask_head(name: str) -> BoxPrompted:
     return _frozen(MaskHead(from_folder_or_hub(Sam2Model, name, _SAM2_TYPES)))
 
 
-def notes_folder(name: str | Path) -> Path:
-    """Where notes about weights lie: in their folder; of ``small`` that of its detector."""
-    return SMALL_DETECTOR if name == SMALL else Path(name)
+def note_beside(name: str | Path, file: str) -> Path | None:
+    """A note about weights: in their folder or repository, of ``small`` in that of its detector; ``None``: none."""
+    return file_beside(SMALL_DETECTOR if name == SMALL else name, file)
 
 
-def trained_resize(name: str | Path) -> ResizeSettings:
-    """How images were resized to train the weights in a folder; the paper's 800 x 800 where nobody noted it.
+def trained_resize(*names: str | Path | None) -> ResizeSettings:
+    """How images were resized to train weights, as noted beside them; the paper's 800 x 800 where nobody noted it.
 
-    Raises InputError where the note cannot be read.
+    names: folders, files or hub ids, the first with a note counts: an adapter, then the detector below it. Where none
+    has one that is said. Raises InputError where the note cannot be read.
     """
-    notes = notes_folder(name) / PREPROCESSING
-    if not notes.is_file():
+    named = [name for name in names if name is not None]
+    notes = next((found for name in named if (found := note_beside(name, PREPROCESSING))), None)
+    if notes is None:
+        if not all(str(name) in OWN_MODEL_NAMES for name in named):
+            logger.warning(
+                "no %s beside %s: images are stretched to 800 x 800 as in the paper; set resize where the weights were "
+                "trained with another size",
+                PREPROCESSING,
+                " or ".join(map(str, named)),
+            )
         return ResizeSettings()
     try:
         return ResizeSettings.model_validate(read_json(notes))

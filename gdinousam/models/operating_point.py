@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from gdinousam.errors import InputError
-from gdinousam.models.loading import notes_folder
+from gdinousam.models.loading import note_beside
 from gdinousam.models.prediction_settings import Point, PredictionSettings
 from gdinousam.models.pretrained import read_json
 from gdinousam.settings import Settings
@@ -36,12 +36,12 @@ class OperatingPoint(Settings):
 
 
 def noted_point(weights: str | Path) -> OperatingPoint | None:
-    """The operating point beside weights; ``None`` where there is none, and for a file or hub id, which have no folder.
+    """The operating point beside weights, in their folder or their hub id's repository; ``None`` where there is none.
 
     weights: the adapter, or the detector where there is none. Raises InputError where the file cannot be read.
     """
-    path = notes_folder(weights) / OPERATING_POINT
-    if not path.is_file():
+    path = note_beside(weights, OPERATING_POINT)
+    if path is None:
         return None
     try:
         return OperatingPoint.model_validate(read_json(path))

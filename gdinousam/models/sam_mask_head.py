@@ -26,6 +26,7 @@ from gdinousam.models.mask_head import BoxPrompted
 from gdinousam.models.pretrained import read_json
 from gdinousam.preprocessing import box_scale, image_to_tensor, normalize_image
 from gdinousam.records import Image
+from gdinousam.weights.beside import file_beside
 
 SamPreprocessing = Literal["sam", "medsam"]
 NOTE = "gdinousam_mask_head.json"
@@ -166,12 +167,12 @@ def sam_preprocessing(name: str) -> SamPreprocessing:
 
     MedSAM is SAM ViT-B trained on; names and shapes of its tensors are the same and its config.json too, so that
     nothing in the weights says which they are, while the wrong preprocessing gives poor masks without any error.
-    Therefore: the note of ``save_sam_preprocessing`` in a folder decides; without one, "medsam" in either of the last
+    Therefore: the note of ``save_sam_preprocessing`` beside them decides; without one, "medsam" in either of the last
     two parts of the name, in any letter case, means MedSAM (``medsam_vit_b.pth``, ``wanglab/medsam-vit-base``); all
     else is SAM. The choice is logged. Raises InputError for a note that says neither.
     """
-    note = Path(name) / NOTE
-    if note.is_file():
+    note = file_beside(name, NOTE)
+    if note is not None:
         preprocessing = read_json(note).get("preprocessing")
         if preprocessing not in get_args(SamPreprocessing):
             raise InputError(f"{note}: preprocessing = {preprocessing!r}; set it to 'sam' or 'medsam'")

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 from gdinousam.inputs import as_images, as_settings
 from gdinousam.models.box_finder import BoxFinder
-from gdinousam.models.loading import load_detector, load_mask_head, place, trained_resize
+from gdinousam.models.loading import detector_and_adapter, load_detector, load_mask_head, place, trained_resize
 from gdinousam.models.mask_head import BoxPrompted
 from gdinousam.models.operating_point import resolve_prediction
 from gdinousam.models.precision import Precision
@@ -118,5 +118,6 @@ def load_box_finder(
     prediction = as_settings(prediction, PredictionSettings, "prediction") or PredictionSettings()
     if prediction.unset:
         prediction = resolve_prediction(prediction, adapter or detector)
-    loaded = place(load_detector(detector, adapter, trained_box_layer), device, precision, compiled)
-    return kind(loaded, resize or trained_resize(adapter or detector), prediction, public_rule)
+    name, on_top = detector_and_adapter(detector, adapter)
+    loaded = place(load_detector(name, on_top, trained_box_layer), device, precision, compiled)
+    return kind(loaded, resize or trained_resize(on_top, name), prediction, public_rule)

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from gdinousam.models.adapter_files import is_adapter
+from gdinousam.models.adapter_files import adapter_folder
 from gdinousam.models.base_note import BASE_NOTE
 from gdinousam.models.boxes_to_masks import TRUE_BOX, WHOLE_IMAGE
 from gdinousam.models.loading import RANDOM_SMALL, SMALL
@@ -40,9 +40,9 @@ def weights_kind(name: str | None) -> WeightsKind:
         return "small"
     if not name or name in (TRUE_BOX, WHOLE_IMAGE):
         return "full"
+    if (folder := adapter_folder(name)) is not None:
+        return _kind_of_adapter(folder)
     path = Path(name)
-    if is_adapter(path):
-        return _kind_of_adapter(path)
     num_bytes = _num_weight_bytes(path)
     return "small" if num_bytes and num_bytes < _FEWEST_BYTES else "full"
 

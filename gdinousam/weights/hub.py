@@ -44,7 +44,7 @@ _WEIGHTS = (
     ("pytorch_model.bin", "pytorch_model-*.bin", "pytorch_model.bin.index.json"),
 )
 # The base of transport errors: of requests below version 1 of huggingface_hub, of httpx in 1, of httpx2 in 2.
-_TRANSPORT_ERROR: type[Exception] = HfHubHTTPError.__bases__[0]
+TRANSPORT_ERROR: type[Exception] = HfHubHTTPError.__bases__[0]
 _TIMEOUT_SECONDS = 30.0
 
 
@@ -162,7 +162,7 @@ def _one_line_errors(repo_id: str) -> Iterator[None]:
     except RepositoryNotFoundError as error:
         raise InputError(f"hub {repo_id}: no such repository, or it needs a login (hf auth login)") from error
     # RuntimeError is what the hub's fast transport (hf-xet) raises
-    except (OSError, _TRANSPORT_ERROR, RuntimeError) as error:
+    except (OSError, TRANSPORT_ERROR, RuntimeError) as error:
         reason = f"{_root_reason(error)}; what arrived is kept; check connection and disk, then run again to go on"
         raise InputError(f"hub {repo_id}: not fetched: {reason}") from error
 

@@ -131,15 +131,22 @@ class MiniatureHub:
             if path == f"/api/models/{repo_id}":
                 self.state(request, repo_id, files)
                 return
-            name = path.removeprefix(f"/{repo_id}/resolve/{COMMIT}/")
+            name = path.removeprefix(f"/{repo_id}/resolve/").partition("/")[2]
             if name in files and name not in self.failing:
                 self.send(request, name, files[name])
                 return
             if name in self.failing:
                 request.send_error(403)
                 return
+            if path.startswith((f"/{repo_id}/", f"/api/models/{repo_id}/tree/")):
+                self.refuse(request, "EntryNotFound")
+                return
+        self.refuse(request, "RepoNotFound")
+
+    def refuse(self, request: BaseHTTPRequestHandler, code: str) -> None:
         request.send_response(404)
-        request.send_header("X-Error-Code", "RepoNotFound")
+        request.send_header("X-Error-Code", code)
+        request.send_header("X-Repo-Commit", COMMIT)
         request.send_header("Content-Length", "0")
         request.end_headers()
 
