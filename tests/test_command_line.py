@@ -317,7 +317,7 @@ def test_predicting_writes_masks_and_reports_them(
             "did you mean prediction.box_threshold?",
         ),
         (["IMAGE", "--prompt", "cyst", "--output", "text.png"], "cannot write to text.png"),
-        (["IMAGE", "--prompt", "very long phrase " * 30], "the model reads 64; shorten it"),
+        (["IMAGE", "--prompt", "a b " * 35], "the model reads 64; shorten it"),
     ],
 )
 def test_a_mistake_in_predicting_is_one_line(
