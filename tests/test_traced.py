@@ -172,7 +172,7 @@ def test_compared_methods_are_traced_to_their_weights(tmp_path: Path) -> None:
     found = trace(config(baseline={"name": "samus", "weights": str(weights), "prompts": {"source": "truth"}}))
     assert found == Trace({"samus": UsedWeights("samus.pth", hashlib.sha256(b"weights").hexdigest(), None)})
     with_detector = trace(config(baseline={"name": "samus", "weights": str(weights)}, model={"detector": "small"}))
-    assert list(with_detector.models) == ["detector", "samus"] and with_detector.thresholds == (0.1, 1)
+    assert list(with_detector.models) == ["detector", "samus"] and with_detector.thresholds == (0.1, 5)
 
 
 def test_unets_of_several_datasets_are_each_traced(tmp_path: Path) -> None:

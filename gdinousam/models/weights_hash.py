@@ -13,13 +13,15 @@ from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
 from gdinousam.models.base_note import BASE_NOTE
 from gdinousam.models.loading import RANDOM_SMALL
+from gdinousam.models.operating_point import OPERATING_POINT
 from gdinousam.models.random_sam import RANDOM
 from gdinousam.weights.checksums import sha256_of
 
 WEIGHT_SUFFIXES = {".safetensors", ".bin", ".pth", ".pt"}
 TRAINING_NOTE = "training.json"
 _SETTING_SUFFIXES = {".json", ".txt"}  # of the model, its pictures and its tokenizer
-_NOTES = {TRAINING_NOTE, BASE_NOTE}  # say where weights come from and change nothing in what they find
+# They say where weights come from, or hold thresholds, which the config of the results holds as well.
+_NOTES = {TRAINING_NOTE, BASE_NOTE, OPERATING_POINT}
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from gdinousam.baselines.building import baseline_parts
@@ -9,8 +10,7 @@ from gdinousam.baselines.settings import PromptedSettings
 from gdinousam.config import ModelSettings, TestConfig
 from gdinousam.evaluation.results import read_json
 from gdinousam.evaluation.trace import NO_TRACE, Trace, UsedWeights
-from gdinousam.models.adapters import base_of, is_adapter
-from gdinousam.models.loading import SMALL, SMALL_DETECTOR, SMALL_MASK_HEAD
+from gdinousam.models.loading import SMALL, SMALL_DETECTOR, SMALL_MASK_HEAD, detector_and_adapter
 from gdinousam.models.weights_hash import weights_hash
 from gdinousam.runs.judged_weights import kept_masks_of
 from gdinousam.settings import OWN_MODEL_NAMES
@@ -45,11 +45,12 @@ def trace(config: TestConfig) -> Trace:
 
 
 def _detector(model: ModelSettings) -> dict[str, UsedWeights]:
-    name, adapter = model.detector, model.adapter
-    if name not in OWN_MODEL_NAMES and is_adapter(Path(name)):
-        name, adapter = base_of(Path(name)), Path(name)
+    name, folder = detector_and_adapter(model.detector, model.adapter)
     used = {"detector": _used(name, SMALL_DETECTOR)}
-    return used if adapter is None else used | {"adapter": _used(str(adapter))}
+    if folder is None:
+        return used
+    # by the name in the config: the folder of a hub id is one of its cache
+    return used | {"adapter": replace(_used(str(folder)), name=_short(str(model.adapter or model.detector)))}
 
 
 def _used(name: str, small: Path | None = None) -> UsedWeights:

@@ -27,7 +27,8 @@ def test_a_folder_of_one_weight_file_has_the_hash_of_that_file(tmp_path: Path) -
     found = weights_hash(str(tmp_path))
     assert found is not None
     assert (found.weights, found.settings) == (sha256(b"weights"), sha256(b'{"lora_alpha": 32}'))
-    (tmp_path / "training.json").write_text('{"a note": 1}')  # changes nothing in what the weights find
+    for note in ("training.json", "gdinousam_base.json", "gdinousam_operating_point.json"):
+        (tmp_path / note).write_text('{"a note": 1}')  # changes nothing in what the weights are
     assert weights_hash(str(tmp_path)) == found
 
 

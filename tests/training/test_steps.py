@@ -162,7 +162,10 @@ def test_the_loss_curve_of_the_mask_head_is_the_stored_one(
 
 @pytest.mark.parametrize(
     ("name", "settings"),
-    [("unet", ["baseline.channels=[4, 8]", "baseline.size=48"]), ("samus", ["baseline.start=random-small"])],
+    [
+        ("unet", ["baseline.channels=[4, 8]", "baseline.size=48"]),
+        pytest.param("samus", ["baseline.start=random-small"], marks=of_pinned_transformers),
+    ],
 )
 def test_the_loss_curves_of_compared_methods_are_the_stored_ones(
     phantom_data: Path, tmp_path: Path, name: str, settings: list[str]
