@@ -10,7 +10,7 @@ import csv
 import math
 import textwrap
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -71,14 +71,17 @@ def write_tables(rows: Sequence[ScoreRow], folder: Path, about: Notes = NO_NOTES
     markdowns.append("## Strata, protocol strict\n")
     markdowns += map(as_markdown, strata_tables(strata, about))
     markdowns.append("## Calibration, protocol strict\n")
-    markdowns += _write_calibration(rows, folder)
+    markdowns += _write_calibration(rows, folder, about)
     write_text(folder / "tables.md", "\n".join(markdowns))
     return "\n".join(texts)
 
 
-def _write_calibration(rows: Sequence[ScoreRow], folder: Path) -> list[str]:
+def _write_calibration(rows: Sequence[ScoreRow], folder: Path, about: Notes) -> list[str]:
     """The tables as CSV files, and what to read of them; files of earlier rows vanish where there are none."""
-    tables = calibration_tables(rows)
+    tables = {
+        name: replace(table, remarks=(*table.remarks, *about.remarks))
+        for name, table in calibration_tables(rows).items()
+    }
     for name in ("calibration", "reliability"):
         path = folder / f"{name}_strict.csv"
         if name in tables:

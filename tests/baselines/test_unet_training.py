@@ -285,8 +285,8 @@ def test_one_run_is_not_resumed_as_many(whole: Path) -> None:
     ("arguments", "message"),
     [
         (["--config", "none.yaml"], "config none.yaml does not exist"),
-        (["--set", "data.datasets=[Breast]"], "no image of dataset 'Breast' (data.datasets); it has: breast, phantom"),
-        (["--set", "data.datasets=[Breast]", "--per-dataset"], "no image of dataset 'Breast'"),
+        (["--set", "data.datasets=[Brust]"], "no image of dataset 'Brust' (data.datasets); it has: breast, phantom"),
+        (["--set", "data.datasets=[Brust]", "--per-dataset"], "no image of dataset 'Brust'"),
         (
             ["--set", "data.val_ann={tables}/tumor.CSV"],
             "phrases that no training image has: tumor; a U-Net has no channel",

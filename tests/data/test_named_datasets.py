@@ -35,7 +35,7 @@ def test_the_named_ones_stay_in_the_order_of_the_file(records: tuple[ImageRecord
     assert of_datasets(records, None, Path("test.CSV")) == records
 
 
-@pytest.mark.parametrize("name", ["c", "A"])
+@pytest.mark.parametrize("name", ["c", "ab"])
 def test_an_unknown_one_is_an_error_that_lists_those_there(records: tuple[ImageRecord, ...], name: str) -> None:
     with pytest.raises(InputError, match=rf"test\.CSV: no image of dataset '{name}' \(data\.datasets\); it has: b, a"):
         of_datasets(records, ["b", name], Path("test.CSV"))

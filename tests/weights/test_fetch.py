@@ -71,6 +71,6 @@ def test_a_folder_that_cannot_be_made_is_named(server: FileServer, tmp_path: Pat
 def test_a_disk_that_is_full_when_the_sums_are_written_is_one_line(server: FileServer, tmp_path: Path) -> None:
     folder = tmp_path / "official-thing"
     folder.mkdir()
-    (folder / f"{SUMS}.new").symlink_to("/dev/full")
+    (folder / f".{SUMS}.new").symlink_to("/dev/full")
     with pytest.raises(InputError, match="No space left on device"):
         fetch_weights(official(server), tmp_path)
