@@ -16,7 +16,7 @@ from gdinousam.evaluation.comparison import compare
 from gdinousam.evaluation.comparison_tables import comparison_tables
 from gdinousam.evaluation.figures.report import write_report
 from gdinousam.evaluation.results import read_results
-from gdinousam.evaluation.trace import NO_TRACE, Trace, UsedWeights
+from gdinousam.evaluation.trace import NO_TRACE, Thresholds, Trace, UsedWeights
 from gdinousam.models.adapters import save_adapter
 from gdinousam.models.base_note import describe_base
 from gdinousam.models.loading import load_grounding_dino
@@ -85,7 +85,8 @@ def test_results_name_their_weights_and_thresholds(
     assert noted["models"]["adapter"]["sha256"] == sha256(adapter / "adapter_model.safetensors")
     line = (
         f"Weights (sha256): detector small ({digits['detector']}), adapter run/best ({digits['adapter']}), "
-        f"mask head small ({digits['mask head']}); at most 2 boxes count per phrase, from a score of 0.25."
+        f"mask head small ({digits['mask head']}); at most 2 boxes count per phrase, from a score of 0.25, "
+        "those after the best from 0.3."
     )
     results = read_results(tmp_path / "out")
     assert results.trace.remarks() == (line,) and results.notes.remarks[-1] == line
@@ -161,6 +162,15 @@ def test_an_adapter_as_detector_is_traced_with_its_base(adapter: Path) -> None:
     assert found.models["mask head"] == UsedWeights("random-small", None, None)
 
 
+def test_thresholds_of_an_earlier_version_load_and_say_less() -> None:
+    earlier = Trace.from_json({"thresholds": {"box_threshold": 0.1, "max_detections": 2}})
+    assert earlier.remarks() == ("At most 2 boxes count per phrase, from a score of 0.1.",)
+    now = Trace({}, Thresholds(0.1, 2, 0.3))
+    assert Trace.from_json(now.to_json()) == now
+    assert now.remarks() == ("At most 2 boxes count per phrase, from a score of 0.1, those after the best from 0.3.",)
+    assert Trace({}, Thresholds(0.1, 1, 0.3)).remarks() == ("At most one box counts per phrase, from a score of 0.1.",)
+
+
 def test_a_reference_has_no_detector_and_no_thresholds() -> None:
     found = trace(config(model={"detector": "true-box", "mask_head": "small"}))
     assert list(found.models) == ["mask head"] and found.thresholds is None
@@ -172,7 +182,7 @@ def test_compared_methods_are_traced_to_their_weights(tmp_path: Path) -> None:
     found = trace(config(baseline={"name": "samus", "weights": str(weights), "prompts": {"source": "truth"}}))
     assert found == Trace({"samus": UsedWeights("samus.pth", hashlib.sha256(b"weights").hexdigest(), None)})
     with_detector = trace(config(baseline={"name": "samus", "weights": str(weights)}, model={"detector": "small"}))
-    assert list(with_detector.models) == ["detector", "samus"] and with_detector.thresholds == (0.1, 5)
+    assert list(with_detector.models) == ["detector", "samus"] and with_detector.thresholds == Thresholds(0.1, 5, 0.3)
 
 
 def test_unets_of_several_datasets_are_each_traced(tmp_path: Path) -> None:

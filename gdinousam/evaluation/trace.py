@@ -26,13 +26,32 @@ class UsedWeights:
 
 
 @dataclass(frozen=True)
+class Thresholds:
+    """From which score on a box counts, how many count per phrase, and from which score on those after the best.
+
+    further_threshold: ``None`` in results of versions that did not have it.
+    """
+
+    box_threshold: float
+    max_detections: int
+    further_threshold: float | None = None
+
+    def __str__(self) -> str:
+        boxes = "one box counts" if self.max_detections == 1 else f"{self.max_detections} boxes count"
+        text = f"at most {boxes} per phrase, from a score of {self.box_threshold:g}"
+        if self.max_detections == 1 or self.further_threshold is None:
+            return text
+        return f"{text}, those after the best from {self.further_threshold:g}"
+
+
+@dataclass(frozen=True)
 class Trace:
-    """models: by their part of the method, such as ``detector``, ``adapter`` and ``mask head``. thresholds: from which
-    score on a box counts, and how many count per phrase; ``None`` where no detector looks for boxes.
+    """models: by their part of the method, such as ``detector``, ``adapter`` and ``mask head``. thresholds: of all
+    phrases without values of their own; ``None`` where no detector looks for boxes.
     """
 
     models: Mapping[str, UsedWeights]
-    thresholds: tuple[float, int] | None = None
+    thresholds: Thresholds | None = None
 
     def remarks(self) -> tuple[str, ...]:
         """The sentence that stands below tables; none where nothing is known, nor of random weights alone."""
@@ -40,9 +59,8 @@ class Trace:
         are_files = any(one.sha256 for one in self.models.values())
         said = [f"Weights (sha256): {', '.join(parts)}"] if are_files else []
         if self.thresholds is not None:
-            threshold, most = self.thresholds
-            boxes = "one box counts" if most == 1 else f"{most} boxes count"
-            said.append(f"{'at' if said else 'At'} most {boxes} per phrase, from a score of {threshold:g}")
+            text = str(self.thresholds)
+            said.append(text if said else text.capitalize())
         return (f"{'; '.join(said)}.",) if said else ()
 
     def to_json(self) -> dict[str, Any]:
@@ -51,7 +69,7 @@ class Trace:
         if self.models:
             content[MODELS] = {part: asdict(one) for part, one in self.models.items()}
         if self.thresholds is not None:
-            content[THRESHOLDS] = dict(zip(("box_threshold", "max_detections"), self.thresholds, strict=True))
+            content[THRESHOLDS] = asdict(self.thresholds)
         return content
 
     @classmethod
@@ -62,8 +80,7 @@ class Trace:
         """
         models = {part: UsedWeights(**one) for part, one in dict(content.get(MODELS, {})).items()}
         stated = content.get(THRESHOLDS)
-        thresholds = None if stated is None else (float(stated["box_threshold"]), int(stated["max_detections"]))
-        return cls(models, thresholds)
+        return cls(models, None if stated is None else Thresholds(**stated))
 
 
 NO_TRACE = Trace({})

@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from gdinousam.errors import InputError
+from gdinousam.files import write_text
 from gdinousam.models.loading import note_beside
 from gdinousam.models.prediction_settings import Point, PredictionSettings
 from gdinousam.models.pretrained import read_json
@@ -60,10 +61,8 @@ def save_point(path: Path, point: OperatingPoint) -> None:
     """
     text = json.dumps(point.model_dump(mode="json"), indent=1)
     text = _LIST_OF_NUMBERS.sub(lambda numbers: f"[{' '.join(numbers[1].split())}]", text)
-    unfinished = path.with_name(path.name + ".new")
     try:
-        unfinished.write_text(text + "\n", encoding="utf-8")
-        unfinished.replace(path)
+        write_text(path, text + "\n")
     except OSError as error:
         raise InputError(f"cannot write {path} ({error.strerror}); name another file") from error
 

@@ -9,7 +9,7 @@ from gdinousam.baselines.building import baseline_parts
 from gdinousam.baselines.settings import PromptedSettings
 from gdinousam.config import ModelSettings, TestConfig
 from gdinousam.evaluation.results import read_json
-from gdinousam.evaluation.trace import NO_TRACE, Trace, UsedWeights
+from gdinousam.evaluation.trace import NO_TRACE, Thresholds, Trace, UsedWeights
 from gdinousam.models.loading import SMALL, SMALL_DETECTOR, SMALL_MASK_HEAD, detector_and_adapter
 from gdinousam.models.weights_hash import weights_hash
 from gdinousam.runs.judged_weights import kept_masks_of
@@ -40,8 +40,8 @@ def trace(config: TestConfig) -> Trace:
         models["mask head"] = _used(model.mask_head, SMALL_MASK_HEAD)
     if baseline is not None:
         models |= {part: _used(name) for part, name in baseline_parts(baseline).items()}
-    point = config.prediction.filled().overall
-    return Trace(models, (point.box_threshold, point.max_detections) if with_detector else None)
+    thresholds = Thresholds(**config.prediction.filled().overall.model_dump())
+    return Trace(models, thresholds if with_detector else None)
 
 
 def _detector(model: ModelSettings) -> dict[str, UsedWeights]:
