@@ -19,10 +19,10 @@ from gdinousam.benchmark.stages import (
 )
 from gdinousam.benchmark.timing import Clock, Place
 from gdinousam.data.images import read_image
-from gdinousam.models.mask_head import MaskHead
-from gdinousam.models.prediction_settings import PredictionSettings
+from gdinousam.geometry import ResizeSettings
+from gdinousam.models.detector.prediction_settings import PredictionSettings
+from gdinousam.models.mask_heads.sam2 import MaskHead
 from gdinousam.models.segmenter import TextSegmenter, load_segmenter
-from gdinousam.preprocessing import ResizeSettings
 from gdinousam.records import Detection, Image
 
 Precision = Literal["float32", "bfloat16"]

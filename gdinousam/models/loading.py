@@ -18,21 +18,21 @@ from transformers import (
 
 from gdinousam.assets import ASSETS
 from gdinousam.errors import InputError
-from gdinousam.models.adapter_files import ADAPTER_CONFIG, PREPROCESSING, adapter_folder
-from gdinousam.models.adapters import base_of, forget_trained_layers, load_adapter
+from gdinousam.geometry import ResizeSettings
+from gdinousam.models.adapters.files import ADAPTER_CONFIG, PREPROCESSING, adapter_folder
+from gdinousam.models.adapters.loading import base_of, forget_trained_layers, load_adapter
 from gdinousam.models.checkpoints.files import kind_of, read_tensors, require_kind
 from gdinousam.models.checkpoints.grounding_dino import grounding_dino_from, official_tokenizer
 from gdinousam.models.checkpoints.sam import sam_from
 from gdinousam.models.checkpoints.sam2 import sam2_from
-from gdinousam.models.detector import Detector
-from gdinousam.models.mask_head import BoxPrompted, MaskHead
+from gdinousam.models.detector.detector import Detector
+from gdinousam.models.mask_heads.sam import SamMaskHead, frame_of, sam_preprocessing
+from gdinousam.models.mask_heads.sam2 import BoxPrompted, MaskHead
 from gdinousam.models.precision import MixedPrecision, Precision, pick_precision
-from gdinousam.models.pretrained import from_folder_or_hub, model_type_of, pretrained_tokenizer, read_json
-from gdinousam.models.sam_mask_head import SamMaskHead, frame_of, sam_preprocessing
 from gdinousam.models.small import random_small_detector, random_small_mask_head, small_tokenizer
-from gdinousam.preprocessing import ResizeSettings
+from gdinousam.models.weights.beside import file_beside, is_hub_id
+from gdinousam.models.weights.pretrained import from_folder_or_hub, model_type_of, pretrained_tokenizer, read_json
 from gdinousam.settings import OWN_MODEL_NAMES
-from gdinousam.weights.beside import file_beside, is_hub_id
 
 logger = logging.getLogger(__name__)
 

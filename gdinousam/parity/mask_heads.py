@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from gdinousam.data.phantoms import PhantomSettings, make_phantom
+from gdinousam.data.sources.phantoms import PhantomSettings, make_phantom
 from gdinousam.models.loading import load_mask_head
-from gdinousam.models.mask_head import BoxPrompted, MaskHead
-from gdinousam.models.sam_mask_head import OriginalFrame, SamMaskHead
+from gdinousam.models.mask_heads.sam import OriginalFrame, SamMaskHead
+from gdinousam.models.mask_heads.sam2 import BoxPrompted, MaskHead
 from gdinousam.parity.official_sam import (
     FULL_SIZE,
     LOW_RES,

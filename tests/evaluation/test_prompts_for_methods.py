@@ -9,9 +9,9 @@ import pytest
 from PIL import Image as PILImage
 
 from gdinousam.errors import InputError
-from gdinousam.evaluation.methods import ByDataset, RecordSegmenter
-from gdinousam.evaluation.true_prompts import TruePrompts
-from gdinousam.evaluation.user_prompts import UserPrompts, read_user_prompts
+from gdinousam.evaluation.scoring.methods import ByDataset, RecordSegmenter
+from gdinousam.methods.true_hints import TruePrompts
+from gdinousam.methods.user_hints import UserPrompts, read_user_prompts
 from gdinousam.records import Click, Detection, Image, ImageRecord, Instance, Mask, MaskReference, Need, Prompt
 
 HEIGHT, WIDTH = 40, 60

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from gdinousam.models.boxes_to_masks import WholeImageSegmenter
+from gdinousam.methods.references import WholeImageSegmenter
 from gdinousam.models.loading import load_mask_head
-from gdinousam.models.mask_head import BoxPrompted
+from gdinousam.models.mask_heads.sam2 import BoxPrompted
 from gdinousam.records import Image
 
 

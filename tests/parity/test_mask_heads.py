@@ -5,7 +5,7 @@ from itertools import islice
 import pytest
 import torch
 
-from gdinousam.models.mask_head import MaskHead
+from gdinousam.models.mask_heads.sam2 import MaskHead
 from gdinousam.parity.mask_heads import (
     TOLERANCE,
     load_as_file,
