@@ -35,7 +35,7 @@ from gdinousam.methods.building import baseline_notes, build_baseline
 from gdinousam.methods.references import WHOLE_IMAGE, WholeImageSegmenter
 from gdinousam.methods.saved_masks.method import SavedMasks
 from gdinousam.methods.saved_masks.settings import SavedMasksSettings
-from gdinousam.methods.true_hints import TruePrompts
+from gdinousam.methods.true_hints import TrueHints
 from gdinousam.models.detector.box_finder import BoxFinder
 from gdinousam.models.detector.deformable_choice import want_kernel
 from gdinousam.models.detector.operating_point import resolve_prediction
@@ -122,7 +122,7 @@ def build_method(config: TestConfig, records: Sequence[ImageRecord]) -> Method:
         mask_head = place(load_mask_head(model.named_mask_head), settings.device, settings.precision, settings.compile)
         if model.detector == WHOLE_IMAGE:
             return WholeImageSegmenter(mask_head)
-        return TruePrompts(mask_head)
+        return TrueHints(mask_head)
     return load_segmenter(
         model.detector,
         model.named_mask_head,

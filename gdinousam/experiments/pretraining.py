@@ -16,7 +16,7 @@ from gdinousam.experiments.train import train
 from gdinousam.folders import replaced_folder, surviving_folder
 from gdinousam.models.adapters.files import PREPROCESSING
 from gdinousam.models.loading import load_grounding_dino, load_mask_head
-from gdinousam.models.mask_heads.sam2 import MaskHead
+from gdinousam.models.mask_heads.sam2 import Sam2MaskHead
 from gdinousam.settings import Settings, SettingsPath
 from gdinousam.training.checkpoints import STATE
 from gdinousam.training.loop import Outcome
@@ -88,7 +88,7 @@ def bundle(settings: BundleSettings) -> None:
     """
     model, tokenizer = load_grounding_dino(str(settings.detector))
     mask_head = load_mask_head(str(settings.mask_head))
-    if not isinstance(mask_head, MaskHead):
+    if not isinstance(mask_head, Sam2MaskHead):
         raise InputError(f"{settings.mask_head} is no SAM2")
     with replaced_folder(settings.output_dir / "detector") as new:
         _save_half(model, new)

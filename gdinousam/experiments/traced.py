@@ -10,7 +10,7 @@ from gdinousam.evaluation.scoring.trace import NO_TRACE, Thresholds, Trace, Used
 from gdinousam.experiments.config import ModelSettings, TestConfig
 from gdinousam.experiments.judged_weights import kept_masks_of
 from gdinousam.methods.building import baseline_parts
-from gdinousam.methods.settings import PromptedSettings
+from gdinousam.methods.settings import HintedSettings
 from gdinousam.models.loading import SMALL, SMALL_DETECTOR, SMALL_MASK_HEAD, detector_and_adapter
 from gdinousam.models.weights.hashes import weights_hash
 from gdinousam.settings import OWN_MODEL_NAMES
@@ -32,7 +32,7 @@ def trace(config: TestConfig) -> Trace:
     models: dict[str, UsedWeights] = {}
     baseline, model = config.baseline, config.model
     with_detector = model is not None and not model.is_reference
-    if isinstance(baseline, PromptedSettings):
+    if isinstance(baseline, HintedSettings):
         with_detector &= baseline.prompts.source == "detector"
     if model is not None and with_detector:
         models |= _detector(model)

@@ -17,7 +17,7 @@ from gdinousam.methods.samus.segmenter import SamusSegmenter
 from gdinousam.methods.samus.settings import SamusTraining
 from gdinousam.methods.samus.task import SamusTask
 from gdinousam.methods.samus.weights import start_from_sam
-from gdinousam.methods.true_hints import TruePrompts
+from gdinousam.methods.true_hints import TrueHints
 from gdinousam.methods.unet.network import UNet
 from gdinousam.methods.unet.segmenter import UNetSegmenter
 from gdinousam.methods.unet.settings import UNetDescription, UNetTraining
@@ -25,7 +25,7 @@ from gdinousam.methods.unet.task import UNetTask
 from gdinousam.models.adapters.lora import add_lora, count_parameters
 from gdinousam.models.detector.detector import Detector
 from gdinousam.models.loading import load_grounding_dino, load_mask_head
-from gdinousam.models.mask_heads.sam2 import MaskHead
+from gdinousam.models.mask_heads.sam2 import Sam2MaskHead
 from gdinousam.phrases import build_caption, build_public_caption
 from gdinousam.records import ImageRecord
 from gdinousam.training.captions import require_askable
@@ -82,7 +82,7 @@ def _detector(config: TrainConfig, images: TrainingImages) -> Learner:
 def _mask_head(config: TrainConfig) -> Learner:
     name = str(config.model.mask_head)
     mask_head = load_mask_head(name)
-    if not isinstance(mask_head, MaskHead):
+    if not isinstance(mask_head, Sam2MaskHead):
         raise InputError(f"{name} is a SAM; training.part: mask_head trains SAM2 only")
     mask_head.requires_grad_(True)
     logger.info("mask head: %s", count_parameters(mask_head))
@@ -123,7 +123,7 @@ def _samus(settings: SamusTraining) -> Learner:
     if settings.tune == "published":
         freeze_as_published(model)
     logger.info("SAMUS: %s", count_parameters(model))
-    clicked = TruePrompts(SamusSegmenter(model), lambda mask_hw, seed: fixed_click(mask_hw))
+    clicked = TrueHints(SamusSegmenter(model), lambda mask_hw, seed: fixed_click(mask_hw))
     return Learner(
         name=settings.name,
         started_from=settings.start,

@@ -20,26 +20,26 @@ from gdinousam.methods.samus.segmenter import SamusSegmenter
 from gdinousam.methods.samus.weights import load_samus
 from gdinousam.methods.settings import (
     BaselineSettings,
+    HintedSettings,
+    HintSettings,
     MedSamSettings,
-    PromptedSettings,
-    PromptSettings,
     SamusSettings,
     UltraSamSettings,
     UNetSettings,
     UniverSegSettings,
 )
-from gdinousam.methods.true_hints import ClickRule, TruePrompts
+from gdinousam.methods.true_hints import ClickRule, TrueHints
 from gdinousam.methods.ultrasam.segmenter import load_ultrasam
 from gdinousam.methods.unet.weights import DESCRIPTION, load_unet
 from gdinousam.methods.universeg.segmenter import load_universeg_segmenters
 from gdinousam.methods.universeg.support import set_aside_notes
-from gdinousam.methods.user_hints import UserPrompts, read_user_prompts
+from gdinousam.methods.user_hints import UserHints, read_user_hints
 from gdinousam.models.detector.box_finder import BoxFinder
 from gdinousam.models.loading import RANDOM_SMALL
 from gdinousam.models.mask_heads.random_sam import RANDOM
 from gdinousam.models.segmenter import TextSegmenter
 from gdinousam.models.weights.kind import weights_kind
-from gdinousam.records import ImageRecord, PromptedSegmenter, Segmenter, WeightsKind
+from gdinousam.records import HintedSegmenter, ImageRecord, Segmenter, WeightsKind
 from gdinousam.seeding import torch_seed
 from gdinousam.training.checkpoints import BEST, LAST
 
@@ -75,7 +75,7 @@ def build_baseline(
 
 def baseline_notes(settings: BaselineSettings, records: Sequence[ImageRecord]) -> Notes:
     """What every table with this method's numbers must say, beside what its weights are."""
-    remarks = [_SHOWN[settings.prompts.source]] if isinstance(settings, PromptedSettings) else []
+    remarks = [_SHOWN[settings.prompts.source]] if isinstance(settings, HintedSettings) else []
     datasets = dict.fromkeys(record.dataset for record in records)
     noted = set_aside_notes(settings.support, datasets) if isinstance(settings, UniverSegSettings) else {}
     if settings.weights in (RANDOM, RANDOM_SMALL):
@@ -102,7 +102,7 @@ def baseline_parts(settings: BaselineSettings) -> dict[str, str]:
     return {settings.name: str(settings.weights)}
 
 
-def _load_prompted(settings: PromptedSettings, device: torch.device) -> PromptedSegmenter:
+def _load_prompted(settings: HintedSettings, device: torch.device) -> HintedSegmenter:
     if isinstance(settings, MedSamSettings):
         return load_medsam(settings.weights, settings.as_in_study).to(device)
     if isinstance(settings, UltraSamSettings):
@@ -111,7 +111,7 @@ def _load_prompted(settings: PromptedSettings, device: torch.device) -> Prompted
 
 
 def _shown(
-    settings: PromptedSettings, segmenter: PromptedSegmenter, records: Sequence[ImageRecord], load_finder: FinderOf
+    settings: HintedSettings, segmenter: HintedSegmenter, records: Sequence[ImageRecord], load_finder: FinderOf
 ) -> Segmenter | RecordSegmenter:
     """The method with whoever shows it where the objects are."""
     prompts = settings.prompts
@@ -120,11 +120,11 @@ def _shown(
         return TextSegmenter(load_finder(FirstLabelFinder if in_study else BoxFinder), segmenter)
     (need,) = segmenter.needs
     if prompts.user_csv is not None:
-        return UserPrompts(segmenter, read_user_prompts(prompts.user_csv, records, need))
-    return TruePrompts(segmenter, _click_rule(prompts) if need == "point" else None, prompts.seed)
+        return UserHints(segmenter, read_user_hints(prompts.user_csv, records, need))
+    return TrueHints(segmenter, _click_rule(prompts) if need == "point" else None, prompts.seed)
 
 
-def _click_rule(prompts: PromptSettings) -> ClickRule:
+def _click_rule(prompts: HintSettings) -> ClickRule:
     rules: dict[str, ClickRule] = {
         "fixed": lambda mask_hw, seed: fixed_click(mask_hw),
         "random": lambda mask_hw, seed: random_click(mask_hw, np.random.RandomState(seed % 2**32)),

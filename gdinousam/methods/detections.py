@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 
 from gdinousam.data.masks import tight_box_xyxy
-from gdinousam.records import Detection, Mask, Prompt
+from gdinousam.records import Detection, Hint, Mask
 
 
 def detection_of(
@@ -34,13 +34,12 @@ def detection_of(
     return Detection(phrase, box_xyxy, float(probability_hw[mask_hw].mean(dtype=np.float64)), mask_hw)
 
 
-def detections_of(prompts: Sequence[Prompt], masks: Iterable[Mask]) -> list[Detection]:
-    """What was made of the prompts of one image, each with its (H, W) bool mask.
+def detections_of(hints: Sequence[Hint], masks: Iterable[Mask]) -> list[Detection]:
+    """What was made of the hints of one image, each with its (H, W) bool mask.
 
-    A prompt without a box gets the one round its mask, and no detection where that is empty.
+    A hint without a box gets the one round its mask, and no detection where that is empty.
     """
     pairs = [
-        (prompt, mask_hw, prompt.box_xyxy or tight_box_xyxy(mask_hw))
-        for prompt, mask_hw in zip(prompts, masks, strict=True)
+        (hint, mask_hw, hint.box_xyxy or tight_box_xyxy(mask_hw)) for hint, mask_hw in zip(hints, masks, strict=True)
     ]
-    return [Detection(prompt.phrase, box, prompt.score, mask_hw) for prompt, mask_hw, box in pairs if box is not None]
+    return [Detection(hint.phrase, box, hint.score, mask_hw) for hint, mask_hw, box in pairs if box is not None]

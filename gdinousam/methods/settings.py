@@ -6,12 +6,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from gdinousam.methods.ultrasam.segmenter import UltraSamMasks, UltraSamPrompt
+from gdinousam.methods.ultrasam.segmenter import UltraSamHint, UltraSamMasks
 from gdinousam.methods.universeg.support import SupportSettings
 from gdinousam.settings import ModelName, Settings, SettingsPath
 
 
-class PromptSettings(Settings):
+class HintSettings(Settings):
     """Who shows the method where the objects lie."""
 
     source: Literal["detector", "truth", "user"] = Field(
@@ -30,7 +30,7 @@ class PromptSettings(Settings):
     user_csv: SettingsPath | None = Field(None, description="What a person drew, for source user.")
 
     @model_validator(mode="after")
-    def _source_has_its_file(self) -> PromptSettings:
+    def _source_has_its_file(self) -> HintSettings:
         if (self.source == "user") != (self.user_csv is not None):
             raise ValueError("user_csv belongs to source: user; give both or neither")
         return self
@@ -44,7 +44,7 @@ class MedSamSettings(Settings):
     as_in_study: bool = Field(
         False, description="Show images and boxes as the comparison study did, transposed picture included."
     )
-    prompts: PromptSettings = PromptSettings()
+    prompts: HintSettings = HintSettings()
 
 
 class UltraSamSettings(Settings):
@@ -52,13 +52,13 @@ class UltraSamSettings(Settings):
 
     name: Literal["ultrasam"] = Field(description="The method.")
     weights: ModelName = Field(description="Its mmengine checkpoint, random or random-small.")
-    shown: UltraSamPrompt = Field("box", description="What it is shown of an object: its box, or a click.")
+    shown: UltraSamHint = Field("box", description="What it is shown of an object: its box, or a click.")
     masks: UltraSamMasks = Field(
         "published",
         description="published: cut at 0 before they are enlarged, so that they come out a few percent larger; "
         "plain: cut after it.",
     )
-    prompts: PromptSettings = PromptSettings()
+    prompts: HintSettings = HintSettings()
 
 
 class SamusSettings(Settings):
@@ -68,7 +68,7 @@ class SamusSettings(Settings):
     weights: ModelName = Field(
         description="Its official file, a folder of baselines/trainSAMUS.py, random or random-small."
     )
-    prompts: PromptSettings = PromptSettings()
+    prompts: HintSettings = HintSettings()
 
 
 class UniverSegSettings(Settings):
@@ -88,5 +88,5 @@ class UNetSettings(Settings):
     )
 
 
-PromptedSettings = MedSamSettings | UltraSamSettings | SamusSettings
-BaselineSettings = Annotated[PromptedSettings | UniverSegSettings | UNetSettings, Field(discriminator="name")]
+HintedSettings = MedSamSettings | UltraSamSettings | SamusSettings
+BaselineSettings = Annotated[HintedSettings | UniverSegSettings | UNetSettings, Field(discriminator="name")]

@@ -13,13 +13,13 @@ from gdinousam.errors import InputError
 from gdinousam.records import (
     Click,
     Detection,
+    Hint,
+    HintedSegmenter,
     Image,
     ImageRecord,
     Instance,
     Mask,
     Need,
-    Prompt,
-    PromptedSegmenter,
     Query,
 )
 from gdinousam.seeding import derived_seed
@@ -28,7 +28,7 @@ ClickRule = Callable[[Mask, int], Click]
 """From the (H, W) mask of an object to a click in its pixels; the number seeds what is random about it."""
 
 
-class TruePrompts:
+class TrueHints:
     """A method that is shown every instance of every phrase; a phrase without instances gets no answer.
 
     click: how the true mask of an instance becomes a click, which is then all that is shown of it; ``None``: its box is
@@ -36,7 +36,7 @@ class TruePrompts:
     instance alone.
     """
 
-    def __init__(self, segmenter: PromptedSegmenter, click: ClickRule | None = None, seed: int = 0) -> None:
+    def __init__(self, segmenter: HintedSegmenter, click: ClickRule | None = None, seed: int = 0) -> None:
         self.segmenter = segmenter
         self.needs: frozenset[Need] = segmenter.needs
         self._click = click
@@ -44,20 +44,20 @@ class TruePrompts:
 
     def segment_records(self, images: Sequence[Image], records: Sequence[ImageRecord]) -> list[list[Detection]]:
         """See ``RecordSegmenter``; one detection for each instance that is shown."""
-        return self.segmenter.segment_prompts(images, [self._prompts(record) for record in records])
+        return self.segmenter.segment_hints(images, [self._hints(record) for record in records])
 
-    def _prompts(self, record: ImageRecord) -> list[Prompt]:
+    def _hints(self, record: ImageRecord) -> list[Hint]:
         return [
-            self._prompt(record, instance, place)
+            self._hint(record, instance, place)
             for phrase in record.phrases
             for place, instance in enumerate(Query(record, phrase).instances)
         ]
 
-    def _prompt(self, record: ImageRecord, instance: Instance, place: int) -> Prompt:
+    def _hint(self, record: ImageRecord, instance: Instance, place: int) -> Hint:
         if self._click is None:
-            return Prompt(instance.phrase, instance.box_xyxy)
+            return Hint(instance.phrase, instance.box_xyxy)
         seed = derived_seed(self._seed, record.dataset, record.path.name, instance.phrase, place)
-        return Prompt(instance.phrase, clicks=(self._click(_own_mask(record, instance), seed),))
+        return Hint(instance.phrase, clicks=(self._click(_own_mask(record, instance), seed),))
 
 
 def _own_mask(record: ImageRecord, instance: Instance) -> Mask:

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from PIL import Image as PILImage
 
-from gdinousam.data.contract import check, remembered
 from gdinousam.data.audit.lookalikes import without_lookalikes
+from gdinousam.data.contract import check, remembered
 from gdinousam.data.contract.check import require_valid
 from gdinousam.data.contract.problems import DataProblems
 from gdinousam.data.contract.reading import read_records

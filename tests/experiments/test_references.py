@@ -9,7 +9,7 @@ from gdinousam.errors import InputError
 from gdinousam.experiments.config import TestConfig, load_config
 from gdinousam.experiments.evaluate import build_method
 from gdinousam.methods.references import WholeImageSegmenter
-from gdinousam.methods.true_hints import TruePrompts
+from gdinousam.methods.true_hints import TrueHints
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def config(study_data, small_mask_head: Path, tmp_path: Path) -> Path:
     return tmp_path / "test.yaml"
 
 
-@pytest.mark.parametrize(("name", "kind"), [("true-box", TruePrompts), ("whole-image", WholeImageSegmenter)])
+@pytest.mark.parametrize(("name", "kind"), [("true-box", TrueHints), ("whole-image", WholeImageSegmenter)])
 def test_a_reference_is_built_without_a_detector(config: Path, name: str, kind: type) -> None:
     method = build_method(load_config(TestConfig, config, [f"model.detector={name}"]), [])
     assert isinstance(method, kind)

@@ -18,7 +18,7 @@ from gdinousam.models.detector.prediction_settings import PredictionSettings
 from gdinousam.models.loading import load_detector
 from gdinousam.models.mask_heads.sam import MedSamFrame, SamMaskHead
 from gdinousam.parity.weights import rule_values
-from gdinousam.records import Image, Prompt
+from gdinousam.records import Hint, Image
 from gdinousam.seeding import torch_seed
 
 GOLDENS = Path(__file__).parents[2] / ".." / "shared" / "goldens" / "medsam"
@@ -72,19 +72,19 @@ def test_small_random_weights_segment(as_in_study: bool, frame: type, phantom_im
     with torch_seed(0):
         head = load_medsam("random-small", as_in_study)
     assert type(head.frame) is frame and not any(one.requires_grad for one in head.parameters())
-    prompts = [[Prompt("cyst", (20.0, 30.0, 90.0, 100.0), score=0.4)], [], []]
-    ((found,), *others) = head.segment_prompts(phantom_images, prompts)
+    hints = [[Hint("cyst", (20.0, 30.0, 90.0, 100.0), score=0.4)], [], []]
+    ((found,), *others) = head.segment_hints(phantom_images, hints)
     assert (found.phrase, found.box_xyxy, found.score) == ("cyst", (20.0, 30.0, 90.0, 100.0), 0.4)
     assert found.mask_hw is not None and found.mask_hw.shape == phantom_images[0].shape[:2]
     assert others == [[], []]
 
 
-def test_a_prompt_without_a_box_is_refused(phantom_images: list[Image]) -> None:
+def test_a_hint_without_a_box_is_refused(phantom_images: list[Image]) -> None:
     head = load_medsam("random-small")
-    with pytest.raises(InputError, match="the prompt for 'cyst' has no box"):
-        head.segment_prompts(phantom_images[:1], [[Prompt("cyst")]])
-    with pytest.raises(ValueError, match="3 images but prompts of 1"):
-        head.segment_prompts(phantom_images, [[]])
+    with pytest.raises(InputError, match="the hint for 'cyst' has no box"):
+        head.segment_hints(phantom_images[:1], [[Hint("cyst")]])
+    with pytest.raises(ValueError, match="3 images but hints of 1"):
+        head.segment_hints(phantom_images, [[]])
 
 
 def test_weights_of_sam2_are_refused(small_mask_head: Path) -> None:

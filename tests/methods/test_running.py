@@ -25,7 +25,7 @@ from gdinousam.experiments.config import (
     TestConfig as EvaluateConfig,  # pytest would collect a class that is named Test...
 )
 from gdinousam.methods.building import baseline_notes
-from gdinousam.methods.settings import MedSamSettings, PromptSettings, SamusSettings, UltraSamSettings
+from gdinousam.methods.settings import HintSettings, MedSamSettings, SamusSettings, UltraSamSettings
 from gdinousam.methods.unet.network import UNet
 from gdinousam.methods.unet.settings import UNetDescription
 from gdinousam.methods.unet.weights import save_unet
@@ -293,7 +293,7 @@ def one_of(dataset: str) -> ImageRecord:
 
 def test_published_weights_are_marked_where_they_were_trained(tmp_path: Path) -> None:
     records = [one_of("busi"), one_of("luminous")]
-    shown = PromptSettings(source="truth")
+    shown = HintSettings(source="truth")
     for settings in (
         SamusSettings(name="samus", weights="weights/SAMUS.pth", prompts=shown),
         UltraSamSettings(name="ultrasam", weights="weights/UltraSam.pth", prompts=shown),

@@ -16,18 +16,18 @@ from transformers import SamModel
 
 from gdinousam.errors import InputError
 from gdinousam.methods.ultrasam.checkpoint import ultrasam_from
-from gdinousam.methods.ultrasam.segmenter import TwiceAddingMlp, UltraSam, UltraSamPrompt, load_ultrasam
+from gdinousam.methods.ultrasam.segmenter import TwiceAddingMlp, UltraSam, UltraSamHint, load_ultrasam
 from gdinousam.models.loading import RANDOM_SMALL
 from gdinousam.parity.weights import rule_values
-from gdinousam.records import BoxXYXY, Click, Detection, Image, Mask, Prompt
+from gdinousam.records import BoxXYXY, Click, Detection, Hint, Image, Mask
 
 GOLDENS = Path(__file__).parents[2] / ".." / "shared" / "goldens"
 needs_goldens = pytest.mark.skipif(not GOLDENS.is_dir(), reason="needs the recorded outputs that developers have")
-PROMPT_KINDS = get_args(UltraSamPrompt)
+PROMPT_KINDS = get_args(UltraSamHint)
 PROMPTS = (
-    Prompt("lesion", (20.0, 30.0, 90.0, 100.0), (Click(50.5, 60.0), Click(1.0, 1.0)), 0.75),
-    Prompt("cyst", (60.5, 10.0, 150.0, 80.0), (Click(100.0, 40.0),)),
-    Prompt("lesion", (5.0, 90.0, 40.0, 140.0), (Click(20.0, 110.0, is_foreground=False),), 0.5),
+    Hint("lesion", (20.0, 30.0, 90.0, 100.0), (Click(50.5, 60.0), Click(1.0, 1.0)), 0.75),
+    Hint("cyst", (60.5, 10.0, 150.0, 80.0), (Click(100.0, 40.0),)),
+    Hint("lesion", (5.0, 90.0, 40.0, 140.0), (Click(20.0, 110.0, is_foreground=False),), 0.5),
 )
 Recorded = dict[str, npt.NDArray[Any]]
 
@@ -46,7 +46,7 @@ def by_point() -> UltraSam:
 
 @contextmanager
 def boxes_shown(model: SamModel) -> Iterator[list[torch.Tensor | None]]:
-    """Collect the boxes that the prompt encoder is given, ``None`` for a call without any."""
+    """Collect the boxes that the hint encoder is given, ``None`` for a call without any."""
     shown: list[torch.Tensor | None] = []
     handle = model.prompt_encoder.register_forward_pre_hook(
         lambda _, args, kwargs: shown.append(kwargs["input_boxes"]), with_kwargs=True
@@ -77,8 +77,8 @@ def silenced(model: SamModel) -> SamModel:
     return model
 
 
-def test_every_prompt_gets_a_mask_of_the_size_of_its_image(method: UltraSam, phantom_images: list[Image]) -> None:
-    answers = method.segment_prompts(phantom_images, [PROMPTS[:1], [], PROMPTS])
+def test_every_hint_gets_a_mask_of_the_size_of_its_image(method: UltraSam, phantom_images: list[Image]) -> None:
+    answers = method.segment_hints(phantom_images, [PROMPTS[:1], [], PROMPTS])
     assert [len(row) for row in answers] == [1, 0, 3]
     assert [(one.phrase, one.score) for one in answers[2]] == [("lesion", 0.75), ("cyst", 1.0), ("lesion", 0.5)]
     for image, row in zip(phantom_images, answers, strict=True):
@@ -87,95 +87,94 @@ def test_every_prompt_gets_a_mask_of_the_size_of_its_image(method: UltraSam, pha
 
 
 def test_masks_of_the_small_model_are_worth_comparing(method: UltraSam, phantom_images: list[Image]) -> None:
-    detections = method.segment_prompts(phantom_images[:1], [PROMPTS])[0]
+    detections = method.segment_hints(phantom_images[:1], [PROMPTS])[0]
     assert all(0.02 < mask.mean() < 0.99 for mask in masks_of(detections))
     first, second, _ = masks_of(detections)
     assert (first == second).mean() < 0.999
 
 
 @pytest.mark.parametrize("num_images", [0, 2])
-def test_without_prompts_nothing_is_calculated(method: UltraSam, phantom_images: list[Image], num_images: int) -> None:
+def test_without_hints_nothing_is_calculated(method: UltraSam, phantom_images: list[Image], num_images: int) -> None:
     with count_calls(method.model.vision_encoder) as encoder, count_calls(method.model.mask_decoder) as decoder:
-        assert method.segment_prompts(phantom_images[:num_images], [[]] * num_images) == [[]] * num_images
+        assert method.segment_hints(phantom_images[:num_images], [[]] * num_images) == [[]] * num_images
     assert encoder == decoder == []
 
 
 def test_an_image_is_encoded_once_and_takes_two_decoder_calls(method: UltraSam, phantom_images: list[Image]) -> None:
     with count_calls(method.model.vision_encoder) as encoder, count_calls(method.model.mask_decoder) as decoder:
-        method.segment_prompts(phantom_images, [PROMPTS, [], PROMPTS[:2]])
+        method.segment_hints(phantom_images, [PROMPTS, [], PROMPTS[:2]])
     assert (len(encoder), len(decoder)) == (2, 4)
 
 
-def test_a_prompt_does_not_change_the_mask_of_another(method: UltraSam, phantom_images: list[Image]) -> None:
-    together = method.segment_prompts(phantom_images[:1], [PROMPTS])[0]
-    alone = [method.segment_prompts(phantom_images[:1], [[prompt]])[0][0] for prompt in PROMPTS]
+def test_a_hint_does_not_change_the_mask_of_another(method: UltraSam, phantom_images: list[Image]) -> None:
+    together = method.segment_hints(phantom_images[:1], [PROMPTS])[0]
+    alone = [method.segment_hints(phantom_images[:1], [[hint]])[0][0] for hint in PROMPTS]
     assert detections_agree(together, alone) > 0.9999
 
 
-def test_answers_follow_the_order_of_prompts(method: UltraSam, phantom_images: list[Image]) -> None:
-    forwards = method.segment_prompts(phantom_images[:1], [PROMPTS])[0]
-    backwards = method.segment_prompts(phantom_images[:1], [PROMPTS[::-1]])[0]
+def test_answers_follow_the_order_of_hints(method: UltraSam, phantom_images: list[Image]) -> None:
+    forwards = method.segment_hints(phantom_images[:1], [PROMPTS])[0]
+    backwards = method.segment_hints(phantom_images[:1], [PROMPTS[::-1]])[0]
     assert detections_agree(forwards, backwards[::-1]) > 0.9999
 
 
 def test_a_batch_gives_the_answers_of_single_images(method: UltraSam, phantom_images: list[Image]) -> None:
-    prompts = [PROMPTS, PROMPTS[:2], PROMPTS[1:]]
-    batch = method.segment_prompts(phantom_images, prompts)
-    for image, row, detections in zip(phantom_images, prompts, batch, strict=True):
-        assert detections_agree(detections, method.segment_prompts([image], [row])[0]) == 1
+    hints = [PROMPTS, PROMPTS[:2], PROMPTS[1:]]
+    batch = method.segment_hints(phantom_images, hints)
+    for image, row, detections in zip(phantom_images, hints, batch, strict=True):
+        assert detections_agree(detections, method.segment_hints([image], [row])[0]) == 1
 
 
 def test_whole_numbers_are_taken_for_pixels_too(phantom_images: list[Image]) -> None:
     method = UltraSam(small_sam(), "box", masks="plain")
-    whole, fractions = Prompt("lesion", (20, 30, 90, 100)), Prompt("lesion", (20.0, 30.0, 90.0, 100.0))
+    whole, fractions = Hint("lesion", (20, 30, 90, 100)), Hint("lesion", (20.0, 30.0, 90.0, 100.0))
     image = phantom_images[:1]
     assert (
-        detections_agree(method.segment_prompts(image, [[whole]])[0], method.segment_prompts(image, [[fractions]])[0])
-        == 1
+        detections_agree(method.segment_hints(image, [[whole]])[0], method.segment_hints(image, [[fractions]])[0]) == 1
     )
 
 
 def test_what_is_not_asked_for_is_not_looked_at(method: UltraSam, phantom_images: list[Image]) -> None:
-    whole = method.segment_prompts(phantom_images[:1], [PROMPTS])[0]
-    if method.prompt == "box":
-        bare = [replace(prompt, clicks=()) for prompt in PROMPTS]
+    whole = method.segment_hints(phantom_images[:1], [PROMPTS])[0]
+    if method.hint == "box":
+        bare = [replace(hint, clicks=()) for hint in PROMPTS]
     else:
-        bare = [replace(prompt, box_xyxy=None, clicks=prompt.clicks[:1]) for prompt in PROMPTS]
-    assert detections_agree(whole, method.segment_prompts(phantom_images[:1], [bare])[0]) == 1
+        bare = [replace(hint, box_xyxy=None, clicks=hint.clicks[:1]) for hint in PROMPTS]
+    assert detections_agree(whole, method.segment_hints(phantom_images[:1], [bare])[0]) == 1
 
 
-def test_the_box_of_a_detection_is_that_of_its_prompt(method: UltraSam, phantom_images: list[Image]) -> None:
-    detections = method.segment_prompts(phantom_images[:1], [PROMPTS])[0]
-    assert [one.box_xyxy for one in detections] == [prompt.box_xyxy for prompt in PROMPTS]
+def test_the_box_of_a_detection_is_that_of_its_hint(method: UltraSam, phantom_images: list[Image]) -> None:
+    detections = method.segment_hints(phantom_images[:1], [PROMPTS])[0]
+    assert [one.box_xyxy for one in detections] == [hint.box_xyxy for hint in PROMPTS]
 
 
 def test_without_a_box_it_is_the_one_round_the_mask(by_point: UltraSam, phantom_images: list[Image]) -> None:
-    bare = [replace(prompt, box_xyxy=None) for prompt in PROMPTS]
-    for detection in by_point.segment_prompts(phantom_images[:1], [bare])[0]:
+    bare = [replace(hint, box_xyxy=None) for hint in PROMPTS]
+    for detection in by_point.segment_hints(phantom_images[:1], [bare])[0]:
         (mask_hw,) = masks_of([detection])
         rows, columns = np.nonzero(mask_hw)
         assert detection.box_xyxy == (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
 
 
 def test_a_click_beside_the_object_says_something_else(by_point: UltraSam, phantom_images: list[Image]) -> None:
-    on, beside = (Prompt("lesion", clicks=(Click(50.5, 60.0, is_foreground),)) for is_foreground in (True, False))
-    first, second = masks_of(by_point.segment_prompts(phantom_images[:1], [[on, beside]])[0])
+    on, beside = (Hint("lesion", clicks=(Click(50.5, 60.0, is_foreground),)) for is_foreground in (True, False))
+    first, second = masks_of(by_point.segment_hints(phantom_images[:1], [[on, beside]])[0])
     assert not np.array_equal(first, second)
 
 
-def test_an_empty_mask_is_no_detection_unless_the_prompt_has_a_box(phantom_images: list[Image]) -> None:
-    bare = [replace(prompt, box_xyxy=None) for prompt in PROMPTS[:2]]
+def test_an_empty_mask_is_no_detection_unless_the_hint_has_a_box(phantom_images: list[Image]) -> None:
+    bare = [replace(hint, box_xyxy=None) for hint in PROMPTS[:2]]
     model = silenced(small_sam())
-    assert UltraSam(model, "point").segment_prompts(phantom_images[:1], [bare]) == [[]]
-    detections = UltraSam(model, "box").segment_prompts(phantom_images[:1], [PROMPTS[:2]])[0]
-    assert [one.box_xyxy for one in detections] == [prompt.box_xyxy for prompt in PROMPTS[:2]]
+    assert UltraSam(model, "point").segment_hints(phantom_images[:1], [bare]) == [[]]
+    detections = UltraSam(model, "box").segment_hints(phantom_images[:1], [PROMPTS[:2]])[0]
+    assert [one.box_xyxy for one in detections] == [hint.box_xyxy for hint in PROMPTS[:2]]
     assert not any(mask.any() for mask in masks_of(detections))
 
 
 def test_after_an_empty_first_mask_the_second_box_is_all_zeros(phantom_images: list[Image]) -> None:
     by_point = UltraSam(silenced(small_sam()), "point")
     with boxes_shown(by_point.model) as shown:
-        by_point.segment_prompts(phantom_images[:1], [PROMPTS[:1]])
+        by_point.segment_hints(phantom_images[:1], [PROMPTS[:1]])
     first, second = shown
     assert first is None
     # transformers adds half a pixel
@@ -185,7 +184,7 @@ def test_after_an_empty_first_mask_the_second_box_is_all_zeros(phantom_images: l
 def test_a_box_is_shown_in_both_passes(phantom_images: list[Image]) -> None:
     by_box = UltraSam(small_sam(), "box")
     with boxes_shown(by_box.model) as shown:
-        by_box.segment_prompts(phantom_images[:1], [PROMPTS[:1]])
+        by_box.segment_hints(phantom_images[:1], [PROMPTS[:1]])
     first, second = shown
     expected = by_box.frame.boxes_in_square(torch.tensor([PROMPTS[0].box_xyxy]), phantom_images[0].shape[:2])
     assert first is not None and second is not None
@@ -193,25 +192,25 @@ def test_a_box_is_shown_in_both_passes(phantom_images: list[Image]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("prompt", "shown", "lacking"),
-    [("box", Prompt("lesion", clicks=(Click(1.0, 1.0),)), "box"), ("point", Prompt("lesion", (0, 0, 9, 9)), "click")],
+    ("hint", "shown", "lacking"),
+    [("box", Hint("lesion", clicks=(Click(1.0, 1.0),)), "box"), ("point", Hint("lesion", (0, 0, 9, 9)), "click")],
 )
-def test_a_prompt_that_lacks_what_is_needed_is_named(
-    phantom_images: list[Image], prompt: UltraSamPrompt, shown: Prompt, lacking: str
+def test_a_hint_that_lacks_what_is_needed_is_named(
+    phantom_images: list[Image], hint: UltraSamHint, shown: Hint, lacking: str
 ) -> None:
-    method = UltraSam(small_sam(), prompt)
-    assert method.needs == {prompt}
+    method = UltraSam(small_sam(), hint)
+    assert method.needs == {hint}
     with (
         count_calls(method.model.vision_encoder) as encoder,
-        pytest.raises(InputError, match=f"^the prompt for 'lesion' has no {lacking}, which UltraSam"),
+        pytest.raises(InputError, match=f"^the hint for 'lesion' has no {lacking}, which UltraSam"),
     ):
-        method.segment_prompts(phantom_images[:2], [PROMPTS, [shown]])
+        method.segment_hints(phantom_images[:2], [PROMPTS, [shown]])
     assert encoder == []  # nothing is calculated before all is known to be there
 
 
-def test_prompts_must_be_given_for_every_image(method: UltraSam, phantom_images: list[Image]) -> None:
-    with pytest.raises(ValueError, match="3 images but prompts of 1"):
-        method.segment_prompts(phantom_images, [PROMPTS])
+def test_hints_must_be_given_for_every_image(method: UltraSam, phantom_images: list[Image]) -> None:
+    with pytest.raises(ValueError, match="3 images but hints of 1"):
+        method.segment_hints(phantom_images, [PROMPTS])
 
 
 def test_the_decoder_adds_its_tokens_once_more_under_the_same_names() -> None:
@@ -231,15 +230,15 @@ def test_the_decoder_adds_its_tokens_once_more_under_the_same_names() -> None:
 def test_two_methods_may_share_a_model(phantom_images: list[Image]) -> None:
     model = small_sam()
     first = UltraSam(model, "box")
-    before = first.segment_prompts(phantom_images[:1], [PROMPTS])[0]
+    before = first.segment_hints(phantom_images[:1], [PROMPTS])[0]
     UltraSam(model, "point")
-    assert detections_agree(before, first.segment_prompts(phantom_images[:1], [PROMPTS])[0]) == 1
+    assert detections_agree(before, first.segment_hints(phantom_images[:1], [PROMPTS])[0]) == 1
 
 
 def test_the_plain_mask_lies_in_the_published_one(phantom_images: list[Image]) -> None:
     model = small_sam()
-    published = UltraSam(model, "point").segment_prompts(phantom_images, [PROMPTS] * 3)
-    plain = UltraSam(model, "point", masks="plain").segment_prompts(phantom_images, [PROMPTS] * 3)
+    published = UltraSam(model, "point").segment_hints(phantom_images, [PROMPTS] * 3)
+    plain = UltraSam(model, "point", masks="plain").segment_hints(phantom_images, [PROMPTS] * 3)
     for larger_row, smaller_row in zip(published, plain, strict=True):
         for larger, smaller in zip(masks_of(larger_row), masks_of(smaller_row), strict=True):
             assert not (smaller & ~larger).any()
@@ -247,10 +246,10 @@ def test_the_plain_mask_lies_in_the_published_one(phantom_images: list[Image]) -
 
 
 def test_random_small_weights_run_from_image_to_mask(phantom_images: list[Image]) -> None:
-    method = load_ultrasam(RANDOM_SMALL, prompt="point", masks="plain")
+    method = load_ultrasam(RANDOM_SMALL, hint="point", masks="plain")
     assert method.to("cpu") is method
     assert method.frame.side == 256
-    (detection,) = method.segment_prompts(phantom_images[:1], [PROMPTS[:1]])[0]
+    (detection,) = method.segment_hints(phantom_images[:1], [PROMPTS[:1]])[0]
     assert detection.phrase == "lesion"
 
 
@@ -283,12 +282,12 @@ def encoded(full_size: SamModel, recorded: Recorded) -> torch.Tensor:
         return UltraSam(full_size).encode(recorded["image_u8"])
 
 
-def recorded_prompt(recorded: Recorded) -> Prompt:
+def recorded_hint(recorded: Recorded) -> Hint:
     """The true box, and the mean of the true mask's pixel centres as click, on which the outputs were recorded."""
     x0, y0, x1, y1 = map(float, recorded["gt_box_xyxy"][0])
     box_xyxy: BoxXYXY = (x0, y0, x1, y1)
     rows, columns = np.nonzero(recorded["gt_mask"])
-    return Prompt("object", box_xyxy, (Click(float(columns.mean()) + 0.5, float(rows.mean()) + 0.5),))
+    return Hint("object", box_xyxy, (Click(float(columns.mean()) + 0.5, float(rows.mean()) + 0.5),))
 
 
 @needs_goldens
@@ -299,20 +298,20 @@ def test_the_image_encoder_answers_as_recorded(encoded: torch.Tensor, recorded: 
 
 @needs_goldens
 @pytest.mark.slow
-@pytest.mark.parametrize("prompt", PROMPT_KINDS)
+@pytest.mark.parametrize("hint", PROMPT_KINDS)
 def test_both_passes_answer_as_recorded(
-    full_size: SamModel, encoded: torch.Tensor, recorded: Recorded, prompt: UltraSamPrompt
+    full_size: SamModel, encoded: torch.Tensor, recorded: Recorded, hint: UltraSamHint
 ) -> None:
-    method, prompts, size_hw = UltraSam(full_size, prompt), [recorded_prompt(recorded)], (90, 120)
+    method, hints, size_hw = UltraSam(full_size, hint), [recorded_hint(recorded)], (90, 120)
     with torch.inference_mode():
-        first, first_overlaps = method.first_pass(encoded, prompts, size_hw)
-        second, second_overlaps = method.second_pass(encoded, prompts, first, size_hw)
-        chosen = method.low_res_logits(encoded, prompts, size_hw)
+        first, first_overlaps = method.first_pass(encoded, hints, size_hw)
+        second, second_overlaps = method.second_pass(encoded, hints, first, size_hw)
+        chosen = method.low_res_logits(encoded, hints, size_hw)
         first_mask, last_mask = (method.frame.masks_of_size(logits, size_hw).numpy() for logits in (first, chosen))
-    assert np.abs(first.numpy() - recorded[f"{prompt}_pass0_low_res"]).max() < 5e-5
-    assert np.abs(first_overlaps.numpy() - recorded[f"{prompt}_pass0_iou"]).max() < 5e-5
-    assert np.abs(second[:, :, ::2, ::2].numpy() - recorded[f"{prompt}_pass1_low_res"]).max() < 5e-5
-    assert np.abs(second_overlaps.numpy() - recorded[f"{prompt}_pass1_iou"]).max() < 5e-5
-    assert np.abs(chosen.numpy() - recorded[f"{prompt}_pass1_chosen_low_res"]).max() < 5e-5
-    assert np.array_equal(first_mask, recorded[f"{prompt}_pass0_mask"])
-    assert np.array_equal(last_mask, recorded[f"{prompt}_pass1_mask"])
+    assert np.abs(first.numpy() - recorded[f"{hint}_pass0_low_res"]).max() < 5e-5
+    assert np.abs(first_overlaps.numpy() - recorded[f"{hint}_pass0_iou"]).max() < 5e-5
+    assert np.abs(second[:, :, ::2, ::2].numpy() - recorded[f"{hint}_pass1_low_res"]).max() < 5e-5
+    assert np.abs(second_overlaps.numpy() - recorded[f"{hint}_pass1_iou"]).max() < 5e-5
+    assert np.abs(chosen.numpy() - recorded[f"{hint}_pass1_chosen_low_res"]).max() < 5e-5
+    assert np.array_equal(first_mask, recorded[f"{hint}_pass0_mask"])
+    assert np.array_equal(last_mask, recorded[f"{hint}_pass1_mask"])

@@ -11,7 +11,7 @@ from gdinousam.errors import InputError
 from gdinousam.geometry import ResizeSettings
 from gdinousam.methods.references import TRUE_BOX, WHOLE_IMAGE
 from gdinousam.methods.saved_masks.settings import SavedMasksSettings
-from gdinousam.methods.settings import BaselineSettings, PromptedSettings
+from gdinousam.methods.settings import BaselineSettings, HintedSettings
 from gdinousam.models.detector.deformable_choice import Kernel
 from gdinousam.models.detector.prediction_settings import PredictionSettings
 from gdinousam.models.detector.public_rule import PublicRuleSettings
@@ -185,7 +185,7 @@ class TestConfig(Settings):
             return
         if "method" not in self.evaluation.model_fields_set:
             raise ValueError(f"{baseline.name} is not our method; name it in evaluation.method")
-        if isinstance(baseline, PromptedSettings) and baseline.prompts.source == "detector":
+        if isinstance(baseline, HintedSettings) and baseline.prompts.source == "detector":
             if model is None or model.is_reference:
                 raise ValueError("baseline.prompts.source is detector; name one in model.detector, or choose truth")
             if model.mask_head is not None:

@@ -17,10 +17,10 @@ from gdinousam.evaluation.scoring.cases import Case, read_ahead
 from gdinousam.evaluation.scoring.metrics import dice
 from gdinousam.models.detector.box_choice import num_let_in
 from gdinousam.models.detector.prediction_settings import Point, PredictionSettings
-from gdinousam.models.mask_heads.sam2 import BoxPrompted
+from gdinousam.models.mask_heads.sam2 import MaskHead
 from gdinousam.models.segmenter import TextSegmenter
 from gdinousam.phrases import caption_form
-from gdinousam.records import BoxXYXY, Detection, ImageRecord, Mask, Prompt, Query
+from gdinousam.records import BoxXYXY, Detection, Hint, ImageRecord, Mask, Query
 
 BATCH_SIZE = 8
 
@@ -51,7 +51,7 @@ class QueryCurve:
 
 
 def query_curves(
-    segmenter: TextSegmenter[BoxPrompted],
+    segmenter: TextSegmenter[MaskHead],
     records: Sequence[ImageRecord],
     thresholds: Sequence[float],
     max_detections: int,
@@ -75,7 +75,7 @@ def query_curves(
 
 
 def _curves_of(
-    segmenter: TextSegmenter[BoxPrompted], cases: Sequence[Case], choices: Sequence[PredictionSettings]
+    segmenter: TextSegmenter[MaskHead], cases: Sequence[Case], choices: Sequence[PredictionSettings]
 ) -> Iterator[QueryCurve]:
     images = [case.image for case in cases]
     found = segmenter.box_finder.find_under(images, [case.record.phrases for case in cases], choices)
@@ -83,8 +83,8 @@ def _curves_of(
         list(dict.fromkeys(one.box_xyxy for of_choice in of_image for row in of_choice.values() for one in row))
         for of_image in found
     ]
-    prompts = [[Prompt("", box) for box in of_image] for of_image in boxes]
-    segmented = segmenter.mask_head.segment_prompts(images, prompts)
+    hints = [[Hint("", box) for box in of_image] for of_image in boxes]
+    segmented = segmenter.mask_head.segment_hints(images, hints)
     for case, of_image, detections in zip(cases, found, segmented, strict=True):
         masks = {one.box_xyxy: one.mask_hw for one in detections if one.mask_hw is not None}
         for phrase in case.record.phrases:

@@ -43,7 +43,7 @@ from gdinousam.experiments.studies.operating_curves import QueryCurve, query_cur
 from gdinousam.experiments.studies.operating_table import choice_table, interval_json, percent
 from gdinousam.models.detector.operating_point import OPERATING_POINT, OperatingPoint, save_point
 from gdinousam.models.detector.prediction_settings import Point
-from gdinousam.models.mask_heads.sam2 import BoxPrompted
+from gdinousam.models.mask_heads.sam2 import MaskHead
 from gdinousam.models.segmenter import TextSegmenter
 from gdinousam.records import ImageRecord
 from gdinousam.settings import OWN_MODEL_NAMES
@@ -142,7 +142,7 @@ def _sha256(path: Path) -> str:
 
 
 def _choose(
-    segmenter: TextSegmenter[BoxPrompted], records: Sequence[ImageRecord], per_phrase: bool, num_workers: int
+    segmenter: TextSegmenter[MaskHead], records: Sequence[ImageRecord], per_phrase: bool, num_workers: int
 ) -> Choice:
     before = segmenter.box_finder.prediction.overall
     thresholds = sorted({*THRESHOLDS, before.box_threshold})

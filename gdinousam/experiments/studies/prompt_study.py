@@ -19,7 +19,7 @@ from gdinousam.experiments.studies.folders import is_begun, is_finished, study_f
 from gdinousam.experiments.studies.prompt_table import prompt_table
 from gdinousam.experiments.studies.prompts_file import Wording, phrases_of_groups, read_prompts
 from gdinousam.experiments.studies.rewording import AskedTogether, Reworded, only_phrases
-from gdinousam.methods.settings import PromptedSettings
+from gdinousam.methods.settings import HintedSettings
 from gdinousam.models.segmenter import TextSegmenter
 from gdinousam.phrases import split_into_captions
 from gdinousam.processes import Processes, joined_processes
@@ -67,12 +67,12 @@ class PromptStudyConfig(TestConfig):
             raise ValueError("a folder of masks cannot be asked; leave out evaluation.predictions")
         if self.model is not None and self.model.is_reference:
             raise ValueError(f"{self.model.detector} reads no prompts; name a Grounding DINO in model.detector")
-        if isinstance(baseline, PromptedSettings) and baseline.prompts.source != "detector":
+        if isinstance(baseline, HintedSettings) and baseline.prompts.source != "detector":
             raise ValueError(
                 f"{baseline.name} is shown where the objects lie (baseline.prompts.source: {baseline.prompts.source}), "
                 "so it reads no prompts; choose detector"
             )
-        if baseline is not None and not isinstance(baseline, PromptedSettings):
+        if baseline is not None and not isinstance(baseline, HintedSettings):
             raise ValueError(f"{baseline.name} reads no prompts; study a method that takes a detector's boxes")
         return self
 

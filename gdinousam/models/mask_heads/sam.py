@@ -23,7 +23,7 @@ from transformers import SamModel
 from gdinousam.errors import InputError
 from gdinousam.geometry import box_scale, image_to_tensor, normalize_image
 from gdinousam.models.detector.corrections import normalize_officially
-from gdinousam.models.mask_heads.sam2 import BoxPrompted
+from gdinousam.models.mask_heads.sam2 import MaskHead
 from gdinousam.models.weights.beside import file_beside
 from gdinousam.models.weights.pretrained import read_json
 from gdinousam.records import Image
@@ -34,7 +34,7 @@ NOTE = "gdinousam_mask_head.json"
 logger = logging.getLogger(__name__)
 
 
-class SamMaskHead(BoxPrompted):
+class SamMaskHead(MaskHead):
     """SAM's image encoder, prompt encoder and mask decoder, asked for one mask per box.
 
     frame: how the weights were trained to see images; the class of ``frame_of`` for the published ones.
@@ -69,7 +69,7 @@ class SamMaskHead(BoxPrompted):
         return list(embeddings.float().split(1))
 
     def low_res_logits(self, encoded: torch.Tensor, boxes_xyxy: torch.Tensor, size_hw: tuple[int, int]) -> torch.Tensor:
-        """The decoder's answer for the boxes of one image; see ``BoxPrompted.low_res_logits``."""
+        """The decoder's answer for the boxes of one image; see ``MaskHead.low_res_logits``."""
         boxes = self.frame.boxes_in_square(boxes_xyxy.to(self.device).float(), size_hw)
         output = self.model(image_embeddings=encoded, input_boxes=boxes[None], multimask_output=False)
         return output.pred_masks[0].float()

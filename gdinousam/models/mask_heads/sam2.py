@@ -1,4 +1,4 @@
-"""Mask heads: what they share, and the one of the paper, SAM2 from transformers, prompted with boxes.
+"""Mask heads: what they share, and the one of the paper, SAM2 from transformers, shown boxes.
 
 Shapes: B images, N boxes of an image, S side of the square that the model sees (1024 for the published models).
 """
@@ -17,16 +17,16 @@ from transformers import Sam2Model
 
 from gdinousam.errors import InputError
 from gdinousam.geometry import ResizeSettings, box_scale, build_resize, image_to_tensor, normalize_image
-from gdinousam.inputs import as_boxes, as_images, as_prompts
+from gdinousam.inputs import as_boxes, as_hints, as_images
 from gdinousam.models.mask_heads.hiera_attention import attend_without_detours
 from gdinousam.models.precision import MixedPrecision
-from gdinousam.records import BoxXYXY, Detection, Image, Mask, Need, Prompt
+from gdinousam.records import BoxXYXY, Detection, Hint, Image, Mask, Need
 
 
-class BoxPrompted(MixedPrecision):
+class MaskHead(MixedPrecision):
     """A model that gives one mask per box. It encodes an image once, whatever the number of its boxes.
 
-    A ``gdinousam.records.PromptedSegmenter`` that looks at nothing of a prompt but its box. The image encoder alone may
+    A ``gdinousam.records.HintedSegmenter`` that looks at nothing of a hint but its box. The image encoder alone may
     multiply in low precision; the decoder, which is small and draws the outlines, stays in float32.
     """
 
@@ -62,18 +62,18 @@ class BoxPrompted(MixedPrecision):
     def masks_of_size(self, low_res_logits: torch.Tensor, size_hw: tuple[int, int]) -> torch.Tensor:
         """Turn the answer of ``low_res_logits`` into (N, H, W) bool masks of the image of size (H, W)."""
 
-    def segment_prompts(self, images: Sequence[Image], prompts: Sequence[Sequence[Prompt]]) -> list[list[Detection]]:
-        """Segment the object in the box of each prompt; see ``gdinousam.records.PromptedSegmenter``."""
+    def segment_hints(self, images: Sequence[Image], hints: Sequence[Sequence[Hint]]) -> list[list[Detection]]:
+        """Segment the object in the box of each hint; see ``gdinousam.records.HintedSegmenter``."""
         images = as_images(images)
-        prompts = as_prompts(prompts, len(images))
-        boxes_xyxy = [[_box_of(prompt) for prompt in row] for row in prompts]
+        hints = as_hints(hints, len(images))
+        boxes_xyxy = [[_box_of(hint) for hint in row] for row in hints]
         masks = self.masks_in_boxes(images, boxes_xyxy)
         return [
             [
-                Detection(prompt.phrase, box, prompt.score, mask_hw)
-                for prompt, box, mask_hw in zip(row, boxes, masks_of_image, strict=True)
+                Detection(hint.phrase, box, hint.score, mask_hw)
+                for hint, box, mask_hw in zip(row, boxes, masks_of_image, strict=True)
             ]
-            for row, boxes, masks_of_image in zip(prompts, boxes_xyxy, masks, strict=True)
+            for row, boxes, masks_of_image in zip(hints, boxes_xyxy, masks, strict=True)
         ]
 
     @torch.inference_mode()
@@ -100,13 +100,13 @@ class BoxPrompted(MixedPrecision):
         return [masks.get(index, []) for index in range(len(images))]
 
 
-def _box_of(prompt: Prompt) -> BoxXYXY:
-    if prompt.box_xyxy is None:
-        raise InputError(f"the prompt for {prompt.phrase!r} has no box, which this mask head needs; give one")
-    return prompt.box_xyxy
+def _box_of(hint: Hint) -> BoxXYXY:
+    if hint.box_xyxy is None:
+        raise InputError(f"the hint for {hint.phrase!r} has no box, which this mask head needs; give one")
+    return hint.box_xyxy
 
 
-class MaskHead(BoxPrompted):
+class Sam2MaskHead(MaskHead):
     """SAM2's image encoder, prompt encoder and mask decoder, asked for one mask per box."""
 
     def __init__(self, model: Sam2Model) -> None:
@@ -154,7 +154,7 @@ class MaskHead(BoxPrompted):
     def low_res_logits(
         self, encoded: list[torch.Tensor], boxes_xyxy: torch.Tensor, size_hw: tuple[int, int]
     ) -> torch.Tensor:
-        """The decoder's answer for the boxes of one image; see ``BoxPrompted.low_res_logits``."""
+        """The decoder's answer for the boxes of one image; see ``MaskHead.low_res_logits``."""
         boxes = boxes_xyxy.to(self.device).float()
         boxes = boxes * (self.side / box_scale(boxes, size_hw))
         output = self.model(image_embeddings=encoded, input_boxes=boxes[None], multimask_output=False)

@@ -15,11 +15,11 @@ from gdinousam.data.masks import tight_box_xywh
 from gdinousam.errors import InputError
 from gdinousam.methods.samus.config import SMALL
 from gdinousam.methods.samus.segmenter import SamusSegmenter, point_in_square, square_of
-from gdinousam.records import Click, Detection, Image, Prompt
+from gdinousam.records import Click, Detection, Hint, Image
 
-FIRST = Prompt("cyst", clicks=(Click(20, 30),))
-SECOND = Prompt("mass", clicks=(Click(60.5, 10), Click(5, 90, is_foreground=False)), score=0.25)
-THIRD = Prompt("node", (1.0, 2.0, 30.0, 40.0), (Click(90, 100),))
+FIRST = Hint("cyst", clicks=(Click(20, 30),))
+SECOND = Hint("mass", clicks=(Click(60.5, 10), Click(5, 90, is_foreground=False)), score=0.25)
+THIRD = Hint("node", (1.0, 2.0, 30.0, 40.0), (Click(90, 100),))
 
 
 @pytest.fixture(scope="module")
@@ -48,10 +48,10 @@ def test_it_needs_clicks(segmenter: SamusSegmenter) -> None:
     assert segmenter.needs == {"point"}
 
 
-def test_every_prompt_gets_a_mask_of_the_size_of_its_image(
+def test_every_hint_gets_a_mask_of_the_size_of_its_image(
     segmenter: SamusSegmenter, phantom_images: list[Image]
 ) -> None:
-    found = segmenter.segment_prompts(phantom_images, [[FIRST], [], [FIRST, SECOND, THIRD]])
+    found = segmenter.segment_hints(phantom_images, [[FIRST], [], [FIRST, SECOND, THIRD]])
     assert [[one.phrase for one in row] for row in found] == [["cyst"], [], ["cyst", "mass", "node"]]
     assert [one.score for one in found[2]] == [1, 0.25, 1]
     for image, row in zip(phantom_images, found, strict=True):
@@ -61,41 +61,39 @@ def test_every_prompt_gets_a_mask_of_the_size_of_its_image(
             assert 0.02 < one.mask_hw.mean() < 0.98  # worth comparing
 
 
-def test_the_box_is_the_prompts_or_the_one_round_the_mask(
-    segmenter: SamusSegmenter, phantom_images: list[Image]
-) -> None:
-    first, third = segmenter.segment_prompts(phantom_images[:1], [[FIRST, THIRD]])[0]
+def test_the_box_is_the_hints_or_the_one_round_the_mask(segmenter: SamusSegmenter, phantom_images: list[Image]) -> None:
+    first, third = segmenter.segment_hints(phantom_images[:1], [[FIRST, THIRD]])[0]
     assert first.mask_hw is not None
     x, y, width, height = tight_box_xywh(first.mask_hw)
     assert first.box_xyxy == (x, y, x + width, y + height)
     assert third.box_xyxy == THIRD.box_xyxy
 
 
-def test_an_empty_mask_is_no_detection_unless_the_prompt_has_a_box(phantom_images: list[Image]) -> None:
-    (found,) = silent_segmenter().segment_prompts(phantom_images[:1], [[FIRST, THIRD]])
+def test_an_empty_mask_is_no_detection_unless_the_hint_has_a_box(phantom_images: list[Image]) -> None:
+    (found,) = silent_segmenter().segment_hints(phantom_images[:1], [[FIRST, THIRD]])
     (only,) = found
     assert only.phrase == "node" and only.box_xyxy == THIRD.box_xyxy
     assert only.mask_hw is not None and not only.mask_hw.any()
 
 
 def test_a_batch_gives_the_masks_of_single_images(segmenter: SamusSegmenter, phantom_images: list[Image]) -> None:
-    prompts = [[FIRST, SECOND], [THIRD], [SECOND, THIRD]]
-    batch = segmenter.segment_prompts(phantom_images, prompts)
-    for image, row, found in zip(phantom_images, prompts, batch, strict=True):
-        assert detections_agree(found, segmenter.segment_prompts([image], [row])[0]) > 0.999
+    hints = [[FIRST, SECOND], [THIRD], [SECOND, THIRD]]
+    batch = segmenter.segment_hints(phantom_images, hints)
+    for image, row, found in zip(phantom_images, hints, batch, strict=True):
+        assert detections_agree(found, segmenter.segment_hints([image], [row])[0]) > 0.999
 
 
-def test_a_prompt_does_not_change_the_mask_of_another(segmenter: SamusSegmenter, phantom_images: list[Image]) -> None:
+def test_a_hint_does_not_change_the_mask_of_another(segmenter: SamusSegmenter, phantom_images: list[Image]) -> None:
     image = phantom_images[0]
-    alone = {one: segmenter.segment_prompts([image], [[one]])[0][0] for one in (FIRST, SECOND, THIRD)}
+    alone = {one: segmenter.segment_hints([image], [[one]])[0][0] for one in (FIRST, SECOND, THIRD)}
     for order in permutations(alone):
-        together = segmenter.segment_prompts([image], [order])[0]
+        together = segmenter.segment_hints([image], [order])[0]
         assert [found.phrase for found in together] == [one.phrase for one in order]
         assert detections_agree(together, [alone[one] for one in order]) > 0.999
 
 
-def test_prompts_of_one_image_differ(segmenter: SamusSegmenter, phantom_images: list[Image]) -> None:
-    first, second, third = segmenter.segment_prompts(phantom_images[:1], [[FIRST, SECOND, THIRD]])[0]
+def test_hints_of_one_image_differ(segmenter: SamusSegmenter, phantom_images: list[Image]) -> None:
+    first, second, third = segmenter.segment_hints(phantom_images[:1], [[FIRST, SECOND, THIRD]])[0]
     assert detections_agree([first, second], [second, third]) < 0.999
 
 
@@ -113,41 +111,41 @@ def test_all_clicks_count_and_what_they_lie_on(
     size_hw = phantom_images[0].shape[:2]
     with torch.inference_mode():
         encoded = segmenter.model.encode(square_of(phantom_images[0], SMALL.image_size)[None])
-        first, second = segmenter.low_res_logits(encoded, [FIRST, Prompt("cyst", clicks=other)], size_hw)
+        first, second = segmenter.low_res_logits(encoded, [FIRST, Hint("cyst", clicks=other)], size_hw)
     assert (first - second).abs().max() > 1e-2
 
 
-def test_without_prompts_nothing_is_computed(segmenter: SamusSegmenter, phantom_images: list[Image]) -> None:
+def test_without_hints_nothing_is_computed(segmenter: SamusSegmenter, phantom_images: list[Image]) -> None:
     with count_calls(segmenter.model.image_encoder) as encoder, count_calls(segmenter.model.sam) as decoder:
-        assert segmenter.segment_prompts(phantom_images, [[], [], []]) == [[], [], []]
-        assert segmenter.segment_prompts([], []) == []
+        assert segmenter.segment_hints(phantom_images, [[], [], []]) == [[], [], []]
+        assert segmenter.segment_hints([], []) == []
     assert encoder == decoder == []
 
 
-def test_images_are_encoded_once_and_equal_prompts_decoded_together(
+def test_images_are_encoded_once_and_equal_hints_decoded_together(
     segmenter: SamusSegmenter, phantom_images: list[Image]
 ) -> None:
     with count_calls(segmenter.model.image_encoder) as encoder, count_calls(segmenter.model.sam) as decoder:
-        segmenter.segment_prompts(phantom_images, [[FIRST, THIRD, FIRST], [], [FIRST, SECOND]])
+        segmenter.segment_hints(phantom_images, [[FIRST, THIRD, FIRST], [], [FIRST, SECOND]])
     assert len(encoder) == 1
     assert len(decoder) == 3  # one for the first image, for the last one for each number of clicks
 
 
-def test_a_prompt_without_clicks_is_refused(segmenter: SamusSegmenter, phantom_images: list[Image]) -> None:
-    with pytest.raises(InputError, match=r"^the prompt for 'node' has no click, which SAMUS needs; give one$"):
-        segmenter.segment_prompts(phantom_images[:1], [[FIRST, Prompt("node", (0.0, 0.0, 5.0, 5.0))]])
+def test_a_hint_without_clicks_is_refused(segmenter: SamusSegmenter, phantom_images: list[Image]) -> None:
+    with pytest.raises(InputError, match=r"^the hint for 'node' has no click, which SAMUS needs; give one$"):
+        segmenter.segment_hints(phantom_images[:1], [[FIRST, Hint("node", (0.0, 0.0, 5.0, 5.0))]])
 
 
 def test_lists_of_different_lengths_are_refused(segmenter: SamusSegmenter, phantom_images: list[Image]) -> None:
-    with pytest.raises(InputError, match="2 images but prompts of 1"):
-        segmenter.segment_prompts(phantom_images[:2], [[FIRST]])
+    with pytest.raises(InputError, match="2 images but hints of 1"):
+        segmenter.segment_hints(phantom_images[:2], [[FIRST]])
 
 
-def test_what_is_no_image_or_prompt_is_refused(segmenter: SamusSegmenter, phantom_images: list[Image]) -> None:
+def test_what_is_no_image_or_hint_is_refused(segmenter: SamusSegmenter, phantom_images: list[Image]) -> None:
     with pytest.raises(InputError, match=r"images\[0\] has dtype float64"):
-        segmenter.segment_prompts([phantom_images[0] * 1.0], [[FIRST]])
-    with pytest.raises(InputError, match=r"prompts\[0\]\[0\] is 'node'"):
-        segmenter.segment_prompts(phantom_images[:1], [["node"]])  # type: ignore[list-item]
+        segmenter.segment_hints([phantom_images[0] * 1.0], [[FIRST]])
+    with pytest.raises(InputError, match=r"hints\[0\]\[0\] is 'node'"):
+        segmenter.segment_hints(phantom_images[:1], [["node"]])  # type: ignore[list-item]
 
 
 def test_it_moves_to_a_device_and_returns_itself() -> None:
@@ -169,7 +167,7 @@ def test_probabilities_are_those_of_the_square_on_the_image(
     assert probabilities.min() >= 0 and probabilities.max() <= 1
     if size_hw == (SMALL.image_size, SMALL.image_size):
         assert torch.equal(probabilities, square[:, 0])
-    mask = segmenter.segment_prompts([image], [[FIRST]])[0][0].mask_hw
+    mask = segmenter.segment_hints([image], [[FIRST]])[0][0].mask_hw
     assert mask is not None and np.array_equal(mask, (probabilities[0] > 0.5).numpy())
 
 

@@ -25,7 +25,7 @@ from gdinousam.methods.samus.network import Samus, trainable_names
 from gdinousam.methods.samus.segmenter import SamusSegmenter, square_of
 from gdinousam.methods.samus.task import SamusTask
 from gdinousam.methods.samus.weights import load_samus
-from gdinousam.methods.true_hints import TruePrompts
+from gdinousam.methods.true_hints import TrueHints
 from gdinousam.records import Image
 from gdinousam.seeding import torch_seed
 
@@ -147,9 +147,7 @@ def test_the_script_trains_what_the_official_code_trains(phantom_data: Path, tmp
 def test_what_it_trained_can_be_shown_clicks(phantom_data: Path, tmp_path: Path) -> None:
     assert train(settings(phantom_data, tmp_path / "run", **{"baseline.tune": "full"})) == 0
     records = read_records(phantom_data / "test.CSV", phantom_data / "test_image", phantom_data / "test_mask")
-    method = TruePrompts(
-        SamusSegmenter(load_samus(str(tmp_path / "run" / "last"))), lambda mask, seed: fixed_click(mask)
-    )
+    method = TrueHints(SamusSegmenter(load_samus(str(tmp_path / "run" / "last"))), lambda mask, seed: fixed_click(mask))
     found = method.segment_records([read_image(record.path) for record in records], records)
     assert len(found) == len(records)
 

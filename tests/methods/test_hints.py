@@ -10,24 +10,24 @@ from PIL import Image as PILImage
 
 from gdinousam.errors import InputError
 from gdinousam.evaluation.scoring.methods import ByDataset, RecordSegmenter
-from gdinousam.methods.true_hints import TruePrompts
-from gdinousam.methods.user_hints import UserPrompts, read_user_prompts
-from gdinousam.records import Click, Detection, Image, ImageRecord, Instance, Mask, MaskReference, Need, Prompt
+from gdinousam.methods.true_hints import TrueHints
+from gdinousam.methods.user_hints import UserHints, read_user_hints
+from gdinousam.records import Click, Detection, Hint, Image, ImageRecord, Instance, Mask, MaskReference, Need
 
 HEIGHT, WIDTH = 40, 60
 LEFT, RIGHT = (5.0, 10.0, 10.0, 10.0), (35.0, 15.0, 20.0, 10.0)
 
 
 class Echo:
-    """Answers every prompt with its box, or the pixel of its click, and keeps what it was shown."""
+    """Answers every hint with its box, or the pixel of its click, and keeps what it was shown."""
 
     def __init__(self, need: Need) -> None:
         self.needs: frozenset[Need] = frozenset({need})
-        self.shown: list[list[Prompt]] = []
+        self.shown: list[list[Hint]] = []
 
-    def segment_prompts(self, images: Sequence[Image], prompts: Sequence[Sequence[Prompt]]) -> list[list[Detection]]:
-        self.shown += [list(row) for row in prompts]
-        return [[Detection(one.phrase, one.box_xyxy or (0, 0, 1, 1), one.score) for one in row] for row in prompts]
+    def segment_hints(self, images: Sequence[Image], hints: Sequence[Sequence[Hint]]) -> list[list[Detection]]:
+        self.shown += [list(row) for row in hints]
+        return [[Detection(one.phrase, one.box_xyxy or (0, 0, 1, 1), one.score) for one in row] for row in hints]
 
 
 class Named:
@@ -76,7 +76,7 @@ def middle(mask_hw: Mask, seed: int) -> Click:
 
 def test_the_true_boxes_are_shown_and_absent_phrases_get_nothing(records: list[ImageRecord]) -> None:
     echo = Echo("box")
-    method = TruePrompts(echo)
+    method = TrueHints(echo)
     found = method.segment_records(blank(records), records)
     assert isinstance(method, RecordSegmenter) and method.needs == {"box"}
     assert [[one.box_xyxy for one in row] for row in found] == [
@@ -84,14 +84,14 @@ def test_the_true_boxes_are_shown_and_absent_phrases_get_nothing(records: list[I
         [(35, 15, 55, 25), (5, 10, 15, 20)],
         [],
     ]
-    assert not any(prompt.clicks for row in echo.shown for prompt in row)
+    assert not any(hint.clicks for row in echo.shown for hint in row)
 
 
 def test_a_click_is_all_that_is_shown_and_lies_in_the_object_s_own_part_of_a_shared_mask(
     records: list[ImageRecord],
 ) -> None:
     echo = Echo("point")
-    TruePrompts(echo, middle).segment_records(blank(records), records)
+    TrueHints(echo, middle).segment_records(blank(records), records)
     assert [[(one.box_xyxy, one.clicks) for one in row] for row in echo.shown] == [
         [(None, (Click(10, 15),))],
         [(None, (Click(45, 20),)), (None, (Click(10, 15),))],
@@ -102,8 +102,8 @@ def test_a_click_is_all_that_is_shown_and_lies_in_the_object_s_own_part_of_a_sha
 def test_what_is_random_about_a_click_depends_on_the_object_alone(records: list[ImageRecord]) -> None:
     def seeds(of: Sequence[ImageRecord], seed: int) -> list[float]:
         echo = Echo("point")
-        TruePrompts(echo, lambda mask_hw, seed: Click(float(seed), 0.0), seed).segment_records(blank(of), of)
-        return [prompt.clicks[0].x for row in echo.shown for prompt in row]
+        TrueHints(echo, lambda mask_hw, seed: Click(float(seed), 0.0), seed).segment_records(blank(of), of)
+        return [hint.clicks[0].x for row in echo.shown for hint in row]
 
     first, second, third = seeds(records, 0)
     assert len({first, second, third}) == 3
@@ -114,7 +114,7 @@ def test_what_is_random_about_a_click_depends_on_the_object_alone(records: list[
 def test_a_click_needs_a_mask(records: list[ImageRecord]) -> None:
     without = replace(records[0], instances=(replace(records[0].instances[0], mask=None),))
     with pytest.raises(InputError, match=r"one\.png: no mask of 'cyst' to take a click from"):
-        TruePrompts(Echo("point"), middle).segment_records(blank([without]), [without])
+        TrueHints(Echo("point"), middle).segment_records(blank([without]), [without])
 
 
 def write_csv(path: Path, *lines: str) -> Path:
@@ -130,7 +130,7 @@ def test_a_person_s_boxes_are_shown_by_phrase(records: list[ImageRecord], tmp_pa
         "one.png,cyst,5,6.5,7,8,A",
         "two.png,cyst,0,0,60,40,B",
     )
-    method = UserPrompts(Echo("box"), read_user_prompts(csv_path, records, "box"))
+    method = UserHints(Echo("box"), read_user_hints(csv_path, records, "box"))
     found = method.segment_records(blank(records), records)
     assert [[(one.phrase, one.box_xyxy) for one in row] for row in found] == [
         [("cyst", (5, 6.5, 12, 14.5)), ("stone", (1, 2, 4, 6))],
@@ -146,10 +146,10 @@ def test_a_person_s_clicks_may_lie_beside_the_object(records: list[ImageRecord],
         "one.png,cyst,5.5,6,",
         "two.png,cyst,1,2,0",
     )
-    prompts = read_user_prompts(csv_path, records, "point")
-    assert prompts == {
-        "one.png": (Prompt("cyst", clicks=(Click(5.5, 6),)),),
-        "two.png": (Prompt("cyst", clicks=(Click(1, 2, is_foreground=False),)),),
+    hints = read_user_hints(csv_path, records, "point")
+    assert hints == {
+        "one.png": (Hint("cyst", clicks=(Click(5.5, 6),)),),
+        "two.png": (Hint("cyst", clicks=(Click(1, 2, is_foreground=False),)),),
     }
 
 
@@ -163,7 +163,7 @@ CLICKS = "image_name,label_name,click_x,click_y,click_on_object"
         (
             "point",
             [BOXES],
-            "no column click_x, click_y; prompts of users need the columns image_name,label_name,click_x",
+            "no column click_x, click_y; hints of users need the columns image_name,label_name,click_x",
         ),
         ("box", [BOXES, "one.png,cyst,1"], "row 2 has too few or many cells"),
         ("box", [BOXES, "three.png,cyst,1,2,3,4"], r"row 2: 'three\.png' is no image in the test file"),
@@ -180,11 +180,11 @@ CLICKS = "image_name,label_name,click_x,click_y,click_on_object"
         ("point", [CLICKS, "one.png,cyst,1,4,yes"], "row 2: click_on_object is 'yes'; write 1, or 0"),
     ],
 )
-def test_prompts_of_users_that_do_not_fit_are_refused_by_row(
+def test_hints_of_users_that_do_not_fit_are_refused_by_row(
     records: list[ImageRecord], tmp_path: Path, need: Need, lines: list[str], message: str
 ) -> None:
     with pytest.raises(InputError, match=message):
-        read_user_prompts(write_csv(tmp_path / "prompts.csv", *lines), records, need)
+        read_user_hints(write_csv(tmp_path / "hints.csv", *lines), records, need)
 
 
 def test_every_image_goes_to_the_segmenter_of_its_dataset(records: list[ImageRecord]) -> None:
