@@ -80,14 +80,14 @@ def measure(config: TestConfig, num_images: int = 50, batch_size: int = 1, num_w
     weights or images cannot be loaded.
     """
     data, model = config.data, config.named_model
-    if config.evaluation.predictions is not None:
+    if not config.method.runs_models:
         raise InputError("a folder of masks has no time; leave out evaluation.predictions to time the models")
     records = of_datasets(read_records(data.test_ann, data.test_dir), data.datasets, data.test_ann)[: data.max_images]
     device = pick_device(config.evaluation.device)
     resize = config.resize or trained_resize(*reversed(detector_and_adapter(model.detector, model.adapter)))
     segmenter = load_segmenter(
         model.detector,
-        model.named_mask_head,
+        str(model.mask_head),
         model.adapter,
         resize,
         config.prediction,

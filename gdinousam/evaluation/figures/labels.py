@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterable
 
 from gdinousam.evaluation.reporting.comparison import Compared
-from gdinousam.evaluation.reporting.method_names import weights_remarks
+from gdinousam.evaluation.scoring.method_names import weights_remarks
 from gdinousam.evaluation.scoring.notes import said_once
 
 _ELLIPSIS = "…"

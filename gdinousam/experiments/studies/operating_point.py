@@ -41,6 +41,7 @@ from gdinousam.experiments.studies.operating_choice import (
 )
 from gdinousam.experiments.studies.operating_curves import QueryCurve, query_curves
 from gdinousam.experiments.studies.operating_table import choice_table, interval_json, percent
+from gdinousam.methods.ours.settings import PipelineSettings
 from gdinousam.models.detector.operating_point import OPERATING_POINT, OperatingPoint, save_point
 from gdinousam.models.detector.prediction_settings import Point
 from gdinousam.models.mask_heads.sam2 import MaskHead
@@ -89,8 +90,7 @@ def choose_operating_point(
 
 
 def _validation_of(config: TestConfig) -> ValidationData:
-    model = config.named_model
-    if config.evaluation.predictions is not None or config.baseline is not None or model.is_reference:
+    if not isinstance(config.method, PipelineSettings):
         raise InputError("an operating point is chosen for a detector with its mask head; name both in model")
     if config.prediction.by_phrase:
         raise InputError("prediction.by_phrase sets what is to be chosen; leave it out")
@@ -167,12 +167,12 @@ def _evidence(
     config: TestConfig, validation: ValidationData, records: Sequence[ImageRecord], choice: Choice
 ) -> dict[str, Any]:
     """What the file says beside the values: where they come from and what they reach on those images."""
-    curves, model, prediction = choice.curves, config.named_model, config.prediction
+    curves, prediction = choice.curves, config.prediction
     points = {"before": choice.before, "after": choice.after}
     return {
         "gdinousam": __version__,
         "libraries": {name: version(name) for name in LIBRARIES},
-        "mask_head": _short_name(model.named_mask_head),
+        "mask_head": _short_name(str(config.named_model.mask_head)),
         "resize": config.resize.model_dump(mode="json") if config.resize is not None else "as trained",
         "nms_threshold": prediction.nms_threshold,
         "text_threshold": prediction.text_threshold,

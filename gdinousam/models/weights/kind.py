@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from gdinousam.methods.references import TRUE_BOX, WHOLE_IMAGE
 from gdinousam.models.adapters.base_note import BASE_NOTE
 from gdinousam.models.adapters.files import adapter_folder
 from gdinousam.models.loading import RANDOM_SMALL, SMALL
@@ -17,6 +16,7 @@ from gdinousam.models.mask_heads.random_sam import RANDOM
 from gdinousam.models.weights.hashes import TRAINING_NOTE, weight_files
 from gdinousam.models.weights.pretrained import read_json
 from gdinousam.records import WeightsKind
+from gdinousam.settings import REFERENCES
 
 # The smallest published model, SAM2.1 tiny, has 39 million parameters, which take 78 MB in half precision. The bundled
 # small detector has 7.8 million: 16 MB, and 31 MB in single precision.
@@ -38,7 +38,7 @@ def weights_kind(name: str | None) -> WeightsKind:
         return "random"
     if name == SMALL:
         return "small"
-    if not name or name in (TRUE_BOX, WHOLE_IMAGE):
+    if not name or name in REFERENCES:
         return "full"
     if (folder := adapter_folder(name)) is not None:
         return _kind_of_adapter(folder)
