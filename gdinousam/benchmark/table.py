@@ -24,7 +24,7 @@ from gdinousam.evaluation.reporting.table_files import (
     text_cell,
     text_column,
 )
-from gdinousam.evaluation.scoring.method_names import (
+from gdinousam.evaluation.scoring.notes import (
     beside_paper,
     may_be_best,
     method_name,

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from gdinousam.data.contract.check import require_valid
 from gdinousam.data.contract.fingerprint import fingerprint
-from gdinousam.data.contract.named_datasets import of_datasets
+from gdinousam.data.contract.names import of_datasets
 from gdinousam.data.contract.reading import read_records
 from gdinousam.errors import InputError
 from gdinousam.evaluation.reporting.tables import write_tables
@@ -22,12 +22,12 @@ from gdinousam.evaluation.scoring.results import told
 from gdinousam.evaluation.scoring.runner import evaluate
 from gdinousam.evaluation.scoring.trace import NO_TRACE, Trace
 from gdinousam.experiments.config import TestConfig, TestData, dump_config
-from gdinousam.experiments.machine import LIBRARIES, device_name
 from gdinousam.folders import run_folder
 from gdinousam.models.loading import pick_device
 from gdinousam.models.precision import pick_precision
 from gdinousam.processes import ALONE, Processes, joined_processes
 from gdinousam.records import ImageRecord, WeightsKind
+from gdinousam.runtime import LIBRARIES, device_name
 
 logger = logging.getLogger(__name__)
 

@@ -12,10 +12,8 @@ from typing import Any
 from accelerate import Accelerator, DistributedDataParallelKwargs, PartialState
 
 from gdinousam import __version__
-from gdinousam.allocator import keep_freed_memory
 from gdinousam.errors import InputError
 from gdinousam.experiments.config import AnyTrainConfig, TrainConfig, dump_config
-from gdinousam.experiments.machine import LIBRARIES, device_name
 from gdinousam.experiments.training_origin import DATA_NAME, noted_data
 from gdinousam.files import write_json, write_text
 from gdinousam.folders import CONFIG_COPY, run_folder
@@ -24,7 +22,7 @@ from gdinousam.models.detector.deformable_choice import want_kernel
 from gdinousam.models.loading import pick_device
 from gdinousam.models.precision import allow_tf32
 from gdinousam.processes import joined_processes
-from gdinousam.seeding import seed_everything
+from gdinousam.runtime import LIBRARIES, device_name, keep_freed_memory, seed_everything
 from gdinousam.training.images import (
     Records,
     describe_images,

@@ -12,16 +12,15 @@ from pydantic import Field, model_validator
 
 from gdinousam.evaluation.scoring.methods import Method
 from gdinousam.evaluation.scoring.notes import Notes
-from gdinousam.methods.clicks import centroid_click, fixed_click, random_click
 from gdinousam.methods.config import ModelsConfig
 from gdinousam.methods.interface import ComparedMethod
-from gdinousam.methods.true_hints import ClickRule, TrueHints
+from gdinousam.methods.true_hints import ClickRule, TrueHints, centroid_click, fixed_click, random_click
 from gdinousam.methods.user_hints import UserHints, read_user_hints
 from gdinousam.models.detector.box_finder import BoxFinder
 from gdinousam.models.loading import pick_device
 from gdinousam.models.segmenter import TextSegmenter
 from gdinousam.records import HintedSegmenter, ImageRecord
-from gdinousam.seeding import torch_seed
+from gdinousam.runtime import torch_seed
 from gdinousam.settings import Settings, SettingsPath
 
 _REMARKS = {

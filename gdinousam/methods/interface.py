@@ -18,7 +18,7 @@ from gdinousam.evaluation.scoring.notes import NO_NOTES, Notes
 from gdinousam.evaluation.scoring.trace import Thresholds, Trace, UsedWeights
 from gdinousam.methods.config import ModelsConfig
 from gdinousam.methods.used_weights import detector_used, weights_used
-from gdinousam.models.weights.kind import weights_kind, worst_kind
+from gdinousam.models.weights.origin import weights_kind, worst_kind
 from gdinousam.records import ImageRecord, Segmenter, WeightsKind
 from gdinousam.settings import Settings
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from gdinousam.evaluation.scoring.trace import UsedWeights
 from gdinousam.methods.config import ModelSettings
 from gdinousam.models.loading import SMALL, SMALL_DETECTOR, detector_and_adapter
-from gdinousam.models.weights.hashes import weights_hash
+from gdinousam.models.weights.origin import weights_hash
 from gdinousam.settings import OWN_MODEL_NAMES
 
 _SHOWN_PARTS = 2  # of a folder's path: runs are told apart by their own name and that of the weights in them

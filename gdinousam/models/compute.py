@@ -8,10 +8,10 @@ from typing import Literal
 import torch
 from pydantic import Field
 
-from gdinousam.allocator import keep_freed_memory
 from gdinousam.models.detector.deformable_choice import Kernel, want_kernel
 from gdinousam.models.loading import pick_device
 from gdinousam.models.precision import Precision, allow_tf32
+from gdinousam.runtime import keep_freed_memory
 from gdinousam.settings import Settings
 
 

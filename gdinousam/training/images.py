@@ -16,7 +16,7 @@ from gdinousam.data.audit.lookalikes import without_lookalikes
 from gdinousam.data.augmentation import AugmentationSettings, build_augmentation, phrases_never_flipped
 from gdinousam.data.contract.check import require_valid
 from gdinousam.data.contract.fingerprint import fingerprint
-from gdinousam.data.contract.named_datasets import of_datasets
+from gdinousam.data.contract.names import of_datasets
 from gdinousam.data.contract.plausibility import ALLOW_ODD
 from gdinousam.data.contract.reading import find_csv, read_records
 from gdinousam.data.dataset import Examples, JoinedExamples, TrainingDataset
@@ -27,7 +27,7 @@ from gdinousam.geometry import ResizeSettings
 from gdinousam.identity import spellings
 from gdinousam.processes import ALONE, Processes
 from gdinousam.records import ImageRecord
-from gdinousam.seeding import derived_seed
+from gdinousam.runtime import derived_seed
 from gdinousam.settings import Settings, SettingsPath
 from gdinousam.training.settings import LoopSettings
 

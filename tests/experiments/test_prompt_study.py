@@ -300,7 +300,7 @@ def test_a_method_that_takes_a_detector_s_boxes_is_asked_too(
     [
         (
             {"name": "samus", "weights": "random-small", "prompts": {"source": "truth"}},
-            "samus reads no prompts; name a Grounding DINO in model.detector, with or without a method that takes its",
+            "samus reads no prompts; name a Grounding DINO in model.detector, alone or with a method that takes its",
         ),
         (
             {"name": "medsam", "weights": "random-small", "prompts": {"source": "user", "user_csv": "a.csv"}},

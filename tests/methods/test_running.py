@@ -28,11 +28,10 @@ from gdinousam.methods.hints import HintSettings
 from gdinousam.methods.medsam.settings import MedSamSettings
 from gdinousam.methods.samus.settings import SamusSettings
 from gdinousam.methods.ultrasam.settings import UltraSamSettings
-from gdinousam.methods.unet.description import UNetDescription
-from gdinousam.methods.unet.network import UNet
+from gdinousam.methods.unet.network import UNet, UNetDescription
 from gdinousam.methods.unet.weights import save_unet
 from gdinousam.records import ImageRecord
-from gdinousam.seeding import torch_seed
+from gdinousam.runtime import torch_seed
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = sorted((ROOT / "configs" / "baselines").glob("*.yaml"))

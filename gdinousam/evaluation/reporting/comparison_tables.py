@@ -35,7 +35,7 @@ from gdinousam.evaluation.reporting.table_files import (
     text_cell,
     text_column,
 )
-from gdinousam.evaluation.scoring.method_names import may_be_best
+from gdinousam.evaluation.scoring.notes import may_be_best
 from gdinousam.evaluation.scoring.rows import ScoreRow
 
 FEW = 50  # images below which a mean says little

@@ -18,7 +18,7 @@ from gdinousam.evaluation.reporting.paper_numbers import (
     method_in_paper,
     paper_table,
 )
-from gdinousam.evaluation.scoring.method_names import beside_paper, withheld_remarks
+from gdinousam.evaluation.scoring.notes import beside_paper, withheld_remarks
 
 NOT_PRINTED = PaperScore(math.nan, math.nan, math.nan, math.nan)
 _MISSES_DIFFER = (

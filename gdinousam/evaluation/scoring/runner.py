@@ -15,7 +15,7 @@ from pathlib import Path
 from gdinousam.drawing import write_picture
 from gdinousam.errors import InputError
 from gdinousam.evaluation.scoring.cases import Case, read_ahead
-from gdinousam.evaluation.scoring.kept_masks import MASKS_NAME, mask_names, write_masks
+from gdinousam.evaluation.scoring.kept import MASKS_NAME, choose_pictures, draw_scores, mask_names, write_masks
 from gdinousam.evaluation.scoring.methods import (
     Method,
     OwnSize,
@@ -35,7 +35,6 @@ from gdinousam.evaluation.scoring.parts import (
     read_finished,
     read_parts,
 )
-from gdinousam.evaluation.scoring.pictures import choose_pictures, draw_scores
 from gdinousam.evaluation.scoring.protocols import score_image
 from gdinousam.evaluation.scoring.results import ROWS_NAME
 from gdinousam.evaluation.scoring.rows import ScoreRow, write_rows

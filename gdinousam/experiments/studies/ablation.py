@@ -30,7 +30,7 @@ from gdinousam.models.detector.prediction_settings import PredictionSettings
 from gdinousam.models.detector.public_rule import PublicRuleSettings
 from gdinousam.processes import Processes, joined_processes
 from gdinousam.records import ImageRecord
-from gdinousam.seeding import torch_seed
+from gdinousam.runtime import torch_seed
 from gdinousam.settings import TRUE_BOX, WHOLE_IMAGE, ModelName, Settings, SettingsPath, derive
 
 logger = logging.getLogger(__name__)

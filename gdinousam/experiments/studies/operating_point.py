@@ -17,29 +17,29 @@ from gdinousam import __version__
 from gdinousam.data.audit.pictures import read_pictures
 from gdinousam.data.contract.check import require_valid
 from gdinousam.data.contract.fingerprint import fingerprint
-from gdinousam.data.contract.named_datasets import of_datasets
+from gdinousam.data.contract.names import of_datasets
 from gdinousam.data.contract.reading import find_csv, read_records
 from gdinousam.errors import InputError
 from gdinousam.evaluation.reporting.table_files import as_plain
 from gdinousam.evaluation.scoring.runner import check_records
 from gdinousam.experiments.config import TestConfig, ValidationData
 from gdinousam.experiments.evaluate import build_method
-from gdinousam.experiments.machine import LIBRARIES
 from gdinousam.experiments.studies.operating_choice import (
     MIN_QUERIES,
     NUMBERS_OF_BOXES,
     THRESHOLDS,
     PhraseChoice,
+    QueryCurve,
     best_point,
     by_number_of_targets,
     choose_for_phrases,
     gain_of,
     grid,
     mean_dice,
+    query_curves,
     reached,
     specificity,
 )
-from gdinousam.experiments.studies.operating_curves import QueryCurve, query_curves
 from gdinousam.experiments.studies.operating_table import choice_table, interval_json, percent
 from gdinousam.methods.ours.settings import PipelineSettings
 from gdinousam.models.detector.operating_point import OPERATING_POINT, OperatingPoint, save_point
@@ -47,6 +47,7 @@ from gdinousam.models.detector.prediction_settings import Point
 from gdinousam.models.mask_heads.sam2 import MaskHead
 from gdinousam.models.segmenter import TextSegmenter
 from gdinousam.records import ImageRecord
+from gdinousam.runtime import LIBRARIES
 from gdinousam.settings import OWN_MODEL_NAMES
 
 logger = logging.getLogger(__name__)

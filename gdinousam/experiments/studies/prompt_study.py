@@ -63,7 +63,7 @@ class PromptStudyConfig(TestConfig):
     def _there_is_somebody_to_ask(self) -> PromptStudyConfig:
         if not self.method.finds_by_phrase:
             raise ValueError(
-                f"{self.method.name} reads no prompts; name a Grounding DINO in model.detector, with or without a method "
+                f"{self.method.name} reads no prompts; name a Grounding DINO in model.detector, alone or with a method "
                 "that takes its boxes (baseline.prompts.source: detector)"
             )
         return self

@@ -21,8 +21,14 @@ from gdinousam.evaluation.reporting.table_files import (
     text_cell,
     text_column,
 )
-from gdinousam.evaluation.scoring.method_names import beside_paper, may_be_best, weights_remarks, withheld_remarks
-from gdinousam.evaluation.scoring.notes import NO_NOTES, Notes
+from gdinousam.evaluation.scoring.notes import (
+    NO_NOTES,
+    Notes,
+    beside_paper,
+    may_be_best,
+    weights_remarks,
+    withheld_remarks,
+)
 from gdinousam.evaluation.scoring.rows import ProtocolName, ScoreRow
 from gdinousam.experiments.studies.prompts_file import Wording
 from gdinousam.records import WeightsKind

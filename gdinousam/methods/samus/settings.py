@@ -12,7 +12,6 @@ from pydantic import Field
 
 from gdinousam.evaluation.scoring.notes import NO_NOTES, Notes
 from gdinousam.geometry import ResizeSettings
-from gdinousam.methods.clicks import fixed_click
 from gdinousam.methods.hints import HintedMethod, HintSettings
 from gdinousam.methods.interface import Weights
 from gdinousam.methods.leaks import leak_notes
@@ -20,7 +19,7 @@ from gdinousam.methods.samus.network import freeze_as_published
 from gdinousam.methods.samus.segmenter import SamusSegmenter
 from gdinousam.methods.samus.task import SamusTask
 from gdinousam.methods.samus.weights import load_samus, start_from_sam
-from gdinousam.methods.true_hints import TrueHints
+from gdinousam.methods.true_hints import TrueHints, fixed_click
 from gdinousam.models.adapters.lora import count_parameters
 from gdinousam.records import HintedSegmenter, ImageRecord
 from gdinousam.settings import ModelName

@@ -10,11 +10,18 @@ from gdinousam.errors import InputError
 from gdinousam.evaluation.scoring.cases import Case
 from gdinousam.evaluation.scoring.methods import Untimed
 from gdinousam.evaluation.scoring.notes import Notes
-from gdinousam.methods.saved_masks.answers import SavedAnswer, SavedAnswers, SizeHW, listed
+from gdinousam.methods.saved_masks.answers import (
+    SavedAnswer,
+    SavedAnswers,
+    SizeHW,
+    case_of_size,
+    listed,
+    resize_nearest,
+    scale_box,
+)
 from gdinousam.methods.saved_masks.coco_results import CocoResults
 from gdinousam.methods.saved_masks.folder import MaskFolder
 from gdinousam.methods.saved_masks.settings import SavedMasksSettings
-from gdinousam.methods.saved_masks.sizes import case_of_size, resize_nearest, scale_box
 from gdinousam.records import BoxXYXY, Detection, Image, ImageRecord, Need, Query
 
 _AS_SET = SavedMasksSettings()

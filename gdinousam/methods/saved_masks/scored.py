@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from gdinousam.errors import InputError
-from gdinousam.evaluation.scoring.kept_masks import MASKS_NAME
+from gdinousam.evaluation.scoring.kept import MASKS_NAME
 from gdinousam.evaluation.scoring.results import METHOD_NAME, REFERENCE, read_json, weights_of
 from gdinousam.evaluation.scoring.trace import NO_TRACE, Trace
 from gdinousam.methods.config import ModelsConfig

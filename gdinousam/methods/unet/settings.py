@@ -9,15 +9,14 @@ from typing import Literal
 
 from pydantic import Field
 
-from gdinousam.data.contract.named_datasets import datasets_of
+from gdinousam.data.contract.names import datasets_of
 from gdinousam.errors import InputError
 from gdinousam.evaluation.scoring.methods import ByDataset, Method
 from gdinousam.geometry import ResizeSettings
 from gdinousam.identity import same_name
 from gdinousam.methods.config import ModelsConfig
 from gdinousam.methods.interface import ComparedMethod, Weights
-from gdinousam.methods.unet.description import UNetDescription, UNetShape
-from gdinousam.methods.unet.network import UNet
+from gdinousam.methods.unet.network import UNet, UNetDescription, UNetShape
 from gdinousam.methods.unet.segmenter import UNetSegmenter
 from gdinousam.methods.unet.task import UNetTask
 from gdinousam.methods.unet.weights import DESCRIPTION, load_unet

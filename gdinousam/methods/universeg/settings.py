@@ -15,9 +15,9 @@ from gdinousam.methods.leaks import leak_notes
 from gdinousam.methods.universeg.segmenter import load_universeg_segmenters
 from gdinousam.methods.universeg.support import SupportSettings, set_aside_notes
 from gdinousam.models.loading import pick_device
-from gdinousam.models.weights.kind import weights_kind
+from gdinousam.models.weights.origin import weights_kind
 from gdinousam.records import ImageRecord, WeightsKind
-from gdinousam.seeding import torch_seed
+from gdinousam.runtime import torch_seed
 from gdinousam.settings import ModelName
 
 
