@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 import PIL.Image
 
+from gdinousam.data import tiff_layouts
 from gdinousam.data.foreground import foreground
 from gdinousam.errors import InputError
 from gdinousam.inputs import as_path
@@ -191,7 +192,10 @@ def _read_pixels(path: Path) -> tuple[Pixels, Pixels | None]:
         picture.load()  # decodes, and unlike OpenCV's decoder notices a cut-off file
         indices = np.array(picture) if picture.mode == "P" else None
         if deep_colour:
-            pixels = _read_deep_colour(path)
+            is_opacity = picture.format != "TIFF" or tiff_layouts.is_opacity(picture.tag_v2)  # type: ignore[attr-defined]
+            pixels = _read_deep_colour(path, is_opacity)
+        elif picture.mode in (*SCALED_MODES, "L") and picture.format == "TIFF":
+            pixels = tiff_layouts.as_stored(np.array(picture), picture.tag_v2)  # type: ignore[attr-defined]
         elif picture.mode in SCALED_MODES:
             pixels = np.array(picture)
         elif picture.has_transparency_data:
@@ -211,6 +215,8 @@ def _opened(path: Path) -> Iterator[PIL.Image.Image]:
             # A camera's MPO file is a JPEG with further views behind the picture itself.
             if num_frames > 1 and picture.format != "MPO":
                 raise InputError(f"{path}: holds {num_frames} frames; save the one that is meant as its own file")
+            if picture.format == "TIFF" and (why := tiff_layouts.trouble(picture.tag_v2)):  # type: ignore[attr-defined]
+                raise InputError(f"{path}: {why}")
             yield picture
     except InputError:
         raise
@@ -218,6 +224,8 @@ def _opened(path: Path) -> Iterator[PIL.Image.Image]:
         raise InputError(f"{path}: no such image file; check the name and the folder") from error
     except DECODING_ERRORS as error:
         reason = " ".join(str(error).split()) or type(error).__name__
+        if isinstance(error, PIL.UnidentifiedImageError) and tiff_layouts.is_tiff(path):
+            reason = "a TIFF that is damaged or of a layout that is not known here; another program may save it as PNG"
         raise InputError(f"{path}: not readable as an image ({reason}); replace the file") from error
 
 
@@ -232,12 +240,12 @@ def _has_deep_colour(picture: PIL.Image.Image, path: Path) -> bool:
     return False
 
 
-def _read_deep_colour(path: Path) -> Pixels:
+def _read_deep_colour(path: Path, is_opacity: bool) -> Pixels:
     pixels = cv2.imdecode(np.frombuffer(path.read_bytes(), dtype=np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None or pixels.dtype != np.uint16 or pixels.ndim != 3:
-        raise OSError("colours of more than 8 bits, but not of 16")
+        raise OSError("colours of more than 8 bits, but not 16, or compressed in a way that is not known")
     colours = pixels[:, :, 2::-1]  # OpenCV stores blue, green, red, alpha
-    if pixels.shape[2] == 4:
+    if pixels.shape[2] == 4 and is_opacity:
         opacity = pixels[:, :, 3:] / np.iinfo(np.uint16).max
         colours = np.rint(colours * opacity).astype(np.uint16)
     return np.ascontiguousarray(colours)
