@@ -77,12 +77,13 @@ class MaskFile:
     """A mask file that was read once and can answer for several values.
 
     foreground: (H, W) bool, as ``gdinousam.data.foreground`` says. values: (H, W) stored grey values or palette
-    indices, ``None`` for a colour mask, which has no grey values.
+    indices, ``None`` for a colour mask, which has no grey values. is_doubtful: that foreground may be meant otherwise.
     """
 
     path: Path
     foreground: Mask
     values: npt.NDArray[Any] | None
+    is_doubtful: bool = False
 
     def select(self, value: int | None) -> Mask:
         """(H, W) bool: pixels of the grey value, or all foreground for ``None``; ``InputError`` for a colour mask."""
@@ -106,7 +107,7 @@ class MaskFile:
         values = None
         if self.values is not None:
             values = cv2.resize(self.values, size, interpolation=cv2.INTER_NEAREST_EXACT)
-        return MaskFile(self.path, np.asarray(picture.resize(size)) != 0, values)
+        return MaskFile(self.path, np.asarray(picture.resize(size)) != 0, values, self.is_doubtful)
 
 
 def read_mask_file(path: str | Path) -> MaskFile:
@@ -119,12 +120,12 @@ def read_mask_file(path: str | Path) -> MaskFile:
     path = as_path(path)
     pixels, values = _read_pixels(path)
     grey_hw = pixels if pixels.ndim == 2 else pixels.max(axis=2)
-    mask_hw, is_cut = foreground(grey_hw, may_be_labels=path.suffix.lower() not in JPEG_SUFFIXES)
+    mask_hw, is_cut, is_doubtful = foreground(grey_hw, may_be_labels=path.suffix.lower() not in JPEG_SUFFIXES)
     if is_cut:
         _say_cut(path.parent)
     if values is None and (pixels.ndim == 2 or (pixels == pixels[:, :, :1]).all()):
         values = grey_hw  # also where grey is stored as colour
-    return MaskFile(path, mask_hw, values)
+    return MaskFile(path, mask_hw, values, is_doubtful)
 
 
 def _say_cut(folder: Path) -> None:
