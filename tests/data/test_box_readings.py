@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gdinousam.data.box_readings import CENTRES, CORNERS, SizedBox, is_inside, other_reading
-from gdinousam.data.contract import BOX_COLUMNS, read_table
+from gdinousam.data.contract.box_readings import CENTRES, CORNERS, SizedBox, is_inside, other_reading
+from gdinousam.data.contract.reading import BOX_COLUMNS, read_table
 
 SIZE = (400, 300)
 REAL_DATA = Path(__file__).parents[3] / "shared" / "data"

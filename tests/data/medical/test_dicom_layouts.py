@@ -18,7 +18,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from gdinousam.data.medical.dicom import read_dicom
+from gdinousam.data.sources.medical.dicom import read_dicom
 from gdinousam.errors import InputError
 from tests.data.medical.dicom_files import write_dicom, write_jpeg_dicom
 
