@@ -29,8 +29,10 @@ from gdinousam.inputs import as_path
 from gdinousam.records import Image, Instance, Mask, MaskReference
 
 logger = logging.getLogger(__name__)
-_CUT_FOLDERS: set[Path] = set()  # of which the log has said that their masks are cut
-_CUT_LOCK = Lock()
+_SAID: set[tuple[Path, str]] = set()  # folders of masks, and what the log has said of them
+_SAID_LOCK = Lock()
+_CUT = "with grey values between black and white; they are cut at half their range"
+_DOUBTFUL = "with grey values that may be labels or soft; every pixel that is not black counts"
 
 Pixels = npt.NDArray[Any]  # (H, W) or (H, W, 3), the numbers that the file stores
 
@@ -113,27 +115,27 @@ class MaskFile:
 def read_mask_file(path: str | Path) -> MaskFile:
     """Read a mask file without scaling its values.
 
-    What is foreground says ``gdinousam.data.masks``; that a mask was cut at half range is logged once for its
-    folder. 1-, 2- and 4-bit grey files hold their values spread over [0, 255], as every viewer shows them. Errors as
+    What is foreground says ``gdinousam.data.masks``; that a mask was cut at half range, or may be meant otherwise, is
+    logged once for its folder. 1-, 2- and 4-bit grey files hold their values spread over [0, 255], as every viewer shows them. Errors as
     for ``read_image``.
     """
     path = as_path(path)
     pixels, values = _read_pixels(path)
     grey_hw = pixels if pixels.ndim == 2 else pixels.max(axis=2)
     mask_hw, is_cut, is_doubtful = foreground(grey_hw, may_be_labels=path.suffix.lower() not in JPEG_SUFFIXES)
-    if is_cut:
-        _say_cut(path.parent)
+    if is_cut or is_doubtful:
+        _say_once(path.parent, _CUT if is_cut else _DOUBTFUL)
     if values is None and (pixels.ndim == 2 or (pixels == pixels[:, :, :1]).all()):
         values = grey_hw  # also where grey is stored as colour
     return MaskFile(path, mask_hw, values, is_doubtful)
 
 
-def _say_cut(folder: Path) -> None:
-    with _CUT_LOCK:  # the checker reads masks in several threads
-        if folder in _CUT_FOLDERS:
+def _say_once(folder: Path, what: str) -> None:
+    with _SAID_LOCK:  # the checker reads masks in several threads
+        if (folder, what) in _SAID:
             return
-        _CUT_FOLDERS.add(folder)
-    logger.warning("%s: has masks with grey values between black and white; they are cut at half their range", folder)
+        _SAID.add((folder, what))
+    logger.warning("%s: has masks %s", folder, what)
 
 
 def union_mask(instances: Iterable[Instance], size_hw: tuple[int, int]) -> Mask:
