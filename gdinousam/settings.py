@@ -9,7 +9,9 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationInfo
 
 # Names of models that are neither a file nor a hub id, whatever lies in the working folder.
-OWN_MODEL_NAMES = ("small", "random", "random-small", "true-box", "whole-image")
+TRUE_BOX, WHOLE_IMAGE = "true-box", "whole-image"
+REFERENCES = (TRUE_BOX, WHOLE_IMAGE)  # in the place of a detector: boxes of the truth, or one round every image
+OWN_MODEL_NAMES = ("small", "random", "random-small", *REFERENCES)
 
 
 class Settings(BaseModel):
@@ -19,6 +21,8 @@ class Settings(BaseModel):
 
     # for the config of a program that the paper's public repository has too: which of its files says the same
     program: ClassVar[Literal["train", "test"] | None] = None
+    # for a config that takes the files of a larger one: the groups and settings in them that it does not have
+    left_aside: ClassVar[tuple[str, ...]] = ()
 
 
 def groups_in(annotation: Any) -> Iterator[type[Settings]]:

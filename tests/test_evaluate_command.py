@@ -15,7 +15,7 @@ from transformers import SamConfig, SamMaskDecoderConfig, SamModel, SamPromptEnc
 
 from gdinousam.commands.common import BAD_INPUT, run
 from gdinousam.commands.test import evaluate_command
-from gdinousam.evaluation.reporting.method_names import weights_remarks
+from gdinousam.evaluation.scoring.notes import weights_remarks
 from gdinousam.evaluation.scoring.results import Results, read_results
 from gdinousam.evaluation.scoring.rows import ScoreRow, read_rows
 from gdinousam.parity.weights import fill_by_rule

@@ -34,7 +34,8 @@ LEVELS = [
     {"training", "evaluation"},
     {"methods"},
     {"experiments"},
-    {"parity", "benchmark"},
+    {"parity"},
+    {"benchmark"},
     {"commands"},
 ]
 LEVEL_OF = {part: level for level, parts in enumerate(LEVELS) for part in parts}

@@ -16,7 +16,6 @@ from gdinousam.data.contract.reading import read_records
 from gdinousam.data.images import read_image, union_mask
 from gdinousam.data.sources.phantoms import VARIED, make_phantom
 from gdinousam.evaluation.scoring.metrics import dice
-from gdinousam.methods.references import TRUE_BOX, WHOLE_IMAGE
 from gdinousam.models.loading import (
     RANDOM_SMALL,
     SMALL,
@@ -29,7 +28,7 @@ from gdinousam.models.mask_heads.random_sam import RANDOM
 from gdinousam.models.segmenter import TextSegmenter, load_segmenter
 from gdinousam.models.small import SMALL_DETECTOR_SIZE
 from gdinousam.records import Mask
-from gdinousam.settings import OWN_MODEL_NAMES
+from gdinousam.settings import OWN_MODEL_NAMES, TRUE_BOX, WHOLE_IMAGE
 
 ROOT = Path(__file__).parents[1]
 CONFIG = ROOT / "configs" / "small" / "test.yaml"

@@ -15,7 +15,7 @@ from gdinousam.models.checkpoints.published_lora import LAST_BOX_LAYER, adapted_
 from gdinousam.models.small import small_vocabulary
 from gdinousam.parity.official_grounding_dino import official_values
 from gdinousam.parity.recorded import load_recording
-from gdinousam.seeding import torch_seed
+from gdinousam.runtime import torch_seed
 
 TESTS = Path(__file__).parent
 RECORDING = TESTS / "parity" / "recorded" / "grounding_dino_swin_t.npz"

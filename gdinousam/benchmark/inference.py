@@ -10,7 +10,6 @@ from pathlib import Path
 
 import torch
 
-from gdinousam.allocator import keep_freed_memory
 from gdinousam.benchmark.agreement import compare_answers, compare_parts
 from gdinousam.benchmark.comparison import OFFICIAL, Agreement, Seconds, Timing
 from gdinousam.benchmark.hardware import seconds_kept_waiting, watched_memory
@@ -23,6 +22,7 @@ from gdinousam.benchmark.weights import SizeName, about_weights, detector_side, 
 from gdinousam.geometry import ResizeSettings
 from gdinousam.models.loading import pick_device
 from gdinousam.records import Detection
+from gdinousam.runtime import keep_freed_memory
 
 logger = logging.getLogger(__name__)
 

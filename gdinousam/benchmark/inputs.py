@@ -14,7 +14,7 @@ from gdinousam.data.masks import tight_box_xyxy
 from gdinousam.data.sources.phantoms import Phantom, PhantomSettings, make_phantom, phrases_of
 from gdinousam.geometry import boxes_cxcywh_norm, image_to_tensor, normalize_image, pad_images
 from gdinousam.models.small import small_vocabulary
-from gdinousam.seeding import derived_seed
+from gdinousam.runtime import derived_seed
 
 MAX_WORDS = 4
 _SHORTEST_WORD = 3  # letters; shorter entries of the vocabulary are single characters, "a", "in" and "of"

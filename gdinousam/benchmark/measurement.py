@@ -17,14 +17,14 @@ from pydantic import TypeAdapter, ValidationError
 from gdinousam import __version__
 from gdinousam.benchmark.timing import METHOD, time_batches
 from gdinousam.data.contract.fingerprint import fingerprint
-from gdinousam.data.contract.named_datasets import of_datasets
+from gdinousam.data.contract.names import of_datasets
 from gdinousam.data.contract.reading import read_records
 from gdinousam.errors import InputError
 from gdinousam.experiments.config import TestConfig, dump_config
 from gdinousam.files import write_json
 from gdinousam.models.loading import detector_and_adapter, pick_device, trained_resize
 from gdinousam.models.segmenter import load_segmenter
-from gdinousam.models.weights.kind import weights_kind, worst_kind
+from gdinousam.models.weights.origin import weights_kind, worst_kind
 from gdinousam.records import WeightsKind
 
 _LIBRARIES = ("torch", "torchvision", "transformers", "peft")
@@ -80,14 +80,14 @@ def measure(config: TestConfig, num_images: int = 50, batch_size: int = 1, num_w
     weights or images cannot be loaded.
     """
     data, model = config.data, config.named_model
-    if config.evaluation.predictions is not None:
+    if not config.method.runs_models:
         raise InputError("a folder of masks has no time; leave out evaluation.predictions to time the models")
     records = of_datasets(read_records(data.test_ann, data.test_dir), data.datasets, data.test_ann)[: data.max_images]
     device = pick_device(config.evaluation.device)
     resize = config.resize or trained_resize(*reversed(detector_and_adapter(model.detector, model.adapter)))
     segmenter = load_segmenter(
         model.detector,
-        model.named_mask_head,
+        str(model.mask_head),
         model.adapter,
         resize,
         config.prediction,

@@ -16,7 +16,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from gdinousam.allocator import keep_freed_memory
 from gdinousam.benchmark.hardware import machine_facts
 from gdinousam.benchmark.inputs import distinct_phrases, write_images
 from gdinousam.benchmark.official import SAM2_CONFIGS
@@ -27,6 +26,7 @@ from gdinousam.evaluation.reporting.table_files import Column, Table, count_cell
 from gdinousam.geometry import ResizeSettings
 from gdinousam.models.loading import pick_device
 from gdinousam.parity.official_sam import official_sam2, official_sam2_version
+from gdinousam.runtime import keep_freed_memory
 
 logger = logging.getLogger(__name__)
 

@@ -17,7 +17,6 @@ from pathlib import Path
 
 import numpy as np
 
-from gdinousam.allocator import keep_freed_memory
 from gdinousam.benchmark.hardware import machine_facts, resident_bytes, versions
 from gdinousam.data.contract.reading import read_records, write_records
 from gdinousam.data.sources.phantoms import FAMILIES, write_phantoms
@@ -29,6 +28,7 @@ from gdinousam.evaluation.scoring.runner import evaluate
 from gdinousam.files import write_json
 from gdinousam.models.loading import SMALL, pick_device
 from gdinousam.models.segmenter import load_segmenter
+from gdinousam.runtime import keep_freed_memory
 
 COUNTS = (100, 1000, 10_000)
 NUM_DISTINCT = 200  # images that are drawn; more only take longer to draw

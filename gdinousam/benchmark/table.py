@@ -13,13 +13,6 @@ from gdinousam.benchmark.measurement import Measurement, read_measurement
 from gdinousam.benchmark.timing import DECODE, DETECTOR, MASK_HEAD, METHOD
 from gdinousam.errors import InputError
 from gdinousam.evaluation.reporting.best import FEWEST_GROUPS
-from gdinousam.evaluation.reporting.method_names import (
-    beside_paper,
-    may_be_best,
-    method_name,
-    weights_remarks,
-    withheld_remarks,
-)
 from gdinousam.evaluation.reporting.paper_numbers import method_in_paper, paper_seconds
 from gdinousam.evaluation.reporting.statistics import LEVEL, NUM_RESAMPLES, SEED
 from gdinousam.evaluation.reporting.table_files import (
@@ -30,6 +23,13 @@ from gdinousam.evaluation.reporting.table_files import (
     number_cell,
     text_cell,
     text_column,
+)
+from gdinousam.evaluation.scoring.notes import (
+    beside_paper,
+    may_be_best,
+    method_name,
+    weights_remarks,
+    withheld_remarks,
 )
 
 DECIMALS = 3

@@ -11,7 +11,6 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from gdinousam.allocator import keep_freed_memory
 from gdinousam.benchmark.comparison import OFFICIAL, Agreement, Seconds, Timing, agreement_of
 from gdinousam.benchmark.hardware import seconds_kept_waiting, watched_memory, weights_bytes
 from gdinousam.benchmark.inputs import training_batch
@@ -27,6 +26,7 @@ from gdinousam.models.detector.detector import Detector
 from gdinousam.models.loading import load_grounding_dino, pick_device
 from gdinousam.parity.official_grounding_dino import build_official, write_text_encoder
 from gdinousam.parity.topk import RecordTopk, ReplayTopk
+from gdinousam.runtime import keep_freed_memory
 from gdinousam.training.settings import TrainingSettings
 from gdinousam.training.tasks import DetectorTask
 

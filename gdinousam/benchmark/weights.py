@@ -13,7 +13,7 @@ from gdinousam.models.checkpoints.grounding_dino import official_tokenizer
 from gdinousam.models.loading import SMALL, trained_resize
 from gdinousam.models.mask_heads.random_sam import reset_plain_layers
 from gdinousam.parity.official_grounding_dino import write_vocabulary
-from gdinousam.seeding import torch_seed
+from gdinousam.runtime import torch_seed
 
 SizeName = Literal["small", "full"]
 FULL_SIDE = 800  # of the paper (section 2.1); what the official resize leaves as it is

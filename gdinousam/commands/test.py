@@ -36,7 +36,7 @@ def evaluate_command(arguments: Sequence[str] | None = None, default_config: str
     options = parser.parse_args(arguments)
 
     from gdinousam.experiments.config import TestConfig, dump_config, load_config
-    from gdinousam.experiments.evaluate import evaluate_config, resolved
+    from gdinousam.experiments.evaluate import evaluate_config
 
     overrides = options.overrides
     if options.predictions is not None:
@@ -45,7 +45,7 @@ def evaluate_command(arguments: Sequence[str] | None = None, default_config: str
     if options.resume and options.overwrite:
         raise InputError("--resume goes on with a run and --overwrite replaces it; give one of them")
     if options.print_config:
-        print(dump_config(resolved(config)), end="")
+        print(dump_config(config.resolved()), end="")
         return 0
     tables = evaluate_config(config, options.overwrite, options.resume)
     if is_first_process():

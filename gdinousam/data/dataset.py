@@ -20,7 +20,7 @@ from gdinousam.errors import InputError
 from gdinousam.geometry import ResizeSettings, boxes_cxcywh_norm, build_resize, normalize_image, pad_images
 from gdinousam.identity import phrase_identity, spellings
 from gdinousam.records import ImageRecord
-from gdinousam.seeding import derived_seed
+from gdinousam.runtime import derived_seed
 
 
 @dataclass(frozen=True, eq=False)

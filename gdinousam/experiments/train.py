@@ -12,18 +12,8 @@ from typing import Any
 from accelerate import Accelerator, DistributedDataParallelKwargs, PartialState
 
 from gdinousam import __version__
-from gdinousam.allocator import keep_freed_memory
 from gdinousam.errors import InputError
 from gdinousam.experiments.config import AnyTrainConfig, TrainConfig, dump_config
-from gdinousam.experiments.machine import LIBRARIES, device_name
-from gdinousam.experiments.training_data import (
-    Records,
-    describe_images,
-    read_training_images,
-    training_examples,
-    validation_examples,
-)
-from gdinousam.experiments.training_models import Learner, build_learner
 from gdinousam.experiments.training_origin import DATA_NAME, noted_data
 from gdinousam.files import write_json, write_text
 from gdinousam.folders import CONFIG_COPY, run_folder
@@ -32,7 +22,15 @@ from gdinousam.models.detector.deformable_choice import want_kernel
 from gdinousam.models.loading import pick_device
 from gdinousam.models.precision import allow_tf32
 from gdinousam.processes import joined_processes
-from gdinousam.seeding import seed_everything
+from gdinousam.runtime import LIBRARIES, device_name, keep_freed_memory, seed_everything
+from gdinousam.training.images import (
+    Records,
+    describe_images,
+    read_training_images,
+    training_examples,
+    validation_examples,
+)
+from gdinousam.training.learner import Learner
 from gdinousam.training.loop import Outcome, Trainer
 
 logger = logging.getLogger(__name__)
@@ -58,7 +56,7 @@ def train(config: AnyTrainConfig, resume: bool = False, overwrite: bool = False,
     described = describe_images(config, images)
     noted = noted_data(folder, described, resume, other_data)
     seed_everything(config.training.seed, config.training.deterministic)
-    learner = build_learner(config, images)
+    learner = config.learner(images)
     train_set = training_examples(config, images, learner.resize)
     val_set = validation_examples(config, images, learner.resize)
     accelerator = Accelerator(

@@ -30,7 +30,7 @@ from gdinousam.models.mask_heads.sam import SamMaskHead, frame_of, sam_preproces
 from gdinousam.models.mask_heads.sam2 import MaskHead, Sam2MaskHead
 from gdinousam.models.precision import MixedPrecision, Precision, pick_precision
 from gdinousam.models.small import random_small_detector, random_small_mask_head, small_tokenizer
-from gdinousam.models.weights.beside import file_beside, is_hub_id
+from gdinousam.models.weights.hub import file_beside, is_hub_id
 from gdinousam.models.weights.pretrained import from_folder_or_hub, model_type_of, pretrained_tokenizer, read_json
 from gdinousam.settings import OWN_MODEL_NAMES
 

@@ -11,7 +11,7 @@ import pytest
 from gdinousam.data.contract.check import check_table
 from gdinousam.data.images import read_mask_file
 from gdinousam.data.masks import foreground, half_of_range
-from gdinousam.methods.saved_masks.formats import read_mask
+from gdinousam.methods.saved_masks.folder import read_mask
 from gdinousam.methods.saved_masks.settings import SavedMasksSettings
 
 SQUARE = np.zeros((40, 40), bool)

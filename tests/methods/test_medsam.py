@@ -19,7 +19,7 @@ from gdinousam.models.loading import load_detector
 from gdinousam.models.mask_heads.sam import MedSamFrame, SamMaskHead
 from gdinousam.parity.weights import rule_values
 from gdinousam.records import Hint, Image
-from gdinousam.seeding import torch_seed
+from gdinousam.runtime import torch_seed
 
 GOLDENS = Path(__file__).parents[2] / ".." / "shared" / "goldens" / "medsam"
 needs_goldens = pytest.mark.skipif(not GOLDENS.is_dir(), reason="needs the recorded outputs that developers have")

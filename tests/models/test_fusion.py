@@ -9,7 +9,7 @@ from transformers.models.grounding_dino.modeling_grounding_dino import Grounding
 
 from gdinousam.models.detector.fusion import attend, attend_in_short_order
 from gdinousam.models.small import small_detector_config
-from gdinousam.seeding import torch_seed
+from gdinousam.runtime import torch_seed
 
 
 def attention() -> Any:

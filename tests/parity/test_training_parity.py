@@ -30,7 +30,7 @@ from gdinousam.parity.adapters import AdaptedOurs
 from gdinousam.parity.official_grounding_dino import build_official, write_text_encoder
 from gdinousam.parity.topk import RecordTopk, ReplayTopk
 from gdinousam.phrases import build_public_caption
-from gdinousam.seeding import torch_seed
+from gdinousam.runtime import torch_seed
 from gdinousam.training.schedule import build_schedule
 from gdinousam.training.tasks import DetectorTask
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import pandas as pd
 
 from gdinousam.data.contract.delimited import read_delimited
-from gdinousam.data.contract.spellings import unify_spellings
+from gdinousam.data.contract.names import unify_spellings
 from gdinousam.errors import InputError
 from gdinousam.files import replaced_file
 from gdinousam.records import ImageRecord, Instance, MaskReference

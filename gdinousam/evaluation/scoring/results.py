@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from gdinousam.errors import InputError
-from gdinousam.evaluation.reporting.method_names import method_name, weights_remarks
-from gdinousam.evaluation.scoring.notes import NO_NOTES, Notes
+from gdinousam.evaluation.scoring.notes import NO_NOTES, Notes, method_name, weights_remarks
 from gdinousam.evaluation.scoring.rows import ScoreRow, read_rows
 from gdinousam.evaluation.scoring.trace import NO_TRACE, Trace
 from gdinousam.records import WeightsKind

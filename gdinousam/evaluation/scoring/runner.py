@@ -1,7 +1,7 @@
 """Run a method over a test set and write what it scored.
 
-The runner knows a method only by its interface (``evaluation.scoring.methods``), or as masks that another program made,
-so ours and every compared one are scored by the same code.
+The runner knows a method only by its interface (``evaluation.scoring.methods``), so ours, every compared one, and masks
+that another program made are scored by the same code.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from pathlib import Path
 from gdinousam.drawing import write_picture
 from gdinousam.errors import InputError
 from gdinousam.evaluation.scoring.cases import Case, read_ahead
-from gdinousam.evaluation.scoring.kept_masks import MASKS_NAME, mask_names, write_masks
+from gdinousam.evaluation.scoring.kept import MASKS_NAME, choose_pictures, draw_scores, mask_names, write_masks
 from gdinousam.evaluation.scoring.methods import (
+    Method,
+    OwnSize,
     RecordChooser,
     RecordSegmenter,
     Untimed,
@@ -33,19 +35,16 @@ from gdinousam.evaluation.scoring.parts import (
     read_finished,
     read_parts,
 )
-from gdinousam.evaluation.scoring.pictures import choose_pictures, draw_scores
 from gdinousam.evaluation.scoring.protocols import score_image
 from gdinousam.evaluation.scoring.results import ROWS_NAME
 from gdinousam.evaluation.scoring.rows import ScoreRow, write_rows
-from gdinousam.methods.saved_masks.method import SavedMasks
 from gdinousam.processes import Processes
 from gdinousam.progress_bar import ProgressBar
-from gdinousam.records import Answer, Detection, ImageRecord, PublicChooser, Segmenter
+from gdinousam.records import Answer, Detection, ImageRecord, PublicChooser
 
 logger = logging.getLogger(__name__)
 
 PICTURES_NAME = "pictures"
-Method = Segmenter | SavedMasks | RecordSegmenter
 
 
 def evaluate(
@@ -87,7 +86,7 @@ def evaluate(
     to_draw = choose_pictures(len(records), num_pictures)
     with PartWriter(part_path(output_dir, processes.rank)) as writer, _bar(mine, processes) as bar:
         for cases in read_ahead(records, mine, num_workers):
-            if isinstance(method, SavedMasks):
+            if isinstance(method, OwnSize):
                 cases = [method.at_scored_size(case) for case in cases]
             answers, seconds = _answer(method, cases)
             for case, answer in zip(cases, answers, strict=True):
@@ -176,8 +175,6 @@ def _finish(output_dir: Path, records: Sequence[ImageRecord]) -> list[ScoreRow]:
 def _answer(method: Method, cases: Sequence[Case]) -> tuple[list[Answer], float]:
     """What the method says of each image, and its seconds per image, nan where they say nothing."""
     records = [answerable(method, case.record) for case in cases]
-    if isinstance(method, SavedMasks):
-        return [Answer(method.detections(record)) for record in records], math.nan
     images = [case.image for case in cases]
     begin = time.perf_counter()
     # Masks are arrays of numpy, so the work of a GPU is over when they are here.

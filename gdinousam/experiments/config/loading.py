@@ -56,6 +56,7 @@ def load_config(config_class: type[Config], path: Path, overrides: Sequence[str]
         _rename_keys(tree, path)
         for override in overrides:
             _override(tree, override)
+    _leave_aside(tree, config_class.left_aside)
     try:
         return config_class.model_validate(tree, context={"folder": path.parent})
     except ValidationError as error:
@@ -126,6 +127,16 @@ def _rename_keys(tree: dict[str, Any], path: Path) -> None:
         if new_key in (target or {}):
             raise InputError(f"{path}: {old} and {new} are the same setting; keep {new}")
         _assign(tree, new, value)
+
+
+def _leave_aside(tree: dict[str, Any], keys: Sequence[str]) -> None:
+    for key in keys:
+        *groups, last = key.split(".")
+        place: Any = tree
+        for group in groups:
+            place = place.get(group) if isinstance(place, dict) else None
+        if isinstance(place, dict):
+            place.pop(last, None)
 
 
 def _name_here(key: str, source: str) -> str | None:

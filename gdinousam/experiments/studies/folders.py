@@ -14,7 +14,6 @@ from gdinousam.errors import InputError
 from gdinousam.evaluation.scoring.origin import require_same_origin
 from gdinousam.evaluation.scoring.results import METHOD_NAME, ROWS_NAME, read_json
 from gdinousam.experiments.config import TestConfig, dump_config
-from gdinousam.experiments.traced import trace
 from gdinousam.files import write_text
 from gdinousam.folders import CONFIG_COPY, run_folder
 from gdinousam.processes import Processes
@@ -57,6 +56,6 @@ def is_finished(config: TestConfig, records: Sequence[ImageRecord]) -> bool:
     if not is_begun(config):
         return False
     require_same_origin(
-        folder, dump_config(config), fingerprint(records, config.data.test_ann), trace(config).to_json()
+        folder, dump_config(config), fingerprint(records, config.data.test_ann), config.method.trace(config).to_json()
     )
     return (folder / ROWS_NAME).is_file() and "num_rows" in read_json(folder / METHOD_NAME)

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from gdinousam.methods.samus.config import STRIDE, SamusConfig
+from gdinousam.methods.samus.network import STRIDE, SamusConfig
 
 _PATCH = 16  # pixels along a side of a patch; SAM's, so that its weights fit, while the stride is half of SAM's
 _EPSILON = 1e-6  # of every norm here; torch's default is 1e-5

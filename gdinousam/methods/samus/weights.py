@@ -11,8 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from safetensors.torch import save_file
 
 from gdinousam.errors import InputError
-from gdinousam.methods.samus.config import SMALL, SamusConfig
-from gdinousam.methods.samus.network import Samus, added_names, resized_names
+from gdinousam.methods.samus.network import SMALL, Samus, SamusConfig, added_names, resized_names
 from gdinousam.models.checkpoints.files import Tensors, read_tensors, require_kind
 from gdinousam.models.checkpoints.keys import listed, rename, translate
 from gdinousam.models.checkpoints.sam_parts import SAM_RULES, WEIGHT

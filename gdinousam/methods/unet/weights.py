@@ -8,9 +8,8 @@ from pydantic import ValidationError
 from safetensors.torch import save_file
 
 from gdinousam.errors import InputError
-from gdinousam.methods.unet.network import UNet
+from gdinousam.methods.unet.network import UNet, UNetDescription
 from gdinousam.methods.unet.segmenter import UNetSegmenter
-from gdinousam.methods.unet.settings import UNetDescription
 from gdinousam.models.checkpoints.files import read_tensors
 from gdinousam.models.weights.pretrained import first_line, read_json
 

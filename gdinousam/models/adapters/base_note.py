@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import nn
 
 from gdinousam.errors import InputError
-from gdinousam.models.weights.beside import is_hub_id
+from gdinousam.models.weights.hub import is_hub_id
 from gdinousam.models.weights.pretrained import read_json
 from gdinousam.settings import OWN_MODEL_NAMES
 

@@ -13,7 +13,7 @@ from peft import LoraConfig
 from gdinousam.errors import InputError
 from gdinousam.models.adapters.base_note import BASE_NOTE
 from gdinousam.models.checkpoints.files import Tensors, read_tensors
-from gdinousam.models.weights.beside import folder_with
+from gdinousam.models.weights.hub import folder_with
 from gdinousam.models.weights.pretrained import first_line, read_json
 
 logger = logging.getLogger(__name__)

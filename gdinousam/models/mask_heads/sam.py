@@ -24,7 +24,7 @@ from gdinousam.errors import InputError
 from gdinousam.geometry import box_scale, image_to_tensor, normalize_image
 from gdinousam.models.detector.corrections import normalize_officially
 from gdinousam.models.mask_heads.sam2 import MaskHead
-from gdinousam.models.weights.beside import file_beside
+from gdinousam.models.weights.hub import file_beside
 from gdinousam.models.weights.pretrained import read_json
 from gdinousam.records import Image
 

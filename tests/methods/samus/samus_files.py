@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from gdinousam.methods.samus.config import SMALL, SamusConfig
-from gdinousam.methods.samus.network import Samus
+from gdinousam.methods.samus.network import SMALL, Samus, SamusConfig
 from gdinousam.models.checkpoints.files import Tensors
 from gdinousam.parity.weights import fill_by_rule, rule_values
 

@@ -10,8 +10,7 @@ import torch.nn.functional as F
 from samus_files import by_rule, sam_shapes, samus_shapes, small_samus
 
 from gdinousam.errors import InputError
-from gdinousam.methods.samus.config import SMALL, SamusConfig
-from gdinousam.methods.samus.network import Samus, added_names, resized_names
+from gdinousam.methods.samus.network import SMALL, Samus, SamusConfig, added_names, resized_names
 from gdinousam.methods.samus.weights import (
     CONFIG_FILE,
     RULES,
@@ -24,7 +23,7 @@ from gdinousam.methods.samus.weights import (
 )
 from gdinousam.models.checkpoints.files import Tensors, kind_of, read_tensors
 from gdinousam.models.checkpoints.keys import new_names
-from gdinousam.seeding import torch_seed
+from gdinousam.runtime import torch_seed
 
 PATH = Path("SAMUS.pth")
 

@@ -1,34 +1,105 @@
-"""The images of a training run: read, checked, and joined with phantoms where the config asks for them."""
+"""The images of a training run: named by settings, read, checked, and joined with phantoms where those ask for them."""
 
 from __future__ import annotations
 
 import hashlib
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
 
 from gdinousam.data.audit.lookalikes import without_lookalikes
 from gdinousam.data.augmentation import AugmentationSettings, build_augmentation, phrases_never_flipped
 from gdinousam.data.contract.check import require_valid
 from gdinousam.data.contract.fingerprint import fingerprint
-from gdinousam.data.contract.named_datasets import of_datasets
+from gdinousam.data.contract.names import of_datasets
+from gdinousam.data.contract.plausibility import ALLOW_ODD
 from gdinousam.data.contract.reading import find_csv, read_records
 from gdinousam.data.dataset import Examples, JoinedExamples, TrainingDataset
 from gdinousam.data.sources.phantoms import phrases_of
-from gdinousam.data.sources.phantoms.endless import EndlessPhantoms
+from gdinousam.data.sources.phantoms.endless import EndlessPhantoms, PhantomData
 from gdinousam.errors import InputError
-from gdinousam.experiments.config import AnyTrainConfig
 from gdinousam.geometry import ResizeSettings
 from gdinousam.identity import spellings
 from gdinousam.processes import ALONE, Processes
 from gdinousam.records import ImageRecord
-from gdinousam.seeding import derived_seed
+from gdinousam.runtime import derived_seed
+from gdinousam.settings import Settings, SettingsPath
+from gdinousam.training.settings import LoopSettings
 
 logger = logging.getLogger(__name__)
 
 Records = tuple[ImageRecord, ...]
+
+
+class TrainData(Settings):
+    """Where the training and validation images lie and how they are batched."""
+
+    train_dir: SettingsPath | None = Field(None, description="Folder of the training images; none: phantoms alone.")
+    train_ann: SettingsPath | None = Field(None, description="CSV of the training boxes and phrases.")
+    train_masks: SettingsPath | None = Field(None, description="Folder of the training masks; not for the detector.")
+    val_dir: SettingsPath | None = Field(None, description="Folder of the validation images; none: no validation.")
+    val_ann: SettingsPath | None = Field(None, description="CSV of the validation boxes and phrases.")
+    val_masks: SettingsPath | None = Field(None, description="Folder of the validation masks.")
+    unlike_dir: SettingsPath | None = Field(
+        None, description="Folder of test images; training images that are near-duplicates of one are left out."
+    )
+    phantoms: PhantomData | None = Field(None, description="null: none.")
+    batch_size: int = Field(4, ge=1, description="Images per batch and process.")
+    num_workers: int = Field(4, ge=0, description="Processes that read images; 0: the main process reads.")
+    num_absent_phrases: int = Field(
+        0, ge=0, description="Phrases of other images added to each caption as negatives (the public code: none)."
+    )
+    captions: Literal["distinct_phrases", "phrase_per_box"] = Field(
+        "distinct_phrases",
+        description="What a training caption holds. distinct_phrases: each phrase of the image once; phrase_per_box: "
+        "the phrase of every box in turn, and of a phrase with slashes one part at random (public code).",
+    )
+    datasets: tuple[str, ...] | None = Field(
+        None, min_length=1, description="Use only the images of these datasets, of both files."
+    )
+    max_images: int | None = Field(
+        None, ge=1, description="Use only the first so many images of each file, of the datasets named."
+    )
+    allow_odd: bool = Field(False, description=ALLOW_ODD)
+
+    @model_validator(mode="after")
+    def _splits_are_whole(self) -> TrainData:
+        if (self.val_dir is None) != (self.val_ann is None):
+            raise ValueError("give both val_dir and val_ann, or neither")
+        if self.train_dir is None and (self.train_ann is not None or self.phantoms is None):
+            raise ValueError("data.train_dir is missing; add it, or leave out train_ann too and give phantoms")
+        if self.train_ann is None and self.train_dir is not None:
+            raise ValueError("data.train_ann is missing; add it")
+        return self
+
+    def require_masks(self, learner: str) -> None:
+        """Raise ValueError where images are named without their masks. learner: who needs them."""
+        for split in ("train", "val"):
+            if getattr(self, f"{split}_dir") is not None and getattr(self, f"{split}_masks") is None:
+                raise ValueError(f"{learner} learns from masks; name their folder in data.{split}_masks")
+
+
+class LearningConfig(Settings, ABC):
+    """What every config of a training has in common."""
+
+    data: TrainData
+    augmentation: AugmentationSettings | None = Field(AugmentationSettings(), description="null: none.")
+    training: LoopSettings
+
+    @property
+    @abstractmethod
+    def needs_masks(self) -> bool:
+        """Whether what is trained learns from masks."""
+
+    @property
+    @abstractmethod
+    def needs_objects(self) -> bool:
+        """Whether an image without objects teaches nothing: there is nothing to show the learner."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +112,7 @@ class TrainingImages:
     num_lookalikes: int = 0
 
 
-def read_training_images(config: AnyTrainConfig, processes: Processes = ALONE) -> TrainingImages:
+def read_training_images(config: LearningConfig, processes: Processes = ALONE) -> TrainingImages:
     """Read and check what the config names; InputError where there are problems or nothing is left to train on.
 
     processes: the first of them looks through the files while the others wait.
@@ -60,7 +131,7 @@ def read_training_images(config: AnyTrainConfig, processes: Processes = ALONE) -
 
 
 def _read(
-    config: AnyTrainConfig,
+    config: LearningConfig,
     csv_path: Path | None,
     image_dir: Path | None,
     mask_dir: Path | None,
@@ -84,16 +155,16 @@ def _read(
     return records
 
 
-def training_examples(config: AnyTrainConfig, images: TrainingImages, resize: ResizeSettings) -> JoinedExamples:
+def training_examples(config: LearningConfig, images: TrainingImages, resize: ResizeSettings) -> JoinedExamples:
     """The training images and, after them, the phantoms of an epoch, both augmented."""
     num_phantoms = config.data.phantoms.num_train if config.data.phantoms else 0
     if config.augmentation is not None and config.augmentation.horizontal_flip:
-        _tell_what_is_not_flipped(config.augmentation, training_phrases(config, images))
+        _tell_what_is_not_flipped(config.augmentation, training_phrases(config.data, images))
     return JoinedExamples(_parts(config, images.train, num_phantoms, resize, config.training.seed, is_training=True))
 
 
 def validation_examples(
-    config: AnyTrainConfig, images: TrainingImages, resize: ResizeSettings
+    config: LearningConfig, images: TrainingImages, resize: ResizeSettings
 ) -> JoinedExamples | None:
     """The validation images and phantoms, neither augmented; ``None`` without any. Its phantoms never train."""
     num_phantoms = config.data.phantoms.num_val if config.data.phantoms else 0
@@ -103,12 +174,12 @@ def validation_examples(
 
 
 def _parts(
-    config: AnyTrainConfig, records: Records, num_phantoms: int, resize: ResizeSettings, seed: int, is_training: bool
+    config: LearningConfig, records: Records, num_phantoms: int, resize: ResizeSettings, seed: int, is_training: bool
 ) -> Sequence[Examples]:
     data, with_masks = config.data, config.needs_masks
     augmentation = None
     if is_training and config.augmentation:
-        augmentation = build_augmentation(config.augmentation, training_phrases(config, TrainingImages(records, ())))
+        augmentation = build_augmentation(config.augmentation, training_phrases(data, TrainingImages(records, ())))
     captions = data.num_absent_phrases, data.captions == "phrase_per_box"
     parts: list[Examples] = []
     if records:
@@ -125,15 +196,15 @@ def _tell_what_is_not_flipped(settings: AugmentationSettings, phrases: Sequence[
         logger.info("images are not flipped where they name a side that has no counterpart here: %s", ", ".join(kept))
 
 
-def training_phrases(config: AnyTrainConfig, images: TrainingImages) -> tuple[str, ...]:
+def training_phrases(data: TrainData, images: TrainingImages) -> tuple[str, ...]:
     """The distinct phrases that training images and phantoms may have, in order of first appearance."""
     phrases = [phrase for record in images.train for phrase in record.phrases]
-    if config.data.phantoms is not None:
-        phrases += [phrase for family in config.data.phantoms.families for phrase in phrases_of(family)]
+    if data.phantoms is not None:
+        phrases += [phrase for family in data.phantoms.families for phrase in phrases_of(family)]
     return tuple(dict.fromkeys(spellings(phrases, of_phrases=True).values()))
 
 
-def describe_images(config: AnyTrainConfig, images: TrainingImages) -> dict[str, Any]:
+def describe_images(config: LearningConfig, images: TrainingImages) -> dict[str, Any]:
     """What the run notes about its training data; see ``gdinousam.data.contract.fingerprint``."""
     described: dict[str, Any] = {}
     if config.data.train_ann is not None:

@@ -9,7 +9,6 @@ from gdinousam.errors import InputError
 from gdinousam.experiments.config import (
     TestConfig as EvaluateConfig,  # pytest would collect a class that is named Test...
 )
-from gdinousam.experiments.judged_weights import judged_weights
 from gdinousam.records import WeightsKind
 
 DETECTOR, HEAD = "IDEA-Research/grounding-dino-tiny", "facebook/sam2.1-hiera-large"
@@ -22,6 +21,10 @@ def config(**parts: Any) -> EvaluateConfig:
         "evaluation": {"output_dir": "out", "method": "A"},
     }
     return EvaluateConfig.model_validate(tree | parts)
+
+
+def judged_weights(of: EvaluateConfig) -> tuple[WeightsKind, bool]:
+    return of.method.kind(of), of.method.is_reference()
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,9 @@
-"""One spelling for every phrase, dataset and group: the model reads "Cyst" and "cyst " alike, so tables must too."""
+"""Names in the contract: of datasets, the spellings of a phrase, and the order of file names."""
 
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cache
@@ -10,8 +11,33 @@ from pathlib import Path
 
 import pandas as pd
 
-from gdinousam.identity import difference, spellings, visible
+from gdinousam.errors import InputError
+from gdinousam.identity import difference, same_name, spellings, visible
 from gdinousam.records import ImageRecord
+
+
+def datasets_of(records: Iterable[ImageRecord]) -> tuple[str, ...]:
+    """The distinct datasets of the records, in order of first appearance."""
+    return tuple(dict.fromkeys(record.dataset for record in records))
+
+
+def of_datasets(
+    records: tuple[ImageRecord, ...], datasets: Sequence[str] | None, csv_path: Path
+) -> tuple[ImageRecord, ...]:
+    """The records of the named datasets in the order of the file, all of them where ``datasets`` is ``None``.
+
+    datasets: as in the column ``dataset``, in any spelling. csv_path: the file, for the message. Raises InputError
+    for a dataset that the file does not have; the message lists those that it has.
+    """
+    if datasets is None:
+        return records
+    known = datasets_of(records)
+    wanted = {name: same_name(name, known) for name in datasets}
+    for name, found in wanted.items():
+        if found is None:
+            raise InputError(f"{csv_path}: no image of dataset {name!r} (data.datasets); it has: {', '.join(known)}")
+    return tuple(record for record in records if record.dataset in wanted.values())
+
 
 logger = logging.getLogger(__name__)
 
@@ -60,3 +86,10 @@ def _say_once(csv_path: Path, column: str, changed: tuple[tuple[str, str], ...])
         "%s: %s %s is read as %s (they differ by %s)%s",
         csv_path, column, visible(text), visible(first), difference(text, first), more,
     )  # fmt: skip
+
+
+def natural_key(path: Path | str) -> tuple[tuple[int, int | str], ...]:
+    """A sort key under which ``2.png`` comes before ``10.png``; of a path only the name counts, in either case."""
+    name = path.name if isinstance(path, Path) else path
+    parts = re.findall(r"\d+|\D+", name.lower())
+    return tuple((0, int(part)) if part.isdecimal() else (1, part) for part in parts)

@@ -1,8 +1,4 @@
-"""Mask heads without a detector, references for the pipeline.
-
-With the true boxes a mask head shows what a perfect detector would reach; with the whole image as box it shows what it
-reaches when told nothing.
-"""
+"""The mask head without a detector: with the whole image as its box."""
 
 from __future__ import annotations
 
@@ -10,10 +6,6 @@ from collections.abc import Sequence
 
 from gdinousam.inputs import as_images, as_phrases
 from gdinousam.records import Detection, Hint, HintedSegmenter, Image, Need
-
-# What a config names as its detector to get them.
-TRUE_BOX = "true-box"
-WHOLE_IMAGE = "whole-image"
 
 
 class WholeImageSegmenter:
