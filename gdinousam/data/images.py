@@ -116,7 +116,7 @@ def read_mask_file(path: str | Path) -> MaskFile:
     """Read a mask file without scaling its values.
 
     What is foreground says ``gdinousam.data.masks``; that a mask was cut at half range, or may be meant otherwise, is
-    logged once for its folder. 1-, 2- and 4-bit grey files hold their values spread over [0, 255], as viewers show them.
+    logged once for its folder. 1-, 2- and 4-bit grey files hold their values spread over [0, 255], as shown.
     Errors as for ``read_image``.
     """
     path = as_path(path)

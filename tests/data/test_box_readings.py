@@ -6,7 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gdinousam.data.contract.box_readings import CENTRES, CORNERS, SizedBox, is_inside, other_reading
+from gdinousam.data.contract.box_readings import (
+    CENTRES,
+    CORNERS,
+    SMALLER_COPY,
+    SizedBox,
+    is_inside,
+    other_reading,
+    scaled,
+)
 from gdinousam.data.contract.reading import BOX_COLUMNS, read_table
 
 SIZE = (400, 300)
@@ -52,7 +60,14 @@ def test_boxes_in_pixels_are_taken_as_they_are():
 
 
 @pytest.mark.parametrize(
-    ("convention", "name"), [(as_corners, CORNERS), (as_centres, CENTRES), (as_cut_corners, CORNERS)]
+    ("convention", "name"),
+    [
+        (as_corners, CORNERS),
+        (as_centres, CENTRES),
+        (as_cut_corners, CORNERS),
+        (lambda box: scaled(box, 0.5, 0.5), SMALLER_COPY),
+    ],
+    ids=["corners", "centres", "corners cut at the edge", "half size"],
 )
 def test_another_convention_is_named(convention, name: str):
     reading = other_reading(written(lesions(80), convention), by_place=True)

@@ -14,7 +14,15 @@ import cv2
 import numpy as np
 
 from gdinousam.data.contract import reading as contract
-from gdinousam.data.contract.box_readings import CORNERS, MIN_BOXES, READINGS, Size, other_reading, scaled
+from gdinousam.data.contract.box_readings import (
+    CORNERS,
+    MIN_BOXES,
+    READINGS,
+    SMALLER_COPY,
+    Size,
+    other_reading,
+    scaled,
+)
 from gdinousam.data.contract.check_rows import CheckedRow, grouped
 from gdinousam.data.contract.outlines import is_outline
 from gdinousam.data.contract.problems import Problem
@@ -105,6 +113,7 @@ _EXPECTED = {
     _FRACTIONS: "x, y, width, height in pixels; the boxes look like fractions of the image",
     _INVERTED: "the object white on black; the masks fit their boxes once they are inverted",
     _SCALE: "boxes in pixels of the stored image; times one factor they fit their masks",
+    SMALLER_COPY: "boxes in pixels of the stored image; all of them lie in its upper left quarter",
 }
 
 
