@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 BITS, COMPRESSION, PHOTOMETRIC, DESCRIPTION, ORIENTATION = 258, 259, 262, 270, 274  # TIFF 6.0, section 8
 WIDTH, HEIGHT, SAMPLES, ROWS_PER_STRIP, STRIP_BYTES, PLANAR = 256, 257, 277, 278, 279, 284
+TILE_WIDTH, TILE_HEIGHT, TILE_BYTES = 322, 323, 325
 EXTRA_SAMPLES, SAMPLE_FORMAT, IMAGE_DEPTH = 338, 339, 32997
 BIG_ENDIAN = b"MM"
 UNCOMPRESSED, FAX_IN_WORDS = 1, 32771
@@ -58,7 +59,7 @@ def trouble(tags: Tags) -> str | None:
         return "white is zero, of numbers without a black; save it with black as zero"
     if bits > 8 and tags.get(SAMPLES, 1) > 1 and tags.get(PLANAR) == SEPARATE_PLANES:
         return f"colours of {bits} bits in separate planes; save them interleaved"
-    return None if is_compressed else _wrong_length(tags, bits)
+    return _wrong_number_of_parts(tags) or (None if is_compressed else _wrong_length(tags, bits))
 
 
 def as_stored(pixels: npt.NDArray[Any], tags: Tags) -> npt.NDArray[Any]:
@@ -90,6 +91,23 @@ def _num_announced(tags: Tags) -> int:
             if shape[-len(picture) :] == picture:
                 return max(num_pictures, math.prod(shape[: -len(picture)]))
     return num_pictures
+
+
+def _wrong_number_of_parts(tags: Tags) -> str | None:
+    """Where there are other strips or tiles than the size asks for."""
+    width, height, num_planes = tags.get(WIDTH, 0), tags.get(HEIGHT, 0), 1
+    if tags.get(PLANAR) == SEPARATE_PLANES:
+        num_planes = tags.get(SAMPLES, 1)
+    if TILE_BYTES in tags:
+        part, num_given = (tags.get(TILE_WIDTH, width), tags.get(TILE_HEIGHT, height)), len(tags[TILE_BYTES])
+    else:
+        part, num_given = (width, min(tags.get(ROWS_PER_STRIP, height), height)), len(tags.get(STRIP_BYTES, ()))
+    if num_given <= 1 or not all(part):
+        return None  # of one strip some programs write the rows wrong; of none Pillow says what is missing
+    num_needed = math.ceil(width / part[0]) * math.ceil(height / part[1]) * num_planes
+    if num_given == num_needed:
+        return None
+    return f"{num_given} strips or tiles, but its size asks for {num_needed}; export the file again"
 
 
 def _wrong_length(tags: Tags, bits: int) -> str | None:

@@ -226,6 +226,19 @@ def test_a_header_that_contradicts_the_length_of_its_pixels_is_refused(tmp_path,
         read_image(path)
 
 
+@pytest.mark.parametrize(
+    "layout", [{"tile": TILE}, {"rowsperstrip": 8}, {"tile": TILE, "compression": "zlib"}], ids=str
+)
+@pytest.mark.parametrize("height", [HEIGHT - 16, HEIGHT + 16])
+def test_a_header_that_contradicts_the_number_of_its_parts_is_refused(tmp_path: Path, layout, height: int) -> None:
+    path = written(tmp_path / "a.tif", GREY, metadata=None, **layout)
+    with tifffile.TiffFile(path, mode="r+b") as file:
+        file.pages[0].tags["ImageLength"].overwrite(height)
+    path.write_bytes(path.read_bytes() + bytes(4000))
+    with pytest.raises(InputError, match=r"a\.tif: \d+ strips or tiles, but its size asks for"):
+        read_image(path)
+
+
 def test_a_strip_that_is_padded_to_its_full_height_is_sound(tmp_path: Path) -> None:
     padded = np.vstack([GREY, np.zeros((6, WIDTH), np.uint8)])
     path = written(tmp_path / "a.tif", padded, rowsperstrip=8, metadata=None)
