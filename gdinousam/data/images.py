@@ -22,14 +22,17 @@ import numpy as np
 import numpy.typing as npt
 import PIL.Image
 
+from gdinousam.data import tiff_layouts
 from gdinousam.data.masks import foreground
 from gdinousam.errors import InputError
 from gdinousam.inputs import as_path
 from gdinousam.records import Image, Instance, Mask, MaskReference
 
 logger = logging.getLogger(__name__)
-_CUT_FOLDERS: set[Path] = set()  # of which the log has said that their masks are cut
-_CUT_LOCK = Lock()
+_SAID: set[tuple[Path, str]] = set()  # folders of masks, and what the log has said of them
+_SAID_LOCK = Lock()
+_CUT = "with grey values between black and white; they are cut at half their range"
+_DOUBTFUL = "with grey values that may be labels or soft; every pixel that is not black counts"
 
 Pixels = npt.NDArray[Any]  # (H, W) or (H, W, 3), the numbers that the file stores
 
@@ -76,12 +79,13 @@ class MaskFile:
     """A mask file that was read once and can answer for several values.
 
     foreground: (H, W) bool, as ``gdinousam.data.masks`` says. values: (H, W) stored grey values or palette
-    indices, ``None`` for a colour mask, which has no grey values.
+    indices, ``None`` for a colour mask, which has no grey values. is_doubtful: that foreground may be meant otherwise.
     """
 
     path: Path
     foreground: Mask
     values: npt.NDArray[Any] | None
+    is_doubtful: bool = False
 
     def select(self, value: int | None) -> Mask:
         """(H, W) bool: pixels of the grey value, or all foreground for ``None``; ``InputError`` for a colour mask."""
@@ -105,33 +109,33 @@ class MaskFile:
         values = None
         if self.values is not None:
             values = cv2.resize(self.values, size, interpolation=cv2.INTER_NEAREST_EXACT)
-        return MaskFile(self.path, np.asarray(picture.resize(size)) != 0, values)
+        return MaskFile(self.path, np.asarray(picture.resize(size)) != 0, values, self.is_doubtful)
 
 
 def read_mask_file(path: str | Path) -> MaskFile:
     """Read a mask file without scaling its values.
 
-    What is foreground says ``gdinousam.data.masks``; that a mask was cut at half range is logged once for its
-    folder. 1-, 2- and 4-bit grey files hold their values spread over [0, 255], as every viewer shows them. Errors as
-    for ``read_image``.
+    What is foreground says ``gdinousam.data.masks``; that a mask was cut at half range, or may be meant otherwise, is
+    logged once for its folder. 1-, 2- and 4-bit grey files hold their values spread over [0, 255], as shown.
+    Errors as for ``read_image``.
     """
     path = as_path(path)
     pixels, values = _read_pixels(path)
     grey_hw = pixels if pixels.ndim == 2 else pixels.max(axis=2)
-    mask_hw, is_cut = foreground(grey_hw, may_be_labels=path.suffix.lower() not in JPEG_SUFFIXES)
-    if is_cut:
-        _say_cut(path.parent)
+    mask_hw, is_cut, is_doubtful = foreground(grey_hw, may_be_labels=path.suffix.lower() not in JPEG_SUFFIXES)
+    if is_cut or is_doubtful:
+        _say_once(path.parent, _CUT if is_cut else _DOUBTFUL)
     if values is None and (pixels.ndim == 2 or (pixels == pixels[:, :, :1]).all()):
         values = grey_hw  # also where grey is stored as colour
-    return MaskFile(path, mask_hw, values)
+    return MaskFile(path, mask_hw, values, is_doubtful)
 
 
-def _say_cut(folder: Path) -> None:
-    with _CUT_LOCK:  # the checker reads masks in several threads
-        if folder in _CUT_FOLDERS:
+def _say_once(folder: Path, what: str) -> None:
+    with _SAID_LOCK:  # the checker reads masks in several threads
+        if (folder, what) in _SAID:
             return
-        _CUT_FOLDERS.add(folder)
-    logger.warning("%s: has masks with grey values between black and white; they are cut at half their range", folder)
+        _SAID.add((folder, what))
+    logger.warning("%s: has masks %s", folder, what)
 
 
 def union_mask(instances: Iterable[Instance], size_hw: tuple[int, int]) -> Mask:
@@ -191,7 +195,10 @@ def _read_pixels(path: Path) -> tuple[Pixels, Pixels | None]:
         picture.load()  # decodes, and unlike OpenCV's decoder notices a cut-off file
         indices = np.array(picture) if picture.mode == "P" else None
         if deep_colour:
-            pixels = _read_deep_colour(path)
+            is_opacity = picture.format != "TIFF" or tiff_layouts.is_opacity(picture.tag_v2)  # type: ignore[attr-defined]
+            pixels = _read_deep_colour(path, is_opacity)
+        elif picture.mode in (*SCALED_MODES, "L") and picture.format == "TIFF":
+            pixels = tiff_layouts.as_stored(np.array(picture), picture.tag_v2)  # type: ignore[attr-defined]
         elif picture.mode in SCALED_MODES:
             pixels = np.array(picture)
         elif picture.has_transparency_data:
@@ -211,6 +218,8 @@ def _opened(path: Path) -> Iterator[PIL.Image.Image]:
             # A camera's MPO file is a JPEG with further views behind the picture itself.
             if num_frames > 1 and picture.format != "MPO":
                 raise InputError(f"{path}: holds {num_frames} frames; save the one that is meant as its own file")
+            if picture.format == "TIFF" and (why := tiff_layouts.trouble(picture.tag_v2)):  # type: ignore[attr-defined]
+                raise InputError(f"{path}: {why}")
             yield picture
     except InputError:
         raise
@@ -218,6 +227,8 @@ def _opened(path: Path) -> Iterator[PIL.Image.Image]:
         raise InputError(f"{path}: no such image file; check the name and the folder") from error
     except DECODING_ERRORS as error:
         reason = " ".join(str(error).split()) or type(error).__name__
+        if isinstance(error, PIL.UnidentifiedImageError) and tiff_layouts.is_tiff(path):
+            reason = "a TIFF that is damaged or of a layout that is not known here; another program may save it as PNG"
         raise InputError(f"{path}: not readable as an image ({reason}); replace the file") from error
 
 
@@ -232,12 +243,12 @@ def _has_deep_colour(picture: PIL.Image.Image, path: Path) -> bool:
     return False
 
 
-def _read_deep_colour(path: Path) -> Pixels:
+def _read_deep_colour(path: Path, is_opacity: bool) -> Pixels:
     pixels = cv2.imdecode(np.frombuffer(path.read_bytes(), dtype=np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None or pixels.dtype != np.uint16 or pixels.ndim != 3:
-        raise OSError("colours of more than 8 bits, but not of 16")
+        raise OSError("colours of more than 8 bits, but not 16, or compressed in a way that is not known")
     colours = pixels[:, :, 2::-1]  # OpenCV stores blue, green, red, alpha
-    if pixels.shape[2] == 4:
+    if pixels.shape[2] == 4 and is_opacity:
         opacity = pixels[:, :, 3:] / np.iinfo(np.uint16).max
         colours = np.rint(colours * opacity).astype(np.uint16)
     return np.ascontiguousarray(colours)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gdinousam.data.images import Pixels
+from gdinousam.data.sources.medical.dicom_coded_size import require_coded_size
 from gdinousam.data.sources.medical.dicom_greys import (
     GREY,
     PALETTE,
@@ -31,8 +32,8 @@ from gdinousam.records import Image
 FORMAT = "DICOM"
 ELEMENTS = (
     "Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored",
-    "PixelRepresentation", "RescaleSlope", "RescaleIntercept", "ModalityLUTSequence", "VOILUTSequence", "WindowCenter",
-    "WindowWidth", "VOILUTFunction", "PixelPaddingValue", "PixelPaddingRangeLimit", "PixelSpacing",
+    "HighBit", "PixelRepresentation", "RescaleSlope", "RescaleIntercept", "ModalityLUTSequence", "VOILUTSequence",
+    "WindowCenter", "WindowWidth", "VOILUTFunction", "PixelPaddingValue", "PixelPaddingRangeLimit", "PixelSpacing",
     "SequenceOfUltrasoundRegions", "SharedFunctionalGroupsSequence",
     *(
         f"{prefix}{colour}PaletteColorLookupTable{part}"
@@ -61,8 +62,8 @@ def read_dicom(path: Path) -> MedicalFrames:
     if "Rows" not in header:
         raise InputError(f"{path}: holds no picture (a report or directory); leave it out")
     _require_decodable(header, path)
-    _require_agreement(header, path)
     try:
+        _require_agreement(header, path)
         table = _table(header, path)
         num_frames = int(header.get("NumberOfFrames") or 1)
         width, height = int(header.Columns), int(header.Rows)
@@ -118,19 +119,26 @@ def _require_agreement(header: Any, path: Path) -> None:
     """Raise ``InputError`` where the header contradicts itself or the length of uncompressed pixels.
 
     Pixels that are too short fail when they are read. A few bytes behind them are padding; a row or more means that
-    the size, the bits or the number of frames is wrong.
+    the size, the bits or the number of frames is wrong. Of compressed pixels see ``require_coded_size``. Other errors
+    are pydicom's.
     """
     photometric = header.get("PhotometricInterpretation")
     num_channels = int(header.get("SamplesPerPixel") or 1)
     expected = 3 if photometric in COLOURS else 1
     if photometric in (*GREY, PALETTE, *COLOURS) and num_channels != expected:
         raise InputError(f"{path}: {num_channels} numbers per pixel contradict {photometric}; export the file again")
-    try:
-        length = pixel_length(path)
-    except READING_ERRORS as error:
-        raise unreadable(path, FORMAT, error) from error
-    if length is None or header.file_meta.TransferSyntaxUID.is_encapsulated:
+    if header.file_meta.TransferSyntaxUID.is_encapsulated:
+        require_coded_size(header, path)
         return
+    length = pixel_length(path)
+    if length is None:
+        return
+    bits_stored, high_bit = int(header.BitsStored), header.get("HighBit")
+    if 0 < bits_stored < int(header.BitsAllocated) and high_bit not in (None, bits_stored - 1):
+        raise InputError(
+            f"{path}: its {bits_stored} bits per pixel end at bit {high_bit}, which pydicom does not read; "
+            "convert the file"
+        )
     numbers_per_pixel = 2 if photometric == "YBR_FULL_422" else num_channels  # two pixels share their colour
     row = int(header.Columns) * numbers_per_pixel * int(header.BitsAllocated) / 8
     announced = row * int(header.Rows) * int(header.get("NumberOfFrames") or 1)

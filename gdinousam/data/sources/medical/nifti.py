@@ -84,9 +84,22 @@ def open_volume(path: Path) -> Volume:
         raise unreadable(path, FORMAT, error) from error
     if len(shape) < 2 or 0 in shape:
         raise InputError(f"{path}: holds an array of {_times(shape)}, which has no planes; replace the file")
+    _require_agreement(picture.dataobj, path)
     scale = MM_PER_UNIT.get(unit)
     spacing_mm = None if scale is None else known_spacing(zooms[0] * scale, zooms[1] * scale)
     return Volume(path, shape, spacing_mm, picture.dataobj)
+
+
+def _require_agreement(stored: Any, path: Path) -> None:
+    """Raise ``InputError`` for numbers that are no greys, and for uncompressed files longer than their header asks."""
+    if stored.dtype.kind == "c":
+        raise InputError(f"{path}: holds complex numbers; save their magnitude, or what is to be shown, as real ones")
+    announced = int(stored.offset) + int(np.prod(stored.shape)) * stored.dtype.itemsize
+    if path.suffix.lower() == ".nii" and path.stat().st_size >= announced + stored.shape[0] * stored.dtype.itemsize:
+        raise InputError(
+            f"{path}: {path.stat().st_size} bytes, but size and type of its header ask for {announced}; "
+            "export the file again"
+        )
 
 
 def read_nifti(path: Path) -> MedicalFrames:
