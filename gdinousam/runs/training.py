@@ -14,6 +14,7 @@ from accelerate import Accelerator, DistributedDataParallelKwargs, PartialState
 from gdinousam import __version__
 from gdinousam.allocator import keep_freed_memory
 from gdinousam.config import AnyTrainConfig, TrainConfig, dump_config
+from gdinousam.data.noted_files import note_files, require_noted_files
 from gdinousam.errors import InputError
 from gdinousam.evaluation.processes import joined_processes
 from gdinousam.files import write_json, write_text
@@ -25,6 +26,7 @@ from gdinousam.models.precision import allow_tf32
 from gdinousam.runs.machine import LIBRARIES, device_name
 from gdinousam.runs.training_data import (
     Records,
+    TrainingImages,
     describe_images,
     read_training_images,
     training_examples,
@@ -57,6 +59,8 @@ def train(config: AnyTrainConfig, resume: bool = False, overwrite: bool = False,
     folder = config.training.output_dir
     described = describe_images(config, images)
     noted = noted_data(folder, described, resume, other_data)
+    if resume and not other_data:
+        require_noted_files(folder, images.by_part, "go on with the new data by --other-data")
     seed_everything(config.training.seed, config.training.deterministic)
     learner = build_learner(config, images)
     train_set = training_examples(config, images, learner.resize)
@@ -76,7 +80,7 @@ def train(config: AnyTrainConfig, resume: bool = False, overwrite: bool = False,
     is_main = accelerator.is_main_process
     with run_folder(folder, "training.output_dir", overwrite, resume) if is_main else nullcontext():
         if is_main:
-            _write_origin(folder, config, noted)
+            _write_origin(folder, config, images, noted)
         accelerator.wait_for_everyone()
         accelerator.init_trackers("tensorboard")
         trainer = Trainer(
@@ -117,7 +121,8 @@ def _notes(learner: Learner, described: dict[str, Any], device: str) -> dict[str
     }
 
 
-def _write_origin(folder: Path, config: AnyTrainConfig, noted: dict[str, Any]) -> None:
-    """Write beside a result what it came from: the resolved config and the fingerprint of the data."""
+def _write_origin(folder: Path, config: AnyTrainConfig, images: TrainingImages, noted: dict[str, Any]) -> None:
+    """Write beside a result what it came from: the resolved config, the fingerprint of the data and its files."""
     write_text(folder / CONFIG_COPY, dump_config(config))
     write_json(folder / DATA_NAME, noted)
+    note_files(folder, images.by_part)

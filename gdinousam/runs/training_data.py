@@ -12,13 +12,14 @@ from typing import Any
 from gdinousam.config import AnyTrainConfig
 from gdinousam.data.augmentation import AugmentationSettings, build_augmentation, phrases_never_flipped
 from gdinousam.data.check import require_valid
-from gdinousam.data.contract import find_csv, read_records
+from gdinousam.data.contract import find_csv
 from gdinousam.data.dataset import Examples, JoinedExamples, TrainingDataset
 from gdinousam.data.endless_phantoms import EndlessPhantoms
 from gdinousam.data.fingerprint import fingerprint
 from gdinousam.data.lookalikes import without_lookalikes
 from gdinousam.data.named_datasets import of_datasets
 from gdinousam.data.phantoms import phrases_of
+from gdinousam.data.unchanged import checked_records
 from gdinousam.errors import InputError
 from gdinousam.evaluation.processes import ALONE, Processes
 from gdinousam.identity import spellings
@@ -39,6 +40,11 @@ class TrainingImages:
     train: Records
     val: Records
     num_lookalikes: int = 0
+
+    @property
+    def by_part(self) -> dict[str, Records]:
+        """The images by what they are for."""
+        return {"train": self.train, "val": self.val}
 
 
 def read_training_images(config: AnyTrainConfig, processes: Processes = ALONE) -> TrainingImages:
@@ -70,13 +76,13 @@ def _read(
         return ()
     mask_dir = mask_dir if config.needs_masks else None
     data = config.data
-    processes.first_alone(
-        lambda: require_valid(
-            csv_path, image_dir, mask_dir, config.needs_masks, data.datasets, allow_odd=data.allow_odd
-        )
-    )
-    records = of_datasets(read_records(csv_path, image_dir, mask_dir), config.data.datasets, csv_path)
-    records = records[: config.data.max_images]
+
+    def check() -> None:
+        require_valid(csv_path, image_dir, mask_dir, config.needs_masks, data.datasets, allow_odd=data.allow_odd)
+
+    records = checked_records(csv_path, image_dir, mask_dir, lambda: processes.first_alone(check))
+    records = of_datasets(records, data.datasets, csv_path)
+    records = records[: data.max_images]
     if config.needs_objects:
         records = tuple(record for record in records if record.instances)
     if not records:
