@@ -15,6 +15,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ _PLACES = {
 }
 
 Work = Callable[[], object]
-Seen = Callable[[int, str, str, int], None]  # number of the operation from 1, what it is, path, flags of an opening
+Seen = Callable[[int, str, Path, int], None]  # number of the operation from 1, what it is, path, flags of an opening
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,8 @@ def kill_points(work: Work, folder: Path) -> list[KillPoint]:
     """Do the work in a child, to its end, and return where it can be killed."""
     points: list[KillPoint] = []
 
-    def see(number: int, event: str, path: str, flags: int) -> None:
-        what = f"{event} {os.path.relpath(path, folder)}"
+    def see(number: int, event: str, path: Path, flags: int) -> None:
+        what = f"{event} {path.relative_to(folder)}"
         points.append(KillPoint(number, what, within=False))
         if event == "open":
             points.append(KillPoint(number, what, within=True))
@@ -81,11 +82,11 @@ def kill_points(work: Work, folder: Path) -> list[KillPoint]:
 def kill(work: Work, folder: Path, point: KillPoint) -> None:
     """Do the work in a child that is killed at a point of it."""
 
-    def see(number: int, event: str, path: str, flags: int) -> None:
+    def see(number: int, event: str, path: Path, flags: int) -> None:
         if number == point.number and not point.within:
             os.kill(os.getpid(), signal.SIGKILL)
         elif number == point.number:
-            written = os.path.getsize(path) if flags & os.O_APPEND and os.path.exists(path) else 0
+            written = path.stat().st_size if flags & os.O_APPEND and path.exists() else 0
             resource.setrlimit(resource.RLIMIT_FSIZE, (written + FEW_BYTES, resource.RLIM_INFINITY))
 
     _in_child(work, folder, see, lambda: [], may_be_killed=True)
@@ -95,6 +96,33 @@ def done(work: Work) -> Any:
     """Do the work in a child and return what it returns, which JSON must hold; AssertionError where it fails."""
     found: list[Any] = []
     return _in_child(lambda: found.append(work()), None, lambda *_: None, lambda: found[0])
+
+
+@contextmanager
+def paused(work: Work, folder: Path, name: str) -> Iterator[int]:
+    """Do the work in a child that waits before it first touches a file of a name, or of a hidden one for it.
+
+    Yields its process id; the child is killed when the block ends. AssertionError where it never comes there.
+    """
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+
+        def see(number: int, event: str, path: Path, flags: int) -> None:
+            if path.name in (name, f".{name}.new"):
+                os.write(writing, b"here")
+                signal.pause()
+
+        _be_child(work, folder, see, lambda: None, writing)
+    os.close(writing)
+    try:
+        said = os.read(reading, 4)
+        assert said == b"here", said + os.read(reading, 9999)
+        yield pid
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        os.close(reading)
 
 
 def _fresh(folder: Path, begin: Work) -> None:
@@ -143,7 +171,7 @@ class _Watch:
     """An audit hook that numbers what changes files below a folder."""
 
     def __init__(self, folder: Path, see: Seen) -> None:
-        self._folder, self._see, self._number = str(folder), see, 0
+        self._folder, self._see, self._number = folder, see, 0
 
     def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
         places = _PLACES.get(event)
@@ -153,11 +181,11 @@ class _Watch:
         if event == "open" and not flags & _WRITING:
             return
         path = _absolute(arguments[places[0]], None if places[1] is None else arguments[places[1]])
-        if path == self._folder or path.startswith(self._folder + os.sep):
+        if path.is_relative_to(self._folder):
             self._number += 1
             self._see(self._number, event, path, flags)
 
 
-def _absolute(path: Any, descriptor: int | None) -> str:
-    start = os.getcwd() if descriptor in (None, -1) else os.readlink(f"/proc/self/fd/{descriptor}")
-    return os.path.normpath(os.path.join(start, os.fsdecode(path)))
+def _absolute(path: Any, descriptor: int | None) -> Path:
+    start = Path.cwd() if descriptor in (None, -1) else Path(f"/proc/self/fd/{descriptor}").readlink()
+    return start / os.fsdecode(path)

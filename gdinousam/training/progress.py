@@ -68,8 +68,8 @@ class Progress:
         if num_processes != self.num_processes:
             raise InputError(
                 f"the run was trained by {_counted(num_processes)}, and {self.num_processes} would make other steps of "
-                f"its images; go on with as many (accelerate launch --num_processes {num_processes} train.py --resume "
-                "RUN), or start again"
+                f"its images; go on with as many (torchrun --nproc_per_node={num_processes} train.py --resume RUN), or "
+                "start again"
             )
         if state.pop("num_summed", 0):  # its sums were of means
             raise InputError(
