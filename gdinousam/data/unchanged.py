@@ -29,7 +29,7 @@ def checked_records(
     that is missing or changes meanwhile.
     """
     csv_path = find_csv(csv_path)
-    csv_state = _state_of(csv_path)
+    csv_state = state_of(csv_path)
     states = _states_in([Path(folder) for folder in (image_dir, mask_dir) if folder is not None])
     check()
     with unchanged(csv_path, csv_state):
@@ -46,7 +46,7 @@ def unchanged(path: Path, state: FileState | None) -> Iterator[None]:
     try:
         yield
     finally:  # also where it could not be read: half a new file is no damaged one
-        now = _state_of(path) if state else None
+        now = state_of(path) if state else None
         if state and now and state != now:
             raise InputError(
                 f"{path}: has changed since this run looked through its data; let the data stay as it is while a run "
@@ -54,7 +54,8 @@ def unchanged(path: Path, state: FileState | None) -> Iterator[None]:
             )
 
 
-def _state_of(path: Path) -> FileState | None:
+def state_of(path: Path) -> FileState | None:
+    """What a file is known by; ``None`` where it is not there or cannot be looked at."""
     try:
         return _state(path.stat())
     except OSError:

@@ -10,6 +10,7 @@ from coloured_images import LeftHalf, untimed, write_mixed
 from gdinousam.data.contract import write_records
 from gdinousam.data.unchanged import checked_records
 from gdinousam.errors import InputError
+from gdinousam.evaluation.predictions.saved_masks import SavedMasks
 from gdinousam.evaluation.rows import read_rows
 from gdinousam.evaluation.runner import evaluate
 from gdinousam.records import ImageRecord
@@ -52,3 +53,12 @@ def test_swapped_masks_are_not_scored(records: tuple[ImageRecord, ...], tmp_path
     swap(*masks)  # what is scored already stays, and the run goes on when the masks are back
     evaluate(LeftHalf(), records, tmp_path / "out", batch_size=1, num_pictures=0, resume=True)
     assert untimed(read_rows(tmp_path / "out" / "rows.csv")) == whole
+
+
+def test_masks_of_another_program_that_change_are_not_scored(records: tuple[ImageRecord, ...], tmp_path: Path) -> None:
+    evaluate(LeftHalf(), records, tmp_path / "whole", num_pictures=0, save_masks=True)
+    masks = tmp_path / "whole" / "masks"
+    method = SavedMasks(masks, records, frozenset({"text"}))
+    swap(masks / "mixed4.cyst.png", masks / "mixed5.cyst.png")
+    with pytest.raises(InputError, match=rf"^{masks}/mixed4\.cyst\.png: has changed since"):
+        evaluate(method, records, tmp_path / "out", num_pictures=0)
