@@ -53,7 +53,7 @@ test: install
 
 # What depends on transformers, with the newer one.
 test-newer: $(NEWER_VENV)/installed
-	$(NEWER_VENV)/bin/python $(PYTEST) tests/baselines tests/models tests/parity tests/training \
+	$(NEWER_VENV)/bin/python $(PYTEST) tests/methods tests/models tests/parity tests/training \
 		tests/test_prompts.py tests/test_prediction.py tests/test_small_model.py
 
 lint: install

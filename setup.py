@@ -13,7 +13,7 @@ WRONG_TEXT_POSITIONS = ",".join(f"!=5.{minor}.*" for minor in range(23))
 REQUIRED = [
     "torch>=2.8",
     "torchvision>=0.23",
-    # 4.57 brought Sam2Model; 6 may change what models/detector.py builds on
+    # 4.57 brought Sam2Model; 6 may change what models/detector/detector.py builds on
     f"transformers>=4.57,<6,{WRONG_TEXT_POSITIONS}",
     "peft>=0.17",
     "accelerate>=1.10",
@@ -65,7 +65,7 @@ setup(
     package_data={
         "gdinousam": [
             "py.typed",
-            "evaluation/*.yaml",
+            "evaluation/reporting/*.yaml",
             "evaluation/figures/*.j2",
             "assets/small/*.*",
             "assets/small/*/*",

@@ -7,11 +7,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from gdinousam.command_line.common import BAD_INPUT, run
-from gdinousam.data.check import check_table
-from gdinousam.data.contract import IMAGE_NAME, PHRASE, read_table
-from gdinousam.data.outlines import write_filled
-from gdinousam.data.problems import format_problems
+from gdinousam.commands.common import BAD_INPUT, run
+from gdinousam.data.contract.check import check_table
+from gdinousam.data.contract.outlines import write_filled
+from gdinousam.data.contract.problems import format_problems
+from gdinousam.data.contract.reading import IMAGE_NAME, PHRASE, read_table
 from gdinousam.errors import InputError
 
 EXIT_CODES = "exit code: 0 where the data is sound, 2 for problems and for every other bad input"

@@ -6,8 +6,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from gdinousam.command_line.common import run
-from gdinousam.config_reference import describe_config
+from gdinousam.commands.common import run
+from gdinousam.experiments.config_reference import describe_config
 
 
 def print_description(arguments: Sequence[str] | None = None) -> int:

@@ -9,8 +9,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from gdinousam.command_line.common import run
-from gdinousam.data.phantoms import FAMILIES, VARIED, PhantomSettings, write_phantoms
+from gdinousam.commands.common import run
+from gdinousam.data.sources.phantoms import FAMILIES, VARIED, PhantomSettings, write_phantoms
 from gdinousam.progress_bar import ProgressBar
 
 

@@ -14,8 +14,8 @@ import torch
 from torch import nn
 
 from gdinousam.allocator import keep_freed_memory
-from gdinousam.data import remembered
-from gdinousam.data.phantoms import make_phantom, write_phantoms
+from gdinousam.data.contract import remembered
+from gdinousam.data.sources.phantoms import make_phantom, write_phantoms
 from gdinousam.models.small import random_small_detector, random_small_mask_head, small_tokenizer
 from gdinousam.records import Image
 from gdinousam.seeding import torch_seed

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from gdinousam.command_line.audit_splits import audit_splits_command
-from gdinousam.command_line.common import run
-from gdinousam.data.contract import read_table, write_table
+from gdinousam.commands.audit_splits import audit_splits_command
+from gdinousam.commands.common import run
+from gdinousam.data.contract.reading import read_table, write_table
 
 REAL_DATA = Path(__file__).parents[1].parent / "shared" / "data" / "multimodal-data"
 

@@ -14,9 +14,9 @@ import pytest
 import yaml
 from accelerate.state import AcceleratorState
 
-from gdinousam.command_line.common import BAD_INPUT, run
-from gdinousam.command_line.test import evaluate_command
-from gdinousam.command_line.train import train_command
+from gdinousam.commands.common import BAD_INPUT, run
+from gdinousam.commands.test import evaluate_command
+from gdinousam.commands.train import train_command
 
 Command = Callable[[Sequence[str] | None], int]
 

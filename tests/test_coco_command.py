@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from gdinousam.command_line.coco import coco_command
-from gdinousam.command_line.common import run
-from gdinousam.data.contract import read_records
+from gdinousam.commands.coco import coco_command
+from gdinousam.commands.common import run
+from gdinousam.data.contract.reading import read_records
 
 ROOT = Path(__file__).parents[1]
 

@@ -12,12 +12,12 @@ import torch
 import yaml
 from safetensors.torch import load_file, save_file
 
-from gdinousam.command_line.common import BAD_INPUT, run
-from gdinousam.command_line.predict import predict_command
-from gdinousam.command_line.test import evaluate_command
-from gdinousam.command_line.train import train_command
+from gdinousam.commands.common import BAD_INPUT, run
+from gdinousam.commands.predict import predict_command
+from gdinousam.commands.test import evaluate_command
+from gdinousam.commands.train import train_command
+from gdinousam.models.adapters.lora import LoraSettings, add_lora
 from gdinousam.models.loading import load_grounding_dino
-from gdinousam.models.lora import LoraSettings, add_lora
 from gdinousam.seeding import torch_seed
 
 ROOT = Path(__file__).parents[1]

@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 import yaml
 
-from gdinousam.config import BaselineTrainConfig, TrainConfig, dump_config, load_config
-from gdinousam.config import TestConfig as EvaluateConfig  # pytest would collect a class that is named Test...
-from gdinousam.config_reference import describe_config
 from gdinousam.errors import InputError
+from gdinousam.experiments.config import BaselineTrainConfig, TrainConfig, dump_config, load_config
+from gdinousam.experiments.config import (
+    TestConfig as EvaluateConfig,  # pytest would collect a class that is named Test...
+)
+from gdinousam.experiments.config_reference import describe_config
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = ROOT / "configs"

@@ -19,12 +19,13 @@ from weight_files import (
     write,
 )
 
-from gdinousam.conversion import ORIGIN_NOTE, convert_checkpoint, export_adapter
 from gdinousam.errors import InputError
-from gdinousam.models.base_note import BASE_NOTE, weights_sha256
+from gdinousam.geometry import ResizeSettings
+from gdinousam.models.adapters.base_note import BASE_NOTE, weights_sha256
+from gdinousam.models.adapters.lora import prepare_for_adapters
 from gdinousam.models.checkpoints.files import read_tensors
 from gdinousam.models.checkpoints.grounding_dino import grounding_dino_from
-from gdinousam.models.detector import Detector
+from gdinousam.models.detector.detector import Detector
 from gdinousam.models.loading import (
     load_detector,
     load_grounding_dino,
@@ -32,10 +33,9 @@ from gdinousam.models.loading import (
     save_resize,
     trained_resize,
 )
-from gdinousam.models.lora import prepare_for_adapters
-from gdinousam.models.sam_mask_head import SamMaskHead, SamPreprocessing, frame_of
-from gdinousam.preprocessing import ResizeSettings
-from gdinousam.prompts import build_caption, tokenize_captions
+from gdinousam.models.mask_heads.sam import SamMaskHead, SamPreprocessing, frame_of
+from gdinousam.models.weights.conversion import ORIGIN_NOTE, convert_checkpoint, export_adapter
+from gdinousam.phrases import build_caption, tokenize_captions
 from gdinousam.seeding import torch_seed
 
 NO_CHANGE = 1e-5  # merging adds the same numbers in another order

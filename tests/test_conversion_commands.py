@@ -10,10 +10,10 @@ import pytest
 import torch
 from weight_files import official_grounding_dino, official_sam, published_lora, write
 
-from gdinousam.command_line.common import BAD_INPUT, run
-from gdinousam.command_line.convert_checkpoint import convert_checkpoint_command
-from gdinousam.command_line.export_adapter import export_adapter_command
-from gdinousam.command_line.test import evaluate_command
+from gdinousam.commands.common import BAD_INPUT, run
+from gdinousam.commands.convert_checkpoint import convert_checkpoint_command
+from gdinousam.commands.export_adapter import export_adapter_command
+from gdinousam.commands.test import evaluate_command
 from gdinousam.models.loading import load_detector, load_grounding_dino
 
 ROOT = Path(__file__).parents[1]

@@ -13,11 +13,11 @@ import torch
 import yaml
 from transformers import SamConfig, SamMaskDecoderConfig, SamModel, SamPromptEncoderConfig, SamVisionConfig
 
-from gdinousam.command_line.common import BAD_INPUT, run
-from gdinousam.command_line.test import evaluate_command
-from gdinousam.evaluation.method_names import weights_remarks
-from gdinousam.evaluation.results import Results, read_results
-from gdinousam.evaluation.rows import ScoreRow, read_rows
+from gdinousam.commands.common import BAD_INPUT, run
+from gdinousam.commands.test import evaluate_command
+from gdinousam.evaluation.reporting.method_names import weights_remarks
+from gdinousam.evaluation.scoring.results import Results, read_results
+from gdinousam.evaluation.scoring.rows import ScoreRow, read_rows
 from gdinousam.parity.weights import fill_by_rule
 
 ROOT = Path(__file__).parents[1]

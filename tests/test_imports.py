@@ -25,18 +25,17 @@ LEVELS = [
         "files",
         "locks",
         "allocator",
+        "processes",
         "progress_bar",
         "assets",
     },
-    {"prompts", "preprocessing", "drawing", "weights", "inputs"},
+    {"phrases", "geometry", "drawing", "inputs"},
     {"data", "models"},
-    {"training", "evaluation", "parity"},
-    {"baselines"},
-    {"config"},
-    {"runs", "prediction", "conversion", "benchmark"},
-    {"studies", "pretraining"},
-    {"config_reference"},
-    {"command_line"},
+    {"training", "evaluation"},
+    {"methods"},
+    {"experiments"},
+    {"parity", "benchmark"},
+    {"commands"},
 ]
 LEVEL_OF = {part: level for level, parts in enumerate(LEVELS) for part in parts}
 # These levels are single modules that may build on each other, as long as there is no circle.
@@ -92,7 +91,7 @@ def test_no_parts_import_each_other_in_a_circle() -> None:
 
 @pytest.mark.parametrize("path", [ROOT / "train.py", ROOT / "test.py"], ids=identifier)
 def test_an_entry_file_imports_a_command_only(path: Path) -> None:
-    assert imported_parts(path) == {"command_line"}
+    assert imported_parts(path) == {"commands"}
 
 
 def test_nothing_of_the_package_imports_scripts_or_tests() -> None:

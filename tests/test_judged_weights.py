@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 
-from gdinousam.config import TestConfig as EvaluateConfig  # pytest would collect a class that is named Test...
 from gdinousam.errors import InputError
+from gdinousam.experiments.config import (
+    TestConfig as EvaluateConfig,  # pytest would collect a class that is named Test...
+)
+from gdinousam.experiments.judged_weights import judged_weights
 from gdinousam.records import WeightsKind
-from gdinousam.runs.judged_weights import judged_weights
 
 DETECTOR, HEAD = "IDEA-Research/grounding-dino-tiny", "facebook/sam2.1-hiera-large"
 TRUTH = {"source": "truth"}

@@ -14,9 +14,10 @@ import PIL.Image
 import pytest
 from kills import KillPoint, each_kill, kill_points
 
-from gdinousam.data.medical.conversion import convert_medical
-from gdinousam.data.outlines import write_filled
+from gdinousam.data.contract.outlines import write_filled
+from gdinousam.data.sources.medical.conversion import convert_medical
 from gdinousam.errors import InputError
+from gdinousam.experiments.predict import predict_files
 from gdinousam.files import write_text
 from gdinousam.folders import (
     CONFIG_COPY,
@@ -26,9 +27,8 @@ from gdinousam.folders import (
     run_folder,
     surviving_folder,
 )
-from gdinousam.models.operating_point import OPERATING_POINT, OperatingPoint, save_point
-from gdinousam.models.prediction_settings import Point
-from gdinousam.prediction import predict_files
+from gdinousam.models.detector.operating_point import OPERATING_POINT, OperatingPoint, save_point
+from gdinousam.models.detector.prediction_settings import Point
 from gdinousam.records import BoxXYXY, Detection, Image, Need
 
 NAMES = "abc"

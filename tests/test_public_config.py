@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
-from gdinousam.config import TestConfig as EvaluateConfig
-from gdinousam.config import TrainConfig, load_config
 from gdinousam.errors import InputError
-from gdinousam.studies.ablation import AblationConfig
+from gdinousam.experiments.config import TestConfig as EvaluateConfig
+from gdinousam.experiments.config import TrainConfig, load_config
+from gdinousam.experiments.studies.ablation import AblationConfig
 
 ROOT = Path(__file__).parent.parent
 THEIRS = ROOT / "tests" / "public_code"

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from accelerate.state import AcceleratorState
 
-from gdinousam.command_line.common import run
-from gdinousam.command_line.compare import compare_command
-from gdinousam.command_line.test import evaluate_command
-from gdinousam.command_line.train import train_command
-from gdinousam.evaluation.rows import read_rows
-from gdinousam.models.adapters import base_of
+from gdinousam.commands.common import run
+from gdinousam.commands.compare import compare_command
+from gdinousam.commands.test import evaluate_command
+from gdinousam.commands.train import train_command
+from gdinousam.evaluation.scoring.rows import read_rows
+from gdinousam.models.adapters.loading import base_of
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = ROOT / "configs" / "quickstart"

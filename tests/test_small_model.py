@@ -10,13 +10,13 @@ import torch
 from PIL import Image as PILImage
 
 from gdinousam.assets import ASSETS
-from gdinousam.command_line.common import run
-from gdinousam.command_line.predict import predict_command
-from gdinousam.data.contract import read_records
+from gdinousam.commands.common import run
+from gdinousam.commands.predict import predict_command
+from gdinousam.data.contract.reading import read_records
 from gdinousam.data.images import read_image, union_mask
-from gdinousam.data.phantoms import VARIED, make_phantom
-from gdinousam.evaluation.metrics import dice
-from gdinousam.models.boxes_to_masks import TRUE_BOX, WHOLE_IMAGE
+from gdinousam.data.sources.phantoms import VARIED, make_phantom
+from gdinousam.evaluation.scoring.metrics import dice
+from gdinousam.methods.references import TRUE_BOX, WHOLE_IMAGE
 from gdinousam.models.loading import (
     RANDOM_SMALL,
     SMALL,
@@ -25,7 +25,7 @@ from gdinousam.models.loading import (
     load_mask_head,
     trained_resize,
 )
-from gdinousam.models.random_sam import RANDOM
+from gdinousam.models.mask_heads.random_sam import RANDOM
 from gdinousam.models.segmenter import TextSegmenter, load_segmenter
 from gdinousam.models.small import SMALL_DETECTOR_SIZE
 from gdinousam.records import Mask

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from safetensors import SafetensorError
 
-from gdinousam.command_line.common import BAD_INPUT, run
-from gdinousam.command_line.faults import fault_line
+from gdinousam.commands.common import BAD_INPUT, run
+from gdinousam.commands.faults import fault_line
 
 ROOT = Path(__file__).parents[1]
 PRINTING = """
 import sys
-from gdinousam.command_line.common import run
+from gdinousam.commands.common import run
 def command(arguments):
     for line in range({lines}):
         print("乳腺 囊肿", line)

@@ -15,10 +15,10 @@ import yaml
 from accelerate.state import AcceleratorState
 from kills import paused
 
-from gdinousam.command_line.common import BAD_INPUT, run
-from gdinousam.command_line.prepare_dataset import prepare_dataset_command
-from gdinousam.command_line.test import evaluate_command
-from gdinousam.command_line.train import train_command
+from gdinousam.commands.common import BAD_INPUT, run
+from gdinousam.commands.prepare_dataset import prepare_dataset_command
+from gdinousam.commands.test import evaluate_command
+from gdinousam.commands.train import train_command
 
 Command = Callable[[Sequence[str] | None], int]
 

@@ -21,9 +21,9 @@ from torchvision.ops import box_iou
 from gdinousam.benchmark.comparison import Agreement, agreement_of
 from gdinousam.benchmark.official import OfficialAnswer, OfficialStack
 from gdinousam.benchmark.programs import OurPipeline
+from gdinousam.geometry import boxes_xyxy_pixels
 from gdinousam.parity.rows import largest_difference
 from gdinousam.parity.topk import RecordTopk, ReplayTopk
-from gdinousam.preprocessing import boxes_xyxy_pixels
 from gdinousam.records import Detection, Image, Mask
 
 SAME_BOX_IOU = 0.9  # boxes that overlap so much are one choice

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from gdinousam.benchmark.comparison import Agreement, Comparison, Ratio, Timing
-from gdinousam.evaluation.table_files import (
+from gdinousam.evaluation.reporting.table_files import (
     NOTHING,
     Cell,
     Column,

@@ -20,8 +20,8 @@ from gdinousam.benchmark.programs import Precision, Program, load_ours
 from gdinousam.benchmark.stages import STAGES
 from gdinousam.benchmark.timing import StageClock, watched
 from gdinousam.benchmark.weights import SizeName, about_weights, detector_side, detector_weights, mask_head_weights
+from gdinousam.geometry import ResizeSettings
 from gdinousam.models.loading import pick_device
-from gdinousam.preprocessing import ResizeSettings
 from gdinousam.records import Detection
 
 logger = logging.getLogger(__name__)

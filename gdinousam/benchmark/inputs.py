@@ -10,10 +10,10 @@ import PIL.Image
 import torch
 
 from gdinousam.data.dataset import Batch, Example
-from gdinousam.data.phantoms import Phantom, PhantomSettings, make_phantom, phrases_of
-from gdinousam.data.tight_boxes import tight_box_xyxy
+from gdinousam.data.masks import tight_box_xyxy
+from gdinousam.data.sources.phantoms import Phantom, PhantomSettings, make_phantom, phrases_of
+from gdinousam.geometry import boxes_cxcywh_norm, image_to_tensor, normalize_image, pad_images
 from gdinousam.models.small import small_vocabulary
-from gdinousam.preprocessing import boxes_cxcywh_norm, image_to_tensor, normalize_image, pad_images
 from gdinousam.seeding import derived_seed
 
 MAX_WORDS = 4

@@ -17,14 +17,14 @@ import cv2
 import numpy as np
 
 from gdinousam.benchmark.alterations import ALTERATIONS, Alteration
-from gdinousam.data.contract import find_csv, read_records
+from gdinousam.data.audit.near_duplicates import NearPair, near_pairs
+from gdinousam.data.audit.picture_windows import Thumbnail, thumbnail
+from gdinousam.data.contract.layout import SPLIT_FOLDERS, SPLITS, csv_name
+from gdinousam.data.contract.reading import find_csv, read_records
 from gdinousam.data.images import read_image
-from gdinousam.data.layout import SPLIT_FOLDERS, SPLITS, csv_name
-from gdinousam.data.near_duplicates import NearPair, near_pairs
-from gdinousam.data.picture_windows import Thumbnail, thumbnail
 from gdinousam.drawing import write_picture
 from gdinousam.errors import InputError
-from gdinousam.evaluation.table_files import Column, Table, count_cell, number_cell, text_cell, text_column
+from gdinousam.evaluation.reporting.table_files import Column, Table, count_cell, number_cell, text_cell, text_column
 from gdinousam.files import write_text
 from gdinousam.progress_bar import ProgressBar
 from gdinousam.records import Image

@@ -16,15 +16,15 @@ from pydantic import TypeAdapter, ValidationError
 
 from gdinousam import __version__
 from gdinousam.benchmark.timing import METHOD, time_batches
-from gdinousam.config import TestConfig, dump_config
-from gdinousam.data.contract import read_records
-from gdinousam.data.fingerprint import fingerprint
-from gdinousam.data.named_datasets import of_datasets
+from gdinousam.data.contract.fingerprint import fingerprint
+from gdinousam.data.contract.named_datasets import of_datasets
+from gdinousam.data.contract.reading import read_records
 from gdinousam.errors import InputError
+from gdinousam.experiments.config import TestConfig, dump_config
 from gdinousam.files import write_json
 from gdinousam.models.loading import detector_and_adapter, pick_device, trained_resize
 from gdinousam.models.segmenter import load_segmenter
-from gdinousam.models.weights_kind import weights_kind, worst_kind
+from gdinousam.models.weights.kind import weights_kind, worst_kind
 from gdinousam.records import WeightsKind
 
 _LIBRARIES = ("torch", "torchvision", "transformers", "peft")

@@ -31,11 +31,11 @@ from gdinousam.benchmark.stages import (
     TEXT,
 )
 from gdinousam.benchmark.timing import Clock, Place
+from gdinousam.geometry import boxes_xyxy_pixels
 from gdinousam.models.checkpoints.grounding_dino import official_tokenizer
 from gdinousam.parity.official_grounding_dino import build_official, official_version, write_text_encoder
 from gdinousam.parity.official_sam import official_sam2, official_sam2_version
-from gdinousam.preprocessing import boxes_xyxy_pixels
-from gdinousam.prompts import build_caption, phrase_scores, tokenize_captions
+from gdinousam.phrases import build_caption, phrase_scores, tokenize_captions
 from gdinousam.records import BoxXYXY, Detection
 
 # The public script's own sizes and ImageNet's statistics.

@@ -23,10 +23,10 @@ from gdinousam.benchmark.official import SAM2_CONFIGS
 from gdinousam.benchmark.programs import Precision, load_ours
 from gdinousam.benchmark.weights import SizeName, detector_side, detector_weights, mask_head_weights
 from gdinousam.data.images import read_image
-from gdinousam.evaluation.table_files import Column, Table, count_cell, number_cell, text_cell, text_column
+from gdinousam.evaluation.reporting.table_files import Column, Table, count_cell, number_cell, text_cell, text_column
+from gdinousam.geometry import ResizeSettings
 from gdinousam.models.loading import pick_device
 from gdinousam.parity.official_sam import official_sam2, official_sam2_version
-from gdinousam.preprocessing import ResizeSettings
 
 logger = logging.getLogger(__name__)
 

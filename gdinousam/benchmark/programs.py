@@ -19,10 +19,10 @@ from gdinousam.benchmark.stages import (
 )
 from gdinousam.benchmark.timing import Clock, Place
 from gdinousam.data.images import read_image
-from gdinousam.models.mask_head import MaskHead
-from gdinousam.models.prediction_settings import PredictionSettings
+from gdinousam.geometry import ResizeSettings
+from gdinousam.models.detector.prediction_settings import PredictionSettings
+from gdinousam.models.mask_heads.sam2 import Sam2MaskHead
 from gdinousam.models.segmenter import TextSegmenter, load_segmenter
-from gdinousam.preprocessing import ResizeSettings
 from gdinousam.records import Detection, Image
 
 Precision = Literal["float32", "bfloat16"]
@@ -56,7 +56,7 @@ class OurPipeline:
 
     takes_prompts_together = True
 
-    def __init__(self, segmenter: TextSegmenter[MaskHead], precision: Precision) -> None:
+    def __init__(self, segmenter: TextSegmenter[Sam2MaskHead], precision: Precision) -> None:
         self.segmenter = segmenter
         self.precision: str = precision
         self.name = f"ours, {precision}"
@@ -105,5 +105,5 @@ def load_ours(
     """
     prediction = PredictionSettings(box_threshold=0.0, max_detections=1, batch_size=batch_size)
     loaded = load_segmenter(detector, mask_head, None, resize, prediction, device, precision)
-    assert isinstance(loaded.mask_head, MaskHead), "benchmarks load a SAM2"
+    assert isinstance(loaded.mask_head, Sam2MaskHead), "benchmarks load a SAM2"
     return OurPipeline(TextSegmenter(loaded.box_finder, loaded.mask_head), precision)

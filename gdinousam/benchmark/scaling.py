@@ -19,13 +19,13 @@ import numpy as np
 
 from gdinousam.allocator import keep_freed_memory
 from gdinousam.benchmark.hardware import machine_facts, resident_bytes, versions
-from gdinousam.data.contract import read_records, write_records
-from gdinousam.data.phantoms import FAMILIES, write_phantoms
+from gdinousam.data.contract.reading import read_records, write_records
+from gdinousam.data.sources.phantoms import FAMILIES, write_phantoms
 from gdinousam.errors import InputError
-from gdinousam.evaluation.rows import ScoreRow
-from gdinousam.evaluation.runner import evaluate
-from gdinousam.evaluation.table_files import Column, Table, count_cell, number_cell, write_table_files
-from gdinousam.evaluation.tables import write_tables
+from gdinousam.evaluation.reporting.table_files import Column, Table, count_cell, number_cell, write_table_files
+from gdinousam.evaluation.reporting.tables import write_tables
+from gdinousam.evaluation.scoring.rows import ScoreRow
+from gdinousam.evaluation.scoring.runner import evaluate
 from gdinousam.files import write_json
 from gdinousam.models.loading import SMALL, pick_device
 from gdinousam.models.segmenter import load_segmenter

@@ -12,11 +12,25 @@ from scipy import stats
 from gdinousam.benchmark.measurement import Measurement, read_measurement
 from gdinousam.benchmark.timing import DECODE, DETECTOR, MASK_HEAD, METHOD
 from gdinousam.errors import InputError
-from gdinousam.evaluation.best import FEWEST_GROUPS
-from gdinousam.evaluation.method_names import beside_paper, may_be_best, method_name, weights_remarks, withheld_remarks
-from gdinousam.evaluation.paper_numbers import method_in_paper, paper_seconds
-from gdinousam.evaluation.statistics import LEVEL, NUM_RESAMPLES, SEED
-from gdinousam.evaluation.table_files import Cell, Column, Table, count_cell, number_cell, text_cell, text_column
+from gdinousam.evaluation.reporting.best import FEWEST_GROUPS
+from gdinousam.evaluation.reporting.method_names import (
+    beside_paper,
+    may_be_best,
+    method_name,
+    weights_remarks,
+    withheld_remarks,
+)
+from gdinousam.evaluation.reporting.paper_numbers import method_in_paper, paper_seconds
+from gdinousam.evaluation.reporting.statistics import LEVEL, NUM_RESAMPLES, SEED
+from gdinousam.evaluation.reporting.table_files import (
+    Cell,
+    Column,
+    Table,
+    count_cell,
+    number_cell,
+    text_cell,
+    text_column,
+)
 
 DECIMALS = 3
 _STAGES = (DECODE, DETECTOR, MASK_HEAD)

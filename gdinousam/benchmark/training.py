@@ -21,12 +21,12 @@ from gdinousam.benchmark.programs import Precision
 from gdinousam.benchmark.stages import BACKWARD, LOSS, OPTIMIZER, TRAINING_STAGES
 from gdinousam.benchmark.timing import StageClock, watched
 from gdinousam.benchmark.weights import SizeName, about_weights, detector_side, detector_weights
-from gdinousam.models.detector import Detector
+from gdinousam.geometry import ResizeSettings
+from gdinousam.models.adapters.lora import LoraSettings, add_lora
+from gdinousam.models.detector.detector import Detector
 from gdinousam.models.loading import load_grounding_dino, pick_device
-from gdinousam.models.lora import LoraSettings, add_lora
 from gdinousam.parity.official_grounding_dino import build_official, write_text_encoder
 from gdinousam.parity.topk import RecordTopk, ReplayTopk
-from gdinousam.preprocessing import ResizeSettings
 from gdinousam.training.settings import TrainingSettings
 from gdinousam.training.tasks import DetectorTask
 

@@ -17,10 +17,9 @@ from pathlib import Path
 from statistics import median
 
 from gdinousam.benchmark.hardware import machine_facts, versions
-from gdinousam.config import EvaluationSettings, ModelSettings, TestConfig, TestData, dump_config
-from gdinousam.data.phantoms import FAMILIES, write_phantoms
+from gdinousam.data.sources.phantoms import FAMILIES, write_phantoms
 from gdinousam.errors import InputError
-from gdinousam.evaluation.table_files import (
+from gdinousam.evaluation.reporting.table_files import (
     Column,
     Table,
     count_cell,
@@ -30,6 +29,7 @@ from gdinousam.evaluation.table_files import (
     text_column,
     write_table_files,
 )
+from gdinousam.experiments.config import EvaluationSettings, ModelSettings, TestConfig, TestData, dump_config
 from gdinousam.files import write_json, write_text
 from gdinousam.models.loading import SMALL, pick_device
 
@@ -39,7 +39,7 @@ SPINNING, SLEEPING = "spinning", "sleeping"
 # own variable, because the package would set the other one.
 _WAYS = {SPINNING: {"GOMP_SPINCOUNT": "300000"}, SLEEPING: {"OMP_WAIT_POLICY": "PASSIVE"}}
 _SET_BY_US = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "OMP_NUM_THREADS", "KMP_BLOCKTIME")
-_TEST = "from gdinousam.command_line.test import main; main()"
+_TEST = "from gdinousam.commands.test import main; main()"
 _BUSY = "while True: pass"
 
 

@@ -22,8 +22,8 @@ import numpy as np
 import numpy.typing as npt
 import PIL.Image
 
-from gdinousam.data.foreground import foreground
-from gdinousam.data.unchanged import unchanged
+from gdinousam.data.contract.unchanged import unchanged
+from gdinousam.data.masks import foreground
 from gdinousam.errors import InputError
 from gdinousam.inputs import as_path
 from gdinousam.records import Image, ImageRecord, Instance, Mask, MaskReference
@@ -91,7 +91,7 @@ def read_mask(reference: MaskReference) -> Mask:
 class MaskFile:
     """A mask file that was read once and can answer for several values.
 
-    foreground: (H, W) bool, as ``gdinousam.data.foreground`` says. values: (H, W) stored grey values or palette
+    foreground: (H, W) bool, as ``gdinousam.data.masks`` says. values: (H, W) stored grey values or palette
     indices, ``None`` for a colour mask, which has no grey values.
     """
 
@@ -127,7 +127,7 @@ class MaskFile:
 def read_mask_file(path: str | Path) -> MaskFile:
     """Read a mask file without scaling its values.
 
-    What is foreground says ``gdinousam.data.foreground``; that a mask was cut at half range is logged once for its
+    What is foreground says ``gdinousam.data.masks``; that a mask was cut at half range is logged once for its
     folder. 1-, 2- and 4-bit grey files hold their values spread over [0, 255], as every viewer shows them. Errors as
     for ``read_image``.
     """

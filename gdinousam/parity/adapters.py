@@ -20,11 +20,11 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
 from torch import nn
 
-from gdinousam.models.adapters import load_adapter
+from gdinousam.models.adapters.loading import load_adapter
 from gdinousam.models.checkpoints.files import Tensors
 from gdinousam.models.checkpoints.grounding_dino import grounding_dino_from, official_tokenizer
 from gdinousam.models.checkpoints.published_lora import LAST_BOX_LAYER, adapted_modules
-from gdinousam.models.detector import Detector, LayerPrediction
+from gdinousam.models.detector.detector import Detector, LayerPrediction
 from gdinousam.parity.detector import TOLERANCE, DetectorCase, case_images, parity_phantom
 from gdinousam.parity.official_grounding_dino import (
     PACKAGE,
@@ -37,7 +37,7 @@ from gdinousam.parity.official_grounding_dino import (
 from gdinousam.parity.rows import ParityRow, largest_difference
 from gdinousam.parity.topk import ReplayTopk
 from gdinousam.parity.weights import rule_values
-from gdinousam.prompts import tokenize_captions
+from gdinousam.phrases import tokenize_captions
 from gdinousam.records import Image
 
 logger = logging.getLogger(__name__)

@@ -15,10 +15,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from gdinousam.data.phantoms import PhantomSettings, make_phantom
+from gdinousam.data.sources.phantoms import PhantomSettings, make_phantom
+from gdinousam.geometry import image_to_tensor, normalize_image, pad_images
 from gdinousam.models.checkpoints.files import Tensors, read_tensors
 from gdinousam.models.checkpoints.grounding_dino import grounding_dino_from, official_tokenizer
-from gdinousam.models.detector import Detector
+from gdinousam.models.detector.detector import Detector
 from gdinousam.parity.official_grounding_dino import (
     PACKAGE,
     Backbone,
@@ -32,8 +33,7 @@ from gdinousam.parity.official_grounding_dino import (
 from gdinousam.parity.recorded import Recording, recording_of, save_recording
 from gdinousam.parity.rows import ParityRow, largest_difference
 from gdinousam.parity.topk import ReplayTopk
-from gdinousam.preprocessing import image_to_tensor, normalize_image, pad_images
-from gdinousam.prompts import Caption, build_caption, tokenize_captions
+from gdinousam.phrases import Caption, build_caption, tokenize_captions
 from gdinousam.records import Image
 
 logger = logging.getLogger(__name__)

@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from gdinousam.data.phantoms import PhantomSettings, make_phantom
+from gdinousam.data.sources.phantoms import PhantomSettings, make_phantom
 from gdinousam.models.loading import load_mask_head
-from gdinousam.models.mask_head import BoxPrompted, MaskHead
-from gdinousam.models.sam_mask_head import OriginalFrame, SamMaskHead
+from gdinousam.models.mask_heads.sam import OriginalFrame, SamMaskHead
+from gdinousam.models.mask_heads.sam2 import MaskHead, Sam2MaskHead
 from gdinousam.parity.official_sam import (
     FULL_SIZE,
     LOW_RES,
@@ -93,7 +93,7 @@ def mask_head_rows() -> Iterator[ParityRow]:
         logger.info("SAM ViT-B is left out: pip install segment-anything to compare it")
 
 
-def load_as_file(official: nn.Module) -> BoxPrompted:
+def load_as_file(official: nn.Module) -> MaskHead:
     """Save an official model as its authors publish it, and load that file as a user would."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "official.pt"
@@ -102,18 +102,18 @@ def load_as_file(official: nn.Module) -> BoxPrompted:
 
 
 @torch.inference_mode()
-def our_logits(head: BoxPrompted, prompted: Prompted) -> MaskLogits:
+def our_logits(head: MaskHead, prompted: Prompted) -> MaskLogits:
     """What our mask head answers before the cut at 0. Not for MedSAM, which is cut as probabilities."""
     size_hw = prompted.image.shape[:2]
     (encoded,) = head.encode([prompted.image])
     low_res = head.low_res_logits(encoded, prompted.boxes_xyxy, size_hw)
     resizer = head.frame if isinstance(head, SamMaskHead) else head
-    assert isinstance(resizer, MaskHead | OriginalFrame)
+    assert isinstance(resizer, Sam2MaskHead | OriginalFrame)
     return {LOW_RES: low_res, FULL_SIZE: resizer.logits_of_size(low_res, size_hw)}
 
 
 def _rows(
-    name: str, against: str, answer: AnswerBoxes, head: BoxPrompted, inputs: Sequence[Prompted]
+    name: str, against: str, answer: AnswerBoxes, head: MaskHead, inputs: Sequence[Prompted]
 ) -> Iterator[ParityRow]:
     for prompted in inputs:
         logger.info("%s: comparing on %s", name, prompted)

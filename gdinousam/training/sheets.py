@@ -11,11 +11,11 @@ from torch import nn
 
 from gdinousam.data.images import read_record_image
 from gdinousam.drawing import PALETTE, Mark, draw_panel, side_by_side, write_picture
-from gdinousam.models.box_finder import BoxFinder
-from gdinousam.models.detector import Detector
-from gdinousam.models.mask_head import MaskHead
-from gdinousam.models.prediction_settings import PredictionSettings
-from gdinousam.preprocessing import ResizeSettings
+from gdinousam.geometry import ResizeSettings
+from gdinousam.models.detector.box_finder import BoxFinder
+from gdinousam.models.detector.detector import Detector
+from gdinousam.models.detector.prediction_settings import PredictionSettings
+from gdinousam.models.mask_heads.sam2 import Sam2MaskHead
 from gdinousam.records import BoxXYXY, Detection, Image, ImageRecord, Mask
 
 _TRUE_COLOR, _PREDICTED_COLOR = PALETTE[2], PALETTE[1]
@@ -47,7 +47,7 @@ def detector_sheet(detector: Detector, resize: ResizeSettings, records: Sequence
     _write_sheet(panels, path)
 
 
-def mask_head_sheet(mask_head: MaskHead, records: Sequence[ImageRecord], path: Path) -> None:
+def mask_head_sheet(mask_head: Sam2MaskHead, records: Sequence[ImageRecord], path: Path) -> None:
     """Draw the masks that the mask head finds in the true boxes; writes a PNG."""
     was_training = mask_head.training
     mask_head.eval()

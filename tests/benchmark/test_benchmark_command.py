@@ -8,9 +8,9 @@ import pytest
 import yaml
 
 from gdinousam.benchmark.measurement import read_measurement
-from gdinousam.command_line.benchmark import benchmark_command
-from gdinousam.command_line.common import run
-from gdinousam.evaluation.paper_numbers import OURS
+from gdinousam.commands.benchmark import benchmark_command
+from gdinousam.commands.common import run
+from gdinousam.evaluation.reporting.paper_numbers import OURS
 
 
 @pytest.fixture

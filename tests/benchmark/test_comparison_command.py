@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from gdinousam.benchmark.stages import STAGES, TEXT, TRAINING_STAGES
-from gdinousam.command_line.benchmark import benchmark_command
-from gdinousam.command_line.common import run
+from gdinousam.commands.benchmark import benchmark_command
+from gdinousam.commands.common import run
 
 SMALL = ("--size", "small", "--device", "cpu")
 

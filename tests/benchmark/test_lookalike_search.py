@@ -20,10 +20,10 @@ from gdinousam.benchmark.lookalikes import (
     recall_table,
     strangers_table,
 )
-from gdinousam.command_line.benchmark import benchmark_command
-from gdinousam.command_line.common import BAD_INPUT, run
-from gdinousam.data.contract import read_table, write_table
-from gdinousam.data.phantoms import make_phantom
+from gdinousam.commands.benchmark import benchmark_command
+from gdinousam.commands.common import BAD_INPUT, run
+from gdinousam.data.contract.reading import read_table, write_table
+from gdinousam.data.sources.phantoms import make_phantom
 
 CROP = "crop, 10 % at each side"
 

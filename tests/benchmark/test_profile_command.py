@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from gdinousam.benchmark.operators import _BytesMoved
-from gdinousam.command_line.benchmark import benchmark_command
+from gdinousam.commands.benchmark import benchmark_command
 from gdinousam.errors import InputError
 
 

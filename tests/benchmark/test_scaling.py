@@ -18,11 +18,11 @@ from gdinousam.benchmark.scaling import (
     scaling_table,
     write_scaling,
 )
-from gdinousam.command_line.benchmark_scaling import scaling_command
-from gdinousam.command_line.common import run
+from gdinousam.commands.benchmark_scaling import scaling_command
+from gdinousam.commands.common import run
 from gdinousam.errors import InputError
-from gdinousam.evaluation.rows import read_rows
-from gdinousam.evaluation.table_files import as_plain
+from gdinousam.evaluation.reporting.table_files import as_plain
+from gdinousam.evaluation.scoring.rows import read_rows
 
 MIB = 2**20
 on_linux = pytest.mark.skipif(platform.system() != "Linux", reason="other systems do not tell resident memory so")

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from gdinousam.benchmark.timing import DECODE, DETECTOR, MASK_HEAD, METHOD, Clock, time_batches
-from gdinousam.data.contract import read_records
+from gdinousam.data.contract.reading import read_records
 from gdinousam.errors import InputError
+from gdinousam.geometry import ResizeSettings
 from gdinousam.models.segmenter import TextSegmenter, load_segmenter
-from gdinousam.preprocessing import ResizeSettings
 from gdinousam.records import Detection, Image, ImageRecord, Need
 
 CPU = torch.device("cpu")

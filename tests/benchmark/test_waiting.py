@@ -16,10 +16,10 @@ from gdinousam.benchmark.waiting import (
     waiting_table,
     write_waiting,
 )
-from gdinousam.command_line.benchmark_waiting import waiting_command
-from gdinousam.command_line.common import BAD_INPUT, run
+from gdinousam.commands.benchmark_waiting import waiting_command
+from gdinousam.commands.common import BAD_INPUT, run
 from gdinousam.errors import InputError
-from gdinousam.evaluation.table_files import as_plain
+from gdinousam.evaluation.reporting.table_files import as_plain
 
 MADE = Waiting(
     (

@@ -9,9 +9,9 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from gdinousam.command_line.common import run
-from gdinousam.data.check import check_table, require_valid
-from gdinousam.data.problems import DataProblems, Problem, format_problems
+from gdinousam.commands.common import run
+from gdinousam.data.contract.check import check_table, require_valid
+from gdinousam.data.contract.problems import DataProblems, Problem, format_problems
 from gdinousam.errors import InputError
 
 ROOT = Path(__file__).parents[2]

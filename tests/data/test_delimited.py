@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gdinousam.data.contract import COLUMNS, read_records
-from gdinousam.data.delimited import decode, parse_delimited
+from gdinousam.data.contract.delimited import decode, parse_delimited
+from gdinousam.data.contract.reading import COLUMNS, read_records
 
 HEADER = ",".join(COLUMNS)
 ROWS = ['"cyst, left",10.5,20,30.25,40,a.png,320,240,busi', "cyst,1,2,3,4,b.png,320,240,busi"]

@@ -6,11 +6,11 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from gdinousam.data.check import check_table
-from gdinousam.data.foreground import foreground, half_of_range
+from gdinousam.data.contract.check import check_table
 from gdinousam.data.images import read_mask_file
-from gdinousam.evaluation.predictions.formats import read_mask
-from gdinousam.evaluation.predictions.settings import SavedMasksSettings
+from gdinousam.data.masks import foreground, half_of_range
+from gdinousam.methods.saved_masks.formats import read_mask
+from gdinousam.methods.saved_masks.settings import SavedMasksSettings
 
 SQUARE = np.zeros((40, 40), bool)
 SQUARE[10:30, 10:30] = True

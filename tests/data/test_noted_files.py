@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from gdinousam.data.noted_files import FILES_NAME, note_files, require_noted_files
-from gdinousam.data.unchanged import checked_records
+from gdinousam.data.contract.noted_files import FILES_NAME, note_files, require_noted_files
+from gdinousam.data.contract.unchanged import checked_records
 from gdinousam.errors import InputError
 from gdinousam.records import ImageRecord
 

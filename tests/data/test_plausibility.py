@@ -8,8 +8,8 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from gdinousam.data.check import check_table
-from gdinousam.data.problems import Problem
+from gdinousam.data.contract.check import check_table
+from gdinousam.data.contract.problems import Problem
 
 WIDTH, HEIGHT = 120, 80
 HEADER = "label_name,bbox_x,bbox_y,bbox_width,bbox_height,image_name,image_width,image_height,dataset"

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from coloured_images import LeftHalf, untimed, write_mixed
 
-from gdinousam.data.contract import write_records
-from gdinousam.data.unchanged import checked_records
+from gdinousam.data.contract.reading import write_records
+from gdinousam.data.contract.unchanged import checked_records
 from gdinousam.errors import InputError
-from gdinousam.evaluation.predictions.saved_masks import SavedMasks
-from gdinousam.evaluation.rows import read_rows
-from gdinousam.evaluation.runner import evaluate
+from gdinousam.evaluation.scoring.rows import read_rows
+from gdinousam.evaluation.scoring.runner import evaluate
+from gdinousam.methods.saved_masks.method import SavedMasks
 from gdinousam.records import ImageRecord
 
 

@@ -8,14 +8,13 @@ from pathlib import Path
 import pytest
 from kills import done, each_kill, kill, kill_points
 
-from gdinousam.config import TestConfig
-from gdinousam.data.contract import read_records
+from gdinousam.data.contract.reading import read_records
 from gdinousam.data.images import union_mask
-from gdinousam.evaluation.predictions.names import mask_names
-from gdinousam.evaluation.predictions.writing import write_masks
+from gdinousam.evaluation.scoring.kept_masks import mask_names, write_masks
+from gdinousam.experiments.config import TestConfig
+from gdinousam.experiments.evaluate import evaluate_config
 from gdinousam.folders import CONFIG_COPY
 from gdinousam.records import Detection
-from gdinousam.runs.evaluation import evaluate_config
 
 SOME_OR_ALL = pytest.mark.parametrize(
     "most", [pytest.param(6, id="some"), pytest.param(None, id="all", marks=pytest.mark.slow)]

@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 from made_results import made_results, made_row, write_results
 
-from gdinousam.command_line.common import BAD_INPUT, run
-from gdinousam.command_line.compare import compare_command
-from gdinousam.evaluation.comparison import compare, rename
-from gdinousam.evaluation.comparison_tables import comparison_tables
-from gdinousam.evaluation.method_names import method_name, weights_remarks
-from gdinousam.evaluation.overview import overview_table
-from gdinousam.evaluation.paper_numbers import OURS, paper_table
-from gdinousam.evaluation.results import Results, read_results
-from gdinousam.evaluation.table_files import Table, as_plain
-from gdinousam.evaluation.tables import write_tables
+from gdinousam.commands.common import BAD_INPUT, run
+from gdinousam.commands.compare import compare_command
+from gdinousam.evaluation.reporting.comparison import compare, rename
+from gdinousam.evaluation.reporting.comparison_tables import comparison_tables
+from gdinousam.evaluation.reporting.method_names import method_name, weights_remarks
+from gdinousam.evaluation.reporting.overview import overview_table
+from gdinousam.evaluation.reporting.paper_numbers import OURS, paper_table
+from gdinousam.evaluation.reporting.table_files import Table, as_plain
+from gdinousam.evaluation.reporting.tables import write_tables
+from gdinousam.evaluation.scoring.results import Results, read_results
 from gdinousam.records import WeightsKind
 
 RANDOM, SMALL = weights_remarks("random")[0], weights_remarks("small")[0]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gdinousam.errors import InputError
-from gdinousam.evaluation.rows import COLUMNS, ScoreRow, read_rows, write_rows
+from gdinousam.evaluation.scoring.rows import COLUMNS, ScoreRow, read_rows, write_rows
 
 ROW = ScoreRow(
     protocol="strict",

@@ -13,8 +13,8 @@ import PIL.Image
 import pytest
 
 from gdinousam.errors import InputError
-from gdinousam.evaluation.predictions.formats import mask_ending, mask_size, read_mask
-from gdinousam.evaluation.predictions.settings import SavedMasksSettings
+from gdinousam.methods.saved_masks.formats import mask_ending, mask_size, read_mask
+from gdinousam.methods.saved_masks.settings import SavedMasksSettings
 
 # 2 rows of 3 pixels, so that axes cannot be mixed up unnoticed
 MASK_HW = np.array([[True, False, False], [True, True, False]])

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from gdinousam.errors import InputError
-from gdinousam.evaluation.rows import ScoreRow, read_rows, write_rows
-from gdinousam.evaluation.statistics import bootstrap_interval, macro_intervals
-from gdinousam.evaluation.strata import stratify
-from gdinousam.evaluation.summary import Summary, summarize, summary_of
-from gdinousam.evaluation.tables import TERMINAL_WIDTH, few_notes, write_tables
+from gdinousam.evaluation.reporting.statistics import bootstrap_interval, macro_intervals
+from gdinousam.evaluation.reporting.summary import Summary, summarize, summary_of
+from gdinousam.evaluation.reporting.tables import TERMINAL_WIDTH, few_notes, write_tables
+from gdinousam.evaluation.scoring.rows import ScoreRow, read_rows, write_rows
+from gdinousam.evaluation.scoring.strata import stratify
 
 NAN = math.nan
 BOX = (0.0, 0.0, 2.0, 2.0)

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from gdinousam.models.deformable import sample_by_bags
+from gdinousam.models.detector.deformable import sample_by_bags
 from gdinousam.models.loading import load_grounding_dino
 from gdinousam.seeding import torch_seed
 
@@ -102,7 +102,7 @@ def test_every_deformable_attention_of_the_detector_goes_this_way(
     small_detector: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By counting samples: a class renamed in another version of transformers would be passed over in silence."""
-    from gdinousam.models import deformable_choice
+    from gdinousam.models.detector import deformable_choice
 
     model, _ = load_grounding_dino(str(small_detector))
     calls: list[int] = []

@@ -15,9 +15,9 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from transformers.models.grounding_dino.modeling_grounding_dino import MultiScaleDeformableAttention
 
 from gdinousam.errors import InputError
-from gdinousam.models import deformable_choice
-from gdinousam.models.deformable import sample_by_bags
-from gdinousam.models.deformable_choice import choose_code, disagreement, sampler_for, want_kernel
+from gdinousam.models.detector import deformable_choice
+from gdinousam.models.detector.deformable import sample_by_bags
+from gdinousam.models.detector.deformable_choice import choose_code, disagreement, sampler_for, want_kernel
 from gdinousam.models.loading import load_grounding_dino
 
 CPU = torch.device("cpu")

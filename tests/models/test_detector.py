@@ -8,10 +8,10 @@ import torch
 from mask_checks import count_rows
 from torch import nn
 
-from gdinousam.models.detector import Detector, DetectorOutput, LayerPrediction
+from gdinousam.models.adapters.lora import LoraSettings, add_lora
+from gdinousam.models.detector.detector import Detector, DetectorOutput, LayerPrediction
 from gdinousam.models.loading import load_grounding_dino
-from gdinousam.models.lora import LoraSettings, add_lora
-from gdinousam.prompts import TokenizedCaptions, build_caption, tokenize_captions
+from gdinousam.phrases import TokenizedCaptions, build_caption, tokenize_captions
 from gdinousam.seeding import torch_seed
 
 CAPTIONS = (("cyst",), ("benign lesion", "left kidney", "liver"))

@@ -7,7 +7,7 @@ import torch
 from peft import LoraConfig, inject_adapter_in_model
 from transformers.models.grounding_dino.modeling_grounding_dino import GroundingDinoBiMultiHeadAttention
 
-from gdinousam.models.fusion import attend, attend_in_short_order
+from gdinousam.models.detector.fusion import attend, attend_in_short_order
 from gdinousam.models.small import small_detector_config
 from gdinousam.seeding import torch_seed
 

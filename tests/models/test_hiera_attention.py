@@ -5,8 +5,8 @@ import torch
 import torch.nn.functional as F
 from transformers import Sam2Model
 
-from gdinousam.models import hiera_attention
-from gdinousam.models.hiera_attention import attend, attend_without_detours
+from gdinousam.models.mask_heads import hiera_attention
+from gdinousam.models.mask_heads.hiera_attention import attend, attend_without_detours
 from gdinousam.models.small import random_small_mask_head
 from gdinousam.seeding import torch_seed
 

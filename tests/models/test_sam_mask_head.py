@@ -15,7 +15,7 @@ from mask_checks import agreement, count_calls, small_sam
 from gdinousam.errors import InputError
 from gdinousam.models.checkpoints.sam import sam_from
 from gdinousam.models.loading import load_mask_head
-from gdinousam.models.sam_mask_head import (
+from gdinousam.models.mask_heads.sam import (
     NOTE,
     MedSamFrame,
     OriginalFrame,

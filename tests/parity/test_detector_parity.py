@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from gdinousam.command_line.parity import TABLE_BEGIN, TABLE_END, parity_command, put_table
+from gdinousam.commands.parity import TABLE_BEGIN, TABLE_END, parity_command, put_table
 from gdinousam.errors import InputError
 from gdinousam.models.checkpoints.files import Tensors
-from gdinousam.models.detector import Detector
+from gdinousam.models.detector.detector import Detector
 from gdinousam.parity.detector import (
     CASES,
     SWIN_B_CASES,

@@ -5,7 +5,7 @@ from itertools import islice
 import pytest
 import torch
 
-from gdinousam.models.mask_head import MaskHead
+from gdinousam.models.mask_heads.sam2 import Sam2MaskHead
 from gdinousam.parity.mask_heads import (
     TOLERANCE,
     load_as_file,
@@ -60,7 +60,7 @@ def test_sam2_answers_alike_whether_its_single_mask_is_stable_or_replaced(scale:
     for parameter in official.sam_mask_decoder.output_hypernetworks_mlps[0].layers[-1].parameters():
         parameter.mul_(scale)
     head, size_hw = load_as_file(official), prompted.image.shape[:2]
-    assert isinstance(head, MaskHead)
+    assert isinstance(head, Sam2MaskHead)
     (encoded,) = head.encode([prompted.image])
     low_res = head.low_res_logits(encoded, prompted.boxes_xyxy, size_hw)
     # not the low-resolution logits of the predictor, which it cuts off at 32

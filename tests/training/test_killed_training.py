@@ -10,9 +10,9 @@ import pytest
 import yaml
 from kills import done, each_kill
 
-from gdinousam.config import TrainConfig, load_config
+from gdinousam.experiments.config import TrainConfig, load_config
+from gdinousam.experiments.train import train
 from gdinousam.folders import CONFIG_COPY, surviving_folder
-from gdinousam.runs.training import train
 from gdinousam.training.checkpoints import BEST, LAST, STATE
 
 TIMES = {"seconds", "images_per_second", "peak_memory_mb"}

@@ -18,14 +18,14 @@ import torch
 from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 
-from gdinousam.command_line.common import INTERRUPTED
-from gdinousam.command_line.common import run as run_command
-from gdinousam.command_line.train import train_command
-from gdinousam.config import TrainConfig, load_config
+from gdinousam.commands.common import INTERRUPTED
+from gdinousam.commands.common import run as run_command
+from gdinousam.commands.train import train_command
 from gdinousam.errors import InputError
+from gdinousam.experiments.config import TrainConfig, load_config
+from gdinousam.experiments.train import train
+from gdinousam.experiments.training_origin import noted_data
 from gdinousam.models.segmenter import load_segmenter
-from gdinousam.runs.training import train
-from gdinousam.runs.training_origin import noted_data
 
 ROOT = Path(__file__).parents[2]
 TIMES = {"seconds", "images_per_second", "peak_memory_mb"}

@@ -8,10 +8,15 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from gdinousam.config import BaselineTrainConfig
 from gdinousam.errors import InputError
-from gdinousam.preprocessing import ResizeSettings
-from gdinousam.runs.training_data import TrainingImages, read_training_images, training_examples, training_phrases
+from gdinousam.experiments.config import BaselineTrainConfig
+from gdinousam.experiments.training_data import (
+    TrainingImages,
+    read_training_images,
+    training_examples,
+    training_phrases,
+)
+from gdinousam.geometry import ResizeSettings
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from gdinousam.data.audit.leaks import (
 )
 from gdinousam.data.audit.pictures import read_pictures
 from gdinousam.data.audit.report import AuditReport
-from gdinousam.data.contract import GROUP_KIND, IMAGE_NAME, find_csv, read_records, read_table
-from gdinousam.data.layout import PART_FOLDERS, PARTS, SPLITS, Part, csv_name
+from gdinousam.data.contract.layout import PART_FOLDERS, PARTS, SPLITS, Part, csv_name
+from gdinousam.data.contract.reading import GROUP_KIND, IMAGE_NAME, find_csv, read_records, read_table
 from gdinousam.errors import InputError
 from gdinousam.records import ImageRecord
 

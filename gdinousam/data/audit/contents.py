@@ -10,7 +10,7 @@ import numpy as np
 
 from gdinousam.data.audit.pictures import Picture
 from gdinousam.data.audit.report import AREA_PERCENTS, Content, UntrainedPhrase
-from gdinousam.data.layout import Part
+from gdinousam.data.contract.layout import Part
 from gdinousam.records import ImageRecord, Instance
 
 

@@ -8,9 +8,9 @@ from itertools import product
 from typing import NamedTuple, TypeVar
 
 from gdinousam.data.audit.contents import AuditedImage
+from gdinousam.data.audit.near_duplicates import near_pairs
 from gdinousam.data.audit.report import NearPair, Place, SharedGroup, SharedName, SharedPixels
-from gdinousam.data.layout import PARTS, Part
-from gdinousam.data.near_duplicates import near_pairs
+from gdinousam.data.contract.layout import PARTS, Part
 from gdinousam.identity import identity
 
 Key = TypeVar("Key", bound=Hashable)

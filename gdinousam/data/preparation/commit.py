@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from gdinousam.data import contract
-from gdinousam.data.layout import PARTS, Part, csv_name
+from gdinousam.data.contract import reading as contract
+from gdinousam.data.contract.layout import PARTS, Part, csv_name
 from gdinousam.errors import InputError
 from gdinousam.files import sync_folder, sync_tree, write_json
 from gdinousam.locks import locked

@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 import PIL.Image
 
-from gdinousam.data.contract import find_csv, read_records
+from gdinousam.data.contract.layout import PART_FOLDERS, PARTS, Part, csv_name
+from gdinousam.data.contract.reading import find_csv, read_records
 from gdinousam.data.images import read_image, read_mask
-from gdinousam.data.layout import PART_FOLDERS, PARTS, Part, csv_name
 from gdinousam.drawing import PALETTE, draw_box, overlay_mask
 from gdinousam.errors import InputError
 from gdinousam.files import replaced_file

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gdinousam import __version__
-from gdinousam.data.layout import PARTS, SPLITS, SUPPORT, Part
-from gdinousam.data.public.interface import DatasetFacts
+from gdinousam.data.contract.layout import PARTS, SPLITS, SUPPORT, Part
+from gdinousam.data.sources.public.interface import DatasetFacts
 
 SplitMode = Literal["grouped", "paper"]
 Vocabulary = Literal["qualified", "paper"]

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from gdinousam.data.layout import SPLITS, Split
+from gdinousam.data.contract.layout import SPLITS, Split
 from gdinousam.data.splits.plan import SplitImage, SplitPlan, drawn_place, require_distinct_names
 
 Groups = Mapping[str, Sequence[SplitImage]]

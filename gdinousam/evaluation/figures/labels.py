@@ -6,9 +6,9 @@ import re
 import textwrap
 from collections.abc import Iterable
 
-from gdinousam.evaluation.comparison import Compared
-from gdinousam.evaluation.method_names import weights_remarks
-from gdinousam.evaluation.notes import said_once
+from gdinousam.evaluation.reporting.comparison import Compared
+from gdinousam.evaluation.reporting.method_names import weights_remarks
+from gdinousam.evaluation.scoring.notes import said_once
 
 _ELLIPSIS = "…"
 

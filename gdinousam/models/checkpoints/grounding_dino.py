@@ -26,8 +26,8 @@ from transformers import (
 from gdinousam.errors import InputError
 from gdinousam.models.checkpoints.files import Tensors
 from gdinousam.models.checkpoints.keys import Rule, new_names, rename, translate
-from gdinousam.models.pretrained import first_line, from_tensors, has_tokenizer
 from gdinousam.models.small import SEPARATOR_TOKENS
+from gdinousam.models.weights.pretrained import first_line, from_tensors, has_tokenizer
 
 _TEXT = "model.text_backbone."
 _IMAGE = "model.backbone.conv_encoder.model."

@@ -10,9 +10,9 @@ import pytest
 from audit_folders import Row, scan, write_folder
 
 from gdinousam.data.audit.audit import audit_data
+from gdinousam.data.audit.picture_patches import FOUND
 from gdinousam.data.audit.report import Place, UntrainedPhrase
-from gdinousam.data.contract import read_table, write_table
-from gdinousam.data.picture_patches import FOUND
+from gdinousam.data.contract.reading import read_table, write_table
 from gdinousam.errors import InputError
 
 

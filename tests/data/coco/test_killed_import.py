@@ -9,9 +9,9 @@ import pytest
 from coco_files import annotation, image, rectangle, split_paths, write_coco
 from kills import each_kill
 
-from gdinousam.data.check import check_table
-from gdinousam.data.coco.importing import import_coco
-from gdinousam.data.coco.writing import ImportOptions
+from gdinousam.data.contract.check import check_table
+from gdinousam.data.sources.coco.importing import import_coco
+from gdinousam.data.sources.coco.writing import ImportOptions
 from gdinousam.errors import InputError
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import SimpleITK
 
-from gdinousam.data.medical.metaimage import read_metaimage
+from gdinousam.data.sources.medical.metaimage import read_metaimage
 from gdinousam.errors import InputError
 
 DEPTH, HEIGHT, WIDTH = 3, 4, 5

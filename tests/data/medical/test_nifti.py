@@ -9,7 +9,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from gdinousam.data.medical.nifti import open_volume, read_nifti
+from gdinousam.data.sources.medical.nifti import open_volume, read_nifti
 from gdinousam.errors import InputError
 
 WIDTH, HEIGHT, DEPTH = 5, 4, 3

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gdinousam.data import contract
+from gdinousam.data.contract import reading as contract
 from gdinousam.data.preparation.commit import FILES, LISTS, collecting, commit, write_rows, written_files
 from gdinousam.errors import InputError
 

@@ -10,12 +10,12 @@ import PIL.Image
 import pytest
 from kills import each_kill
 
-from gdinousam.data.contract import COLUMNS, read_records, read_table
-from gdinousam.data.layout import SPLIT_FOLDERS, SPLITS
+from gdinousam.data.contract.layout import SPLIT_FOLDERS, SPLITS
+from gdinousam.data.contract.reading import COLUMNS, read_records, read_table
 from gdinousam.data.preparation.prepare import prepare
 from gdinousam.data.preparation.preview import write_preview
 from gdinousam.data.preparation.report import Options
-from gdinousam.data.public.busi import Busi
+from gdinousam.data.sources.public.busi import Busi
 
 NUM_PER_CLASS = 3
 

@@ -8,8 +8,8 @@ import PIL.Image
 import pytest
 from figure_results import exact, shifted, silent, write_data, write_results
 
-from gdinousam.command_line.common import BAD_INPUT, run
-from gdinousam.command_line.figures import figures_command
+from gdinousam.commands.common import BAD_INPUT, run
+from gdinousam.commands.figures import figures_command
 from gdinousam.evaluation.figures import saving
 from gdinousam.evaluation.figures.curves import read_run, training_curves
 

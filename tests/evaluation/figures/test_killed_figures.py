@@ -10,10 +10,10 @@ import pytest
 from figure_results import shifted, silent, write_data, write_results
 from kills import done, each_kill
 
-from gdinousam.command_line.common import run
-from gdinousam.command_line.compare import compare_command
-from gdinousam.command_line.figures import figures_command
-from gdinousam.command_line.report import report_command
+from gdinousam.commands.common import run
+from gdinousam.commands.compare import compare_command
+from gdinousam.commands.figures import figures_command
+from gdinousam.commands.report import report_command
 
 Command = Callable[[Sequence[str] | None], int]
 

@@ -10,15 +10,15 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from gdinousam.errors import InputError
+from gdinousam.models.adapters.lora import LoraSettings, add_lora
 from gdinousam.models.checkpoints.files import Tensors
 from gdinousam.models.checkpoints.grounding_dino import grounding_dino_from, official_tokenizer, transformers_module
-from gdinousam.models.detector import Detector
+from gdinousam.models.detector.detector import Detector
 from gdinousam.models.loading import load_detector
-from gdinousam.models.lora import LoraSettings, add_lora
 from gdinousam.models.small import small_tokenizer, small_vocabulary
 from gdinousam.parity.official_grounding_dino import official_values
 from gdinousam.parity.recorded import load_recording
-from gdinousam.prompts import build_caption, tokenize_captions
+from gdinousam.phrases import build_caption, tokenize_captions
 
 ROOT = Path(__file__).parents[3]
 RECORDING = ROOT / "tests" / "parity" / "recorded" / "grounding_dino_swin_t.npz"

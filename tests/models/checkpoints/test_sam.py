@@ -11,7 +11,7 @@ from gdinousam.errors import InputError
 from gdinousam.models.checkpoints.files import Tensors
 from gdinousam.models.checkpoints.sam import sam_from
 from gdinousam.models.loading import load_mask_head
-from gdinousam.models.sam_mask_head import MedSamFrame, OriginalFrame
+from gdinousam.models.mask_heads.sam import MedSamFrame, OriginalFrame
 from gdinousam.parity.weights import rule_values
 
 GOLDENS = Path(__file__).parents[3] / ".." / "shared" / "goldens" / "medsam"

@@ -1,0 +1,45 @@
+"""``python scripts/ablation.py``: the paper's table 2, what each part of the pipeline gives."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from gdinousam.commands.common import add_config_options, is_first_process, run
+
+DEFAULT_CONFIG = "configs/ablation.yaml"
+
+
+def main() -> None:
+    """Entry point."""
+    sys.exit(run(ablation_command))
+
+
+def ablation_command(arguments: Sequence[str] | None = None) -> int:
+    """Parse arguments, evaluate the columns and print the tables; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        description="Evaluate the detector before and after tuning, MedSAM in the place of SAM2, and two references, "
+        "the true box and the whole image as box of SAM2, on one test set, and put them side by side as table 2 of the "
+        "paper. Every column gets a folder of its own.",
+        epilog="exit code: 0, or 2 where something in the input is to be mended",
+    )
+    add_config_options(parser, DEFAULT_CONFIG)
+    parser.add_argument("--resume", action="store_true", help="go on with the ablation in the output folder")
+    options = parser.parse_args(arguments)
+
+    from gdinousam.errors import InputError
+    from gdinousam.experiments.config import dump_config, load_config
+    from gdinousam.experiments.studies.ablation import AblationConfig, run_ablation
+
+    config = load_config(AblationConfig, options.config, options.overrides)
+    if options.resume and options.overwrite:
+        raise InputError("--resume goes on with an ablation and --overwrite replaces it; give one of them")
+    if options.print_config:
+        print(dump_config(config), end="")
+        return 0
+    tables = run_ablation(config, options.overwrite, options.resume)
+    if is_first_process():
+        print(tables)
+        print(f"tables and a folder of results per column in {config.ablation.output_dir}")
+    return 0

@@ -1,0 +1,50 @@
+"""``python scripts/predict.py IMAGE... --prompt PHRASE``: masks and overlays of single images."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from gdinousam.commands.common import add_override_option, run
+
+DEFAULT_CONFIG = "configs/test_config.yaml"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point."""
+    sys.exit(run(predict_command, arguments))
+
+
+def predict_command(arguments: Sequence[str] | None = None) -> int:
+    """Parse arguments, segment the images and report each detection in a line; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        description="Segment images from phrases. For every image and phrase a mask PNG (255 is inside), and for every "
+        "image an overlay, are written."
+    )
+    parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="image files of any usual kind")
+    parser.add_argument(
+        "--prompt",
+        action="append",
+        required=True,
+        help="what to look for; may be given several times, or several phrases in one with full stops: 'cyst. mass.'",
+    )
+    parser.add_argument("--output", type=Path, default=Path("predictions"), help="folder to write to (%(default)s)")
+    parser.add_argument("--config", type=Path, default=Path(DEFAULT_CONFIG), help="names models and thresholds")
+    add_override_option(parser)
+    options = parser.parse_args(arguments)
+
+    from tqdm import tqdm
+
+    from gdinousam.experiments.config import TestConfig, load_config
+    from gdinousam.experiments.evaluate import build_segmenter
+    from gdinousam.experiments.predict import predict_files
+    from gdinousam.identity import phrases_in
+
+    config = load_config(TestConfig, options.config, options.overrides)
+    segmenter = build_segmenter(config)
+    phrases = [phrase for prompt in options.prompt for phrase in phrases_in(prompt)]
+    for line in predict_files(segmenter, options.images, phrases, options.output):
+        tqdm.write(line)  # print would run into the progress bar of a terminal
+    return 0

@@ -1,0 +1,55 @@
+"""``python scripts/prompt_study.py``: the paper's table 5, how much the wording of a prompt matters."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+
+from gdinousam.commands.common import add_config_options, is_first_process, run
+
+DEFAULT_CONFIG = "configs/prompt_study.yaml"
+
+
+def main() -> None:
+    """Entry point."""
+    sys.exit(run(prompt_study_command))
+
+
+def prompt_study_command(arguments: Sequence[str] | None = None) -> int:
+    """Parse arguments, ask every prompt and print the tables; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        description="Ask the detector for each phrase of a test set in several wordings, score every wording as its "
+        "phrase, and print them side by side as table 5 of the paper. Every prompt gets a folder of its own.",
+        epilog="exit code: 0, or 2 where something in the input is to be mended",
+    )
+    add_config_options(parser, DEFAULT_CONFIG)
+    parser.add_argument(
+        "--prompts",
+        nargs="+",
+        metavar="FILE",
+        help="YAML of phrases of the data with prompts to ask instead, or a list of prompts to ask of every phrase "
+        "(default: those of the config)",
+    )
+    parser.add_argument("--resume", action="store_true", help="go on with the study in the output folder")
+    options = parser.parse_args(arguments)
+
+    from gdinousam.errors import InputError
+    from gdinousam.experiments.config import dump_config, load_config
+    from gdinousam.experiments.studies.prompt_study import PromptStudyConfig, run_prompt_study
+
+    overrides = options.overrides
+    if options.prompts is not None:
+        overrides = [*overrides, f"prompts={json.dumps(options.prompts)}"]
+    config = load_config(PromptStudyConfig, options.config, overrides)
+    if options.resume and options.overwrite:
+        raise InputError("--resume goes on with a study and --overwrite replaces it; give one of them")
+    if options.print_config:
+        print(dump_config(config), end="")
+        return 0
+    tables = run_prompt_study(config, options.overwrite, options.resume)
+    if is_first_process():
+        print(tables)
+        print(f"tables and a folder of results per prompt in {config.evaluation.output_dir}")
+    return 0

@@ -1,0 +1,42 @@
+"""``python scripts/report.py``: results as one HTML page with tables, plots and a gallery."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from gdinousam.commands.common import run
+from gdinousam.commands.figures import add_comparison_options
+
+
+def main() -> None:
+    """Entry point."""
+    sys.exit(run(report_command))
+
+
+def report_command(arguments: Sequence[str] | None = None) -> int:
+    """Parse arguments and write the report; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        description="Write one HTML file that needs nothing else: tables of both protocols, plots, strata, and a "
+        "gallery of the worst, median and best cases that can be filtered. Several results are compared.",
+        epilog="example: python scripts/report.py results/ours results/other --out report.html. The gallery needs "
+        "results with masks: evaluate with --set evaluation.save_masks=true",
+    )
+    parser.add_argument("results", type=Path, nargs="+", metavar="RESULTS", help="folder that test.py wrote")
+    parser.add_argument("--out", type=Path, default=Path("report.html"), metavar="FILE", help="default: %(default)s")
+    parser.add_argument("--no-gallery", action="store_true", help="leave out the pictures; needs no masks and no data")
+    add_comparison_options(parser)
+    options = parser.parse_args(arguments)
+
+    from gdinousam.evaluation.figures.report import write_report
+    from gdinousam.evaluation.reporting.comparison import rename
+    from gdinousam.evaluation.scoring.results import read_results
+
+    results = [read_results(folder) for folder in options.results]
+    if options.names:
+        results = rename(results, options.names)
+    num_bytes = write_report(results, options.out, not options.no_gallery, options.common, options.data)
+    print(f"{options.out}: {num_bytes / 1e6:.1f} MB")
+    return 0

@@ -1,0 +1,54 @@
+"""``python test.py``: score the pipeline on a test file under both protocols."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from functools import partial
+
+from gdinousam.commands.common import add_config_options, is_first_process, run
+from gdinousam.errors import InputError
+
+DEFAULT_CONFIG = "configs/test_config.yaml"
+
+
+def main(default_config: str = DEFAULT_CONFIG) -> None:
+    """Entry point. default_config: the config where the user names none; what the compared methods differ in."""
+    sys.exit(run(partial(evaluate_command, default_config=default_config)))
+
+
+def evaluate_command(arguments: Sequence[str] | None = None, default_config: str = DEFAULT_CONFIG) -> int:
+    """Parse arguments and evaluate; returns the exit code."""
+    parser = argparse.ArgumentParser(description="Segment a test set from its phrases alone and print Dice and IoU.")
+    add_config_options(parser, default_config)
+    parser.add_argument(
+        "--resume", action="store_true", help="go on with the interrupted evaluation in the output folder"
+    )
+    parser.add_argument(
+        "--predictions",
+        metavar="PATH",
+        help="score masks made by any other program instead of running models: a folder with one file per image and "
+        "phrase (.png, .npy, .npz, .nii), or with the paper's DATASET/NAME.npz, or a COCO results .json; name the "
+        "method in evaluation.method; settings of the group saved_masks say what is allowed (docs/predictions.md)",
+    )
+    options = parser.parse_args(arguments)
+
+    from gdinousam.experiments.config import TestConfig, dump_config, load_config
+    from gdinousam.experiments.evaluate import evaluate_config, resolved
+
+    overrides = options.overrides
+    if options.predictions is not None:
+        overrides = [*overrides, f"evaluation.predictions={json.dumps(options.predictions)}"]
+    config = load_config(TestConfig, options.config, overrides)
+    if options.resume and options.overwrite:
+        raise InputError("--resume goes on with a run and --overwrite replaces it; give one of them")
+    if options.print_config:
+        print(dump_config(resolved(config)), end="")
+        return 0
+    tables = evaluate_config(config, options.overwrite, options.resume)
+    if is_first_process():
+        print(tables)
+        print(f"rows, tables and pictures in {config.evaluation.output_dir}")
+    return 0
