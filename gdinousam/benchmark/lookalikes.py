@@ -25,6 +25,7 @@ from gdinousam.data.images import read_image
 from gdinousam.drawing import write_picture
 from gdinousam.errors import InputError
 from gdinousam.evaluation.reporting.table_files import Column, Table, count_cell, number_cell, text_cell, text_column
+from gdinousam.files import write_text
 from gdinousam.progress_bar import ProgressBar
 from gdinousam.records import Image
 
@@ -167,7 +168,7 @@ def strangers_table(found: Found) -> Table:
 def write_found(found: Found, facts: dict[str, Any], folder: Path) -> Path:
     """Write everything as JSON and return the path. facts: of the machine and the command."""
     path = folder / RECORD
-    path.write_text(json.dumps(facts | asdict(found), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(facts | asdict(found), indent=1, ensure_ascii=False) + "\n")
     return path
 
 

@@ -6,7 +6,6 @@ evaluation in a process of its own, because OpenMP reads its variables once.
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -31,6 +30,7 @@ from gdinousam.evaluation.reporting.table_files import (
     write_table_files,
 )
 from gdinousam.experiments.config import EvaluationSettings, ModelSettings, TestConfig, TestData, dump_config
+from gdinousam.files import write_json, write_text
 from gdinousam.models.loading import SMALL, pick_device
 
 WAITING_FILE = "waiting.json"
@@ -131,7 +131,7 @@ def write_waiting(waiting: Waiting, folder: Path) -> list[Path]:
     """Write ``waiting.json`` and the table as Markdown, LaTeX and CSV; returns the paths. Earlier ones are replaced."""
     paths = write_table_files({"waiting": waiting_table(waiting)}, folder, Path(WAITING_FILE).stem)
     path = folder / WAITING_FILE
-    path.write_text(json.dumps(asdict(waiting), indent=2) + "\n", encoding="utf-8")
+    write_json(path, asdict(waiting))
     return [path, *paths]
 
 
@@ -147,7 +147,7 @@ def _write_work(folder: Path, num_images: int) -> Path:
         evaluation=EvaluationSettings(output_dir=folder / "results", num_pictures=0, device="cpu"),
     )
     path = folder / "config.yaml"
-    path.write_text(dump_config(config), encoding="utf-8")
+    write_text(path, dump_config(config))
     return path
 
 

@@ -23,10 +23,11 @@ import numpy.typing as npt
 import PIL.Image
 
 from gdinousam.data import tiff_layouts
+from gdinousam.data.contract.unchanged import unchanged
 from gdinousam.data.masks import foreground
 from gdinousam.errors import InputError
 from gdinousam.inputs import as_path
-from gdinousam.records import Image, Instance, Mask, MaskReference
+from gdinousam.records import Image, ImageRecord, Instance, Mask, MaskReference
 
 logger = logging.getLogger(__name__)
 _SAID: set[tuple[Path, str]] = set()  # folders of masks, and what the log has said of them
@@ -60,6 +61,18 @@ def read_image(path: str | Path) -> Image:
     return np.repeat(pixels[:, :, None], 3, axis=2) if pixels.ndim == 2 else pixels
 
 
+def read_record_image(record: ImageRecord) -> Image:
+    """The image of a record, as ``read_image``; ``InputError`` too where it has changed or is of another size."""
+    with unchanged(record.path, record.state):
+        image = read_image(record.path)
+    if image.shape[:2] != (record.height, record.width):
+        raise InputError(
+            f"{record.path}: {image.shape[1]} x {image.shape[0]} pixels, but the CSV says {record.width} x "
+            f"{record.height}; correct image_width and image_height"
+        )
+    return image
+
+
 def image_size(path: str | Path) -> tuple[int, int]:
     """(width, height) in pixels of the stored image, read from the file's head only; errors as for ``read_image``."""
     with _opened(as_path(path)) as picture:
@@ -67,8 +80,11 @@ def image_size(path: str | Path) -> tuple[int, int]:
 
 
 def read_mask(reference: MaskReference) -> Mask:
-    """The (H, W) bool mask of a reference; errors as for ``read_mask_file`` and ``MaskFile.select``."""
-    mask_file = read_mask_file(reference.path)
+    """The (H, W) bool mask of a reference; errors as for ``read_mask_file`` and ``MaskFile.select``, and where the
+    file has changed.
+    """
+    with unchanged(reference.path, reference.state):
+        mask_file = read_mask_file(reference.path)
     if reference.resized_to is not None:
         mask_file = mask_file.resized(reference.resized_to)
     return mask_file.select(reference.value)
@@ -142,7 +158,7 @@ def union_mask(instances: Iterable[Instance], size_hw: tuple[int, int]) -> Mask:
     """The pixels that belong to any of the instances.
 
     size_hw: (height, width) of the image. Returns (H, W) bool, all false without instances. Each mask file is read
-    once. Raises ``InputError`` for an instance without a mask and for a mask of another size.
+    once. Raises ``InputError`` for an instance without a mask and for a mask that has changed or is of another size.
     """
     union = np.zeros(size_hw, dtype=bool)
     references_of_file: dict[Path, set[MaskReference]] = {}
@@ -151,7 +167,8 @@ def union_mask(instances: Iterable[Instance], size_hw: tuple[int, int]) -> Mask:
             raise InputError(f"the box {instance.box_xywh} of {instance.phrase!r} has no mask; give the mask folder")
         references_of_file.setdefault(instance.mask.path, set()).add(instance.mask)
     for path, references in references_of_file.items():
-        mask_file = read_mask_file(path)
+        with unchanged(path, next(iter(references)).state):
+            mask_file = read_mask_file(path)
         if all(reference.resized_to is not None for reference in references):
             mask_file = mask_file.resized((size_hw[1], size_hw[0]))
         if mask_file.foreground.shape != tuple(size_hw):

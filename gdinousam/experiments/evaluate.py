@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 from gdinousam.data.contract.check import require_valid
 from gdinousam.data.contract.fingerprint import fingerprint
 from gdinousam.data.contract.names import of_datasets
-from gdinousam.data.contract.reading import read_records
+from gdinousam.data.contract.unchanged import checked_records
 from gdinousam.errors import InputError
 from gdinousam.evaluation.reporting.tables import write_tables
 from gdinousam.evaluation.scoring.methods import Method, Noted, unsupported_remarks
 from gdinousam.evaluation.scoring.notes import Notes
-from gdinousam.evaluation.scoring.origin import about_method, complete_origin, require_same_origin, write_origin
+from gdinousam.evaluation.scoring.origin import (
+    about_method,
+    complete_origin,
+    is_cut_off,
+    require_same_origin,
+    write_origin,
+)
 from gdinousam.evaluation.scoring.parts import part_paths
 from gdinousam.evaluation.scoring.results import told
 from gdinousam.evaluation.scoring.runner import evaluate
@@ -67,8 +74,9 @@ def read_test_records(data: TestData, processes: Processes = ALONE) -> tuple[Ima
     processes: the first of them looks through the files while the others wait.
     """
     resize = data.masks_of_other_size == "resize"
-    processes.first_alone(
-        lambda: require_valid(
+
+    def check() -> None:
+        require_valid(
             data.test_ann,
             data.test_dir,
             data.test_masks,
@@ -77,8 +85,10 @@ def read_test_records(data: TestData, processes: Processes = ALONE) -> tuple[Ima
             resize_masks=resize,
             allow_odd=data.allow_odd,
         )
+
+    records = checked_records(
+        data.test_ann, data.test_dir, data.test_masks, lambda: processes.first_alone(check), resize
     )
-    records = read_records(data.test_ann, data.test_dir, data.test_masks, resize)
     return of_datasets(records, data.datasets, data.test_ann)[: data.max_images]
 
 
@@ -112,8 +122,7 @@ def evaluate_method(
     with run_folder(folder, "evaluation.output_dir", overwrite, resume) if is_first else nullcontext():
         if is_first:
             about = _about(config, method, notes, weights, traced)
-            begin = require_same_origin if resume else write_origin
-            begin(folder, dump_config(config), fingerprint(records, data.test_ann), about)
+            _begin(folder, resume, dump_config(config), records, fingerprint(records, data.test_ann), about)
         rows = evaluate(
             method,
             records,
@@ -130,6 +139,21 @@ def evaluate_method(
         tables = write_tables(rows, folder, told(notes, weights, traced))
         complete_origin(folder, rows)  # last, because it says that all is there
         return tables
+
+
+def _begin(
+    folder: Path,
+    resume: bool,
+    config_text: str,
+    records: Sequence[ImageRecord],
+    data_print: Mapping[str, Any],
+    about: Mapping[str, Any],
+) -> None:
+    """Write what the results come from, or hold it against what the run noted that is gone on with."""
+    if resume and not is_cut_off(folder):
+        require_same_origin(folder, config_text, data_print, about, records)
+    else:
+        write_origin(folder, config_text, data_print, about, records)
 
 
 def _about(config: TestConfig, method: Method, notes: Notes, weights: WeightsKind, traced: Trace) -> dict[str, Any]:

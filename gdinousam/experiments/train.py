@@ -12,6 +12,7 @@ from typing import Any
 from accelerate import Accelerator, DistributedDataParallelKwargs, PartialState
 
 from gdinousam import __version__
+from gdinousam.data.contract.noted_files import note_files, require_noted_files
 from gdinousam.errors import InputError
 from gdinousam.experiments.config import AnyTrainConfig, TrainConfig, dump_config
 from gdinousam.experiments.training_origin import DATA_NAME, noted_data
@@ -25,6 +26,7 @@ from gdinousam.processes import joined_processes
 from gdinousam.runtime import LIBRARIES, device_name, keep_freed_memory, seed_everything
 from gdinousam.training.images import (
     Records,
+    TrainingImages,
     describe_images,
     read_training_images,
     training_examples,
@@ -55,6 +57,8 @@ def train(config: AnyTrainConfig, resume: bool = False, overwrite: bool = False,
     folder = config.training.output_dir
     described = describe_images(config, images)
     noted = noted_data(folder, described, resume, other_data)
+    if resume and not other_data:
+        require_noted_files(folder, images.by_part, "go on with the new data by --other-data")
     seed_everything(config.training.seed, config.training.deterministic)
     learner = config.learner(images)
     train_set = training_examples(config, images, learner.resize)
@@ -74,7 +78,7 @@ def train(config: AnyTrainConfig, resume: bool = False, overwrite: bool = False,
     is_main = accelerator.is_main_process
     with run_folder(folder, "training.output_dir", overwrite, resume) if is_main else nullcontext():
         if is_main:
-            _write_origin(folder, config, noted)
+            _write_origin(folder, config, images, noted)
         accelerator.wait_for_everyone()
         accelerator.init_trackers("tensorboard")
         trainer = Trainer(
@@ -115,7 +119,8 @@ def _notes(learner: Learner, described: dict[str, Any], device: str) -> dict[str
     }
 
 
-def _write_origin(folder: Path, config: AnyTrainConfig, noted: dict[str, Any]) -> None:
-    """Write beside a result what it came from: the resolved config and the fingerprint of the data."""
+def _write_origin(folder: Path, config: AnyTrainConfig, images: TrainingImages, noted: dict[str, Any]) -> None:
+    """Write beside a result what it came from: the resolved config, the fingerprint of the data and its files."""
     write_text(folder / CONFIG_COPY, dump_config(config))
     write_json(folder / DATA_NAME, noted)
+    note_files(folder, images.by_part)

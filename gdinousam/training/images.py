@@ -18,7 +18,8 @@ from gdinousam.data.contract.check import require_valid
 from gdinousam.data.contract.fingerprint import fingerprint
 from gdinousam.data.contract.names import of_datasets
 from gdinousam.data.contract.plausibility import ALLOW_ODD
-from gdinousam.data.contract.reading import find_csv, read_records
+from gdinousam.data.contract.reading import find_csv
+from gdinousam.data.contract.unchanged import checked_records
 from gdinousam.data.dataset import Examples, JoinedExamples, TrainingDataset
 from gdinousam.data.sources.phantoms import phrases_of
 from gdinousam.data.sources.phantoms.endless import EndlessPhantoms, PhantomData
@@ -111,6 +112,11 @@ class TrainingImages:
     val: Records
     num_lookalikes: int = 0
 
+    @property
+    def by_part(self) -> dict[str, Records]:
+        """The images by what they are for."""
+        return {"train": self.train, "val": self.val}
+
 
 def read_training_images(config: LearningConfig, processes: Processes = ALONE) -> TrainingImages:
     """Read and check what the config names; InputError where there are problems or nothing is left to train on.
@@ -141,13 +147,13 @@ def _read(
         return ()
     mask_dir = mask_dir if config.needs_masks else None
     data = config.data
-    processes.first_alone(
-        lambda: require_valid(
-            csv_path, image_dir, mask_dir, config.needs_masks, data.datasets, allow_odd=data.allow_odd
-        )
-    )
-    records = of_datasets(read_records(csv_path, image_dir, mask_dir), config.data.datasets, csv_path)
-    records = records[: config.data.max_images]
+
+    def check() -> None:
+        require_valid(csv_path, image_dir, mask_dir, config.needs_masks, data.datasets, allow_odd=data.allow_odd)
+
+    records = checked_records(csv_path, image_dir, mask_dir, lambda: processes.first_alone(check))
+    records = of_datasets(records, data.datasets, csv_path)
+    records = records[: data.max_images]
     if config.needs_objects:
         records = tuple(record for record in records if record.instances)
     if not records:

@@ -68,7 +68,7 @@ class Trainer:
             pinned=accelerator.device.type == "cuda",
         )
         self.sheet = sheet
-        self.progress = Progress()
+        self.progress = Progress(num_processes=accelerator.num_processes, batch_size=batch_size)
         trained = [parameter for parameter in task.model.parameters() if parameter.requires_grad]
         optimizer = torch.optim.AdamW(trained, lr=settings.learning_rate, weight_decay=settings.weight_decay)
         self.num_batches = math.ceil(math.ceil(len(train_set) / accelerator.num_processes) / batch_size)

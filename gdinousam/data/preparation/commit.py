@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
-from filelock import FileLock
 
 from gdinousam.data.contract import reading as contract
 from gdinousam.data.contract.layout import PARTS, Part, csv_name
@@ -81,7 +80,8 @@ def written_files(data: Path, tag: str) -> set[str]:
 
 def _move_into_place(data: Path, ready: Path) -> None:
     """Every step may be taken twice: what has been moved before the program was killed is not there to be moved."""
-    with FileLock(data / ".lock"):  # several datasets may end at the same time, and they share the CSVs
+    # several datasets may end at the same time, and they share the CSVs
+    with locked(data, "commit", str(data), waits=True):
         if not (ready / PLAN).exists():  # all is in place; another program may have done it just now
             shutil.rmtree(ready, ignore_errors=True)
             return

@@ -75,7 +75,7 @@ def evaluate(
     check_records(records)
     processes = processes or Processes()
     if resume and (output_dir / ROWS_NAME).is_file():  # all processes see the same: it comes when they are through
-        return read_finished(output_dir / ROWS_NAME, records) if processes.is_first else []
+        return _read_finished(output_dir, records) if processes.is_first else []
     names = mask_names(records) if save_masks else {}
     folders = [output_dir / PICTURES_NAME] * (num_pictures > 0) + [output_dir / MASKS_NAME] * save_masks
     done: set[int] = set()
@@ -155,6 +155,17 @@ def _begin(output_dir: Path, records: Sequence[ImageRecord], folders: Sequence[P
     return set(done)
 
 
+def _read_finished(output_dir: Path, records: Sequence[ImageRecord]) -> list[ScoreRow]:
+    rows = read_finished(output_dir / ROWS_NAME, records)
+    _remove_parts(output_dir)  # a program may have been killed just before it would have done so
+    return rows
+
+
+def _remove_parts(output_dir: Path) -> None:
+    for path in part_paths(output_dir):
+        path.unlink()
+
+
 def _finish(output_dir: Path, records: Sequence[ImageRecord]) -> list[ScoreRow]:
     """Bring the rows of all processes into the order of the records, as the file that stays."""
     done = read_parts(output_dir, records)
@@ -166,8 +177,7 @@ def _finish(output_dir: Path, records: Sequence[ImageRecord]) -> list[ScoreRow]:
         )
     rows = [row for number in range(len(records)) for row in done[number]]
     write_rows(output_dir / ROWS_NAME, rows)
-    for path in part_paths(output_dir):
-        path.unlink()
+    _remove_parts(output_dir)
     logger.info("scored %d images, %d rows in %s", len(records), len(rows), output_dir / ROWS_NAME)
     return rows
 

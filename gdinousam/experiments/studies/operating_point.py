@@ -19,6 +19,7 @@ from gdinousam.data.contract.check import require_valid
 from gdinousam.data.contract.fingerprint import fingerprint
 from gdinousam.data.contract.names import of_datasets
 from gdinousam.data.contract.reading import find_csv, read_records
+from gdinousam.data.contract.unchanged import checked_records
 from gdinousam.errors import InputError
 from gdinousam.evaluation.reporting.table_files import as_plain
 from gdinousam.evaluation.scoring.runner import check_records
@@ -109,9 +110,12 @@ def _beside_weights(config: TestConfig) -> Path:
 
 def _read(validation: ValidationData, resize_masks: bool) -> tuple[ImageRecord, ...]:
     images, masks, csv_path = validation.val_dir, validation.val_masks, validation.val_ann
-    require_valid(csv_path, images, masks, True, validation.datasets, resize_masks)
-    records = of_datasets(read_records(csv_path, images, masks, resize_masks), validation.datasets, csv_path)
-    return records[: validation.max_images]
+
+    def check() -> None:
+        require_valid(csv_path, images, masks, True, validation.datasets, resize_masks)
+
+    records = checked_records(csv_path, images, masks, check, resize_masks)
+    return of_datasets(records, validation.datasets, csv_path)[: validation.max_images]
 
 
 def _refuse_test_data(config: TestConfig, records: Sequence[ImageRecord]) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from gdinousam.data.contract.unchanged import state_of, unchanged
 from gdinousam.data.images import image_size, read_mask_file
 from gdinousam.data.sources.medical.nifti import Volume, open_volume
 from gdinousam.errors import InputError
@@ -109,16 +110,18 @@ class MaskFolder:
         for one in wanted:
             for name in there.get(one.stem, [])[:1]:
                 self._found.setdefault(one.record.path, {})[name] = one.phrases
+        self._states = {name: state_of(path / name) for names in self._found.values() for name in names}
 
     def sizes(self, record: ImageRecord) -> dict[str, SizeHW]:
         """See ``SavedAnswers``; reads the head of every file."""
         return {name: mask_size(self.path / name, self._settings) for name in self._found.get(record.path, {})}
 
     def read(self, record: ImageRecord) -> list[SavedAnswer]:
-        """See ``SavedAnswers``."""
+        """See ``SavedAnswers``; InputError too for a mask that has changed since the folder was looked through."""
         answers = []
         for name, phrases in self._found.get(record.path, {}).items():
-            mask_hw = read_mask(self.path / name, self._settings)
+            with unchanged(self.path / name, self._states[name]):
+                mask_hw = read_mask(self.path / name, self._settings)
             answers += [SavedAnswer(phrase, mask_hw) for phrase in phrases]
         return answers
 

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from gdinousam.seeding import torch_seed
 from pydantic import ValidationError
 from samus_files import by_rule, samus_shapes, small_samus
 
@@ -14,6 +13,7 @@ from gdinousam.methods.samus.encoder import GlobalBlock, WindowBlock
 from gdinousam.methods.samus.network import Samus, freeze_as_published, trainable_names
 from gdinousam.methods.samus.weights import samus_from
 from gdinousam.parity.weights import fill_by_rule
+from gdinousam.runtime import torch_seed
 
 SIDE, GRID, WIDTH = SMALL.image_size, SMALL.grid, SMALL.width
 POINTS_XY = torch.tensor([[[20.0, 30.0], [5.0, 60.0]], [[40.0, 8.0], [33.0, 31.0]]])

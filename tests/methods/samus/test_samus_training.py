@@ -11,8 +11,6 @@ import numpy as np
 import pytest
 import torch
 from accelerate.state import AcceleratorState
-from gdinousam.methods.clicks import fixed_click
-from gdinousam.seeding import torch_seed
 
 from gdinousam.commands.common import BAD_INPUT
 from gdinousam.commands.common import run as run_command
@@ -26,8 +24,9 @@ from gdinousam.methods.samus.network import Samus, trainable_names
 from gdinousam.methods.samus.segmenter import SamusSegmenter, square_of
 from gdinousam.methods.samus.task import SamusTask
 from gdinousam.methods.samus.weights import load_samus
-from gdinousam.methods.true_hints import TrueHints
+from gdinousam.methods.true_hints import TrueHints, fixed_click
 from gdinousam.records import Image
+from gdinousam.runtime import torch_seed
 
 SCRIPT, CONFIG = "baselines/trainSAMUS.py", "configs/baselines/train_samus.yaml"
 

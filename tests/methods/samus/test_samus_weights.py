@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
-from gdinousam.seeding import torch_seed
 from samus_files import by_rule, sam_shapes, samus_shapes, small_samus
 
 from gdinousam.errors import InputError
@@ -25,6 +24,7 @@ from gdinousam.methods.samus.weights import (
 )
 from gdinousam.models.checkpoints.files import Tensors, kind_of, read_tensors
 from gdinousam.models.checkpoints.keys import new_names
+from gdinousam.runtime import torch_seed
 
 PATH = Path("SAMUS.pth")
 
