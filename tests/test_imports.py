@@ -18,6 +18,8 @@ LEVELS = [
         "errors",
         "records",
         "identity",
+        "reading",
+        "json_files",
         "yaml_files",
         "settings",
         "seeding",

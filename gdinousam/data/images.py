@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import logging
 import math
-import struct
-import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +23,7 @@ import PIL.Image
 from gdinousam.data.foreground import foreground
 from gdinousam.errors import InputError
 from gdinousam.inputs import as_path
+from gdinousam.reading import reading
 from gdinousam.records import Image, Instance, Mask, MaskReference
 
 logger = logging.getLogger(__name__)
@@ -33,11 +32,6 @@ _CUT_LOCK = Lock()
 
 Pixels = npt.NDArray[Any]  # (H, W) or (H, W, 3), the numbers that the file stores
 
-# What Pillow's decoders raise on damaged files; UnidentifiedImageError is an OSError.
-DECODING_ERRORS = (
-    OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error, cv2.error,
-    PIL.Image.DecompressionBombError,
-)  # fmt: skip
 PNG_BIT_DEPTH_BYTE = 24  # PNG specification: signature 8, chunk length and name 8, width and height 8, then bit depth
 TIFF_BITS_PER_SAMPLE = 258  # TIFF 6.0, section 8
 JPEG_SUFFIXES = (".jpg", ".jpeg")  # lossy: a mask saved so has noise round its edges
@@ -205,20 +199,13 @@ def _read_pixels(path: Path) -> tuple[Pixels, Pixels | None]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[PIL.Image.Image]:
-    try:
-        with PIL.Image.open(path) as picture:
-            num_frames = getattr(picture, "n_frames", 1)
-            # A camera's MPO file is a JPEG with further views behind the picture itself.
-            if num_frames > 1 and picture.format != "MPO":
-                raise InputError(f"{path}: holds {num_frames} frames; save the one that is meant as its own file")
-            yield picture
-    except InputError:
-        raise
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such image file; check the name and the folder") from error
-    except DECODING_ERRORS as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{path}: not readable as an image ({reason}); replace the file") from error
+    missing = "no such image file; check the name and the folder"
+    with reading(path, "an image", missing=missing), PIL.Image.open(path) as picture:
+        num_frames = getattr(picture, "n_frames", 1)
+        # A camera's MPO file is a JPEG with further views behind the picture itself.
+        if num_frames > 1 and picture.format != "MPO":
+            raise InputError(f"{path}: holds {num_frames} frames; save the one that is meant as its own file")
+        yield picture
 
 
 def _has_deep_colour(picture: PIL.Image.Image, path: Path) -> bool:

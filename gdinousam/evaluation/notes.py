@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from pydantic import TypeAdapter
+
 REMARKS = "remarks"
 OF_DATASETS = "dataset_notes"
 RESIZED_TRUTH = "resized_truth"
@@ -49,11 +51,17 @@ class Notes:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Notes:
-        """What ``to_json`` wrote into an object; results of earlier versions have none."""
-        remarks, of_datasets = tuple(content.get(REMARKS, ())), dict(content.get(OF_DATASETS, {}))
+        """What ``to_json`` wrote into an object; results of earlier versions have none.
+
+        Raises ValueError where it was edited into something else.
+        """
+        remarks = _REMARKS.validate_python(content.get(REMARKS, ()))
+        of_datasets = _OF_DATASETS.validate_python(content.get(OF_DATASETS, {}))
         return cls(remarks, of_datasets, bool(content.get(RESIZED_TRUTH, False)))
 
 
+_REMARKS = TypeAdapter(tuple[str, ...])
+_OF_DATASETS = TypeAdapter(dict[str, str])
 NO_NOTES = Notes()
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from gdinousam import __version__
 from gdinousam.errors import InputError
 from gdinousam.evaluation.notes import NO_NOTES, Notes
-from gdinousam.evaluation.results import DATA_NAME, METHOD_NAME, REFERENCE, WEIGHTS, read_json
+from gdinousam.evaluation.results import DATA_NAME, METHOD_NAME, REFERENCE, WEIGHTS, read_note
 from gdinousam.evaluation.rows import ScoreRow
 from gdinousam.evaluation.trace import MODELS, NO_TRACE, Trace
 from gdinousam.files import write_json, write_text
@@ -83,7 +83,7 @@ def complete_origin(folder: Path, rows: Sequence[ScoreRow]) -> None:
         "seconds_total": math.fsum(seconds) if seconds else None,
         "num_rows": len(rows),
     }
-    write_json(folder / METHOD_NAME, read_json(folder / METHOD_NAME) | ending)
+    write_json(folder / METHOD_NAME, read_note(folder / METHOD_NAME) | ending)
 
 
 def require_same_origin(
@@ -99,10 +99,10 @@ def require_same_origin(
         tree = read_yaml(folder / CONFIG_COPY, missing="")
     except InputError:
         tree = None
-    earlier_about, about = _by_part(read_json(folder / METHOD_NAME)), _by_part(about)
+    earlier_about, about = _by_part(read_note(folder / METHOD_NAME)), _by_part(about)
     differing = [
         *_differences(dict(_flat(tree)), dict(_flat(parse_yaml(config_text, CONFIG_COPY))), CONFIG_COPY),
-        *_differences(read_json(folder / DATA_NAME), json.loads(json.dumps(data_print)), DATA_NAME),
+        *_differences(read_note(folder / DATA_NAME), json.loads(json.dumps(data_print)), DATA_NAME),
         *_differences({key: earlier_about.get(key) for key in about}, about, METHOD_NAME),
     ]
     if differing:

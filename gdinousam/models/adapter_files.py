@@ -11,9 +11,10 @@ import torch
 from peft import LoraConfig
 
 from gdinousam.errors import InputError
+from gdinousam.json_files import read_json_object
 from gdinousam.models.base_note import BASE_NOTE
 from gdinousam.models.checkpoints.files import Tensors, read_tensors
-from gdinousam.models.pretrained import first_line, read_json
+from gdinousam.models.pretrained import first_line
 from gdinousam.weights.beside import folder_with
 
 logger = logging.getLogger(__name__)
@@ -76,7 +77,7 @@ def _peft_name(name: str) -> str:
 
 def _read_config(path: Path) -> LoraConfig:
     try:
-        stated = read_json(path)
+        stated = read_json_object(path)
     except InputError as error:
         raise InputError(f"adapter {path.parent} is not readable: {error}") from error
     kind = stated.pop(_TYPE, None)

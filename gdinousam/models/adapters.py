@@ -23,6 +23,7 @@ from torch import nn
 from transformers import GroundingDinoForObjectDetection
 
 from gdinousam.errors import InputError
+from gdinousam.json_files import read_json_object
 from gdinousam.models.adapter_files import ADAPTER_CONFIG, WEIGHT_FILES, is_adapter, read_adapter, weights_of
 from gdinousam.models.base_note import (
     BaseNote,
@@ -42,7 +43,7 @@ from gdinousam.models.checkpoints.published_lora import (
     published_lora_from,
 )
 from gdinousam.models.lora import DEFAULT_ADAPTER, LoraSettings, add_lora, prepare_for_adapters, without_peft_warning
-from gdinousam.models.pretrained import first_line, read_json
+from gdinousam.models.pretrained import first_line
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ def base_of(folder: Path) -> str:
     Raises InputError where the adapter does not say, or where the file or folder that it names is not found; see
     ``gdinousam.models.base_note.found_base``.
     """
-    base = read_json(folder / ADAPTER_CONFIG).get("base_model_name_or_path")
+    base = read_json_object(folder / ADAPTER_CONFIG).get("base_model_name_or_path")
     if not base:
         raise InputError(f"adapter {folder} does not name its base; give the base as detector beside the adapter")
     return found_base(str(base), folder)

@@ -18,6 +18,7 @@ from transformers import (
 
 from gdinousam.assets import ASSETS
 from gdinousam.errors import InputError
+from gdinousam.json_files import read_json_object
 from gdinousam.models.adapter_files import ADAPTER_CONFIG, PREPROCESSING, adapter_folder
 from gdinousam.models.adapters import base_of, forget_trained_layers, load_adapter
 from gdinousam.models.checkpoints.files import kind_of, read_tensors, require_kind
@@ -27,7 +28,7 @@ from gdinousam.models.checkpoints.sam2 import sam2_from
 from gdinousam.models.detector import Detector
 from gdinousam.models.mask_head import BoxPrompted, MaskHead
 from gdinousam.models.precision import MixedPrecision, Precision, pick_precision
-from gdinousam.models.pretrained import from_folder_or_hub, model_type_of, pretrained_tokenizer, read_json
+from gdinousam.models.pretrained import from_folder_or_hub, model_type_of, pretrained_tokenizer
 from gdinousam.models.sam_mask_head import SamMaskHead, frame_of, sam_preprocessing
 from gdinousam.models.small import random_small_detector, random_small_mask_head, small_tokenizer
 from gdinousam.preprocessing import ResizeSettings
@@ -152,7 +153,7 @@ def trained_resize(*names: str | Path | None) -> ResizeSettings:
             )
         return ResizeSettings()
     try:
-        return ResizeSettings.model_validate(read_json(notes))
+        return ResizeSettings.model_validate(read_json_object(notes))
     except ValidationError as error:
         problem = error.errors()[0]
         key = ".".join(map(str, problem["loc"]))

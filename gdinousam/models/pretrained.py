@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from transformers import AutoTokenizer, PretrainedConfig, PreTrainedModel
 from transformers.utils import logging
 
 from gdinousam.errors import InputError
+from gdinousam.json_files import read_json_object
 from gdinousam.models.checkpoints.files import Tensors, is_wrapped, read_tensors, require_finite
 from gdinousam.models.checkpoints.keys import listed
 
@@ -66,7 +66,7 @@ def model_type_of(name: str, model_types: tuple[str, ...]) -> str:
             raise InputError(
                 f"{name} has no config.json; give a folder in transformers' format, a weight file or a hub id"
             )
-        config = read_json(folder / "config.json")
+        config = read_json_object(folder / "config.json")
     elif folder.is_absolute():
         raise InputError(f"{name}: no such folder or file; give weights on disk or a hub id")
     else:
@@ -115,17 +115,6 @@ def pretrained_tokenizer(name: str) -> Any:
 def has_tokenizer(folder: Path) -> bool:
     """Whether a tokenizer's files lie in a folder."""
     return any((folder / file).is_file() for file in _TOKENIZER_FILES)
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object; raises InputError for anything else."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError(f"{path} is no JSON file: {first_line(error)}") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path} holds no JSON object")
-    return content
 
 
 def first_line(error: Exception) -> str:

@@ -21,9 +21,9 @@ from torch import nn
 from transformers import SamModel
 
 from gdinousam.errors import InputError
+from gdinousam.json_files import read_json_object
 from gdinousam.models.corrections import normalize_officially
 from gdinousam.models.mask_head import BoxPrompted
-from gdinousam.models.pretrained import read_json
 from gdinousam.preprocessing import box_scale, image_to_tensor, normalize_image
 from gdinousam.records import Image
 from gdinousam.weights.beside import file_beside
@@ -173,7 +173,7 @@ def sam_preprocessing(name: str) -> SamPreprocessing:
     """
     note = file_beside(name, NOTE)
     if note is not None:
-        preprocessing = read_json(note).get("preprocessing")
+        preprocessing = read_json_object(note).get("preprocessing")
         if preprocessing not in get_args(SamPreprocessing):
             raise InputError(f"{note}: preprocessing = {preprocessing!r}; set it to 'sam' or 'medsam'")
         reason = f"{NOTE} says so"

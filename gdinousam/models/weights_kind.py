@@ -13,7 +13,6 @@ from gdinousam.models.adapter_files import adapter_folder
 from gdinousam.models.base_note import BASE_NOTE
 from gdinousam.models.boxes_to_masks import TRUE_BOX, WHOLE_IMAGE
 from gdinousam.models.loading import RANDOM_SMALL, SMALL
-from gdinousam.models.pretrained import read_json
 from gdinousam.models.random_sam import RANDOM
 from gdinousam.models.weights_hash import TRAINING_NOTE, weight_files
 from gdinousam.records import WeightsKind
@@ -64,7 +63,7 @@ def _kind_of_adapter(folder: Path) -> WeightsKind:
 
 
 def _noted(path: Path) -> dict[str, Any]:
-    return read_json(path) if path.is_file() else {}
+    return read_json_object(path) if path.is_file() else {}
 
 
 def _num_weight_bytes(path: Path) -> int:

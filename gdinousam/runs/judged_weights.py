@@ -7,7 +7,7 @@ from pathlib import Path
 from gdinousam.baselines.building import baseline_weights
 from gdinousam.config import TestConfig
 from gdinousam.evaluation.predictions.names import MASKS_NAME
-from gdinousam.evaluation.results import METHOD_NAME, REFERENCE, read_json, weights_of
+from gdinousam.evaluation.results import METHOD_NAME, REFERENCE, read_note, weights_of
 from gdinousam.models.weights_kind import weights_kind, worst_kind
 from gdinousam.records import WeightsKind
 
@@ -37,5 +37,5 @@ def _of_kept_masks(folder: Path) -> tuple[WeightsKind, bool]:
     path = kept_masks_of(folder)
     if path is None:
         return "unknown", False
-    method = read_json(path)
+    method = read_note(path)
     return weights_of(method, path), bool(method.get(REFERENCE, False))

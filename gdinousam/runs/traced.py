@@ -8,10 +8,11 @@ from pathlib import Path
 from gdinousam.baselines.building import baseline_parts
 from gdinousam.baselines.settings import PromptedSettings
 from gdinousam.config import ModelSettings, TestConfig
-from gdinousam.evaluation.results import read_json
+from gdinousam.evaluation.results import read_note
 from gdinousam.evaluation.trace import NO_TRACE, Thresholds, Trace, UsedWeights
 from gdinousam.models.loading import SMALL, SMALL_DETECTOR, SMALL_MASK_HEAD, detector_and_adapter
 from gdinousam.models.weights_hash import weights_hash
+from gdinousam.reading import reading
 from gdinousam.runs.judged_weights import kept_masks_of
 from gdinousam.settings import OWN_MODEL_NAMES
 
@@ -28,7 +29,10 @@ def trace(config: TestConfig) -> Trace:
     """
     if config.evaluation.predictions is not None:
         method_json = kept_masks_of(config.evaluation.predictions)
-        return NO_TRACE if method_json is None else Trace.from_json(read_json(method_json))
+        if method_json is None:
+            return NO_TRACE
+        with reading(method_json, "what an evaluation says of its method", "evaluate again with this version"):
+            return Trace.from_json(read_note(method_json))
     models: dict[str, UsedWeights] = {}
     baseline, model = config.baseline, config.model
     with_detector = model is not None and not model.is_reference

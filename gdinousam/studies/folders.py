@@ -14,7 +14,7 @@ from gdinousam.data.fingerprint import fingerprint
 from gdinousam.errors import InputError
 from gdinousam.evaluation.origin import require_same_origin
 from gdinousam.evaluation.processes import Processes
-from gdinousam.evaluation.results import METHOD_NAME, ROWS_NAME, read_json
+from gdinousam.evaluation.results import METHOD_NAME, ROWS_NAME, read_note
 from gdinousam.files import write_text
 from gdinousam.folders import CONFIG_COPY, run_folder
 from gdinousam.records import ImageRecord
@@ -59,4 +59,4 @@ def is_finished(config: TestConfig, records: Sequence[ImageRecord]) -> bool:
     require_same_origin(
         folder, dump_config(config), fingerprint(records, config.data.test_ann), trace(config).to_json()
     )
-    return (folder / ROWS_NAME).is_file() and "num_rows" in read_json(folder / METHOD_NAME)
+    return (folder / ROWS_NAME).is_file() and "num_rows" in read_note(folder / METHOD_NAME)

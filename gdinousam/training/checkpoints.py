@@ -14,6 +14,7 @@ from torch import nn
 from gdinousam.errors import InputError
 from gdinousam.folders import begin_replacement, finish_replacement, replaced_folder, surviving_folder
 from gdinousam.models.checkpoints.files import require_finite
+from gdinousam.reading import reading
 from gdinousam.training.tasks import Task
 
 BEST, LAST, STATE = "best", "last", "state"
@@ -51,7 +52,8 @@ class RunCheckpoints:
         state = surviving_folder(self.folder / STATE)
         if not state.is_dir():
             raise InputError(f"{self.folder} has no {STATE} folder to resume from; give the folder of a run")
-        self.accelerator.load_state(str(state))
+        with reading(state, "the state of a run", f"start again from {self.folder / LAST}, or without --resume"):
+            self.accelerator.load_state(str(state))
 
     def save_weights(self, name: str, task: Task, metrics: dict[str, Any]) -> None:
         """Write the weights into ``name``; the main process calls it."""

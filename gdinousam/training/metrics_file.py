@@ -6,6 +6,7 @@ import csv
 from pathlib import Path
 
 from gdinousam.files import csv_file
+from gdinousam.reading import reading
 
 EpochRow = dict[str, float | int | str]
 
@@ -20,7 +21,8 @@ class MetricsFile:
     def __init__(self, path: Path, num_epochs: int) -> None:
         self.path = path
         if path.is_file():
-            with path.open(newline="", encoding="utf-8") as file:
+            damaged = "move it out of the run's folder"
+            with reading(path, "a CSV of UTF-8 text", damaged), path.open(newline="", encoding="utf-8") as file:
                 kept = [row for row in csv.reader(file)][: num_epochs + 1]
             with csv_file(path) as file:
                 csv.writer(file).writerows(kept)

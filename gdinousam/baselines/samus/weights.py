@@ -13,11 +13,11 @@ from safetensors.torch import save_file
 from gdinousam.baselines.samus.config import SMALL, SamusConfig
 from gdinousam.baselines.samus.network import Samus, added_names, resized_names
 from gdinousam.errors import InputError
+from gdinousam.json_files import read_json_object
 from gdinousam.models.checkpoints.files import Tensors, read_tensors, require_kind
 from gdinousam.models.checkpoints.keys import listed, rename, translate
 from gdinousam.models.checkpoints.sam_parts import SAM_RULES, WEIGHT
 from gdinousam.models.loading import RANDOM_SMALL
-from gdinousam.models.pretrained import read_json
 from gdinousam.models.random_sam import RANDOM
 
 CONFIG_FILE = "gdinousam_samus.json"
@@ -126,7 +126,7 @@ def _load_folder(folder: Path) -> Samus:
     if not path.is_file():
         raise InputError(f"{folder} has no {CONFIG_FILE}; give SAMUS's official file or a folder that was trained here")
     try:
-        config = TypeAdapter(SamusConfig).validate_python(read_json(path).get("config"))
+        config = TypeAdapter(SamusConfig).validate_python(read_json_object(path).get("config"))
     except ValidationError as error:
         problem = error.errors()[0]
         place = ".".join(map(str, ("config", *problem["loc"])))

@@ -6,7 +6,6 @@ Ids are only used to join images, annotations and categories; they may be number
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ from typing import Any
 
 from gdinousam.data import contract
 from gdinousam.errors import InputError
+from gdinousam.json_files import read_json
 from gdinousam.records import BoxXYWH
 
 # Fields of image records that COCO does not define; importing reads them and exporting writes them.
@@ -22,6 +22,7 @@ DATASET, GROUP, GROUP_KIND, SOURCE_NAME = contract.DATASET, contract.GROUP, cont
 ABSENT_PHRASES, PHRASE_ORDER, LAST_PHRASE = "absent_phrases", "phrase_order", "last_phrase"
 PATIENT = "patient_id"  # how other programs call the group
 
+DAMAGED = "fetch or export it again"  # what to do then
 NUM_SHOWN = 3  # names that a message lists; it counts the rest
 
 
@@ -111,18 +112,6 @@ def read_ids(path: Path) -> CocoIds:
         raise InputError(f"{path}: {error}; fix the file or export it again") from error
 
 
-def read_json(path: Path, what: str) -> object:
-    """The content of a JSON file; InputError for one that is missing or none. what: to give instead, for messages."""
-    try:
-        return json.loads(path.read_bytes())
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file; give {what}") from error
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); give {what}") from error
-    except (ValueError, RecursionError) as error:  # no UTF-8, no JSON, nested without end
-        raise InputError(f"{path}: not readable as JSON ({error}); fetch or export it again") from error
-
-
 def id_of(entry: Mapping[str, Any], name: str, label: str) -> str:
     """An id as text; ValueError where the entry has none. label: of the entry, for messages."""
     value = entry.get(name)
@@ -156,7 +145,7 @@ def shown(names: Sequence[str]) -> str:
 
 
 def _read_object(path: Path) -> Mapping[str, Any]:
-    content = read_json(path, "the COCO file of the annotations")
+    content = read_json(path, DAMAGED, "give the COCO file of the annotations")
     if isinstance(content, list):
         raise InputError(f"{path}: a list, as results of a detector are; give the file with images and categories")
     if not isinstance(content, Mapping):

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gdinousam.data.coco.reading import box_of, id_of, is_finite, read_json
+from gdinousam.data.coco.reading import DAMAGED, box_of, id_of, is_finite
 from gdinousam.errors import InputError
+from gdinousam.json_files import read_json
 from gdinousam.records import BoxXYWH
 
 
@@ -30,7 +31,7 @@ def read_results(path: Path) -> tuple[CocoResult, ...]:
     Raises ``InputError`` for a file that is missing, no JSON or no such list, and for an entry without ids or score or
     with a box of a negative side.
     """
-    content = read_json(path, "the COCO results file of a method")
+    content = read_json(path, DAMAGED, "give the COCO results file of a method")
     if not isinstance(content, list) or not all(isinstance(entry, Mapping) for entry in content):
         raise InputError(
             f"{path}: no COCO results; they are a list of objects with image_id, category_id, segmentation, score"

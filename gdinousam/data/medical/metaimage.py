@@ -8,16 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from gdinousam.data.images import Pixels
-from gdinousam.data.medical.frames import (
-    READING_ERRORS,
-    MedicalFrames,
-    as_rgb,
-    known_spacing,
-    scaled_alike,
-    unreadable,
-)
+from gdinousam.data.medical.frames import MedicalFrames, as_rgb, known_spacing, scaled_alike
 from gdinousam.data.medical.libraries import library
 from gdinousam.errors import InputError
+from gdinousam.reading import reading, unreadable
 from gdinousam.records import Image
 
 FORMAT = "MetaImage"
@@ -35,17 +29,14 @@ def read_metaimage(path: Path) -> MedicalFrames:
     file is missing, or its pixels are neither grey nor colours.
     """
     itk = library("SimpleITK")
-    try:
-        with path.open("rb") as file:
-            header = file.read(HEADER_BYTES)
-    except OSError as error:
-        raise unreadable(path, FORMAT, error) from error
+    with reading(path, FORMAT), path.open("rb") as file:
+        header = file.read(HEADER_BYTES)
     if not all(key in header for key in REQUIRED_KEYS):
         raise unreadable(path, FORMAT, "its header is none")
     try:
         picture = itk.ReadImage(str(path), imageIO="MetaImageIO")
         values = itk.GetArrayFromImage(picture)
-    except READING_ERRORS as error:
+    except Exception as error:
         # the library's own words are several lines with places in its source
         raise unreadable(path, FORMAT, "damaged, cut off, or without its data file") from error
     num_channels = picture.GetNumberOfComponentsPerPixel()
@@ -56,8 +47,9 @@ def read_metaimage(path: Path) -> MedicalFrames:
     planes = planes[..., 0] if num_channels == 1 else planes[..., :3]
 
     def frames() -> Iterator[Image]:
-        for plane in scaled_alike(lambda: _planes(planes), path):
-            yield np.ascontiguousarray(as_rgb(plane))
+        with reading(path, FORMAT):
+            for plane in scaled_alike(lambda: _planes(planes), path):
+                yield np.ascontiguousarray(as_rgb(plane))
 
     spacing_mm = known_spacing(*picture.GetSpacing()[:2]) if any(key in header for key in SPACING_KEYS) else None
     return MedicalFrames(len(planes), width, height, num_channels != 1, spacing_mm, frames)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from gdinousam.errors import InputError
 from gdinousam.evaluation.figures.saving import GRID, INK, PAGE_WIDTH, SERIES
+from gdinousam.reading import reading
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,7 +37,7 @@ def read_run(folder: Path) -> Run:
     if not path.is_file():
         raise InputError(f"{path}: no such file; give the folder of a training run that has finished an epoch")
     columns: dict[str, list[float]] = {}
-    with path.open(newline="", encoding="utf-8") as file:
+    with reading(path, "a CSV of UTF-8 text", "copy it again"), path.open(newline="", encoding="utf-8") as file:
         for number, cells in enumerate(csv.DictReader(file), start=1):
             for name, text in cells.items():
                 try:
