@@ -13,8 +13,8 @@ from gdinousam.reading import reading
 def read_json(path: Path, remedy: str = "restore the file", missing: str | None = None) -> Any:
     """The content of a JSON file, in UTF-8, UTF-16 or UTF-32.
 
-    remedy: for a file that is damaged. missing: what to do where there is none, if something else. Raises ``InputError``
-    naming the file for one that is missing or no JSON.
+    remedy: for a file that is damaged. missing: what to do where there is none, if something else. Raises
+    ``InputError`` naming the file for one that is missing or no JSON.
     """
     with reading(path, "JSON", remedy, f"no such file; {missing or remedy}"):
         return json.loads(path.read_bytes())

@@ -80,8 +80,8 @@ def _require_bounded(content: object, source: str) -> None:
         num_values += 1
         if num_values > _MOST_VALUES:
             raise InputError(
-                f"{source} is not readable as YAML: more than {_MOST_VALUES:,} values, or an alias that contains itself; "
-                "write the values out"
+                f"{source} is not readable as YAML: an alias contains itself, or there are more than {_MOST_VALUES:,} "
+                "values; write the values out"
             )
         if isinstance(value, dict):
             waiting += value.values()

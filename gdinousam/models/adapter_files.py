@@ -28,6 +28,7 @@ _TRAINING = "training.json"
 WEIGHT_FILES = (ADAPTER_WEIGHTS, "adapter_model.bin")
 _BESIDE = (*WEIGHT_FILES, BASE_NOTE, PREPROCESSING, _TRAINING)
 _LORA = "LORA"
+_LARGEST_RANK = 4096  # the width of the widest layer of the published detectors
 _TYPE = "peft_type"
 # A wrapper inside peft's own, and the name of the only adapter, which peft leaves out of the files it writes itself.
 _WRAPPED = re.compile(r"^(base_model\.model\.)(?:module\.|_orig_mod\.)+")
@@ -99,9 +100,16 @@ def _read_config(path: Path) -> LoraConfig:
 
 def _require_rank(config: LoraConfig, stored: Tensors, folder: Path) -> None:
     """The rank of the config and of the tensors must be one, unless the config gives modules ranks of their own."""
-    if isinstance(config.r, bool) or not isinstance(config.r, int):
-        raise InputError(f"{folder / ADAPTER_CONFIG}: r is {config.r!r}; set it to the rank of the adapters")
-    if config.rank_pattern:
+    patterns: object = config.rank_pattern or {}
+    if not isinstance(patterns, dict):
+        raise InputError(
+            f"{folder / ADAPTER_CONFIG}: rank_pattern is {patterns!r}, no ranks by module; restore the file"
+        )
+    for key, rank in {"r": config.r, **patterns}.items():
+        # matrices of this rank are made before those of the file are put in
+        if isinstance(rank, bool) or not isinstance(rank, int) or not 0 < rank <= _LARGEST_RANK:
+            raise InputError(f"{folder / ADAPTER_CONFIG}: {key} is {rank!r}; set it to the rank of the adapters")
+    if patterns:
         return
     for name, tensor in stored.items():
         if ".lora_A." in name and tensor.shape[:1] != torch.Size((config.r,)):

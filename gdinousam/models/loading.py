@@ -20,7 +20,7 @@ from gdinousam.assets import ASSETS
 from gdinousam.errors import InputError
 from gdinousam.json_files import read_json_object
 from gdinousam.models.adapter_files import ADAPTER_CONFIG, PREPROCESSING, adapter_folder
-from gdinousam.models.adapters import base_of, forget_trained_layers, load_adapter
+from gdinousam.models.adapters import base_of, forget_trained_layers, load_adapter, merged
 from gdinousam.models.checkpoints.files import kind_of, read_tensors, require_kind
 from gdinousam.models.checkpoints.grounding_dino import grounding_dino_from, official_tokenizer
 from gdinousam.models.checkpoints.sam import sam_from
@@ -65,7 +65,7 @@ def load_detector(name: str, adapter: str | Path | None = None, trained_box_laye
                 "the last layer of the box head is used untrained, as in the public code (trained_box_layer)"
             )
             forget_trained_layers(adapted)
-        model = adapted.merge_and_unload()
+        model = merged(adapted, adapter)
     return Detector(model.requires_grad_(False), tokenizer).eval()
 
 

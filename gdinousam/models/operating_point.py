@@ -15,8 +15,8 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from gdinousam.errors import InputError
-from gdinousam.json_files import read_json_object
 from gdinousam.files import write_text
+from gdinousam.json_files import read_json_object
 from gdinousam.models.loading import note_beside
 from gdinousam.models.prediction_settings import Point, PredictionSettings
 from gdinousam.settings import Settings

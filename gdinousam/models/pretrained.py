@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub.errors import HFValidationError
-from safetensors import SafetensorError
 from transformers import AutoTokenizer, PretrainedConfig, PreTrainedModel
 from transformers.utils import logging
 
@@ -18,6 +16,7 @@ from gdinousam.errors import InputError
 from gdinousam.json_files import read_json_object
 from gdinousam.models.checkpoints.files import Tensors, is_wrapped, read_tensors, require_finite
 from gdinousam.models.checkpoints.keys import listed
+from gdinousam.models.config_values import require_kinds, require_possible
 
 _LONGEST_REASON = 160
 _TOKENIZER_FILES = ("tokenizer.json", "vocab.txt")
@@ -35,16 +34,16 @@ def from_folder_or_hub(model_class: type[PreTrainedModel], name: str, model_type
     model_types: what its config.json may call itself. Raises InputError where it is missing, of another type, lacks or
     has left over any tensor, or holds nan or infinite weights.
     """
-    model_type_of(name, model_types)
+    require_possible(_config_of(name, model_types), name)
     local = Path(name).exists()
+
+    def load() -> Any:
+        require_kinds(model_class.config_class.from_pretrained(name, local_files_only=local), name)
+        # without the type, transformers 5 builds half-precision models from half-precision files
+        return model_class.from_pretrained(name, dtype=torch.float32, local_files_only=local, output_loading_info=True)
+
     with _quiet_transformers():  # it warns of the keys that we make an error of
-        model, info = _fetched(
-            name,
-            # without the type, transformers 5 builds half-precision models from half-precision files
-            lambda: model_class.from_pretrained(
-                name, dtype=torch.float32, local_files_only=local, output_loading_info=True
-            ),
-        )
+        model, info = _fetched(name, load)
     if local and is_wrapped(info["unexpected_keys"]):
         return from_tensors(model_class, model.config, _tensors_in(Path(name)), Path(name))
     _require_all_keys(info, name)
@@ -60,6 +59,10 @@ def _tensors_in(folder: Path) -> Tensors:
 
 def model_type_of(name: str, model_types: tuple[str, ...]) -> str:
     """What a folder's or hub id's config.json calls its model; raises InputError where that is not in model_types."""
+    return str(_config_of(name, model_types)["model_type"])
+
+
+def _config_of(name: str, model_types: tuple[str, ...]) -> dict[str, Any]:
     folder = Path(name)
     if folder.exists():
         if not (folder / "config.json").is_file():
@@ -74,7 +77,7 @@ def model_type_of(name: str, model_types: tuple[str, ...]) -> str:
     model_type = config.get("model_type")
     if model_type not in model_types:
         raise InputError(f"{name} holds a model of type {model_type!r}; expected {' or '.join(model_types)}")
-    return str(model_type)
+    return config
 
 
 def from_tensors(model_class: type[PreTrainedModel], config: PretrainedConfig, tensors: Tensors, path: Path) -> Any:
@@ -151,7 +154,9 @@ def _quiet_transformers() -> Iterator[None]:
 def _fetched(name: str, load: Callable[[], Any]) -> Any:
     try:
         return load()
-    except (OSError, HFValidationError, ValueError, RuntimeError, SafetensorError) as error:
+    except InputError:
+        raise
+    except Exception as error:  # transformers, tokenizers and safetensors check little of a file before they use it
         if Path(name).exists():
             raise InputError(f"cannot load {name}: {first_line(error)}") from error
         raise InputError(

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from gdinousam.json_files import read_json_object
 from gdinousam.models.adapter_files import adapter_folder
 from gdinousam.models.base_note import BASE_NOTE
 from gdinousam.models.boxes_to_masks import TRUE_BOX, WHOLE_IMAGE
