@@ -17,10 +17,13 @@ from transformers import PretrainedConfig
 from gdinousam.errors import InputError
 
 _REMEDY = "restore the file as it was published"
-# of which something is built one by one; the deepest published models of these kinds have 48 blocks
-_COUNTED = re.compile(r"layers|blocks|depth|stages|levels|labels|outputs|_maps|points|channel_list")
-_MOST_COUNTED = 1000
-_LARGEST = 10**6  # the largest number of a published config is a vocabulary of 250,000
+# The largest number by what its key says, the first that fits counts.
+_LIMITS = (
+    # of which something is built one by one; the deepest published models of these kinds have 48 blocks
+    (re.compile(r"layers|blocks|depth|stages|levels|labels|outputs|points|heads|channel_list"), 1000),
+    (re.compile(r"image_size|feature_sizes|embedding_size|background_size|window|stride|kernel|padding"), 10_000),
+    (re.compile(""), 10**6),  # a vocabulary may have 250,000
+)
 _KINDS: Mapping[type, tuple[str, tuple[type, ...]]] = {
     bool: ("true or false", (bool, type(None))),
     int: ("a whole number", (int,)),
@@ -35,7 +38,7 @@ def require_possible(config: Mapping[str, Any], name: str) -> None:
     config: the content of config.json. name: of the model, for messages.
     """
     for key, value in _numbers(config, ""):
-        limit = _MOST_COUNTED if _COUNTED.search(key.rpartition(".")[2]) else _LARGEST
+        limit = next(limit for pattern, limit in _LIMITS if pattern.search(key.rpartition(".")[2]))
         if not math.isfinite(value) or abs(value) > limit:
             raise InputError(f"{name}: config.json has {key} = {value}, beyond {limit:,}; {_REMEDY}")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoTokenizer, PretrainedConfig, PreTrainedModel
+from transformers import AutoTokenizer, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
 from gdinousam.errors import InputError
@@ -17,8 +17,11 @@ from gdinousam.json_files import read_json_object
 from gdinousam.models.checkpoints.files import Tensors, is_wrapped, read_tensors, require_finite
 from gdinousam.models.checkpoints.keys import listed
 from gdinousam.models.config_values import require_kinds, require_possible
+from gdinousam.models.small import SEPARATOR_TOKENS
+from gdinousam.prompts import build_caption, tokenize_captions
 
 _LONGEST_REASON = 160
+_MOST_TOKENS = 100  # that one short word can take, letter by letter
 _TOKENIZER_FILES = ("tokenizer.json", "vocab.txt")
 # Not read or computed anew: BERT's pooler and position numbers, and in files of transformers 5, which leaves out Swin's
 # position indices, the norm behind Swin's last stage.
@@ -112,7 +115,21 @@ def pretrained_tokenizer(name: str) -> Any:
     folder = Path(name)
     if folder.is_dir() and not has_tokenizer(folder):
         raise InputError(f"{name} has no tokenizer ({' or '.join(_TOKENIZER_FILES)}); save it beside the model")
-    return _fetched(name, lambda: AutoTokenizer.from_pretrained(name, local_files_only=folder.exists()))
+
+    def load() -> Any:
+        tokenizer = AutoTokenizer.from_pretrained(name, local_files_only=folder.exists())
+        require_places(tokenizer, name)
+        tokenize_captions([build_caption(["cyst"])], tokenizer, max_tokens=_MOST_TOKENS)  # shows what settings break
+        return tokenizer
+
+    return _fetched(name, load)
+
+
+def require_places(tokenizer: PreTrainedTokenizerBase, source: str | Path) -> None:
+    """Raise InputError unless the tokens that part phrases have BERT's numbers, by which the model knows them."""
+    for token, index in SEPARATOR_TOKENS.items():
+        if tokenizer.convert_tokens_to_ids(token) != index:
+            raise InputError(f"{source} holds another tokenizer than BERT's ({token} is not token {index})")
 
 
 def has_tokenizer(folder: Path) -> bool:

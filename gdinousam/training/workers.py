@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from gdinousam.errors import InputError
+from gdinousam.reading import one_line
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +48,6 @@ def worker_faults() -> Iterator[None]:
         if isinstance(error, RuntimeError) and any(sign in text for sign in _DEATHS):
             raise InputError(_DIED) from error
         if isinstance(error, InputError | OSError) and _FROM_WORKER in text:
-            # torch puts the traceback in front of the message, which is one line
-            raise InputError(text.rstrip().splitlines()[-1].partition(": ")[2]) from error
+            # torch puts the traceback in front of the message
+            raise InputError(one_line(text.rpartition(f"{type(error).__name__}: ")[2])) from error
         raise
