@@ -21,7 +21,7 @@ HEAD = 200  # bytes in which most formats keep sizes and offsets
 
 # What stands in the place of a value of JSON: nothing, other kinds, and numbers that nothing can be made of.
 OTHER_VALUES: tuple[Any, ...] = (
-    *(None, "x", "", True, -1, 0, 0.5, 9 * 10**18, 1e308, float("nan")),
+    *(None, "x", "", "\ud800", True, -1, 0, 0.5, 9 * 10**18, 1e308, float("nan")),
     *([], {}, [[1]], {"a": None}),
 )
 
