@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import logging
 import math
-import struct
-import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +25,7 @@ from gdinousam.data.contract.unchanged import unchanged
 from gdinousam.data.masks import foreground
 from gdinousam.errors import InputError
 from gdinousam.inputs import as_path
+from gdinousam.reading import reading, unreadable
 from gdinousam.records import Image, ImageRecord, Instance, Mask, MaskReference
 
 logger = logging.getLogger(__name__)
@@ -37,11 +36,6 @@ _DOUBTFUL = "with grey values that may be labels or soft; every pixel that is no
 
 Pixels = npt.NDArray[Any]  # (H, W) or (H, W, 3), the numbers that the file stores
 
-# What Pillow's decoders raise on damaged files; UnidentifiedImageError is an OSError.
-DECODING_ERRORS = (
-    OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error, cv2.error,
-    PIL.Image.DecompressionBombError,
-)  # fmt: skip
 PNG_BIT_DEPTH_BYTE = 24  # PNG specification: signature 8, chunk length and name 8, width and height 8, then bit depth
 TIFF_BITS_PER_SAMPLE = 258  # TIFF 6.0, section 8
 JPEG_SUFFIXES = (".jpg", ".jpeg")  # lossy: a mask saved so has noise round its edges
@@ -229,24 +223,27 @@ def _read_pixels(path: Path) -> tuple[Pixels, Pixels | None]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[PIL.Image.Image]:
+    missing = "no such image file; check the name and the folder"
+    with reading(path, "an image", missing=missing), _tiff_named(path), PIL.Image.open(path) as picture:
+        num_frames = getattr(picture, "n_frames", 1)
+        # A camera's MPO file is a JPEG with further views behind the picture itself.
+        if num_frames > 1 and picture.format != "MPO":
+            raise InputError(f"{path}: holds {num_frames} frames; save the one that is meant as its own file")
+        if picture.format == "TIFF" and (why := tiff_layouts.trouble(picture.tag_v2)):  # type: ignore[attr-defined]
+            raise InputError(f"{path}: {why}")
+        yield picture
+
+
+@contextmanager
+def _tiff_named(path: Path) -> Iterator[None]:
+    """Say of a TIFF that Pillow does not recognise what it is."""
     try:
-        with PIL.Image.open(path) as picture:
-            num_frames = getattr(picture, "n_frames", 1)
-            # A camera's MPO file is a JPEG with further views behind the picture itself.
-            if num_frames > 1 and picture.format != "MPO":
-                raise InputError(f"{path}: holds {num_frames} frames; save the one that is meant as its own file")
-            if picture.format == "TIFF" and (why := tiff_layouts.trouble(picture.tag_v2)):  # type: ignore[attr-defined]
-                raise InputError(f"{path}: {why}")
-            yield picture
-    except InputError:
-        raise
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such image file; check the name and the folder") from error
-    except DECODING_ERRORS as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        if isinstance(error, PIL.UnidentifiedImageError) and tiff_layouts.is_tiff(path):
-            reason = "a TIFF that is damaged or of a layout that is not known here; another program may save it as PNG"
-        raise InputError(f"{path}: not readable as an image ({reason}); replace the file") from error
+        yield
+    except PIL.UnidentifiedImageError as error:
+        if not tiff_layouts.is_tiff(path):
+            raise
+        reason = "a TIFF that is damaged or of a layout that is not known here; another program may save it as PNG"
+        raise unreadable(path, "an image", reason) from error
 
 
 def _has_deep_colour(picture: PIL.Image.Image, path: Path) -> bool:

@@ -14,6 +14,7 @@ from torch.utils.data import BatchSampler, DataLoader, Dataset, DistributedSampl
 
 from gdinousam.data.dataset import Batch, Example, JoinedExamples, collate
 from gdinousam.errors import InputError
+from gdinousam.reading import one_line
 
 
 class _Batches(Sampler[list[int]]):
@@ -126,6 +127,6 @@ def worker_faults() -> Iterator[None]:
         if isinstance(error, RuntimeError) and any(sign in text for sign in _DEATHS):
             raise InputError(_DIED) from error
         if isinstance(error, InputError | OSError) and _FROM_WORKER in text:
-            # torch puts the traceback in front of the message, which is one line
-            raise InputError(text.rstrip().splitlines()[-1].partition(": ")[2]) from error
+            # torch puts the traceback in front of the message
+            raise InputError(one_line(text.rpartition(f"{type(error).__name__}: ")[2])) from error
         raise

@@ -10,6 +10,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from gdinousam.records import WeightsKind
 
 REMARKS = "remarks"
@@ -55,11 +57,17 @@ class Notes:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Notes:
-        """What ``to_json`` wrote into an object; results of earlier versions have none."""
-        remarks, of_datasets = tuple(content.get(REMARKS, ())), dict(content.get(OF_DATASETS, {}))
+        """What ``to_json`` wrote into an object; results of earlier versions have none.
+
+        Raises ValueError where it was edited into something else.
+        """
+        remarks = _REMARKS.validate_python(content.get(REMARKS, ()))
+        of_datasets = _OF_DATASETS.validate_python(content.get(OF_DATASETS, {}))
         return cls(remarks, of_datasets, bool(content.get(RESIZED_TRUTH, False)))
 
 
+_REMARKS = TypeAdapter(tuple[str, ...])
+_OF_DATASETS = TypeAdapter(dict[str, str])
 NO_NOTES = Notes()
 
 
@@ -79,7 +87,7 @@ def said_once(remarks_of: Mapping[str, Iterable[str]]) -> list[str]:
 
 
 # Kinds whose numbers are not those of the model that a method is called after, and what has to be said below them.
-_REMARKS: Mapping[WeightsKind, str] = {
+_REMARKS_OF_KINDS: Mapping[WeightsKind, str] = {
     "random": "Weights are random: the numbers mean nothing.",
     "small": "Weights are of a small model, not the published ones of full size.",
 }
@@ -91,19 +99,19 @@ def method_name(name: str, weights: WeightsKind) -> str:
     >>> method_name("GroundingDINO+SAM2", "small"), method_name("ours (small, tuned)", "small")
     ('GroundingDINO+SAM2 (small)', 'ours (small, tuned)')
     """
-    if weights not in _REMARKS or re.search(rf"\([^()]*\b{weights}\b[^()]*\)", name, re.IGNORECASE):
+    if weights not in _REMARKS_OF_KINDS or re.search(rf"\([^()]*\b{weights}\b[^()]*\)", name, re.IGNORECASE):
         return name
     return f"{name} ({weights})"
 
 
 def weights_remarks(weights: WeightsKind) -> tuple[str, ...]:
     """What every table and figure with these numbers says of the weights; nothing for those of a published size."""
-    return (_REMARKS[weights],) if weights in _REMARKS else ()
+    return (_REMARKS_OF_KINDS[weights],) if weights in _REMARKS_OF_KINDS else ()
 
 
 def beside_paper(weights: WeightsKind) -> bool:
     """Whether numbers of the paper, which are of published weights of full size, may stand beside these."""
-    return weights not in _REMARKS
+    return weights not in _REMARKS_OF_KINDS
 
 
 def withheld_remarks(weights_of: Mapping[str, WeightsKind]) -> list[str]:

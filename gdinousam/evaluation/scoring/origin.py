@@ -18,7 +18,14 @@ from gdinousam.data.contract.noted_files import note_files, require_noted_files
 from gdinousam.errors import InputError
 from gdinousam.evaluation.scoring.notes import NO_NOTES, Notes
 from gdinousam.evaluation.scoring.parts import part_paths
-from gdinousam.evaluation.scoring.results import DATA_NAME, METHOD_NAME, REFERENCE, ROWS_NAME, WEIGHTS, read_json
+from gdinousam.evaluation.scoring.results import (
+    DATA_NAME,
+    METHOD_NAME,
+    REFERENCE,
+    ROWS_NAME,
+    WEIGHTS,
+    read_note,
+)
 from gdinousam.evaluation.scoring.rows import ScoreRow
 from gdinousam.evaluation.scoring.trace import MODELS, NO_TRACE, Trace
 from gdinousam.files import write_json, write_text
@@ -99,7 +106,7 @@ def complete_origin(folder: Path, rows: Sequence[ScoreRow]) -> None:
         "seconds_total": math.fsum(seconds) if seconds else None,
         "num_rows": len(rows),
     }
-    write_json(folder / METHOD_NAME, read_json(folder / METHOD_NAME) | ending)
+    write_json(folder / METHOD_NAME, read_note(folder / METHOD_NAME) | ending)
 
 
 def require_same_origin(
@@ -119,10 +126,10 @@ def require_same_origin(
         tree = read_yaml(folder / CONFIG_COPY, missing="")
     except InputError:
         tree = None
-    earlier_about, about = _by_part(read_json(folder / METHOD_NAME)), _by_part(about)
+    earlier_about, about = _by_part(read_note(folder / METHOD_NAME)), _by_part(about)
     differing = [
         *_differences(dict(_flat(tree)), dict(_flat(parse_yaml(config_text, CONFIG_COPY))), CONFIG_COPY),
-        *_differences(read_json(folder / DATA_NAME), json.loads(json.dumps(data_print)), DATA_NAME),
+        *_differences(read_note(folder / DATA_NAME), json.loads(json.dumps(data_print)), DATA_NAME),
         *_differences({key: earlier_about.get(key) for key in about}, about, METHOD_NAME),
     ]
     if differing:

@@ -102,7 +102,7 @@ def read_rows(path: Path) -> list[ScoreRow]:
     try:
         header, *lines = parse_delimited(text, COLUMNS, _FLOATS) or [[]]
     except csv.Error as error:
-        raise InputError(f"{path}: not readable as CSV ({error}); {_DAMAGED}") from error
+        raise InputError(f"{path}: not readable as CSV ({error}); {DAMAGED}") from error
     lines = [cells for cells in lines if "".join(cells).strip()]
     require_columns(path, header, REQUIRED_COLUMNS)
     if not text.endswith("\n"):
@@ -121,7 +121,7 @@ def to_cells(row: ScoreRow) -> list[str]:
 def from_cells(path: Path, number: int, header: Sequence[str], cells: Sequence[str]) -> ScoreRow:
     """The row that ``to_cells`` wrote. number: of the row in the file, from 1, for the message of an InputError."""
     if len(cells) != len(header):
-        raise InputError(f"{path}, row {number}: {len(cells)} cells of {len(header)}; {_DAMAGED}")
+        raise InputError(f"{path}, row {number}: {len(cells)} cells of {len(header)}; {DAMAGED}")
     text_of = dict(zip(header, cells, strict=True))
     values: dict[str, object] = {}
     for field in fields(ScoreRow):
@@ -130,10 +130,10 @@ def from_cells(path: Path, number: int, header: Sequence[str], cells: Sequence[s
         text = text_of[field.name]
         try:
             values[field.name] = _FROM_TEXT[str(field.type)](text)
-        except (KeyError, ValueError, TypeError):
-            raise InputError(f"{path}, row {number}: {field.name} is {text!r}; {_DAMAGED}") from None
+        except (KeyError, ValueError, TypeError, OverflowError, RecursionError):
+            raise InputError(f"{path}, row {number}: {field.name} is {text!r}; {DAMAGED}") from None
         if field.name in _SHARES and (values[field.name] < 0 or values[field.name] > 1 + _ROUNDING):  # type: ignore[operator]
-            raise InputError(f"{path}, row {number}: {field.name} is {text!r}, beyond 0 to 1; {_DAMAGED}")
+            raise InputError(f"{path}, row {number}: {field.name} is {text!r}, beyond 0 to 1; {DAMAGED}")
     return ScoreRow(**values)  # type: ignore[arg-type]
 
 
@@ -146,7 +146,7 @@ def read_text(path: Path, whole_lines: bool = False) -> str:
     try:
         return decode(content[: content.rfind(b"\n") + 1 if whole_lines else None])
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: no text in UTF-8 (byte {error.start}); {_DAMAGED}") from None
+        raise InputError(f"{path}: no text in UTF-8 (byte {error.start}); {DAMAGED}") from None
 
 
 def parse_lines(path: Path, text: str) -> list[list[str]]:
@@ -154,7 +154,7 @@ def parse_lines(path: Path, text: str) -> list[list[str]]:
     try:
         return [cells for cells in csv.reader(io.StringIO(text, newline="")) if cells]
     except csv.Error as error:
-        raise InputError(f"{path}: not readable as CSV ({error}); {_DAMAGED}") from error
+        raise InputError(f"{path}: not readable as CSV ({error}); {DAMAGED}") from error
 
 
 def require_columns(path: Path, header: Sequence[str], columns: Sequence[str]) -> None:
@@ -166,7 +166,7 @@ def require_columns(path: Path, header: Sequence[str], columns: Sequence[str]) -
         )
 
 
-_DAMAGED = "the file is cut off or was edited by hand"
+DAMAGED = "the file is cut off or was edited by hand"
 
 
 def _to_text(value: object) -> str:

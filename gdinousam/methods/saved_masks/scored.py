@@ -10,12 +10,13 @@ from pydantic import Field
 
 from gdinousam.errors import InputError
 from gdinousam.evaluation.scoring.kept import MASKS_NAME
-from gdinousam.evaluation.scoring.results import METHOD_NAME, REFERENCE, read_json, weights_of
+from gdinousam.evaluation.scoring.results import METHOD_NAME, REFERENCE, read_note, weights_of
 from gdinousam.evaluation.scoring.trace import NO_TRACE, Trace
 from gdinousam.methods.config import ModelsConfig
 from gdinousam.methods.interface import MethodSettings, Weights
 from gdinousam.methods.saved_masks.method import SavedMasks
 from gdinousam.methods.saved_masks.settings import SavedMasksSettings
+from gdinousam.reading import reading
 from gdinousam.records import ImageRecord, Need, Segmenter, WeightsKind
 from gdinousam.settings import SettingsPath
 
@@ -54,15 +55,18 @@ class ScoredMasks(MethodSettings):
     def own_kind(self) -> WeightsKind:
         """As the evaluation that kept the masks says; InputError where its note cannot be read."""
         path = self._origin
-        return "unknown" if path is None else weights_of(read_json(path), path)
+        return "unknown" if path is None else weights_of(read_note(path), path)
 
     def is_reference(self) -> bool:
         """Whether the evaluation that kept the masks was one of a reference."""
-        return self._origin is not None and bool(read_json(self._origin).get(REFERENCE, False))
+        return self._origin is not None and bool(read_note(self._origin).get(REFERENCE, False))
 
     def trace(self, config: ModelsConfig) -> Trace:
         """As the evaluation that kept the masks was traced."""
-        return NO_TRACE if self._origin is None else Trace.from_json(read_json(self._origin))
+        if self._origin is None:
+            return NO_TRACE
+        with reading(self._origin, "what an evaluation says of its method", "evaluate again with this version"):
+            return Trace.from_json(read_note(self._origin))
 
     @property
     def _origin(self) -> Path | None:

@@ -21,6 +21,7 @@ from gdinousam.models.detector.corrections import inverse_sigmoid, refine_boxes_
 from gdinousam.models.detector.deformable_choice import sample_without_intermediates
 from gdinousam.models.detector.fusion import attend_in_short_order
 from gdinousam.models.detector.remembered_texts import remember_texts
+from gdinousam.models.first_answer import explained
 from gdinousam.models.precision import MixedPrecision
 from gdinousam.phrases import TokenizedCaptions
 
@@ -122,11 +123,13 @@ class Detector(MixedPrecision):
         answering = {part for head in _answering(self.grounding_dino) for part in head.modules()}
         return [module for module in self.grounding_dino.modules() if module not in answering]
 
+    @explained
     def encode(self, pixel_values: torch.Tensor, pixel_mask: torch.Tensor | None = None) -> ImageFeatures:
         """Run the image backbone alone; inputs as in ``forward``, which takes the features in their place."""
         with self.products(pixel_values.device):
             return backbone.encode(self.grounding_dino.model.backbone, pixel_values, pixel_mask)
 
+    @explained
     def forward(
         self,
         images: torch.Tensor | ImageFeatures,

@@ -12,13 +12,13 @@ from typing import Any
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
+from gdinousam.json_files import read_json_object
 from gdinousam.models.adapters.base_note import BASE_NOTE
 from gdinousam.models.adapters.files import adapter_folder
 from gdinousam.models.detector.operating_point import OPERATING_POINT
 from gdinousam.models.loading import RANDOM_SMALL, SMALL
 from gdinousam.models.mask_heads.random_sam import RANDOM
 from gdinousam.models.weights.checksums import sha256_of
-from gdinousam.models.weights.pretrained import read_json
 from gdinousam.records import WeightsKind
 from gdinousam.settings import REFERENCES
 
@@ -140,7 +140,7 @@ def _kind_of_adapter(folder: Path) -> WeightsKind:
 
 
 def _noted(path: Path) -> dict[str, Any]:
-    return read_json(path) if path.is_file() else {}
+    return read_json_object(path) if path.is_file() else {}
 
 
 def _num_weight_bytes(path: Path) -> int:

@@ -15,7 +15,7 @@ from gdinousam.data.masks import tight_box_xywh
 from gdinousam.data.sources.coco.reading import CocoAnnotation, CocoImage
 from gdinousam.data.sources.coco.segmentation import decode_segmentation
 from gdinousam.errors import InputError
-from gdinousam.identity import spellings
+from gdinousam.identity import has_no_text, spellings
 from gdinousam.records import BoxXYWH, Mask
 from gdinousam.yaml_files import read_yaml
 
@@ -29,7 +29,7 @@ def read_phrase_mapping(path: str | Path) -> dict[str, str]:
     if not isinstance(content, dict) or not content:
         raise InputError(f"{path}: holds no mapping; write lines NAME: PHRASE, one for each category to rename")
     for name, phrase in content.items():
-        if not isinstance(name, str) or not isinstance(phrase, str):
+        if not isinstance(name, str) or not isinstance(phrase, str) or has_no_text(name + phrase):
             raise InputError(f"{path}: {name!r}: {phrase!r} are not two texts; put both in quotes")
     return content
 

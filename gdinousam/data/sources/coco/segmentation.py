@@ -18,8 +18,9 @@ from pycocotools import mask as coco_mask
 from scipy.ndimage import binary_fill_holes
 from skimage.measure import find_contours
 
-from gdinousam.data.sources.coco.reading import box_of, id_of, is_finite, read_json
+from gdinousam.data.sources.coco.reading import DAMAGED, box_of, id_of, is_finite
 from gdinousam.errors import InputError
+from gdinousam.json_files import read_json
 from gdinousam.records import BoxXYWH, Mask
 
 Rle = dict[str, Any]  # size: [height, width]; counts: text
@@ -179,7 +180,7 @@ def read_results(path: Path) -> tuple[CocoResult, ...]:
     Raises ``InputError`` for a file that is missing, no JSON or no such list, and for an entry without ids or score or
     with a box of a negative side.
     """
-    content = read_json(path, "the COCO results file of a method")
+    content = read_json(path, DAMAGED, "give the COCO results file of a method")
     if not isinstance(content, list) or not all(isinstance(entry, Mapping) for entry in content):
         raise InputError(
             f"{path}: no COCO results; they are a list of objects with image_id, category_id, segmentation, score"

@@ -24,9 +24,10 @@ from gdinousam.data.sources.medical.dicom_greys import (
 )
 from gdinousam.data.sources.medical.dicom_opening import is_dicom, pixel_length, pixel_source, read_header
 from gdinousam.data.sources.medical.dicom_regions import picture_spacing, ultrasound_regions
-from gdinousam.data.sources.medical.frames import READING_ERRORS, MedicalFrames, scaled_alike, unreadable, value_range
+from gdinousam.data.sources.medical.frames import MedicalFrames, scaled_alike, value_range
 from gdinousam.data.sources.medical.libraries import library
 from gdinousam.errors import InputError
+from gdinousam.reading import reading
 from gdinousam.records import Image
 
 FORMAT = "DICOM"
@@ -47,7 +48,8 @@ MAX_TABLE_BITS = 16
 
 def has_picture(path: Path) -> bool:
     """Whether a DICOM file holds pixels: reports, measurements and directories (DICOMDIR) do not."""
-    return "Rows" in _header(path)
+    with reading(path, FORMAT):
+        return "Rows" in _header(path)
 
 
 def read_dicom(path: Path) -> MedicalFrames:
@@ -58,29 +60,26 @@ def read_dicom(path: Path) -> MedicalFrames:
     ``InputError`` naming the file where it is missing, damaged, without pixels, or stored in a way that cannot be
     decoded here; for a damaged frame when that frame is read.
     """
-    header = _header(path)
-    if "Rows" not in header:
-        raise InputError(f"{path}: holds no picture (a report or directory); leave it out")
-    _require_decodable(header, path)
-    try:
+    with reading(path, FORMAT):
+        header = _header(path)
+        if "Rows" not in header:
+            raise InputError(f"{path}: holds no picture (a report or directory); leave it out")
+        _require_decodable(header, path)
         _require_agreement(header, path)
         table = _table(header, path)
         num_frames = int(header.get("NumberOfFrames") or 1)
         width, height = int(header.Columns), int(header.Rows)
         regions = ultrasound_regions(header, width, height)
         spacing_mm = picture_spacing(header, regions)
-    except InputError:
-        raise
-    except READING_ERRORS as error:
-        raise unreadable(path, FORMAT, error) from error
+        is_colour = header.PhotometricInterpretation not in GREY
 
     def frames() -> Iterator[Image]:
-        if table is None:
-            yield from scaled_alike(lambda: _stored_frames(path, num_frames), path)
-        else:
-            yield from map(table, _stored_frames(path, num_frames))
+        with reading(path, FORMAT):
+            if table is None:
+                yield from scaled_alike(lambda: _stored_frames(path, num_frames), path)
+            else:
+                yield from map(table, _stored_frames(path, num_frames))
 
-    is_colour = header.PhotometricInterpretation not in GREY
     return MedicalFrames(num_frames, width, height, is_colour, spacing_mm, frames, regions)
 
 
@@ -88,15 +87,12 @@ def _header(path: Path) -> Any:
     """The elements that we use, those of functional groups that all frames share laid beside them."""
     if path.is_file() and not is_dicom(path):
         raise InputError(f"{path}: does not begin like a DICOM file; replace it or leave it out")
-    try:
-        header = read_header(path, ELEMENTS)
-        for shared in header.get("SharedFunctionalGroupsSequence") or ():
-            for group in shared:
-                for element in group.value[0] if group.VR == "SQ" and group.value else ():
-                    if element.tag not in header:
-                        header.add(element)
-    except READING_ERRORS as error:
-        raise unreadable(path, FORMAT, error) from error
+    header = read_header(path, ELEMENTS)
+    for shared in header.get("SharedFunctionalGroupsSequence") or ():
+        for group in shared:
+            for element in group.value[0] if group.VR == "SQ" and group.value else ():
+                if element.tag not in header:
+                    header.add(element)
     return header
 
 
@@ -175,13 +171,8 @@ def _stored_frames(path: Path, num_frames: int) -> Iterator[Pixels]:
     """The frames as decoded, (H, W) or (H, W, 3) RGB, one in memory at a time."""
     pixels = library("pydicom.pixels")
     num_read = 0
-    try:
-        for frame in pixels.iter_pixels(pixel_source(path, ELEMENTS)):
-            num_read += 1
-            yield frame
-    except InputError:
-        raise
-    except READING_ERRORS as error:
-        raise unreadable(path, FORMAT, error) from error
+    for frame in pixels.iter_pixels(pixel_source(path, ELEMENTS)):
+        num_read += 1
+        yield frame
     if num_read != num_frames:
         raise InputError(f"{path}: {num_frames} frames announced, but {num_read} are there; replace the file")

@@ -12,7 +12,6 @@ from typing import Any
 
 import PIL.Image
 
-from gdinousam.data.images import DECODING_ERRORS
 from gdinousam.data.sources.medical.libraries import library
 from gdinousam.errors import InputError
 
@@ -49,7 +48,7 @@ def _coded_size(frame: bytes) -> tuple[int, int] | None:
     try:
         with PIL.Image.open(io.BytesIO(frame)) as picture:
             return picture.size
-    except DECODING_ERRORS:
+    except Exception:  # whatever Pillow answers to what it does not know
         return None
 
 

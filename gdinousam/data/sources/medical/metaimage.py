@@ -11,15 +11,14 @@ import numpy as np
 
 from gdinousam.data.images import Pixels
 from gdinousam.data.sources.medical.frames import (
-    READING_ERRORS,
     MedicalFrames,
     as_rgb,
     known_spacing,
     scaled_alike,
-    unreadable,
 )
 from gdinousam.data.sources.medical.libraries import library
 from gdinousam.errors import InputError
+from gdinousam.reading import reading, unreadable
 from gdinousam.records import Image
 
 FORMAT = "MetaImage"
@@ -38,11 +37,8 @@ def read_metaimage(path: Path) -> MedicalFrames:
     file is missing, or its pixels are neither grey nor colours.
     """
     itk = library("SimpleITK")
-    try:
-        with path.open("rb") as file:
-            header = file.read(HEADER_BYTES)
-    except OSError as error:
-        raise unreadable(path, FORMAT, error) from error
+    with reading(path, FORMAT), path.open("rb") as file:
+        header = file.read(HEADER_BYTES)
     if not all(key in header for key in REQUIRED_KEYS):
         raise unreadable(path, FORMAT, "its header is none")
     try:
@@ -51,7 +47,7 @@ def read_metaimage(path: Path) -> MedicalFrames:
         _require_agreement(header, values, math.prod(picture.GetSize()[2:]), path)
     except InputError:
         raise
-    except READING_ERRORS as error:
+    except Exception as error:
         # the library's own words are several lines with places in its source
         raise unreadable(path, FORMAT, "damaged, cut off, or without its data file") from error
     num_channels = picture.GetNumberOfComponentsPerPixel()
@@ -62,8 +58,9 @@ def read_metaimage(path: Path) -> MedicalFrames:
     planes = planes[..., 0] if num_channels == 1 else planes[..., :3]
 
     def frames() -> Iterator[Image]:
-        for plane in scaled_alike(lambda: _planes(planes), path):
-            yield np.ascontiguousarray(as_rgb(plane))
+        with reading(path, FORMAT):
+            for plane in scaled_alike(lambda: _planes(planes), path):
+                yield np.ascontiguousarray(as_rgb(plane))
 
     spacing_mm = known_spacing(*picture.GetSpacing()[:2]) if any(key in header for key in SPACING_KEYS) else None
     return MedicalFrames(len(planes), width, height, num_channels != 1, spacing_mm, frames)
