@@ -24,7 +24,7 @@ from gdinousam.methods.unet.settings import UNetDescription, UNetTraining
 from gdinousam.methods.unet.task import UNetTask
 from gdinousam.models.adapters.lora import add_lora, count_parameters
 from gdinousam.models.detector.detector import Detector
-from gdinousam.models.loading import load_grounding_dino, load_mask_head
+from gdinousam.models.loading import base_name, load_grounding_dino, load_mask_head
 from gdinousam.models.mask_heads.sam2 import Sam2MaskHead
 from gdinousam.phrases import build_caption, build_public_caption
 from gdinousam.records import ImageRecord
@@ -73,7 +73,7 @@ def _detector(config: TrainConfig, images: TrainingImages) -> Learner:
     return Learner(
         name="detector",
         started_from=name,
-        task=DetectorTask(detector, config.losses, resize, caption_of),
+        task=DetectorTask(detector, config.losses, resize, caption_of, base=base_name(name)),
         resize=resize,
         sheet=lambda records, path: detector_sheet(detector, resize, records, path),
     )
