@@ -21,8 +21,6 @@ LEVELS = [
         "reading",
         "json_files",
         "yaml_files",
-        "json_files",
-        "reading",
         "settings",
         "runtime",
         "folders",

@@ -119,7 +119,7 @@ def watched(places: Sequence[Place], clock: Clock) -> Iterator[None]:
     """Let a clock see methods while the block runs.
 
     They are replaced on the instances and put back, so that what is timed needs to know of no clock. A method that was
-    replaced before, as a text encoder that remembers, is watched and put back as it was.
+    replaced before is watched and put back as it was.
     """
     earlier = [(owner, name, vars(owner).get(name)) for owner, name, _ in places]
     for owner, name, stage in places:

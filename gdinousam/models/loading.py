@@ -102,15 +102,23 @@ def load_grounding_dino(name: str) -> tuple[GroundingDinoForObjectDetection, Pre
     if name == RANDOM_SMALL:
         return random_small_detector(), small_tokenizer()
     if name == SMALL:
-        model, tokenizer = load_grounding_dino(str(SMALL_DETECTOR))
-        model.name_or_path = SMALL  # what an adapter names as its base, on whatever machine
-        return model, tokenizer
+        return load_grounding_dino(str(SMALL_DETECTOR))
     if Path(name).is_file():
         path = Path(name)
         return grounding_dino_from(require_kind(read_tensors(path), "Grounding DINO", path), path), official_tokenizer(
             path
         )
     return from_folder_or_hub(GroundingDinoForObjectDetection, name, _DETECTOR_TYPES), pretrained_tokenizer(name)
+
+
+def base_name(name: str) -> str:
+    """What an adapter calls its base where that was loaded by this name; see ``describe_base``, which takes it.
+
+    Empty for random weights, which no name finds again; of a link to a file, the file's own.
+    """
+    if name in OWN_MODEL_NAMES:
+        return "" if name == RANDOM_SMALL else name
+    return str(Path(name).resolve()) if Path(name).is_file() else name
 
 
 def load_mask_head(name: str) -> MaskHead:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers.models.grounding_dino.modeling_grounding_dino import GroundingDinoDecoder
 
 from gdinousam.commands.parity import TABLE_BEGIN, TABLE_END, parity_command, put_table
 from gdinousam.errors import InputError
@@ -187,8 +188,7 @@ def test_text_positions_cut_to_integers_would_be_seen(
 def test_boxes_refined_as_transformers_does_would_be_seen(
     recording: Recording, detector: Detector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    decoder = detector.grounding_dino.model.decoder
-    monkeypatch.setattr(decoder, "forward", type(decoder).forward.__get__(decoder))
+    monkeypatch.setattr(detector.grounding_dino.model.decoder, "__class__", GroundingDinoDecoder)
     assert against_recording(CASES[0], recording, detector)
 
 

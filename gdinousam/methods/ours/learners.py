@@ -9,7 +9,7 @@ from gdinousam.errors import InputError
 from gdinousam.geometry import ResizeSettings
 from gdinousam.models.adapters.lora import LoraSettings, add_lora, count_parameters
 from gdinousam.models.detector.detector import Detector
-from gdinousam.models.loading import load_grounding_dino, load_mask_head
+from gdinousam.models.loading import base_name, load_grounding_dino, load_mask_head
 from gdinousam.models.mask_heads.sam2 import Sam2MaskHead
 from gdinousam.phrases import build_caption, build_public_caption
 from gdinousam.training.captions import require_askable
@@ -47,7 +47,7 @@ def detector_learner(
     return Learner(
         name="detector",
         started_from=name,
-        task=DetectorTask(detector, losses, resize, caption_of),
+        task=DetectorTask(detector, losses, resize, caption_of, base=base_name(name)),
         resize=resize,
         sheet=lambda records, path: detector_sheet(detector, resize, records, path),
     )

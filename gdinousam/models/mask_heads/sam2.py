@@ -19,7 +19,7 @@ from gdinousam.errors import InputError
 from gdinousam.geometry import ResizeSettings, box_scale, build_resize, image_to_tensor, normalize_image
 from gdinousam.inputs import as_boxes, as_hints, as_images
 from gdinousam.models.first_answer import explained
-from gdinousam.models.mask_heads.hiera_attention import attend_without_detours
+from gdinousam.models.mask_heads.hiera_attention import use_hiera_attention
 from gdinousam.models.precision import MixedPrecision
 from gdinousam.records import BoxXYXY, Detection, Hint, Image, Mask, Need
 
@@ -113,7 +113,7 @@ class Sam2MaskHead(MaskHead):
     def __init__(self, model: Sam2Model) -> None:
         super().__init__()
         self.model = model
-        attend_without_detours(model)
+        use_hiera_attention(model)
 
     @property
     def image_encoder(self) -> nn.Module:

@@ -107,7 +107,6 @@ def from_tensors(model_class: type[PreTrainedModel], config: PretrainedConfig, t
     if mismatched:
         raise InputError(f"{path} does not fit the architecture it looks like: {listed(mismatched)} of another shape")
     _require_all_keys(info, str(path))
-    model.name_or_path = str(path.resolve())  # what an adapter trained on it names as its base
     return model
 
 
