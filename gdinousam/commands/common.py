@@ -19,6 +19,7 @@ from gdinousam.errors import InputError
 BAD_INPUT = 2
 INTERRUPTED = 130  # what shells report for Ctrl-C
 EXAMPLES_PLACE = Path("configs")  # where the default configs are looked for, from the working folder
+COPY_EXAMPLES = f"copy the example configs here with 'gdinousam config --examples {EXAMPLES_PLACE}'"
 
 More = ParamSpec("More")
 
@@ -97,22 +98,17 @@ def config_source(options: argparse.Namespace) -> tuple[Path, list[str], Path | 
     options: of a parser that went through ``add_config_choice``. Raises InputError where there is no config: the
     default one comes with a checkout, not with an installed package.
     """
-    if options.small_config is not None and options.small:
-        # as if the example lay in the working folder's own configs
-        return (
-            example_configs() / options.small_config,
-            options.overrides,
-            (EXAMPLES_PLACE / options.small_config).parent,
-        )
+    small: str | None = options.small_config
+    if small is not None and options.small:
+        # its paths are read as if it lay in ./configs, since nothing belongs into the folder of an installed package
+        return example_configs() / small, options.overrides, (EXAMPLES_PLACE / small).parent
     path: Path | None = options.config
     if path is None:
-        raise InputError("name a config with --config")
+        raise InputError(f"name a config with --config; {COPY_EXAMPLES}")
     if path == options.default_config and not path.exists():
-        small = "" if options.small_config is None else ", or use the small model with --small"
-        raise InputError(
-            f"{path} is not in this folder; change to a checkout, copy the example configs with 'gdinousam config "
-            f"--examples {EXAMPLES_PLACE}', name a config with --config{small}"
-        )
+        or_small = "" if small is None else ", or use the small model with --small"
+        remedies = f"change to a checkout, {COPY_EXAMPLES}, name a config with --config{or_small}"
+        raise InputError(f"{path} is not in this folder; {remedies}")
     return path, options.overrides, None
 
 

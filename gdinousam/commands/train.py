@@ -45,10 +45,9 @@ def train_command(arguments: Sequence[str] | None = None, program: str = PROGRAM
     outcome = train(config, options.resume is not None, options.overwrite, options.other_data)
     folder = config.training.output_dir
     if outcome.end == "interrupted":
-        return tell_interruption(outcome.num_epochs, f"{program} --resume {folder}")
+        return tell_interruption(outcome.num_epochs, f"{program}{' --small' * options.small} --resume {folder}")
     tell_end(outcome, folder / outcome.weights, config.training.stop_on)
-    tester = program.replace("train", "test") + " --small" * options.small
-    tell(f"next: {tester} {weights_options(config, folder / outcome.weights)}")
+    tell(f"next: {test_command(config, folder / outcome.weights, program, options.small)}")
     return 0
 
 
@@ -58,8 +57,11 @@ def tell_end(outcome: Outcome, weights: Path, judged_by: str) -> None:
     tell(f"{outcome.end} after {outcome.num_epochs} epochs; weights in {weights}, of {told}")
 
 
-def weights_options(config: TrainConfig, weights: Path) -> str:
-    """The options with which test.py tests these weights."""
+def test_command(config: TrainConfig, weights: Path, program: str, small: bool) -> str:
+    """What tests these weights, on the images that the config of the test names.
+
+    program: how the training was called. small: whether by the example config of the small model.
+    """
     from gdinousam.models.loading import RANDOM_SMALL, SMALL
 
     training, model = config.training, config.model
@@ -72,7 +74,8 @@ def weights_options(config: TrainConfig, weights: Path) -> str:
         parts = {"detector": weights, "adapter": "null"}
     if training.part == "detector" and model.detector in (SMALL, RANDOM_SMALL):
         parts["mask_head"] = SMALL
-    return " ".join(f"--set {shlex.quote(f'model.{part}={one}')}" for part, one in parts.items())
+    options = [f"--set {shlex.quote(f'model.{part}={one}')}" for part, one in parts.items()]
+    return " ".join([program.replace("train", "test"), *["--small"] * small, *options])
 
 
 def add_resume_option(parser: argparse.ArgumentParser) -> None:

@@ -56,11 +56,11 @@ def train_baseline_command(
             return tell_interruption(outcome.num_epochs, go_on)
         tell_end(outcome, folder / name / outcome.weights, config.training.stop_on)
     tested = folder if options.per_dataset else folder / outcomes[""].weights
-    tell(f"next: {_tester(program, config.baseline.name)} --set {shlex.quote(f'baseline.weights={tested}')}")
+    tell(f"next: {tester(program, config.baseline.name)} --set {shlex.quote(f'baseline.weights={tested}')}")
     return 0
 
 
-def _tester(program: str, method: str) -> str:
+def tester(program: str, method: str) -> str:
     """What tests the method: the script beside the one that trained it, or the command with the method's config."""
     if program.endswith(".py"):
         return program.replace("train", "test")
