@@ -1,9 +1,11 @@
 """Package metadata; requirements.txt pins the tested versions of what is given as ranges here."""
 
 import re
+import shutil
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "gdinousam" / "__init__.py").read_text(encoding="utf-8"))
@@ -53,6 +55,17 @@ EXTRAS = {
     ],
 }
 
+
+class BuildWithExamples(build_py):
+    """The example configs lie at the top of a checkout, where people look for them; a wheel carries them too."""
+
+    def run(self) -> None:
+        super().run()
+        if not self.editable_mode:
+            examples = Path(self.build_lib, "gdinousam", "assets", "configs")
+            shutil.copytree(HERE / "configs", examples, dirs_exist_ok=True)
+
+
 assert VERSION is not None
 setup(
     name="gdinousam",
@@ -72,6 +85,8 @@ setup(
             "assets/small/*/*",
         ]
     },
+    cmdclass={"build_py": BuildWithExamples},
+    entry_points={"console_scripts": ["gdinousam = gdinousam.__main__:main"]},
     install_requires=REQUIRED,
     extras_require=EXTRAS,
 )

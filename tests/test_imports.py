@@ -38,6 +38,7 @@ LEVELS = [
     {"parity"},
     {"benchmark"},
     {"commands"},
+    {"__main__"},
 ]
 LEVEL_OF = {part: level for level, parts in enumerate(LEVELS) for part in parts}
 # These levels are single modules that may build on each other, as long as there is no circle.

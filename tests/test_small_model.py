@@ -18,7 +18,6 @@ from gdinousam.data.images import read_image, union_mask
 from gdinousam.data.sources.phantoms import VARIED, make_phantom
 from gdinousam.evaluation.scoring.metrics import dice
 from gdinousam.geometry import ResizeSettings
-from gdinousam.methods.ours.references import TRUE_BOX, WHOLE_IMAGE
 from gdinousam.models.adapters.base_note import BASE_NOTE, weights_sha256
 from gdinousam.models.adapters.lora import LoraSettings, add_lora
 from gdinousam.models.detector.detector import Detector

@@ -38,12 +38,14 @@ RENAMED_KEYS: dict[str, str | None] = {
 Config = TypeVar("Config", bound=Settings)
 
 
-def load_config(config_class: type[Config], path: Path, overrides: Sequence[str] = ()) -> Config:
+def load_config(
+    config_class: type[Config], path: Path, overrides: Sequence[str] = (), folder: Path | None = None
+) -> Config:
     """Read and check a config.
 
-    path: YAML file; paths in it are relative to it. overrides: ``a.b=value`` each, value as in YAML, paths relative to
-    the working folder. A file of the paper's public repository is taken as it is, see ``public_code``. Raises
-    InputError that names file, key, value and what is allowed.
+    path: YAML file. overrides: ``a.b=value`` each, value as in YAML, paths relative to the working folder. folder: what
+    paths in the file are relative to (default: the folder that it lies in). A file of the paper's public repository is
+    taken as it is, see ``public_code``. Raises InputError that names file, key, value and what is allowed.
     """
     tree = _read_yaml(path)
     if is_public(tree):
@@ -59,7 +61,7 @@ def load_config(config_class: type[Config], path: Path, overrides: Sequence[str]
             _override(tree, override)
     _leave_aside(tree, config_class.left_aside)
     try:
-        return config_class.model_validate(tree, context={"folder": path.parent})
+        return config_class.model_validate(tree, context={"folder": path.parent if folder is None else folder})
     except ValidationError as error:
         raise InputError(f"{path}: {_explain(error, config_class)}") from error
 

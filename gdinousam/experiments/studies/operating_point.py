@@ -134,7 +134,7 @@ def _refuse_test_data(config: TestConfig, records: Sequence[ImageRecord]) -> Non
     if shared:
         raise InputError(
             f"{len(shared)} validation images are test images too, the first is {shared[0].path}; take them out of "
-            f"{val_csv} (scripts/audit_splits.py lists them)"
+            f"{val_csv} (gdinousam audit lists them)"
         )
     groups = {(one.dataset, one.group) for one in tested if one.group is not None}
     num_of_patients = sum((one.dataset, one.group) in groups for one in records)

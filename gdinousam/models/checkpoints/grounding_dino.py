@@ -151,7 +151,7 @@ def official_tokenizer(path: Path) -> PreTrainedTokenizerBase:
     if folder is None:
         raise InputError(
             f"{path} comes without BERT's tokenizer and {path.parent} has none; "
-            "python scripts/download_weights.py official-grounding-dino-swin-t fetches both into one folder"
+            "gdinousam download official-grounding-dino-swin-t fetches both into one folder"
         )
     # the class by name: BERT's own repository does not say in its tokenizer files which class reads them
     try:

@@ -50,7 +50,7 @@ def noted_point(weights: str | Path) -> OperatingPoint | None:
         problem = error.errors()[0]
         key = ".".join(map(str, problem["loc"]))
         raise InputError(
-            f"{path}: {key}: {problem['msg']}; make it again with scripts/operating_point.py, or remove it"
+            f"{path}: {key}: {problem['msg']}; make it again with gdinousam operating-point, or remove it"
         ) from error
 
 

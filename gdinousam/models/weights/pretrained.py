@@ -178,5 +178,5 @@ def _fetched(name: str, load: Callable[[], Any]) -> Any:
             raise InputError(f"cannot load {name}: {first_line(error)}") from error
         raise InputError(
             f"model {name!r} is nothing on disk and could not be fetched as a hub id ({_short(first_line(error))}); "
-            "give weights on disk, or fetch them once with scripts/download_weights.py"
+            "give weights on disk, or fetch them once with gdinousam download"
         ) from error

@@ -123,7 +123,7 @@ def settings(phantom_data: Path, folder: Path, **other: str) -> list[str]:
 
 
 def train(arguments: list[str]) -> int:
-    return run_command(lambda given: train_baseline_command(given, SCRIPT, CONFIG), arguments)
+    return run_command(train_baseline_command, arguments, f"python {SCRIPT}", CONFIG)
 
 
 def test_the_script_trains_what_the_official_code_trains(phantom_data: Path, tmp_path: Path) -> None:

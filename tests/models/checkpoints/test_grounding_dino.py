@@ -236,7 +236,7 @@ def test_the_tokenizer_is_taken_from_the_hubs_cache(
 def test_a_missing_tokenizer_names_the_command_that_fetches_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
     said = refusal(lambda: official_tokenizer(tmp_path / "official.pth"))
-    assert "python scripts/download_weights.py official-grounding-dino-swin-t" in said
+    assert "gdinousam download official-grounding-dino-swin-t" in said
 
 
 def test_the_tokenizer_of_another_model_is_refused(folder: Path) -> None:
