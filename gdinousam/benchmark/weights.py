@@ -12,7 +12,7 @@ from transformers import GroundingDinoConfig, GroundingDinoForObjectDetection, S
 from gdinousam.models.checkpoints.grounding_dino import official_tokenizer
 from gdinousam.models.loading import SMALL, trained_resize
 from gdinousam.models.mask_heads.random_sam import reset_plain_layers
-from gdinousam.parity.official_grounding_dino import write_vocabulary
+from benchmarks.parity.official_grounding_dino import write_vocabulary
 from gdinousam.seeding import torch_seed
 
 SizeName = Literal["small", "full"]

@@ -21,7 +21,7 @@ from gdinousam.commands.common import add_config_options, run
 from gdinousam.errors import InputError
 
 if TYPE_CHECKING:
-    from gdinousam.benchmark.comparison import Agreement, Timing
+    from benchmarks.speed.comparison import Agreement, Timing
 
 DEFAULT_CONFIG = "configs/test_config.yaml"
 INFERENCE, TRAINING = "inference", "training"
@@ -78,8 +78,8 @@ def _table_command(arguments: Sequence[str]) -> int:
     )
     options = parser.parse_args(arguments)
 
-    from gdinousam.benchmark.measurement import measure, measurement_path, write_measurement
-    from gdinousam.benchmark.table import read_measurements, seconds_table
+    from gdinousam.evaluation.timing.measurement import measure, measurement_path, write_measurement
+    from gdinousam.evaluation.timing.table import read_measurements, seconds_table
     from gdinousam.evaluation.reporting.table_files import as_plain, write_table_files
     from gdinousam.experiments.config import TestConfig, dump_config, load_config
 
@@ -106,9 +106,9 @@ def _comparison_command(arguments: Sequence[str]) -> int:
     if options.against and options.size == "small":
         raise InputError("the official code has no small size; leave out --against official or give --size full")
 
-    from gdinousam.benchmark.comparison import Comparison, record_path, write_record
-    from gdinousam.benchmark.comparison_tables import comparison_tables, write_tables
-    from gdinousam.benchmark.hardware import machine_facts, versions
+    from benchmarks.speed.comparison import Comparison, record_path, write_record
+    from benchmarks.speed.tables import comparison_tables, write_tables
+    from benchmarks.machine import machine_facts, versions
     from gdinousam.evaluation.reporting.table_files import as_plain
     from gdinousam.models.loading import pick_device
 
@@ -134,7 +134,7 @@ def _comparison_command(arguments: Sequence[str]) -> int:
 
 
 def _time_inference(options: argparse.Namespace) -> tuple[list[Timing], list[Agreement], list[str]]:
-    from gdinousam.benchmark.inference import InferenceWork, time_inference
+    from benchmarks.speed.inference import InferenceWork, time_inference
 
     mask_head = options.mask_head or ("large" if options.against else "tiny")
     if not options.against and mask_head != "tiny":
@@ -160,7 +160,7 @@ def _time_inference(options: argparse.Namespace) -> tuple[list[Timing], list[Agr
 
 
 def _time_training(options: argparse.Namespace) -> tuple[list[Timing], list[Agreement], list[str]]:
-    from gdinousam.benchmark.training import TrainingWork, time_training
+    from benchmarks.speed.training import TrainingWork, time_training
 
     return time_training(
         TrainingWork(

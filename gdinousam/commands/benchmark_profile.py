@@ -41,7 +41,7 @@ def profile_command(arguments: Sequence[str]) -> int:
     if options.prompts < 1:
         raise InputError(f"--prompts is {options.prompts}; give 1 or more")
 
-    from gdinousam.benchmark.operators import profile_pipeline
+    from benchmarks.operators import profile_pipeline
     from gdinousam.evaluation.reporting.table_files import as_plain, write_table_files
     from gdinousam.models.loading import pick_device
 

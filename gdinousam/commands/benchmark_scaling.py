@@ -41,7 +41,7 @@ def scaling_command(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier measurement")
     options = parser.parse_args(arguments)
 
-    from gdinousam.benchmark.scaling import SCALING_FILE, measure_scaling, scaling_table, write_scaling
+    from benchmarks.scaling import SCALING_FILE, measure_scaling, scaling_table, write_scaling
     from gdinousam.evaluation.reporting.table_files import as_plain
 
     folder = options.out / SUBFOLDER

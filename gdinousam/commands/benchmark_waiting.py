@@ -37,7 +37,7 @@ def waiting_command(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier measurement")
     options = parser.parse_args(arguments)
 
-    from gdinousam.benchmark.waiting import WAITING_FILE, measure_waiting, waiting_table, write_waiting
+    from benchmarks.waiting import WAITING_FILE, measure_waiting, waiting_table, write_waiting
     from gdinousam.evaluation.reporting.table_files import as_plain
 
     folder = options.out / SUBFOLDER

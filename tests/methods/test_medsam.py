@@ -17,7 +17,7 @@ from gdinousam.models.detector.detector import LayerPrediction
 from gdinousam.models.detector.prediction_settings import PredictionSettings
 from gdinousam.models.loading import load_detector
 from gdinousam.models.mask_heads.sam import MedSamFrame, SamMaskHead
-from gdinousam.parity.weights import rule_values
+from benchmarks.parity.weights import rule_values
 from gdinousam.records import Hint, Image
 from gdinousam.seeding import torch_seed
 

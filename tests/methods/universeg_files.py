@@ -8,7 +8,7 @@ import torch
 from PIL import Image as PILImage
 
 from gdinousam.models.checkpoints.files import Tensors
-from gdinousam.parity.weights import rule_values
+from benchmarks.parity.weights import rule_values
 from gdinousam.records import ImageRecord, Instance, MaskReference
 
 GOLDENS = Path(__file__).parents[2] / ".." / "shared" / "goldens" / "universeg"

@@ -25,7 +25,7 @@ from gdinousam.models.mask_heads.sam import (
     sam_preprocessing,
     save_sam_preprocessing,
 )
-from gdinousam.parity.weights import rule_values
+from benchmarks.parity.weights import rule_values
 from gdinousam.records import Image
 
 GOLDENS = Path(__file__).parents[2] / ".." / "shared" / "goldens" / "medsam"

@@ -16,8 +16,8 @@ from gdinousam.models.checkpoints.grounding_dino import grounding_dino_from, off
 from gdinousam.models.detector.detector import Detector
 from gdinousam.models.loading import load_detector
 from gdinousam.models.small import small_tokenizer, small_vocabulary
-from gdinousam.parity.official_grounding_dino import official_values
-from gdinousam.parity.recorded import load_recording
+from benchmarks.parity.official_grounding_dino import official_values
+from benchmarks.parity.recorded import load_recording
 from gdinousam.phrases import build_caption, tokenize_captions
 
 ROOT = Path(__file__).parents[3]
