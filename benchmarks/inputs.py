@@ -1,24 +1,42 @@
-"""What programs are timed on: generated images, distinct prompts, and a training batch of both."""
+"""What is timed: generated images, distinct prompts, a training batch and a test set of them, and weights."""
 
 from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import PIL.Image
 import torch
+from torch import nn
+from transformers import GroundingDinoConfig, GroundingDinoForObjectDetection, Sam2Config, Sam2Model
 
+from benchmarks.parity.official_grounding_dino import write_vocabulary
 from gdinousam.data.dataset import Batch, Example
 from gdinousam.data.masks import tight_box_xyxy
-from gdinousam.data.sources.phantoms import Phantom, PhantomSettings, make_phantom, phrases_of
+from gdinousam.data.sources.phantoms import (
+    FAMILIES,
+    Phantom,
+    PhantomSettings,
+    make_phantom,
+    phrases_of,
+    write_phantoms,
+)
+from gdinousam.errors import InputError
 from gdinousam.geometry import boxes_cxcywh_norm, image_to_tensor, normalize_image, pad_images
+from gdinousam.models.checkpoints.grounding_dino import official_tokenizer
+from gdinousam.models.loading import SMALL, trained_resize
+from gdinousam.models.mask_heads.random_sam import reset_plain_layers
 from gdinousam.models.small import small_vocabulary
-from gdinousam.seeding import derived_seed
+from gdinousam.seeding import derived_seed, torch_seed
 
 MAX_WORDS = 4
 _SHORTEST_WORD = 3  # letters; shorter entries of the vocabulary are single characters, "a", "in" and "of"
 _FAMILY = "breast"
+
+SizeName = Literal["small", "full"]  # the bundled small model, or random weights of full size
+FULL_SIDE = 800  # of the paper (section 2.1); what the official resize leaves as it is
 
 
 def draw_phantoms(count: int, side: int, seed: int) -> list[Phantom]:
@@ -59,6 +77,63 @@ def training_batch(count: int, side: int, seed: int = 0) -> Batch:
     return Batch(pixel_values, pixel_mask, examples)
 
 
+def write_test_set(folder: Path, count: int) -> Path:
+    """Draw so many test images of all families of phantoms into ``data`` in a new or empty folder; returns ``data``.
+
+    Raises InputError for a folder in use.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise InputError(f"{folder} is not empty; give a new folder")
+    data = folder / "data"
+    write_phantoms(data, 0, 0, count, families=tuple(FAMILIES))
+    return data
+
+
+def detector_side(size: SizeName) -> int:
+    """Side in pixels of the square that the detector sees."""
+    return trained_resize(SMALL).size if size == "small" else FULL_SIDE
+
+
+def about_weights(size: SizeName, sam2: str | None = None) -> str:
+    """A sentence about the weights. sam2: size of the mask head, ``None`` where only a detector is timed."""
+    if size == "small":
+        return "Weights: the bundled small model."
+    mask_head = "" if sam2 is None else f" and SAM2.1 {sam2}"
+    return f"Weights: random ones of full size, Grounding DINO Swin-T{mask_head}, the same for all programs."
+
+
+def detector_weights(size: SizeName, folder: Path, official: nn.Module | None = None) -> str:
+    """The name of a detector that our loaders take. official: the model whose weights it is to have.
+
+    folder: existing; gets the weights where they are not bundled. It holds ``write_vocabulary`` where there is an
+    official model. Without one, random weights are transformers' and of its default sizes, those of Swin-T.
+    """
+    if size == "small":
+        return SMALL
+    if official is not None:
+        return _saved(official, folder / "official_grounding_dino.pth")
+    detector = folder / "detector"
+    with torch_seed(0):
+        GroundingDinoForObjectDetection(GroundingDinoConfig(dropout=0.0)).save_pretrained(detector)
+    write_vocabulary(folder)
+    official_tokenizer(folder / "vocab.txt").save_pretrained(detector)
+    return str(detector)
+
+
+def mask_head_weights(size: SizeName, folder: Path, official: nn.Module | None = None) -> str:
+    """The same for a SAM2; random ones are of transformers' default sizes, those of SAM2.1 tiny."""
+    if size == "small":
+        return SMALL
+    if official is not None:
+        return _saved(official, folder / "official_sam2.pt")
+    mask_head = folder / "mask_head"
+    with torch_seed(0):
+        sam2 = Sam2Model(Sam2Config())
+        reset_plain_layers(sam2)
+        sam2.save_pretrained(mask_head)
+    return str(mask_head)
+
+
 def _example(phantom: Phantom, phrases: tuple[str, ...]) -> Example:
     boxes_xyxy = [tight_box_xyxy(mask) for _, mask in phantom.instances]
     return Example(
@@ -68,3 +143,9 @@ def _example(phantom: Phantom, phrases: tuple[str, ...]) -> Example:
         phrase_indices=torch.tensor([phrases.index(phrase) for phrase, _ in phantom.instances]),
         masks=None,
     )
+
+
+def _saved(model: nn.Module, path: Path) -> str:
+    """Write a model as its authors publish it, for our loaders."""
+    torch.save({"model": model.state_dict()}, path)
+    return str(path)

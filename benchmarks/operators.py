@@ -1,10 +1,13 @@
-"""Where the time of our pipeline goes, operator by operator, beside what arithmetic and memory alone would take."""
+"""``python scripts/benchmark.py profile``: where the time of our pipeline goes, operator by operator.
+
+Beside it, what arithmetic and memory alone would take.
+"""
 
 from __future__ import annotations
 
+import argparse
 import logging
 import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,18 +19,35 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from gdinousam.allocator import keep_freed_memory
-from benchmarks.machine import machine_facts
-from benchmarks.inputs import distinct_phrases, write_images
+from benchmarks.inputs import (
+    SizeName,
+    detector_side,
+    detector_weights,
+    distinct_phrases,
+    mask_head_weights,
+    write_images,
+)
+from benchmarks.machine import machine_facts, versions
+from benchmarks.parity.official_sam import official_sam2, official_sam2_version
+from benchmarks.record import Record, add_output_options, command_text, publish, record_path, refuse_earlier
 from benchmarks.speed.official import SAM2_CONFIGS
 from benchmarks.speed.programs import Precision, load_ours
-from benchmarks.inputs import SizeName, detector_side, detector_weights, mask_head_weights
+from gdinousam.allocator import keep_freed_memory
 from gdinousam.data.images import read_image
-from gdinousam.evaluation.reporting.table_files import Column, Table, count_cell, number_cell, text_cell, text_column
+from gdinousam.errors import InputError
+from gdinousam.evaluation.reporting.table_files import (
+    Table,
+    count_cell,
+    number_cell,
+    number_columns,
+    text_cell,
+    text_column,
+)
+from gdinousam.evaluation.timing.clock import Clock
 from gdinousam.geometry import ResizeSettings
 from gdinousam.models.loading import pick_device
-from benchmarks.parity.official_sam import official_sam2, official_sam2_version
 
+NAME = "profile"
 logger = logging.getLogger(__name__)
 
 _NUM_SHOWN = 15
@@ -64,12 +84,59 @@ class Floor:
         return self.products / self.product_rate + self.moved / self.move_rate
 
 
-def profile_pipeline(
-    size: SizeName, mask_head: str, precision: Precision, num_prompts: int, device_name: str
-) -> list[Table]:
-    """Profile one run on a generated image, after one that is not counted: the operators, and the floor.
+@dataclass(frozen=True)
+class Profile(Record):
+    """One run, profiled. about: size, precision and prompts. operators: all, the slowest first. seconds: of a run
+    without the profiler.
+    """
 
-    mask_head: size of SAM2.1 where size is ``full``. Raises InputError where the package sam2 or the device is missing.
+    about: str
+    operators: tuple[OperatorTime, ...]
+    floor: Floor
+    seconds: float
+
+
+def profile_command(arguments: Sequence[str]) -> int:
+    """Parse arguments, profile and print the tables; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog=f"benchmark.py {NAME}",
+        description="Run our pipeline on one generated image under torch's profiler and print the slowest operators, "
+        "and how long the arithmetic and the memory traffic alone would take on this machine.",
+        epilog="exit code: 0, or 2 where it cannot be profiled",
+    )
+    parser.add_argument("--size", choices=("small", "full"), default="full", help="default: %(default)s")
+    parser.add_argument(
+        "--mask-head", choices=tuple(SAM2_CONFIGS), default="large", help="SAM2.1 of the full size (default: large)"
+    )
+    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32", help="default: %(default)s")
+    parser.add_argument("--prompts", type=int, default=1, metavar="N", help="prompts of the image (default: 1)")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: %(default)s")
+    add_output_options(parser, "a folder for each size, precision, device and number of prompts")
+    options = parser.parse_args(arguments)
+    if options.prompts < 1:
+        raise InputError(f"--prompts is {options.prompts}; give 1 or more")
+    device = pick_device(options.device).type
+    folder = options.out / f"{NAME}_{options.size}_{options.precision}_{device}_{options.prompts}"
+    refuse_earlier(folder, options.overwrite)
+    profiled = profile_pipeline(
+        options.size,
+        options.mask_head,
+        options.precision,
+        options.prompts,
+        options.device,
+        command_text(NAME, arguments),
+    )
+    publish(profiled, profile_tables(profiled), record_path(folder, NAME, options.overwrite))
+    return 0
+
+
+def profile_pipeline(
+    size: SizeName, mask_head: str, precision: Precision, num_prompts: int, device_name: str, command: str = ""
+) -> Profile:
+    """Profile one run on a generated image, after one that is not counted.
+
+    mask_head: size of SAM2.1 where size is ``full``. command: for the record. Raises InputError where the package sam2
+    or the device is missing.
     """
     device = pick_device(device_name)
     if device.type == "cpu":
@@ -91,27 +158,28 @@ def profile_pipeline(
 
     logger.info("profiling %s, %d prompts", ours.name, num_prompts)
     run()
-    seconds, operators = _operator_times(run, device)
+    seconds = _seconds(run, device)
+    operators = _operator_times(run, device)
     with FlopCounterMode(display=False) as flops, _BytesMoved() as moved:
         run()
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
     floor = Floor(flops.get_total_flops(), _product_rate(dtype, device), moved.total, _move_rate(device))
     about = f"{size} size, {precision}, {num_prompts} prompt{'s' * (num_prompts > 1)}"
-    facts = ", ".join(f"{key} {value}" for key, value in machine_facts(device).items())
-    return [_operator_table(operators, about, facts), _floor_table(floor, seconds, about)]
+    return Profile(command, machine_facts(device), versions(), about, operators, floor, seconds)
 
 
-def _operator_times(run: Callable[[], None], device: torch.device) -> tuple[float, list[OperatorTime]]:
-    """Seconds of a run without the profiler, and the operators of another with it, the slowest first."""
-    begin = time.perf_counter()
-    run()
-    seconds = time.perf_counter() - begin
+def profile_tables(profiled: Profile) -> dict[str, Table]:
+    """By name: ``operators``, the slowest, and ``floor``."""
+    return {"operators": _operator_table(profiled), "floor": _floor_table(profiled)}
+
+
+def _operator_times(run: Callable[[], None], device: torch.device) -> tuple[OperatorTime, ...]:
     activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * (device.type == "cuda")
     with profile(activities=activities) as profiler:
         run()
     kind = "self_device_time_total" if device.type == "cuda" else "self_cpu_time_total"
     times = [OperatorTime(one.key, one.count, getattr(one, kind) / 1e6) for one in profiler.key_averages()]
-    return seconds, sorted(times, key=lambda one: -one.seconds)
+    return tuple(sorted(times, key=lambda one: -one.seconds))
 
 
 class _BytesMoved(TorchDispatchMode):
@@ -142,19 +210,20 @@ def _move_rate(device: torch.device) -> float:
 
 
 def _least_seconds(work: Callable[[], object], device: torch.device, times: int = 5) -> float:
-    seconds = []
-    for _ in range(times):
-        begin = time.perf_counter()
+    return min(_seconds(work, device) for _ in range(times))
+
+
+def _seconds(work: Callable[[], object], device: torch.device) -> float:
+    clock = Clock(device)
+    with clock.running("work"):
         work()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        seconds.append(time.perf_counter() - begin)
-    return min(seconds)
+    return clock.take()["work"]
 
 
-def _operator_table(operators: Sequence[OperatorTime], about: str, facts: str) -> Table:
+def _operator_table(profiled: Profile) -> Table:
+    operators = profiled.operators
     total = sum(one.seconds for one in operators)
-    columns = (text_column("operator"), *(Column(name, (name,)) for name in ("calls", "own s", "share %")))
+    columns = (text_column("operator"), *number_columns("calls", "own s", "share %"))
     lines = tuple(
         (
             text_cell(one.name),
@@ -168,14 +237,15 @@ def _operator_table(operators: Sequence[OperatorTime], about: str, facts: str) -
     remarks = (
         f"One image and its prompts, from the decoded image to the masks. {total:.2f} s in all, of which the other "
         f"operators took {total - shown:.2f} s; the profiler itself costs some.",
-        f"Machine: {facts}.",
+        f"Machine: {profiled.machine_text}.",
     )
-    return Table(f"Where the time goes: {about}", columns, lines, remarks)
+    return Table(f"Where the time goes: {profiled.about}", columns, lines, remarks)
 
 
-def _floor_table(floor: Floor, seconds: float, about: str) -> Table:
+def _floor_table(profiled: Profile) -> Table:
+    floor, seconds = profiled.floor, profiled.seconds
     names = ("TFLOP", "TFLOP/s", "GB moved", "GB/s", "floor s", "measured s", "measured / floor")
-    columns = (text_column("run"), *(Column(name, (name,)) for name in names))
+    columns = (text_column("run"), *number_columns(*names))
     values = (
         floor.products / 1e12,
         floor.product_rate / 1e12,
@@ -190,5 +260,5 @@ def _floor_table(floor: Floor, seconds: float, about: str) -> Table:
         "best of five. GB moved: what all other operators read and write; GB/s: of a large copy, the best of five. "
         "What stays in a cache moves faster than that, and small products are slower than large ones.",
     )
-    line = (text_cell(about), *(number_cell(value, 2) for value in values))
+    line = (text_cell(profiled.about), *(number_cell(value, 2) for value in values))
     return Table("The floor", columns, (line,), remarks)

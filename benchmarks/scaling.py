@@ -1,4 +1,4 @@
-"""Evaluation time and memory against the number of images: whether ten times the images take ten times as long.
+"""``python scripts/benchmark.py scaling``: whether evaluating ten times the images takes ten times as long.
 
 Each number of images is evaluated in a process of its own, whose peak memory is therefore its alone. A few generated
 images under many names stand for a large test set.
@@ -6,33 +6,35 @@ images under many names stand for a large test set.
 
 from __future__ import annotations
 
+import argparse
 import math
 import multiprocessing
-import time
+import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from gdinousam.allocator import keep_freed_memory
+from benchmarks.inputs import write_test_set
 from benchmarks.machine import machine_facts, resident_bytes, versions
+from benchmarks.record import Record, add_output_options, command_text, publish, record_path
+from gdinousam.allocator import keep_freed_memory
 from gdinousam.data.contract.reading import read_records, write_records
-from gdinousam.data.sources.phantoms import FAMILIES, write_phantoms
 from gdinousam.errors import InputError
-from gdinousam.evaluation.reporting.table_files import Column, Table, count_cell, number_cell, write_table_files
+from gdinousam.evaluation.reporting.table_files import Table, count_cell, number_cell, number_columns
 from gdinousam.evaluation.reporting.tables import write_tables
 from gdinousam.evaluation.scoring.rows import ScoreRow
 from gdinousam.evaluation.scoring.runner import evaluate
-from gdinousam.files import write_json
+from gdinousam.evaluation.timing.clock import Clock
 from gdinousam.models.loading import SMALL, pick_device
 from gdinousam.models.segmenter import load_segmenter
 
+NAME = "scaling"
 COUNTS = (100, 1000, 10_000)
 NUM_DISTINCT = 200  # images that are drawn; more only take longer to draw
-SCALING_FILE = "scaling.json"
 _MIB, _KIB = 2**20, 2**10
 _REMARKS = (
     "Whole: reading images and masks, segmenting, scoring and writing rows and 20 pictures, divided by the number of "
@@ -67,18 +69,52 @@ class ScaledEvaluation:
 
 
 @dataclass(frozen=True)
-class Scaling:
-    """Evaluations of growing numbers of images and what they depend on.
+class Scaling(Record):
+    """Evaluations of growing numbers of images.
 
     evaluations: by rising number of images. num_distinct: different images among them. batch_size: images given to the
-    method at once. machine, versions: as from ``hardware``.
+    method at once.
     """
 
     evaluations: tuple[ScaledEvaluation, ...]
     num_distinct: int
     batch_size: int
-    machine: dict[str, str]
-    versions: dict[str, str]
+
+
+def scaling_command(arguments: Sequence[str]) -> int:
+    """Parse arguments, evaluate and print the table; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog=f"benchmark.py {NAME}",
+        description="Evaluate the bundled small model on growing numbers of generated images, each number in a process "
+        "of its own, and print seconds per image and peak memory. At 0.08 seconds per image, as on one core, "
+        "10000 take a quarter of an hour.",
+        epilog="exit code: 0, or 2 where it cannot be measured",
+    )
+    parser.add_argument(
+        "--counts",
+        type=int,
+        nargs="+",
+        default=list(COUNTS),
+        metavar="N",
+        help="numbers of images (default: 100 1000 10000)",
+    )
+    parser.add_argument("--batch-size", type=int, default=4, help="images given at once (default: %(default)s)")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: %(default)s")
+    add_output_options(parser, f"a folder {NAME} with the numbers as JSON and the table")
+    options = parser.parse_args(arguments)
+    path = record_path(options.out / NAME, NAME, options.overwrite)
+    if options.batch_size < 1:
+        raise InputError(f"--batch-size is {options.batch_size}; give 1 or more")
+    with tempfile.TemporaryDirectory() as working:
+        scaling = measure_scaling(
+            Path(working),
+            options.counts,
+            batch_size=options.batch_size,
+            device=options.device,
+            command=command_text(NAME, arguments),
+        )
+    publish(scaling, {"images": scaling_table(scaling)}, path)
+    return 0
 
 
 def measure_scaling(
@@ -87,11 +123,12 @@ def measure_scaling(
     num_distinct: int = NUM_DISTINCT,
     batch_size: int = 4,
     device: str = "auto",
+    command: str = "",
 ) -> Scaling:
     """Evaluate the bundled small model on so many images, once for each of counts, each time in a new process.
 
     folder: gets the images and evaluations; new or empty. num_distinct: images to draw, of all families of phantoms; a
-    count beyond takes them again under other names. device: ``auto``, ``cpu`` or ``cuda``.
+    count beyond takes them again under other names. device: ``auto``, ``cpu`` or ``cuda``. command: for the record.
     Raises InputError for no count or one below 1, a folder in use, and a process that dies, as one without memory does.
     """
     counts = sorted(set(counts))
@@ -107,19 +144,9 @@ def measure_scaling(
                 evaluations.append(pool.submit(_evaluate, csv_path, batch_size, device).result())
             except BrokenProcessPool as error:
                 raise InputError(f"the evaluation of {count} images died, of too little memory perhaps") from error
-    return Scaling(tuple(evaluations), num_distinct, batch_size, machine_facts(pick_device(device)), versions())
-
-
-def write_scaling(scaling: Scaling, folder: Path) -> list[Path]:
-    """Write ``scaling.json`` and the table as Markdown, LaTeX and CSV; returns the paths.
-
-    Earlier files of these names are replaced; the folder is made if missing. Raises InputError where it cannot be
-    written.
-    """
-    paths = write_table_files({"images": scaling_table(scaling)}, folder, Path(SCALING_FILE).stem)
-    path = folder / SCALING_FILE
-    write_json(path, asdict(scaling))
-    return [path, *paths]
+    return Scaling(
+        command, machine_facts(pick_device(device)), versions(), tuple(evaluations), num_distinct, batch_size
+    )
 
 
 def scaling_table(scaling: Scaling) -> Table:
@@ -149,20 +176,15 @@ def scaling_table(scaling: Scaling) -> Table:
         )
         for smaller, one in zip(before, scaling.evaluations, strict=False)
     ]
-    facts = ", ".join(f"{name} {fact}" for name, fact in scaling.machine.items())
-    given = f"Bundled small model, batches of {scaling.batch_size}, {scaling.num_distinct} different images; {facts}."
-    title = "Evaluation against the number of images"
-    return Table(title, tuple(Column(one, (one,)) for one in titles), tuple(lines), (*_REMARKS, given))
+    given = f"Bundled small model, batches of {scaling.batch_size}, {scaling.num_distinct} different images"
+    remarks = (*_REMARKS, f"{given}; {scaling.machine_text}.")
+    return Table("Evaluation against the number of images", number_columns(*titles), tuple(lines), remarks)
 
 
 def _write_test_sets(folder: Path, counts: Sequence[int], num_distinct: int) -> list[Path]:
     """Draw the images, give them as many names as the largest count asks for, and write a CSV for each count."""
-    if folder.exists() and any(folder.iterdir()):
-        raise InputError(f"{folder} is not empty; give a new folder")
-    drawn = folder / "drawn"
-    folder.mkdir(parents=True, exist_ok=True)
-    write_phantoms(drawn, 0, 0, num_distinct, families=tuple(FAMILIES))
-    records = read_records(drawn / "test.CSV", drawn / "test_image", drawn / "test_mask")
+    data = write_test_set(folder, num_distinct)
+    records = read_records(data / "test.CSV", data / "test_image", data / "test_mask")
     images = _images(folder)
     images.mkdir()
     named = []
@@ -180,29 +202,32 @@ def _images(folder: Path) -> Path:
     return folder / "images"
 
 
-def _evaluate(csv_path: Path, batch_size: int, device: str) -> ScaledEvaluation:
+def _evaluate(csv_path: Path, batch_size: int, device_name: str) -> ScaledEvaluation:
     """Everything that test.py does with a checked CSV, into the folder named like it, with time and memory."""
-    if pick_device(device).type == "cpu":
+    device = pick_device(device_name)
+    if device.type == "cpu":
         keep_freed_memory()  # as test.py does
-    segmenter = load_segmenter(SMALL, SMALL, device=device)
+    segmenter = load_segmenter(SMALL, SMALL, device=device_name)
     loaded = resident_bytes("VmRSS")
     output_dir = csv_path.with_suffix("")
-    start = time.perf_counter()
-    records = read_records(csv_path, _images(csv_path.parent), csv_path.parent / "drawn" / "test_mask")
-    read = time.perf_counter()
-    rows = evaluate(segmenter, records, output_dir, batch_size)
-    evaluated, peak = time.perf_counter(), resident_bytes("VmHWM")
-    write_tables(rows, output_dir)
-    done = time.perf_counter()
+    clock = Clock(device)
+    with clock.running("read"):
+        records = read_records(csv_path, _images(csv_path.parent), csv_path.parent / "data" / "test_mask")
+    with clock.running("evaluate"):
+        rows = evaluate(segmenter, records, output_dir, batch_size)
+    peak = resident_bytes("VmHWM")
+    with clock.running("tables"):
+        write_tables(rows, output_dir)
+    whole = clock.take()
     seconds = _seconds_by_image(rows)
     tenth = max(1, len(seconds) // 10)
     return ScaledEvaluation(
         num_images=len(records),
-        read_seconds=read - start,
-        seconds_per_image=(evaluated - read) / len(records),
+        read_seconds=whole["read"],
+        seconds_per_image=whole["evaluate"] / len(records),
         first_tenth_seconds=float(np.median(seconds[:tenth])),
         last_tenth_seconds=float(np.median(seconds[-tenth:])),
-        tables_seconds=done - evaluated,
+        tables_seconds=whole["tables"],
         loaded_bytes=loaded,
         peak_bytes=peak,
         peak_bytes_with_tables=resident_bytes("VmHWM"),

@@ -1,4 +1,4 @@
-"""What it costs, and what it saves, that waiting threads sleep: an evaluation with and without other programs beside.
+"""``python scripts/benchmark.py waiting``: what it costs, and what it saves, that waiting threads sleep.
 
 The package sets OMP_WAIT_POLICY to PASSIVE, see ``gdinousam/__init__.py``. Here both ways of waiting take turns, each
 evaluation in a process of its own, because OpenMP reads its variables once.
@@ -6,19 +6,21 @@ evaluation in a process of its own, because OpenMP reads its variables once.
 
 from __future__ import annotations
 
-import json
+import argparse
 import os
 import subprocess
 import sys
-import time
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 
+import torch
+
+from benchmarks.inputs import write_test_set
 from benchmarks.machine import machine_facts, versions
-from gdinousam.data.sources.phantoms import FAMILIES, write_phantoms
+from benchmarks.record import Record, add_output_options, command_text, publish, record_path
 from gdinousam.errors import InputError
 from gdinousam.evaluation.reporting.table_files import (
     Column,
@@ -26,14 +28,17 @@ from gdinousam.evaluation.reporting.table_files import (
     count_cell,
     interval_cell,
     number_cell,
+    number_columns,
     text_cell,
     text_column,
-    write_table_files,
 )
+from gdinousam.evaluation.timing.clock import Clock
+from gdinousam.evaluation.timing.measurement import Timing
 from gdinousam.experiments.config import EvaluationSettings, ModelSettings, TestConfig, TestData, dump_config
-from gdinousam.models.loading import SMALL, pick_device
+from gdinousam.files import write_text
+from gdinousam.models.loading import SMALL
 
-WAITING_FILE = "waiting.json"
+NAME = "waiting"
 SPINNING, SLEEPING = "spinning", "sleeping"
 # What GNU's OpenMP does where nothing is set: about 3 ms of spinning before a thread sleeps (its env.c). Said in its
 # own variable, because the package would set the other one.
@@ -41,36 +46,71 @@ _WAYS = {SPINNING: {"GOMP_SPINCOUNT": "300000"}, SLEEPING: {"OMP_WAIT_POLICY": "
 _SET_BY_US = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "OMP_NUM_THREADS", "KMP_BLOCKTIME")
 _TEST = "from gdinousam.commands.test import main; main()"
 _BUSY = "while True: pass"
+_EVALUATION = "evaluation"  # the one stage of a run
+_CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
-class Timed:
-    """Whole seconds of evaluations, in the order in which they ran. num_others: busy programs beside each."""
+class BesideOthers(Timing):
+    """Whole evaluations, in the order in which they ran. num_others: busy programs beside each. way: of waiting."""
 
     num_others: int
     way: str
-    seconds: tuple[float, ...]
 
 
 @dataclass(frozen=True)
-class Waiting:
-    """All evaluations and what they depend on. machine, versions: as from ``hardware``."""
+class Waiting(Record):
+    """All evaluations, each of num_images images with num_threads threads."""
 
-    timed: tuple[Timed, ...]
+    timed: tuple[BesideOthers, ...]
     num_images: int
     num_threads: int
-    machine: dict[str, str]
-    versions: dict[str, str]
+
+
+def waiting_command(arguments: Sequence[str]) -> int:
+    """Parse arguments, evaluate and print the table; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog=f"benchmark.py {NAME}",
+        description="Evaluate the bundled small model on generated images alone and beside busy programs, each with "
+        "threads that spin while they wait, as OpenMP does unless told otherwise, and with threads that sleep, as this "
+        "package tells it by OMP_WAIT_POLICY=PASSIVE. The two take turns. About 5 minutes on 2 cores.",
+        epilog="exit code: 0, or 2 where it cannot be measured",
+    )
+    parser.add_argument(
+        "--others", type=int, nargs="+", default=[0, 3], metavar="N", help="busy programs beside (default: 0 3)"
+    )
+    parser.add_argument("--images", type=int, default=64, help="images of an evaluation (default: %(default)s)")
+    parser.add_argument("--repeats", type=int, default=3, help="evaluations of each kind (default: %(default)s)")
+    parser.add_argument("--threads", type=int, help="threads of an evaluation (default: one for each core)")
+    add_output_options(parser, f"a folder {NAME} with the numbers as JSON and the table")
+    options = parser.parse_args(arguments)
+    path = record_path(options.out / NAME, NAME, options.overwrite)
+    with tempfile.TemporaryDirectory() as working:
+        waiting = measure_waiting(
+            Path(working),
+            options.others,
+            options.images,
+            options.repeats,
+            options.threads,
+            command_text(NAME, arguments),
+        )
+    publish(waiting, {NAME: waiting_table(waiting)}, path)
+    return 0
 
 
 def measure_waiting(
-    folder: Path, others: Sequence[int], num_images: int = 64, repeats: int = 3, num_threads: int | None = None
+    folder: Path,
+    others: Sequence[int],
+    num_images: int = 64,
+    repeats: int = 3,
+    num_threads: int | None = None,
+    command: str = "",
 ) -> Waiting:
     """Evaluate the bundled small model on generated images with threads that spin and that sleep, in turns.
 
     folder: gets images and evaluations; new or empty. others: numbers of busy programs beside, each measured apart.
-    repeats: evaluations for each number and way. num_threads: of an evaluation; ``None``: one for each core.
-    Raises InputError where a number is too low or an evaluation fails.
+    repeats: evaluations for each number and way. num_threads: of an evaluation; ``None``: one for each core. command:
+    for the record. Raises InputError where a number is too low or an evaluation fails.
     """
     num_threads = num_threads or os.cpu_count() or 1
     if not others or min(others) < 0 or min(num_images, repeats, num_threads) < 1:
@@ -85,9 +125,12 @@ def measure_waiting(
             for _ in range(repeats):
                 for way, of_way in seconds.items():
                     of_way.append(_seconds(config, threads | _WAYS[way]))
-        timed += [Timed(num_others, way, tuple(of_way)) for way, of_way in seconds.items()]
-    machine = machine_facts(pick_device("cpu")) | {"cores": str(os.cpu_count()), "threads": str(num_threads)}
-    return Waiting(tuple(timed), num_images, num_threads, machine, versions())
+        timed += [
+            BesideOthers("float32", None, tuple({_EVALUATION: one} for one in of_way), num_others, way)
+            for way, of_way in seconds.items()
+        ]
+    machine = machine_facts(_CPU) | {"cores": str(os.cpu_count()), "threads": str(num_threads)}
+    return Waiting(command, machine, versions(), tuple(timed), num_images, num_threads)
 
 
 def waiting_table(waiting: Waiting) -> Table:
@@ -101,53 +144,40 @@ def waiting_table(waiting: Waiting) -> Table:
             (
                 count_cell(one.num_others),
                 text_cell(one.way),
-                count_cell(len(one.seconds)),
-                number_cell(median(one.seconds), 1),
-                interval_cell(min(one.seconds), max(one.seconds), 1),
-                number_cell(median(spinning.seconds) / median(one.seconds)),
+                count_cell(len(one.runs)),
+                number_cell(one.percentile(50), 1),
+                interval_cell(min(one.totals), max(one.totals), 1),
+                number_cell(spinning.percentile(50) / one.percentile(50)),
             )
         )
-    facts = ", ".join(f"{name} {fact}" for name, fact in waiting.machine.items())
     return Table(
         "Threads that wait: seconds of an evaluation beside busy programs",
         (
-            Column("other programs", ("other programs",)),
+            *number_columns("other programs"),
             text_column("waiting threads"),
-            Column("n", ("n",)),
-            Column("median s", ("median s",)),
+            *number_columns("n", "median s"),
             Column("range s", ("lowest s", "highest s")),
-            Column("spinning / this", ("spinning / this",)),
+            *number_columns("spinning / this"),
         ),
         tuple(lines),
         (
             f"Whole run of test.py with the bundled small model on {waiting.num_images} generated images, from start "
-            f"to tables; {facts}. Other programs: endless loops of Python.",
+            f"to tables; {waiting.machine_text}. Other programs: endless loops of Python.",
             "spinning: what OpenMP does where nothing is set. sleeping: OMP_WAIT_POLICY=PASSIVE, as this package sets.",
         ),
     )
 
 
-def write_waiting(waiting: Waiting, folder: Path) -> list[Path]:
-    """Write ``waiting.json`` and the table as Markdown, LaTeX and CSV; returns the paths. Earlier ones are replaced."""
-    paths = write_table_files({"waiting": waiting_table(waiting)}, folder, Path(WAITING_FILE).stem)
-    path = folder / WAITING_FILE
-    path.write_text(json.dumps(asdict(waiting), indent=2) + "\n", encoding="utf-8")
-    return [path, *paths]
-
-
 def _write_work(folder: Path, num_images: int) -> Path:
     """Draw the images and write the config of their evaluation."""
-    if folder.exists() and any(folder.iterdir()):
-        raise InputError(f"{folder} is not empty; give a new folder")
-    data = folder / "data"
-    write_phantoms(data, 0, 0, num_images, families=tuple(FAMILIES))
+    data = write_test_set(folder, num_images)
     config = TestConfig(
         data=TestData(test_dir=data / "test_image", test_ann=data / "test.CSV", test_masks=data / "test_mask"),
         model=ModelSettings(detector=SMALL, mask_head=SMALL),
         evaluation=EvaluationSettings(output_dir=folder / "results", num_pictures=0, device="cpu"),
     )
     path = folder / "config.yaml"
-    path.write_text(dump_config(config), encoding="utf-8")
+    write_text(path, dump_config(config))
     return path
 
 
@@ -155,12 +185,12 @@ def _seconds(config: Path, variables: dict[str, str]) -> float:
     """Seconds of one evaluation from the start of its process to the end."""
     environment = {name: value for name, value in os.environ.items() if name not in _SET_BY_US} | variables
     command = [sys.executable, "-c", _TEST, "--config", str(config), "--overwrite"]
-    start = time.perf_counter()
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    seconds = time.perf_counter() - start
+    clock = Clock(_CPU)
+    with clock.running(_EVALUATION):
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:
         raise InputError(f"the evaluation ended with exit code {done.returncode}: {done.stderr.strip()[-300:]}")
-    return seconds
+    return clock.take()[_EVALUATION]
 
 
 @contextmanager

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gdinousam.evaluation.timing.measurement import read_measurement
 from gdinousam.commands.benchmark import benchmark_command
 from gdinousam.commands.common import run
 from gdinousam.evaluation.reporting.paper_numbers import OURS
+from gdinousam.evaluation.timing.measurement import read_measurement
 
 
 @pytest.fixture

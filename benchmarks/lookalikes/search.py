@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
-import time
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
+import torch
 
 from benchmarks.lookalikes.alterations import ALTERATIONS, Alteration
 from gdinousam.data.audit.near_duplicates import NearPair, near_pairs
@@ -24,11 +22,10 @@ from gdinousam.data.contract.reading import find_csv, read_records
 from gdinousam.data.images import read_image
 from gdinousam.drawing import write_picture
 from gdinousam.errors import InputError
-from gdinousam.evaluation.reporting.table_files import Column, Table, count_cell, number_cell, text_cell, text_column
+from gdinousam.evaluation.timing.clock import Clock
 from gdinousam.progress_bar import ProgressBar
 from gdinousam.records import Image
 
-RECORD = "lookalikes.json"
 SHEET = "pairs.png"
 _MAX_THREADS = 8
 _AT_ONCE = 50  # pictures whose copies are looked for together
@@ -111,9 +108,9 @@ def measure_lookalikes(pictures: Sequence[Picture], num_copies: int, folder: Pat
     for name, alteration in ALTERATIONS.items():
         copies = _thumbnails(sample, alteration, name)
         found[name] = _count_found(originals, copies)
-    start = time.perf_counter()
-    pairs = near_pairs(thumbnails)
-    seconds = time.perf_counter() - start
+    clock = Clock(torch.device("cpu"))
+    with clock.running("search"):
+        pairs = near_pairs(thumbnails)
     strangers = sorted(
         (pair for pair in pairs if _are_strangers(pictures[pair.first], pictures[pair.second])),
         key=lambda pair: (pair.correlation, pair),
@@ -126,49 +123,8 @@ def measure_lookalikes(pictures: Sequence[Picture], num_copies: int, folder: Pat
         num_images=dict(sorted(Counter(picture.dataset for picture in pictures).items())),
         num_strangers=_count_strangers(pictures),
         strangers=tuple(_described(pair, pictures) for pair in strangers),
-        seconds=seconds,
+        seconds=clock.take()["search"],
     )
-
-
-def recall_table(found: Found) -> Table:
-    """A line for each alteration."""
-    lines = [
-        (text_cell(name), count_cell(found.num_copies), count_cell(num), number_cell(100 * num / found.num_copies))
-        for name, num in found.found.items()
-    ]
-    columns = (text_column("copy"), *(Column(title, (title,)) for title in ("n", "found", "%")))
-    return Table("Copies that are found", columns, tuple(lines))
-
-
-def strangers_table(found: Found) -> Table:
-    """A line for each dataset and one for pairs across datasets."""
-    num_found = Counter(pair.dataset for pair in found.strangers)
-    lines = [
-        (
-            text_cell(dataset),
-            count_cell(found.num_images.get(dataset, sum(found.num_images.values()))),
-            count_cell(num),
-            count_cell(num_found[dataset]),
-        )
-        for dataset, num in found.num_strangers.items()
-    ]
-    titles = ("images", "pairs of different groups", "found")
-    return Table(
-        "Pictures of different groups that are taken for copies",
-        (text_column("dataset"), *(Column(title, (title,)) for title in titles)),
-        tuple(lines),
-        (
-            f"The search through all pictures took {found.seconds:.1f} s. A group is a patient only where the release "
-            f"tells patients; {SHEET} shows what was found, the least alike first.",
-        ),
-    )
-
-
-def write_found(found: Found, facts: dict[str, Any], folder: Path) -> Path:
-    """Write everything as JSON and return the path. facts: of the machine and the command."""
-    path = folder / RECORD
-    path.write_text(json.dumps(facts | asdict(found), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    return path
 
 
 def _thumbnails(pictures: Sequence[Picture], alteration: Alteration | None, what: str) -> list[Thumbnail]:

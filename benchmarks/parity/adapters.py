@@ -20,11 +20,6 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
 from torch import nn
 
-from gdinousam.models.adapters.loading import load_adapter
-from gdinousam.models.checkpoints.files import Tensors
-from gdinousam.models.checkpoints.grounding_dino import grounding_dino_from, official_tokenizer
-from gdinousam.models.checkpoints.published_lora import LAST_BOX_LAYER, adapted_modules
-from gdinousam.models.detector.detector import Detector, LayerPrediction
 from benchmarks.parity.detector import TOLERANCE, DetectorCase, case_images, parity_phantom
 from benchmarks.parity.official_grounding_dino import (
     PACKAGE,
@@ -37,6 +32,11 @@ from benchmarks.parity.official_grounding_dino import (
 from benchmarks.parity.rows import ParityRow, largest_difference
 from benchmarks.parity.topk import ReplayTopk
 from benchmarks.parity.weights import rule_values
+from gdinousam.models.adapters.loading import load_adapter
+from gdinousam.models.checkpoints.files import Tensors
+from gdinousam.models.checkpoints.grounding_dino import grounding_dino_from, official_tokenizer
+from gdinousam.models.checkpoints.published_lora import LAST_BOX_LAYER, adapted_modules
+from gdinousam.models.detector.detector import Detector, LayerPrediction
 from gdinousam.phrases import tokenize_captions
 from gdinousam.records import Image
 

@@ -53,14 +53,13 @@ def parity_command(arguments: Sequence[str] | None = None) -> int:
         print(f"official outputs in {options.record}")
         return 0
 
-    from benchmarks.parity.rows import as_markdown
-    from benchmarks.parity.versions import versions
+    from benchmarks.parity.rows import as_markdown, made_with
 
     parts = ["detector"] if options.recorded else options.part or PARTS
     rows = [row for part in parts for row in _rows_of(part, options.recorded)]
     if not rows:
         return BAD_INPUT
-    text = f"{as_markdown(rows)}\n\nMade with {versions()}."
+    text = f"{as_markdown(rows)}\n\nMade with {made_with()}."
     print(text)
     if options.output:
         put_table(text, options.output)

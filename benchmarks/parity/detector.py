@@ -15,11 +15,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from gdinousam.data.sources.phantoms import PhantomSettings, make_phantom
-from gdinousam.geometry import image_to_tensor, normalize_image, pad_images
-from gdinousam.models.checkpoints.files import Tensors, read_tensors
-from gdinousam.models.checkpoints.grounding_dino import grounding_dino_from, official_tokenizer
-from gdinousam.models.detector.detector import Detector
 from benchmarks.parity.official_grounding_dino import (
     PACKAGE,
     Backbone,
@@ -33,6 +28,11 @@ from benchmarks.parity.official_grounding_dino import (
 from benchmarks.parity.recorded import Recording, recording_of, save_recording
 from benchmarks.parity.rows import ParityRow, largest_difference
 from benchmarks.parity.topk import ReplayTopk
+from gdinousam.data.sources.phantoms import PhantomSettings, make_phantom
+from gdinousam.geometry import image_to_tensor, normalize_image, pad_images
+from gdinousam.models.checkpoints.files import Tensors, read_tensors
+from gdinousam.models.checkpoints.grounding_dino import grounding_dino_from, official_tokenizer
+from gdinousam.models.detector.detector import Detector
 from gdinousam.phrases import Caption, build_caption, tokenize_captions
 from gdinousam.records import Image
 

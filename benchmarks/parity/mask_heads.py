@@ -13,10 +13,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from gdinousam.data.sources.phantoms import PhantomSettings, make_phantom
-from gdinousam.models.loading import load_mask_head
-from gdinousam.models.mask_heads.sam import OriginalFrame, SamMaskHead
-from gdinousam.models.mask_heads.sam2 import MaskHead, Sam2MaskHead
 from benchmarks.parity.official_sam import (
     FULL_SIZE,
     LOW_RES,
@@ -30,6 +26,10 @@ from benchmarks.parity.official_sam import (
     sam_answers,
 )
 from benchmarks.parity.rows import ParityRow, largest_difference
+from gdinousam.data.sources.phantoms import PhantomSettings, make_phantom
+from gdinousam.models.loading import load_mask_head
+from gdinousam.models.mask_heads.sam import OriginalFrame, SamMaskHead
+from gdinousam.models.mask_heads.sam2 import MaskHead, Sam2MaskHead
 from gdinousam.records import Image
 
 logger = logging.getLogger(__name__)

@@ -20,10 +20,10 @@ import torch
 from torch import nn
 from transformers import BertConfig, BertModel
 
-from gdinousam.errors import InputError
-from gdinousam.models.small import small_vocabulary
 from benchmarks.parity.topk import RecordTopk
 from benchmarks.parity.weights import rule_values
+from gdinousam.errors import InputError
+from gdinousam.models.small import small_vocabulary
 
 Backbone = Literal["Swin-T", "Swin-B"]
 PACKAGE = "groundingdino-py"
@@ -142,9 +142,16 @@ def official_output(
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
-    """Hide what the official code prints, and its warnings of old calls into torch, which we cannot mend."""
-    with redirect_stdout(StringIO()), warnings.catch_warnings():
+def quiet_torch() -> Iterator[None]:
+    """Hide torch's warnings of old calls in the official code, which we cannot fix."""
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         warnings.simplefilter("ignore", UserWarning)
+        yield
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Hide what the official code prints and warns of."""
+    with redirect_stdout(StringIO()), quiet_torch():
         yield

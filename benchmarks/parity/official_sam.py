@@ -15,8 +15,8 @@ from importlib.util import find_spec
 import torch
 from torch import nn
 
-from gdinousam.errors import InputError
 from benchmarks.parity.weights import fill_by_rule
+from gdinousam.errors import InputError
 from gdinousam.records import Image
 
 LOW_RES = "low-resolution mask logits"

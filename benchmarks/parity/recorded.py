@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from gdinousam.errors import InputError
-from gdinousam.models.checkpoints.files import Tensors
 from benchmarks.parity.official_grounding_dino import OfficialOutput, official_values
+from gdinousam.errors import InputError
+from gdinousam.files import replaced_file
+from gdinousam.models.checkpoints.files import Tensors
 from gdinousam.records import Image
 
 _QUERY_STEP = 3
@@ -70,7 +71,8 @@ def save_recording(recording: Recording, path: Path) -> None:
         arrays[f"boxes/{name}"] = output.boxes_cxcywh_norm.numpy()
         arrays[f"choices/{name}"] = output.choices.numpy().astype(np.int16)
     path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(path, **arrays)
+    with replaced_file(path) as new, new.open("wb") as file:
+        np.savez_compressed(file, **arrays)
 
 
 def load_recording(path: Path) -> Recording:

@@ -1,11 +1,16 @@
-"""One line of the parity table, and the table."""
+"""One line of the parity table, the table, and what it was made with."""
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
+
+from benchmarks.machine import versions
+
+_PACKAGES = ("torch", "transformers", "peft", "groundingdino-py", "sam2")
 
 
 @dataclass(frozen=True)
@@ -50,3 +55,11 @@ def as_markdown(rows: Iterable[ParityRow]) -> str:
         for row in rows
     ]
     return "\n".join(lines)
+
+
+def made_with() -> str:
+    """One line for people: Python, the packages that matter (those that are missing are left out), the processor."""
+    found = versions()
+    packages = [f"{package} {found[package]}" for package in _PACKAGES if package in found]
+    parts = [f"Python {found['python']}", *packages]
+    return f"{', '.join(parts)}; float32 on {platform.machine()} CPU, {torch.get_num_threads()} threads"

@@ -18,12 +18,12 @@ import PIL.Image
 import torch
 from torchvision.ops import box_iou
 
+from benchmarks.parity.rows import largest_difference
+from benchmarks.parity.topk import RecordTopk, ReplayTopk
 from benchmarks.speed.comparison import Agreement, agreement_of
 from benchmarks.speed.official import OfficialAnswer, OfficialStack
 from benchmarks.speed.programs import OurPipeline
 from gdinousam.geometry import boxes_xyxy_pixels
-from benchmarks.parity.rows import largest_difference
-from benchmarks.parity.topk import RecordTopk, ReplayTopk
 from gdinousam.records import Detection, Image, Mask
 
 SAME_BOX_IOU = 0.9  # boxes that overlap so much are one choice

@@ -10,16 +10,22 @@ from pathlib import Path
 
 import torch
 
-from gdinousam.allocator import keep_freed_memory
-from benchmarks.speed.agreement import compare_answers, compare_parts
-from benchmarks.speed.comparison import OFFICIAL, Agreement, Seconds, Timing
+from benchmarks.inputs import (
+    SizeName,
+    about_weights,
+    detector_side,
+    detector_weights,
+    distinct_phrases,
+    mask_head_weights,
+    write_images,
+)
 from benchmarks.machine import seconds_kept_waiting, watched_memory
-from benchmarks.inputs import distinct_phrases, write_images
+from benchmarks.speed.agreement import compare_answers, compare_parts
+from benchmarks.speed.comparison import OFFICIAL, Agreement, ProgramTiming
 from benchmarks.speed.official import OfficialStack
-from benchmarks.speed.programs import Precision, Program, load_ours
-from benchmarks.speed.programs import STAGES
-from gdinousam.evaluation.timing.clock import StageClock, watched
-from benchmarks.inputs import SizeName, about_weights, detector_side, detector_weights, mask_head_weights
+from benchmarks.speed.programs import STAGES, Precision, Program, load_ours
+from gdinousam.allocator import keep_freed_memory
+from gdinousam.evaluation.timing.clock import Clock, Seconds, watched
 from gdinousam.geometry import ResizeSettings
 from gdinousam.models.loading import pick_device
 from gdinousam.records import Detection
@@ -53,7 +59,7 @@ class InferenceWork:
     seed: int = 0
 
 
-def time_inference(work: InferenceWork) -> tuple[list[Timing], list[Agreement], list[str]]:
+def time_inference(work: InferenceWork) -> tuple[list[ProgramTiming], list[Agreement], list[str]]:
     """Build the programs, time them and compare their answers: timings, agreements and remarks about both.
 
     Raises InputError where the official packages are missing or the device is.
@@ -96,8 +102,8 @@ def _time_all(
     phrases: Sequence[str],
     work: InferenceWork,
     device: torch.device,
-) -> tuple[list[Timing], dict[str, Answers]]:
-    timings: list[Timing] = []
+) -> tuple[list[ProgramTiming], dict[str, Answers]]:
+    timings: list[ProgramTiming] = []
     answers: dict[str, Answers] = {program.name: {} for program in programs}
     first_calls: dict[str, Seconds] = {}
     for program in programs:
@@ -120,7 +126,7 @@ def _time_all(
                 runs[program.name].append(seconds)
                 answers[program.name] |= {(path, one.phrase): one for one in found}
         timings += [
-            Timing(
+            ProgramTiming(
                 program=program.name,
                 work=prompts_text(num_prompts),
                 num_images=1,
@@ -140,7 +146,7 @@ def run_once(
     program: Program, path: Path, phrases: Sequence[str], device: torch.device
 ) -> tuple[Seconds, list[Detection]]:
     """One run of a program on one image: its seconds by stage, every one of ``STAGES``, and its answer."""
-    clock = StageClock(device)
+    clock = Clock(device)
     with watched(program.places, clock):
         found = program.answer(path, phrases, clock)
     seconds = clock.take()

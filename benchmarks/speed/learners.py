@@ -9,12 +9,11 @@ import torch
 from peft import LoraConfig, get_peft_model
 from torch import nn
 
+from benchmarks.parity.official_grounding_dino import quiet_torch
 from benchmarks.speed.comparison import OFFICIAL
-from benchmarks.speed.official import quiet_torch
 from benchmarks.speed.programs import Precision
-from benchmarks.speed.programs import FORWARD
-from gdinousam.evaluation.timing.clock import Place
 from gdinousam.data.dataset import Batch
+from gdinousam.evaluation.timing.clock import Place
 from gdinousam.models.checkpoints.grounding_dino import official_tokenizer
 from gdinousam.models.checkpoints.published_lora import LAST_BOX_LAYER, adapted_modules
 from gdinousam.models.detector.detector import Detector, DetectorOutput
@@ -23,6 +22,12 @@ from gdinousam.training.losses import DetectionTarget, detection_sums
 from gdinousam.training.settings import LossSettings
 from gdinousam.training.tasks import DetectorTask, to_device
 
+# The stages of a step.
+FORWARD = "forward"
+LOSS = "loss"
+BACKWARD = "backward"
+OPTIMIZER = "optimizer"
+TRAINING_STAGES = (FORWARD, LOSS, BACKWARD, OPTIMIZER)
 LOSSES = LossSettings()
 _NUM_LAYERS = 6  # of the official encoder and of its decoder
 _PUBLISHED_RANK = 32

@@ -6,9 +6,7 @@ resize and normalise it, both of the detector's encoders and its decoder, SAM2's
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,8 +16,15 @@ import numpy as np
 import PIL.Image
 import torch
 
-from benchmarks.speed.comparison import OFFICIAL
 from benchmarks.machine import weights_bytes
+from benchmarks.parity.official_grounding_dino import (
+    build_official,
+    official_version,
+    quiet_torch,
+    write_text_encoder,
+)
+from benchmarks.parity.official_sam import official_sam2, official_sam2_version
+from benchmarks.speed.comparison import OFFICIAL
 from benchmarks.speed.programs import (
     BACKBONE,
     DECODE,
@@ -33,8 +38,6 @@ from benchmarks.speed.programs import (
 from gdinousam.evaluation.timing.clock import Clock, Place
 from gdinousam.geometry import boxes_xyxy_pixels
 from gdinousam.models.checkpoints.grounding_dino import official_tokenizer
-from benchmarks.parity.official_grounding_dino import build_official, official_version, write_text_encoder
-from benchmarks.parity.official_sam import official_sam2, official_sam2_version
 from gdinousam.phrases import build_caption, phrase_scores, tokenize_captions
 from gdinousam.records import BoxXYXY, Detection
 
@@ -159,12 +162,3 @@ def require_official() -> None:
     """Raise InputError where groundingdino-py or sam2 is missing or cannot run."""
     official_version()
     official_sam2_version()
-
-
-@contextmanager
-def quiet_torch() -> Iterator[None]:
-    """Hide torch's warnings of old calls in the official code, which we cannot mend."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)
-        warnings.simplefilter("ignore", UserWarning)
-        yield

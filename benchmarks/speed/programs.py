@@ -7,18 +7,8 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from benchmarks.machine import weights_bytes
-from benchmarks.speed.programs import (
-    BACKBONE,
-    DECODE,
-    ENCODER_DECODER,
-    MASK_DECODER,
-    MASK_ENCODER,
-    POSTPROCESS,
-    PREPROCESS,
-    TEXT,
-)
-from gdinousam.evaluation.timing.clock import Clock, Place
 from gdinousam.data.images import read_image
+from gdinousam.evaluation.timing.clock import Clock, Place
 from gdinousam.geometry import ResizeSettings
 from gdinousam.models.detector.prediction_settings import PredictionSettings
 from gdinousam.models.mask_heads.sam2 import Sam2MaskHead
@@ -26,6 +16,17 @@ from gdinousam.models.segmenter import TextSegmenter, load_segmenter
 from gdinousam.records import Detection, Image
 
 Precision = Literal["float32", "bfloat16"]
+
+# The stages that all programs are timed in, under one name each.
+DECODE = "decode"
+PREPROCESS = "preprocess"
+TEXT = "text"
+BACKBONE = "backbone"
+ENCODER_DECODER = "encoder and decoder"
+MASK_ENCODER = "mask encoder"
+MASK_DECODER = "mask decoder"
+POSTPROCESS = "post-processing"
+STAGES = (DECODE, PREPROCESS, TEXT, BACKBONE, ENCODER_DECODER, MASK_ENCODER, MASK_DECODER, POSTPROCESS)
 
 
 class Program(Protocol):

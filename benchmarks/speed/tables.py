@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from pathlib import Path
 
-from benchmarks.speed.comparison import Agreement, Comparison, Ratio, Timing
+from benchmarks.record import listed
+from benchmarks.speed.comparison import Agreement, Comparison, ProgramTiming, Ratio
 from gdinousam.evaluation.reporting.table_files import (
     NOTHING,
     Cell,
@@ -14,9 +14,9 @@ from gdinousam.evaluation.reporting.table_files import (
     Table,
     count_cell,
     number_cell,
+    number_columns,
     text_cell,
     text_column,
-    write_table_files,
 )
 
 DECIMALS = 3
@@ -46,19 +46,14 @@ def comparison_tables(comparison: Comparison) -> dict[str, Table]:
     return tables
 
 
-def write_tables(comparison: Comparison, folder: Path) -> list[Path]:
-    """Write the tables as Markdown, LaTeX and CSV; returns the paths. Raises InputError where that fails."""
-    return write_table_files(comparison_tables(comparison), folder, "comparison")
-
-
 def _seconds_table(comparison: Comparison) -> Table:
     ratios = {(ratio.program, ratio.work): ratio for ratio in comparison.ratios}
     columns = (
         text_column("work"),
         text_column("program"),
-        *(Column(title, (title,)) for title in ("n", "median s", "90th percentile s", "images/s", "first call s")),
+        *number_columns("n", "median s", "90th percentile s", "images/s", "first call s"),
         Column("ratio", ("ratio median", "ratio lowest", "ratio highest", "ratio n pairs")),
-        *(Column(title, (title,)) for title in ("peak MiB", "weights MiB")),
+        *number_columns("peak MiB", "weights MiB"),
     )
     lines = [
         (
@@ -80,14 +75,14 @@ def _seconds_table(comparison: Comparison) -> Table:
         *((_RATIO_REMARK,) if ratios else ()),
         *_disturbances(comparison.timings),
         *comparison.remarks,
-        f"Machine: {_listed(comparison.machine.items())}.",
-        f"Versions: {_listed(comparison.libraries.items())}.",
+        f"Machine: {comparison.machine_text}.",
+        f"Versions: {listed(comparison.versions)}.",
         f"Measured with: {comparison.command}",
     )
     return Table(comparison.title, columns, tuple(lines), remarks)
 
 
-def _disturbances(timings: Iterable[Timing]) -> list[str]:
+def _disturbances(timings: Iterable[ProgramTiming]) -> list[str]:
     """A warning where others had the processor while something was timed."""
     disturbed = [timing for timing in timings if timing.waiting_share > TRUSTED_WAITING_SHARE]
     if not disturbed:
@@ -106,9 +101,9 @@ def _ratio_cell(ratio: Ratio | None) -> Cell:
     return Cell(text, (ratio.median, ratio.lowest, ratio.highest, ratio.num_pairs))
 
 
-def _stages_table(timings: tuple[Timing, ...]) -> Table:
+def _stages_table(timings: tuple[ProgramTiming, ...]) -> Table:
     stages = tuple(dict.fromkeys(stage for timing in timings for stage in timing.stages))
-    columns = (text_column("work"), text_column("program"), *(Column(stage, (stage,)) for stage in stages))
+    columns = (text_column("work"), text_column("program"), *number_columns(*stages))
     lines = [
         (
             text_cell(timing.work),
@@ -123,7 +118,7 @@ def _stages_table(timings: tuple[Timing, ...]) -> Table:
 def _agreement_table(agreements: tuple[Agreement, ...]) -> Table:
     columns = (
         *(text_column(title) for title in ("program", "given", "output", "kind")),
-        *(Column(title, (title,)) for title in ("worst", "mean", "n")),
+        *number_columns("worst", "mean", "n"),
     )
     lines = [
         (
@@ -138,7 +133,3 @@ def _agreement_table(agreements: tuple[Agreement, ...]) -> Table:
 
 def _few_digits_cell(value: float) -> Cell:
     return Cell(f"{value:.4g}", (value,))
-
-
-def _listed(facts: Iterable[tuple[str, str]]) -> str:
-    return ", ".join(f"{name} {fact}" for name, fact in facts)

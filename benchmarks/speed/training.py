@@ -11,22 +11,28 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from gdinousam.allocator import keep_freed_memory
-from benchmarks.speed.comparison import OFFICIAL, Agreement, Seconds, Timing, agreement_of
+from benchmarks.inputs import SizeName, about_weights, detector_side, detector_weights, training_batch
 from benchmarks.machine import seconds_kept_waiting, watched_memory, weights_bytes
-from benchmarks.inputs import training_batch
-from benchmarks.speed.learners import LOSSES, Learner, OfficialLearner, OurLearner
-from benchmarks.speed.official import quiet_torch
+from benchmarks.parity.official_grounding_dino import build_official, quiet_torch, write_text_encoder
+from benchmarks.parity.topk import RecordTopk, ReplayTopk
+from benchmarks.speed.comparison import OFFICIAL, Agreement, ProgramTiming, agreement_of
+from benchmarks.speed.learners import (
+    BACKWARD,
+    LOSS,
+    LOSSES,
+    OPTIMIZER,
+    TRAINING_STAGES,
+    Learner,
+    OfficialLearner,
+    OurLearner,
+)
 from benchmarks.speed.programs import Precision
-from benchmarks.speed.programs import BACKWARD, LOSS, OPTIMIZER, TRAINING_STAGES
-from gdinousam.evaluation.timing.clock import StageClock, watched
-from benchmarks.inputs import SizeName, about_weights, detector_side, detector_weights
+from gdinousam.allocator import keep_freed_memory
+from gdinousam.evaluation.timing.clock import Clock, Seconds, watched
 from gdinousam.geometry import ResizeSettings
 from gdinousam.models.adapters.lora import LoraSettings, add_lora
 from gdinousam.models.detector.detector import Detector
 from gdinousam.models.loading import load_grounding_dino, pick_device
-from benchmarks.parity.official_grounding_dino import build_official, write_text_encoder
-from benchmarks.parity.topk import RecordTopk, ReplayTopk
 from gdinousam.training.settings import TrainingSettings
 from gdinousam.training.tasks import DetectorTask
 
@@ -54,7 +60,7 @@ class TrainingWork:
     seed: int = 0
 
 
-def time_training(work: TrainingWork) -> tuple[list[Timing], list[Agreement], list[str]]:
+def time_training(work: TrainingWork) -> tuple[list[ProgramTiming], list[Agreement], list[str]]:
     """Build the learners, time their steps in turns and compare their first losses: timings, agreements and remarks.
 
     Raises InputError where the official package is missing or the device is.
@@ -83,7 +89,7 @@ def time_training(work: TrainingWork) -> tuple[list[Timing], list[Agreement], li
             logger.info("%s: %.2f s", trainer.learner.name, sum(seconds.values()))
             runs[trainer.learner.name].append(seconds)
     timings = [
-        Timing(
+        ProgramTiming(
             program=learner.name,
             work=f"a step of {work.batch_size}",
             num_images=work.batch_size,
@@ -112,7 +118,7 @@ class _Trainer:
 
     def step(self) -> tuple[Seconds, float]:
         """One step: seconds by stage, every one of ``TRAINING_STAGES``, and the loss before it."""
-        clock = StageClock(self.device)
+        clock = Clock(self.device)
         with watched(self.learner.places, clock):
             with clock.running(LOSS):
                 loss = self.learner.loss()

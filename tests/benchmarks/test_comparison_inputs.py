@@ -13,9 +13,9 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks.speed.agreement import compare_answers, dice
-from benchmarks.machine import machine_facts, seconds_kept_waiting, versions, watched_memory, weights_bytes
 from benchmarks.inputs import MAX_WORDS, distinct_phrases, training_batch, write_images
+from benchmarks.machine import machine_facts, seconds_kept_waiting, versions, watched_memory, weights_bytes
+from benchmarks.speed.agreement import compare_answers, dice
 from gdinousam.data.images import read_image
 from gdinousam.models.small import small_tokenizer
 from gdinousam.records import Detection

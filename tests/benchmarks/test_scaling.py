@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from gdinousam.commands.benchmark_scaling import scaling_command
 
 from benchmarks.scaling import (
     ScaledEvaluation,
@@ -18,7 +19,6 @@ from benchmarks.scaling import (
     scaling_table,
     write_scaling,
 )
-from gdinousam.commands.benchmark_scaling import scaling_command
 from gdinousam.commands.common import run
 from gdinousam.errors import InputError
 from gdinousam.evaluation.reporting.table_files import as_plain

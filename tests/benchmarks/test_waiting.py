@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from gdinousam.commands.benchmark_waiting import waiting_command
 
 from benchmarks.waiting import (
     SLEEPING,
@@ -16,7 +17,6 @@ from benchmarks.waiting import (
     waiting_table,
     write_waiting,
 )
-from gdinousam.commands.benchmark_waiting import waiting_command
 from gdinousam.commands.common import BAD_INPUT, run
 from gdinousam.errors import InputError
 from gdinousam.evaluation.reporting.table_files import as_plain

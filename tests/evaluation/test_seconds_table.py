@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from gdinousam.evaluation.timing.measurement import Measurement, measurement_path, read_measurement, write_measurement
-from gdinousam.evaluation.timing.table import FASTEST, read_measurements, seconds_table
 from gdinousam.errors import InputError
 from gdinousam.evaluation.reporting.paper_numbers import OURS
 from gdinousam.evaluation.reporting.table_files import as_plain
+from gdinousam.evaluation.timing.measurement import Measurement, measurement_path, read_measurement, write_measurement
+from gdinousam.evaluation.timing.table import FASTEST, read_measurements, seconds_table
 
 
 def made_measurement(method: str = OURS, seconds: tuple[float, ...] = (0.1, 0.2, 0.4), **other: Any) -> Measurement:

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from gdinousam.evaluation.timing.clock import DECODE, DETECTOR, MASK_HEAD, METHOD, Clock, time_batches
 from gdinousam.data.contract.reading import read_records
 from gdinousam.errors import InputError
+from gdinousam.evaluation.timing.clock import DECODE, DETECTOR, MASK_HEAD, METHOD, Clock, time_batches
 from gdinousam.geometry import ResizeSettings
 from gdinousam.models.segmenter import TextSegmenter, load_segmenter
 from gdinousam.records import Detection, Image, ImageRecord, Need

@@ -8,9 +8,6 @@ import pytest
 import torch
 
 from benchmarks.parity.command import TABLE_BEGIN, TABLE_END, parity_command, put_table
-from gdinousam.errors import InputError
-from gdinousam.models.checkpoints.files import Tensors
-from gdinousam.models.detector.detector import Detector
 from benchmarks.parity.detector import (
     CASES,
     SWIN_B_CASES,
@@ -24,6 +21,9 @@ from benchmarks.parity.official_grounding_dino import OfficialOutput, official_v
 from benchmarks.parity.recorded import Recording, load_recording
 from benchmarks.parity.rows import ParityRow, largest_difference
 from benchmarks.parity.topk import ReplayTopk
+from gdinousam.errors import InputError
+from gdinousam.models.checkpoints.files import Tensors
+from gdinousam.models.detector.detector import Detector
 
 ROOT = Path(__file__).parents[2]
 RECORDING = ROOT / "tests" / "parity" / "recorded" / "grounding_dino_swin_t.npz"

@@ -5,7 +5,6 @@ from itertools import islice
 import pytest
 import torch
 
-from gdinousam.models.mask_heads.sam2 import Sam2MaskHead
 from benchmarks.parity.mask_heads import (
     TOLERANCE,
     load_as_file,
@@ -25,6 +24,7 @@ from benchmarks.parity.official_sam import (
     sam_answers,
 )
 from benchmarks.parity.rows import largest_difference
+from gdinousam.models.mask_heads.sam2 import Sam2MaskHead
 
 pytest.importorskip("sam2", reason="needs the official package sam2")
 pytestmark = pytest.mark.slow

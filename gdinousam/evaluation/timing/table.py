@@ -9,8 +9,6 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
-from gdinousam.evaluation.timing.measurement import Measurement, read_measurement
-from gdinousam.evaluation.timing.clock import DECODE, DETECTOR, MASK_HEAD, METHOD
 from gdinousam.errors import InputError
 from gdinousam.evaluation.reporting.best import FEWEST_GROUPS
 from gdinousam.evaluation.reporting.method_names import (
@@ -24,12 +22,20 @@ from gdinousam.evaluation.reporting.paper_numbers import method_in_paper, paper_
 from gdinousam.evaluation.reporting.statistics import LEVEL, NUM_RESAMPLES, SEED
 from gdinousam.evaluation.reporting.table_files import (
     Cell,
-    Column,
     Table,
     count_cell,
     number_cell,
+    number_columns,
     text_cell,
     text_column,
+)
+from gdinousam.evaluation.timing.measurement import (
+    DECODE,
+    DETECTOR,
+    MASK_HEAD,
+    METHOD,
+    Measurement,
+    read_measurement,
 )
 
 DECIMALS = 3
@@ -82,13 +88,9 @@ def seconds_table(measurements: Sequence[Measurement]) -> Table:
     fastest = _fastest(ordered) if alike else None
     columns = (
         text_column("method"),
-        Column("median s", ("median s",)),
-        Column("90th percentile s", ("90th percentile s",)),
-        *((Column("paper s", ("paper s",)),) if with_paper else ()),
-        Column("first call s", ("first call s",)),
-        *(Column(f"{stage} s", (f"{stage} s",)) for stage in _STAGES),
-        Column("n batches", ("n batches",)),
-        Column("batch", ("batch",)),
+        *number_columns("median s", "90th percentile s"),
+        *(number_columns("paper s") if with_paper else ()),
+        *number_columns("first call s", *(f"{stage} s" for stage in _STAGES), "n batches", "batch"),
         text_column("precision"),
         text_column("device"),
     )
@@ -120,7 +122,7 @@ def _line(one: Measurement, best: bool, with_paper: bool) -> tuple[Cell, ...]:
         *((number_cell(_printed(one)),) if with_paper else ()),
         number_cell(one.first_call[METHOD], DECIMALS),
         *(number_cell(one.percentile(50, stage), DECIMALS) for stage in _STAGES),
-        count_cell(len(one.batches)),
+        count_cell(len(one.runs)),
         count_cell(one.batch_size),
         text_cell(one.precision),
         text_cell(one.device),
@@ -143,7 +145,7 @@ def _fastest(measurements: Sequence[Measurement]) -> Measurement | None:
 
 
 def _is_faster(first: Measurement, second: Measurement) -> bool:
-    seconds = [[batch[METHOD] for batch in one.batches] for one in (first, second)]
+    seconds = [first.totals, second.totals]
     if min(map(len, seconds)) < FEWEST_GROUPS:
         return False
     interval = stats.bootstrap(
