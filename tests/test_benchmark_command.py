@@ -43,7 +43,7 @@ def test_methods_gather_in_one_table(config: Path, tmp_path: Path, capsys: pytes
     names = {path.name for path in (tmp_path / "times").iterdir()}
     assert names == {f"{OURS}.json", "mine.json", "table6.md", "table6.tex", "table6_seconds.csv"}
     measurement = read_measurement(tmp_path / "times" / "mine.json")
-    assert (measurement.batch_size, measurement.num_images, len(measurement.batches)) == (2, 4, 2)
+    assert (measurement.batch_size, measurement.num_images, len(measurement.runs)) == (2, 4, 2)
     assert measurement.device.startswith("CPU") and measurement.precision == "float32"
     assert (measurement.detector_input, measurement.peak_gpu_bytes) == ("96 x 96", None)
     text = (tmp_path / "times" / "table6.md").read_text(encoding="utf-8")

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.speed.programs import STAGES, TEXT, TRAINING_STAGES
-from gdinousam.commands.benchmark import benchmark_command
+from benchmarks.command import benchmark_command
+from benchmarks.speed.learners import TRAINING_STAGES
+from benchmarks.speed.programs import STAGES, TEXT
 from gdinousam.commands.common import run
 
 SMALL = ("--size", "small", "--device", "cpu")

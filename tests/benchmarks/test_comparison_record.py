@@ -10,22 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.speed.comparison import (
-    OFFICIAL,
-    RECORD_FILE,
-    Comparison,
-    Timing,
-    agreement_of,
-    record_path,
-    write_record,
-)
-from benchmarks.speed.tables import comparison_tables, write_tables
+from benchmarks.record import publish, record_path
+from benchmarks.speed.comparison import OFFICIAL, Comparison, ProgramTiming, agreement_of
+from benchmarks.speed.tables import comparison_tables
 from gdinousam.errors import InputError
+from gdinousam.evaluation.reporting.table_files import as_plain
 
 
-def timing(program: str, seconds: list[float], work: str = "4 prompts", first: float | None = None) -> Timing:
+def timing(program: str, seconds: list[float], work: str = "4 prompts", first: float | None = None) -> ProgramTiming:
     """Runs of two stages, a quarter and three quarters of the seconds."""
-    return Timing(
+    return ProgramTiming(
         program=program,
         work=work,
         num_images=2,
@@ -44,7 +38,7 @@ def comparison() -> Comparison:
         title="Seconds of something",
         command="python scripts/benchmark.py inference",
         machine={"processor": "a fast one"},
-        libraries={"torch": "9.9"},
+        versions={"torch": "9.9"},
         timings=(
             timing(OFFICIAL, [8.0, 10.0, 30.0], first=50.0),
             timing("ours", [2.0, 5.0, 5.0, 5.0], first=7.0),
@@ -65,7 +59,7 @@ def test_a_ratio_is_of_pairs_with_the_same_inputs(comparison: Comparison) -> Non
 
 
 def test_a_ratio_without_pairs_is_nothing() -> None:
-    empty = Comparison("", "", {}, {}, (timing(OFFICIAL, []), timing("ours", [1.0])))
+    empty = Comparison("", {}, {}, "", (timing(OFFICIAL, []), timing("ours", [1.0])))
     (ratio,) = empty.ratios
     assert ratio.num_pairs == 0 and math.isnan(ratio.median)
 
@@ -86,27 +80,36 @@ def test_the_worst_is_the_largest_difference_and_the_least_agreement(comparison:
 
 
 def test_the_record_holds_everything_and_is_not_replaced_unasked(comparison: Comparison, tmp_path: Path) -> None:
-    path = write_record(comparison, tmp_path / "new")
-    assert path == tmp_path / "new" / RECORD_FILE
+    path = record_path(tmp_path / "new", "comparison", overwrite=False)
+    assert path == tmp_path / "new" / "comparison.json"
+    publish(comparison, comparison_tables(comparison), path)
     content = json.loads(path.read_text(encoding="utf-8"))
-    assert content["machine"] == {"processor": "a fast one"} and content["libraries"] == {"torch": "9.9"}
+    assert content["machine"] == {"processor": "a fast one"} and content["versions"] == {"torch": "9.9"}
     assert content["timings"][0]["runs"][1] == {"decode": 2.5, "backbone": 7.5}
     assert content["ratios"][0]["median"] == 4.0
     assert content["agreements"][0]["worst"] == 3e-5
     with pytest.raises(InputError, match="add --overwrite"):
-        record_path(tmp_path / "new")
-    assert record_path(tmp_path / "new", overwrite=True) == path
+        record_path(tmp_path / "new", "comparison", overwrite=False)
+    assert record_path(tmp_path / "new", "comparison", overwrite=True) == path
 
 
 def test_a_folder_that_cannot_be_written_is_an_error(comparison: Comparison, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot write"):
-        write_record(comparison, tmp_path / "file")
+        publish(comparison, comparison_tables(comparison), tmp_path / "file" / "comparison.json")
 
 
-def test_the_tables_say_what_was_measured(comparison: Comparison, tmp_path: Path) -> None:
-    assert list(comparison_tables(comparison)) == ["seconds", "stages", "agreement"]
-    paths = write_tables(comparison, tmp_path)
+def test_the_tables_say_what_was_measured(
+    comparison: Comparison, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tables = comparison_tables(comparison)
+    assert list(tables) == ["seconds", "stages", "agreement"]
+    publish(comparison, tables, tmp_path / "comparison.json")
+    printed = capsys.readouterr().out
+    assert all(as_plain(table) in printed for table in tables.values())
+    names = {f"comparison{end}" for end in (".json", ".md", ".tex", *(f"_{name}.csv" for name in tables))}
+    assert {path.name for path in tmp_path.iterdir()} == names
+    assert all(name in printed.splitlines()[-1] for name in names)
     text = (tmp_path / "comparison.md").read_text(encoding="utf-8")
     ours = next(line for line in text.splitlines() if line.startswith("| 4 prompts | ours"))
     for part in ("| 4 |", "5.000", "0.400", "7.000", "4.00 (2.00 to 6.00, n = 3)"):
@@ -114,7 +117,6 @@ def test_the_tables_say_what_was_measured(comparison: Comparison, tmp_path: Path
     for sentence in ("Weights are random.", "a fast one", "torch 9.9", "python scripts/benchmark.py inference"):
         assert sentence in text
     assert "3e-05" in text and "0.75" in text
-    assert {path.suffix for path in paths} == {".md", ".tex", ".csv"}
     with (tmp_path / "comparison_seconds.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [row["ratio median"] for row in rows] == ["nan", "4.0", "nan"]
@@ -122,7 +124,7 @@ def test_the_tables_say_what_was_measured(comparison: Comparison, tmp_path: Path
 
 
 def test_times_that_others_disturbed_are_not_to_be_trusted(comparison: Comparison) -> None:
-    def warnings(timings: tuple[Timing, ...]) -> list[str]:
+    def warnings(timings: tuple[ProgramTiming, ...]) -> list[str]:
         remarks = comparison_tables(replace(comparison, timings=timings))["seconds"].remarks
         return [remark for remark in remarks if "NOT TO BE TRUSTED" in remark]
 
@@ -135,6 +137,6 @@ def test_times_that_others_disturbed_are_not_to_be_trusted(comparison: Compariso
 
 
 def test_nothing_compared_gives_no_table_of_it(comparison: Comparison) -> None:
-    alone = Comparison("", "", {}, {}, comparison.timings[1:])
+    alone = Comparison("", {}, {}, "", comparison.timings[1:])
     assert list(comparison_tables(alone)) == ["seconds", "stages"]
     assert not any("Ratio" in remark for remark in comparison_tables(alone)["seconds"].remarks)

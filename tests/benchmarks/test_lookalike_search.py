@@ -10,17 +10,16 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from benchmarks.command import benchmark_command
 from benchmarks.lookalikes.alterations import ALTERATIONS
+from benchmarks.lookalikes.command import recall_table, strangers_table
 from benchmarks.lookalikes.search import (
     ACROSS,
     Found,
     StrangerPair,
     measure_lookalikes,
     read_pictures,
-    recall_table,
-    strangers_table,
 )
-from gdinousam.commands.benchmark import benchmark_command
 from gdinousam.commands.common import BAD_INPUT, run
 from gdinousam.data.contract.reading import read_table, write_table
 from gdinousam.data.sources.phantoms import make_phantom

@@ -1,12 +1,14 @@
 """The profile: operators that add up, and a floor that no run is below by far."""
 
+import csv
+import json
 from pathlib import Path
 
 import pytest
 import torch
 
+from benchmarks.command import benchmark_command
 from benchmarks.operators import _BytesMoved
-from gdinousam.commands.benchmark import benchmark_command
 from gdinousam.errors import InputError
 
 
@@ -16,10 +18,12 @@ def test_the_small_model_is_profiled(tmp_path: Path, capsys: pytest.CaptureFixtu
     shown = capsys.readouterr().out
     assert "aten::addmm" in shown and "measured / floor" in shown
     folder = tmp_path / "profile_small_float32_cpu_1"
-    headings, line = (folder / "profile_floor.csv").read_text(encoding="utf-8").splitlines()[:2]
-    floor = dict(zip(headings.split(","), line.rsplit(",", 7), strict=True)) if '"' not in line else {}
-    if floor:
-        assert float(floor["measured s"]) > float(floor["floor s"]) > 0
+    (floor,) = csv.DictReader((folder / "profile_floor.csv").read_text(encoding="utf-8").splitlines())
+    assert float(floor["measured s"]) > float(floor["floor s"]) > 0
+    record = json.loads((folder / "profile.json").read_text(encoding="utf-8"))
+    assert record["command"].startswith("python scripts/benchmark.py profile --size small")
+    assert record["seconds"] == float(floor["measured s"]) and "torch" in record["versions"]
+    assert "aten::addmm" in [operator["name"] for operator in record["operators"]]
     with pytest.raises(InputError, match="overwrite"):
         benchmark_command(arguments)
 

@@ -10,14 +10,14 @@ import sys
 from pathlib import Path
 
 import pytest
-from gdinousam.commands.benchmark_scaling import scaling_command
 
+from benchmarks.record import publish
 from benchmarks.scaling import (
     ScaledEvaluation,
     Scaling,
     measure_scaling,
+    scaling_command,
     scaling_table,
-    write_scaling,
 )
 from gdinousam.commands.common import run
 from gdinousam.errors import InputError
@@ -43,7 +43,7 @@ def evaluation(num_images: int, peak_bytes: int | None) -> ScaledEvaluation:
 
 
 def scaling(*evaluations: ScaledEvaluation) -> Scaling:
-    return Scaling(evaluations, 7, 4, {"processor": "some"}, {"gdinousam": "1"})
+    return Scaling("scaling", {"processor": "some"}, {"gdinousam": "1"}, evaluations, 7, 4)
 
 
 @pytest.fixture(scope="module")
@@ -126,8 +126,10 @@ def test_unknown_memory_is_no_number() -> None:
 
 
 def test_numbers_are_written_as_json_and_tables(tmp_path: Path) -> None:
-    paths = write_scaling(scaling(evaluation(3, MIB)), tmp_path / "new")
-    assert {path.name for path in paths} == {"scaling.json", "scaling.md", "scaling.tex", "scaling_images.csv"}
+    found = scaling(evaluation(3, MIB))
+    publish(found, {"images": scaling_table(found)}, tmp_path / "new" / "scaling.json")
+    names = {path.name for path in (tmp_path / "new").iterdir()}
+    assert names == {"scaling.json", "scaling.md", "scaling.tex", "scaling_images.csv"}
     content = json.loads((tmp_path / "new" / "scaling.json").read_text(encoding="utf-8"))
     assert (content["evaluations"][0]["num_images"], content["evaluations"][0]["peak_bytes"]) == (3, MIB)
     assert (content["num_distinct"], content["machine"]) == (7, {"processor": "some"})

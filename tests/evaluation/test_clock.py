@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from gdinousam.evaluation.timing.clock import StageClock, watched
+from gdinousam.evaluation.timing.clock import Clock, watched
 
 CPU = torch.device("cpu")
 
@@ -26,7 +26,7 @@ class Nested:
 
 
 def test_time_inside_another_stage_is_the_inner_ones() -> None:
-    clock = StageClock(CPU)
+    clock = Clock(CPU)
     start = time.perf_counter()
     with clock.running("outer"):
         time.sleep(0.02)
@@ -41,8 +41,17 @@ def test_time_inside_another_stage_is_the_inner_ones() -> None:
     assert clock.take() == {}
 
 
+def test_a_stage_that_runs_twice_adds_up_and_the_clock_starts_anew() -> None:
+    clock = Clock(CPU)
+    for _ in range(2):
+        with clock.running("stage"):
+            time.sleep(0.01)
+    assert clock.take()["stage"] >= 0.02
+    assert clock.take() == {}
+
+
 def test_time_between_stages_is_nobodys() -> None:
-    clock = StageClock(CPU)
+    clock = Clock(CPU)
     start = time.perf_counter()
     with clock.running("first"):
         pass
@@ -53,7 +62,7 @@ def test_time_between_stages_is_nobodys() -> None:
 
 
 def test_a_stage_that_fails_ends() -> None:
-    clock = StageClock(CPU)
+    clock = Clock(CPU)
     with clock.running("outer"):
         with pytest.raises(ValueError, match="within"), clock.running("inner"):
             raise ValueError("within")
@@ -62,7 +71,7 @@ def test_a_stage_that_fails_ends() -> None:
 
 
 def test_watched_methods_count_and_are_put_back() -> None:
-    nested, clock = Nested(), StageClock(CPU)
+    nested, clock = Nested(), Clock(CPU)
     with watched([(nested, "outer", "a"), (nested, "inner", "b")], clock):
         assert nested.outer(extra=0.03) == "answer"
     seconds = clock.take()
@@ -73,7 +82,7 @@ def test_watched_methods_count_and_are_put_back() -> None:
 
 
 def test_a_method_that_was_replaced_before_is_watched_and_kept() -> None:
-    module, clock = nn.Identity(), StageClock(CPU)
+    module, clock = nn.Identity(), Clock(CPU)
     replaced = torch.neg
     module.forward = replaced
     with watched([(module, "forward", "stage")], clock):

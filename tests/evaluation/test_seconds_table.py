@@ -26,7 +26,7 @@ def made_measurement(method: str = OURS, seconds: tuple[float, ...] = (0.1, 0.2,
         "num_images": 3,
         "num_warm_up": 3,
         "first_call": {"decode": 0.5, "detector": 2.0, "mask head": 1.0, "method": 3.0},
-        "batches": tuple(batches),
+        "runs": tuple(batches),
         "peak_gpu_bytes": None,
         "data_sha256": "a",
         "config_sha256": "b",
@@ -49,9 +49,7 @@ def test_a_line_holds_medians_the_first_call_and_the_paper_number() -> None:
 
 
 def test_a_method_without_stages_or_paper_number_has_dashes() -> None:
-    whole = made_measurement(
-        "mine", first_call={"decode": 0.5, "method": 1.0}, batches=({"decode": 0.1, "method": 1.0},)
-    )
+    whole = made_measurement("mine", first_call={"decode": 0.5, "method": 1.0}, runs=({"decode": 0.1, "method": 1.0},))
     line = cells(seconds_table([whole]), "mine")
     assert (line["paper s"], line["detector s"], line["mask head s"]) == ("-", "-", "-")
 
@@ -99,8 +97,8 @@ def test_what_the_paper_times_and_we_do_not_is_said() -> None:
 
 
 def test_a_mask_head_that_had_nothing_to_do_is_said() -> None:
-    batches = ({"decode": 0.1, "detector": 0.5, "mask head": 1e-6, "method": 0.5},)
-    assert "nothing was found" in as_plain(seconds_table([made_measurement(batches=batches)]))
+    runs = ({"decode": 0.1, "detector": 0.5, "mask head": 1e-6, "method": 0.5},)
+    assert "nothing was found" in as_plain(seconds_table([made_measurement(runs=runs)]))
     assert "nothing was found" not in as_plain(seconds_table([made_measurement()]))
 
 
@@ -111,6 +109,14 @@ def test_a_measurement_of_an_earlier_version_is_of_unknown_weights(tmp_path: Pat
     del content["weights"]
     path.write_text(json.dumps(content))
     assert read_measurement(path).weights == "unknown"
+
+
+def test_the_file_calls_runs_batches_as_earlier_versions_did(tmp_path: Path) -> None:
+    path = tmp_path / "mine.json"
+    write_measurement(made_measurement(seconds=(0.25,)), path)
+    content = json.loads(path.read_text())
+    assert content["batches"] == [{"decode": 0.01, "detector": 0.125, "mask head": 0.0625, "method": 0.25}]
+    assert "runs" not in content
 
 
 def test_a_measurement_is_read_back_to_the_last_digit(tmp_path: Path) -> None:
@@ -124,6 +130,17 @@ def test_a_measurement_is_read_back_to_the_last_digit(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["", '{"method": "x"}', "[]"])
 def test_a_damaged_measurement_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "x.json").write_text(text)
+    with pytest.raises(InputError, match=r"x.json: no measurement of this version, or cut off"):
+        read_measurements(tmp_path)
+
+
+@pytest.mark.parametrize("where", ["first_call", "batches"])
+def test_a_measurement_without_the_seconds_of_the_method_is_named(tmp_path: Path, where: str) -> None:
+    write_measurement(made_measurement(), tmp_path / "x.json")
+    content = json.loads((tmp_path / "x.json").read_text())
+    seconds = content[where]
+    del (seconds if where == "first_call" else seconds[-1])["method"]
+    (tmp_path / "x.json").write_text(json.dumps(content))
     with pytest.raises(InputError, match=r"x.json: no measurement of this version, or cut off"):
         read_measurements(tmp_path)
 

@@ -11,7 +11,8 @@ import torch
 
 from gdinousam.data.contract.reading import read_records
 from gdinousam.errors import InputError
-from gdinousam.evaluation.timing.clock import DECODE, DETECTOR, MASK_HEAD, METHOD, Clock, time_batches
+from gdinousam.evaluation.timing.measurement import DECODE, DETECTOR, MASK_HEAD, METHOD
+from gdinousam.experiments.timing import time_batches
 from gdinousam.geometry import ResizeSettings
 from gdinousam.models.segmenter import TextSegmenter, load_segmenter
 from gdinousam.records import Detection, Image, ImageRecord, Need
@@ -71,15 +72,6 @@ def test_the_stages_of_the_pipeline_are_timed_and_it_is_left_as_it_was(
         assert 0 < batch[DETECTOR] + batch[MASK_HEAD] <= batch[METHOD]
     assert "find" not in vars(segmenter.box_finder)
     assert "masks_in_boxes" not in vars(segmenter.mask_head)
-
-
-def test_the_clock_adds_up_and_starts_anew() -> None:
-    clock = Clock(CPU)
-    for _ in range(2):
-        with clock.running("stage"):
-            time.sleep(0.01)
-    assert clock.take()["stage"] >= 0.02
-    assert clock.take() == {}
 
 
 def test_nothing_to_time_is_an_error() -> None:
