@@ -19,11 +19,12 @@ from benchmarks.inputs import (
     mask_head_weights,
     write_images,
 )
-from benchmarks.machine import seconds_kept_waiting, watched_memory
+from benchmarks.machine import watched_memory
 from benchmarks.speed.agreement import compare_answers, compare_parts
 from benchmarks.speed.comparison import OFFICIAL, Agreement, ProgramTiming
 from benchmarks.speed.official import OfficialStack
 from benchmarks.speed.programs import STAGES, Precision, Program, load_ours
+from benchmarks.speed.turns import take_turns
 from gdinousam.allocator import keep_freed_memory
 from gdinousam.evaluation.timing.clock import Clock, Seconds, watched
 from gdinousam.geometry import ResizeSettings
@@ -103,6 +104,7 @@ def _time_all(
     work: InferenceWork,
     device: torch.device,
 ) -> tuple[list[ProgramTiming], dict[str, Answers]]:
+    by_name = {program.name: program for program in programs}
     timings: list[ProgramTiming] = []
     answers: dict[str, Answers] = {program.name: {} for program in programs}
     first_calls: dict[str, Seconds] = {}
@@ -112,19 +114,14 @@ def _time_all(
     for place, num_prompts in enumerate(work.num_prompts):
         asked = phrases[:num_prompts]
         peaks = {program.name: _warm_up(program, paths[0], asked, work.num_warm_up, device) for program in programs}
-        runs: dict[str, list[Seconds]] = {program.name: [] for program in programs}
-        waits: dict[str, list[float]] = {program.name: [] for program in programs}
-        for index, path in enumerate(paths):
-            # taking turns at going first, so that a machine that slows down slows all alike
-            for program in programs if index % 2 == 0 else reversed(programs):
-                if program.name == OFFICIAL and index >= work.num_official_images:
-                    continue
-                waited = seconds_kept_waiting()
-                seconds, found = run_once(program, path, asked, device)
-                waits[program.name].append(seconds_kept_waiting() - waited)
-                logger.info("%s, %s: %.2f s", program.name, prompts_text(num_prompts), sum(seconds.values()))
-                runs[program.name].append(seconds)
-                answers[program.name] |= {(path, one.phrase): one for one in found}
+
+        def run(name: str, index: int, asked: Sequence[str] = asked) -> Seconds:
+            seconds, found = run_once(by_name[name], paths[index], asked, device)
+            answers[name] |= {(paths[index], one.phrase): one for one in found}
+            return seconds
+
+        counts = {name: work.num_official_images if name == OFFICIAL else len(paths) for name in by_name}
+        turns = take_turns(run, counts, prompts_text(num_prompts))
         timings += [
             ProgramTiming(
                 program=program.name,
@@ -134,8 +131,8 @@ def _time_all(
                 weights_bytes=program.weights_bytes,
                 peak_bytes=peaks[program.name],
                 first_call=first_calls[program.name] if place == 0 else None,
-                runs=tuple(runs[program.name]),
-                waits=tuple(waits[program.name]),
+                runs=tuple(turns[program.name].runs),
+                waits=tuple(turns[program.name].waits),
             )
             for program in programs
         ]

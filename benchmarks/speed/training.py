@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from benchmarks.inputs import SizeName, about_weights, detector_side, detector_weights, training_batch
-from benchmarks.machine import seconds_kept_waiting, watched_memory, weights_bytes
+from benchmarks.machine import watched_memory, weights_bytes
 from benchmarks.parity.official_grounding_dino import build_official, quiet_torch, write_text_encoder
 from benchmarks.parity.topk import RecordTopk, ReplayTopk
 from benchmarks.speed.comparison import OFFICIAL, Agreement, ProgramTiming, agreement_of
@@ -27,6 +27,7 @@ from benchmarks.speed.learners import (
     OurLearner,
 )
 from benchmarks.speed.programs import Precision
+from benchmarks.speed.turns import take_turns
 from gdinousam.allocator import keep_freed_memory
 from gdinousam.evaluation.timing.clock import Clock, Seconds, watched
 from gdinousam.geometry import ResizeSettings
@@ -79,26 +80,20 @@ def time_training(work: TrainingWork) -> tuple[list[ProgramTiming], list[Agreeme
             with watched_memory(device) as peak:
                 trainer.step()
             peaks[trainer.learner.name] = peak.extra_bytes
-    runs: dict[str, list[Seconds]] = {learner.name: [] for learner in learners}
-    waits: dict[str, list[float]] = {learner.name: [] for learner in learners}
-    for index in range(work.num_steps):
-        for trainer in trainers if index % 2 == 0 else reversed(trainers):
-            waited = seconds_kept_waiting()
-            seconds, _ = trainer.step()
-            waits[trainer.learner.name].append(seconds_kept_waiting() - waited)
-            logger.info("%s: %.2f s", trainer.learner.name, sum(seconds.values()))
-            runs[trainer.learner.name].append(seconds)
+    by_name = {trainer.learner.name: trainer for trainer in trainers}
+    step_text = f"a step of {work.batch_size}"
+    turns = take_turns(lambda name, _: by_name[name].step()[0], dict.fromkeys(by_name, work.num_steps), step_text)
     timings = [
         ProgramTiming(
             program=learner.name,
-            work=f"a step of {work.batch_size}",
+            work=step_text,
             num_images=work.batch_size,
             precision=learner.precision,
             weights_bytes=weights_bytes(learner.model),
             peak_bytes=peaks[learner.name],
             first_call=first[learner.name].seconds,
-            runs=tuple(runs[learner.name]),
-            waits=tuple(waits[learner.name]),
+            runs=tuple(turns[learner.name].runs),
+            waits=tuple(turns[learner.name].waits),
         )
         for learner in learners
     ]
