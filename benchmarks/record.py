@@ -9,11 +9,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from gdinousam.commands.benchmark import DEFAULT_FOLDER
 from gdinousam.errors import InputError
 from gdinousam.evaluation.reporting.table_files import Table, as_plain, write_table_files
 from gdinousam.files import write_json
-
-DEFAULT_FOLDER = Path("results/benchmark")  # its own JSON files are those of the paper's table 6
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ def listed(facts: Mapping[str, str]) -> str:
 
 
 def add_output_options(parser: argparse.ArgumentParser, gets: str) -> None:
-    """Add --out and --overwrite. gets: what the folder gets, for the help."""
+    """Add --out and --overwrite. gets: what the folder gets, for the help; its own JSON files are table 6's."""
     parser.add_argument(
         "--out", type=Path, default=DEFAULT_FOLDER, metavar="FOLDER", help=f"gets {gets} (default: %(default)s)"
     )
@@ -72,7 +71,7 @@ def publish(record: Record, tables: Mapping[str, Table], path: Path) -> None:
     """Write the record, and its tables beside it under the same stem; print the tables and what was written.
 
     tables: by name. path: of ``record_path``; the folder is made if missing, earlier files are replaced. Raises
-    InputError where it cannot be written.
+    InputError where it cannot be written, after the tables were printed.
     """
     folder = path.parent
     try:
@@ -80,6 +79,7 @@ def publish(record: Record, tables: Mapping[str, Table], path: Path) -> None:
         write_json(path, record.content())
     except OSError as error:
         raise InputError(f"cannot write to {folder} ({error.strerror}); name another folder with --out") from error
-    print("\n".join(map(as_plain, tables.values())))
+    finally:
+        print("\n".join(map(as_plain, tables.values())))
     paths = [path, *write_table_files(tables, folder, path.stem)]
     print(f"{', '.join(one.name for one in paths)} in {folder}")

@@ -40,11 +40,10 @@ def _compare(
     options = parser.parse_args(arguments)
     if options.against and options.size == "small":
         raise InputError("the official code has no small size; leave out --against official or give --size full")
-
     device = pick_device(options.device)
     against = "_against_official" if options.against else ""
     folder = options.out / f"{mode}_{options.size}_{device.type}{against}"
-    path = record_path(folder, "comparison", options.overwrite)
+    path = record_path(folder, "comparison", options.overwrite)  # before the long part
     timings, agreements, remarks = time_work(options)
     comparison = Comparison(
         command=command_text(mode, arguments),

@@ -93,10 +93,13 @@ def test_the_record_holds_everything_and_is_not_replaced_unasked(comparison: Com
     assert record_path(tmp_path / "new", "comparison", overwrite=True) == path
 
 
-def test_a_folder_that_cannot_be_written_is_an_error(comparison: Comparison, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_an_error_and_the_numbers_are_shown(
+    comparison: Comparison, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot write"):
         publish(comparison, comparison_tables(comparison), tmp_path / "file" / "comparison.json")
+    assert "4.00 (2.00 to 6.00, n = 3)" in capsys.readouterr().out
 
 
 def test_the_tables_say_what_was_measured(
