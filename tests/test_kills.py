@@ -34,7 +34,7 @@ from gdinousam.records import BoxXYXY, Detection, Image, Need
 
 NAMES = "abc"
 SOME_OR_ALL = pytest.mark.parametrize(
-    "most", [pytest.param(5, id="some"), pytest.param(None, id="all", marks=pytest.mark.slow)]
+    "most", [pytest.param(3, id="some"), pytest.param(None, id="all", marks=pytest.mark.slow)]
 )
 
 
@@ -107,14 +107,15 @@ def test_the_state_of_a_run_survives_every_pair_of_kills(tmp_path: Path, most: i
             assert text_of(surviving_folder(state)) == "4", (first, second)
 
 
-def test_a_replaced_folder_is_the_earlier_or_the_new_one(tmp_path: Path) -> None:
+@SOME_OR_ALL
+def test_a_replaced_folder_is_the_earlier_or_the_new_one(tmp_path: Path, most: int | None) -> None:
     folder = tmp_path / "run" / "best"
 
     def replace(text: str) -> None:
         with replaced_folder(folder) as new:
             fill(new, text)
 
-    for point in each_kill(lambda: replace("new"), folder.parent, lambda: fill(folder, "old")):
+    for point in each_kill(lambda: replace("new"), folder.parent, lambda: fill(folder, "old"), most):
         with pytest.raises(KeyError), replaced_folder(folder):
             raise KeyError  # an error puts back what a kill moved away
         assert text_of(folder) in ("old", "new"), point
@@ -122,7 +123,8 @@ def test_a_replaced_folder_is_the_earlier_or_the_new_one(tmp_path: Path) -> None
         assert text_of(folder) == "newer" and [path.name for path in folder.parent.iterdir()] == ["best"], point
 
 
-def test_a_run_that_was_being_overwritten_can_be_overwritten(tmp_path: Path) -> None:
+@SOME_OR_ALL
+def test_a_run_that_was_being_overwritten_can_be_overwritten(tmp_path: Path, most: int | None) -> None:
     run = tmp_path / "run"
 
     def begin() -> None:
@@ -135,7 +137,7 @@ def test_a_run_that_was_being_overwritten_can_be_overwritten(tmp_path: Path) -> 
             write_text(run / CONFIG_COPY, "new")
             fill(run / "state", "new")
 
-    for point in each_kill(overwrite, run, begin):
+    for point in each_kill(overwrite, run, begin, most):
         overwrite()
         assert {path.name for path in run.iterdir()} == {CONFIG_COPY, "state"}, point
         assert text_of(run / "state") == "new", point
@@ -173,8 +175,9 @@ def source(tmp_path: Path) -> Path:
     return tmp_path / "source"
 
 
+@SOME_OR_ALL
 @pytest.mark.parametrize("write", [save_operating_point, predict])
-def test_every_file_is_the_earlier_or_the_new_one(tmp_path: Path, source: Path, write: Any) -> None:
+def test_every_file_is_the_earlier_or_the_new_one(tmp_path: Path, source: Path, write: Any, most: int | None) -> None:
     out = tmp_path / "out"
     out.mkdir()
     write(out, source, 1)
@@ -187,7 +190,7 @@ def test_every_file_is_the_earlier_or_the_new_one(tmp_path: Path, source: Path, 
         out.mkdir()
         write(out, source, 1)
 
-    for point in each_kill(lambda: write(out, source, 2), out, begin):
+    for point in each_kill(lambda: write(out, source, 2), out, begin, most):
         left = {name: content for name, content in tree(out).items() if not name.startswith(".")}
         assert all(content in (old[name], new[name]) for name, content in left.items()), point
         assert left.keys() == old.keys(), point
@@ -195,7 +198,8 @@ def test_every_file_is_the_earlier_or_the_new_one(tmp_path: Path, source: Path, 
         assert tree(out) == new, point
 
 
-def test_filled_masks_come_all_or_not_at_all(tmp_path: Path) -> None:
+@SOME_OR_ALL
+def test_filled_masks_come_all_or_not_at_all(tmp_path: Path, most: int | None) -> None:
     masks = tmp_path / "masks"
     masks.mkdir()
     for number in (1, 2):
@@ -204,11 +208,12 @@ def test_filled_masks_come_all_or_not_at_all(tmp_path: Path) -> None:
         pixels[6:24, 6:24] = 0 if number == 1 else 255
         PIL.Image.fromarray(pixels).save(masks / f"{number}.png")
     out = tmp_path / "run" / "filled"
-    for point in each_kill(lambda: write_filled(masks, out), out.parent, lambda: None):
+    for point in each_kill(lambda: write_filled(masks, out), out.parent, lambda: None, most):
         finish_or_be_there(lambda: write_filled(masks, out), out, {"1.png", "2.png"}, point)
 
 
-def test_converted_exams_come_all_or_not_at_all(tmp_path: Path) -> None:
+@SOME_OR_ALL
+def test_converted_exams_come_all_or_not_at_all(tmp_path: Path, most: int | None) -> None:
     exams = tmp_path / "exams"
     exams.mkdir()
     for name in ("first", "second"):
@@ -223,7 +228,7 @@ def test_converted_exams_come_all_or_not_at_all(tmp_path: Path) -> None:
         out.parent.mkdir()
 
     names = {"frames.csv", *(f"case000{case}_frame000{frame}.png" for case in (1, 2) for frame in (1, 2))}
-    for point in each_kill(convert, out.parent, begin):
+    for point in each_kill(convert, out.parent, begin, most):
         finish_or_be_there(convert, out, names, point)
         with mapping.open(newline="", encoding="utf-8") as file:
             assert [row["case"] for row in csv.DictReader(file)] == ["case0001", "case0002"], point
