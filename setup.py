@@ -1,9 +1,11 @@
 """Package metadata; requirements.txt pins the tested versions of what is given as ranges here."""
 
 import re
+import shutil
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "gdinousam" / "__init__.py").read_text(encoding="utf-8"))
@@ -45,12 +47,24 @@ EXTRAS = {
         "pytest>=8",
         "pytest-xdist>=3.6",
         "hypothesis>=6.100",
+        "tifffile>=2024.1",
         "ruff>=0.6",
         "mypy>=1.11",
         "types-PyYAML",
         "pandas-stubs",
     ],
 }
+
+
+class BuildWithExamples(build_py):
+    """The example configs lie at the top of a checkout, where people look for them; a wheel carries them too."""
+
+    def run(self) -> None:
+        super().run()
+        if not self.editable_mode:
+            examples = Path(self.build_lib, "gdinousam", "assets", "configs")
+            shutil.copytree(HERE / "configs", examples, dirs_exist_ok=True)
+
 
 assert VERSION is not None
 setup(
@@ -71,6 +85,8 @@ setup(
             "assets/small/*/*",
         ]
     },
+    cmdclass={"build_py": BuildWithExamples},
+    entry_points={"console_scripts": ["gdinousam = gdinousam.__main__:main"]},
     install_requires=REQUIRED,
     extras_require=EXTRAS,
 )

@@ -3,4 +3,4 @@
 from gdinousam.commands.train import main
 
 if __name__ == "__main__":
-    main()
+    main(program="python train.py")

@@ -3,4 +3,4 @@
 from gdinousam.commands.test import main
 
 if __name__ == "__main__":
-    main()
+    main(program="python baselines/testGroundingDINOUSAM.py")

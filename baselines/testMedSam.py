@@ -3,4 +3,4 @@
 from gdinousam.commands.test import main
 
 if __name__ == "__main__":
-    main("configs/baselines/test_medsam.yaml")
+    main(program="python baselines/testMedSam.py", default_config="configs/baselines/test_medsam.yaml")

@@ -3,4 +3,4 @@
 from gdinousam.commands.test import main
 
 if __name__ == "__main__":
-    main("configs/baselines/test_samus.yaml")
+    main(program="python baselines/testSAMUS.py", default_config="configs/baselines/test_samus.yaml")

@@ -3,4 +3,4 @@
 from gdinousam.commands.test import main
 
 if __name__ == "__main__":
-    main("configs/baselines/test_sam2.yaml")
+    main(program="python baselines/testSam2.py", default_config="configs/baselines/test_sam2.yaml")

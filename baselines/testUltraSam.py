@@ -3,4 +3,4 @@
 from gdinousam.commands.test import main
 
 if __name__ == "__main__":
-    main("configs/baselines/test_ultrasam.yaml")
+    main(program="python baselines/testUltraSam.py", default_config="configs/baselines/test_ultrasam.yaml")

@@ -3,4 +3,4 @@
 from gdinousam.commands.train_baseline import main
 
 if __name__ == "__main__":
-    main("baselines/trainSAMUS.py", "configs/baselines/train_samus.yaml")
+    main(program="python baselines/trainSAMUS.py", default_config="configs/baselines/train_samus.yaml")

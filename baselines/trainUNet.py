@@ -3,4 +3,4 @@
 from gdinousam.commands.train_baseline import main
 
 if __name__ == "__main__":
-    main("baselines/trainUNet.py", "configs/baselines/train_unet.yaml")
+    main(program="python baselines/trainUNet.py", default_config="configs/baselines/train_unet.yaml")

@@ -3,4 +3,4 @@
 from gdinousam.commands.ablation import main
 
 if __name__ == "__main__":
-    main()
+    main(program="python scripts/ablation.py")

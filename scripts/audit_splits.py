@@ -3,4 +3,4 @@
 from gdinousam.commands.audit_splits import main
 
 if __name__ == "__main__":
-    main()
+    main(program="python scripts/audit_splits.py")

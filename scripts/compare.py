@@ -3,4 +3,4 @@
 from gdinousam.commands.compare import main
 
 if __name__ == "__main__":
-    main()
+    main(program="python scripts/compare.py")

@@ -3,4 +3,4 @@
 from gdinousam.commands.convert_checkpoint import main
 
 if __name__ == "__main__":
-    main()
+    main(program="python scripts/convert_checkpoint.py")

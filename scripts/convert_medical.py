@@ -3,4 +3,4 @@
 from gdinousam.commands.convert_medical import main
 
 if __name__ == "__main__":
-    main()
+    main(program="python scripts/convert_medical.py")

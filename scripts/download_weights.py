@@ -3,4 +3,4 @@
 from gdinousam.commands.download_weights import main
 
 if __name__ == "__main__":
-    main()
+    main(program="python scripts/download_weights.py")

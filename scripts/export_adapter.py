@@ -3,4 +3,4 @@
 from gdinousam.commands.export_adapter import main
 
 if __name__ == "__main__":
-    main()
+    main(program="python scripts/export_adapter.py")

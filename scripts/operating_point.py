@@ -3,4 +3,4 @@
 from gdinousam.commands.operating_point import main
 
 if __name__ == "__main__":
-    main()
+    main(program="python scripts/operating_point.py")

@@ -3,4 +3,4 @@
 from gdinousam.commands.overview import main
 
 if __name__ == "__main__":
-    main()
+    main(program="python scripts/overview.py")

@@ -3,4 +3,4 @@
 from gdinousam.commands.predict import main
 
 if __name__ == "__main__":
-    main()
+    main(program="python scripts/predict.py")

@@ -3,4 +3,4 @@
 from gdinousam.commands.prepare_dataset import main
 
 if __name__ == "__main__":
-    main()
+    main(program="python scripts/prepare_dataset.py")

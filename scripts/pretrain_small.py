@@ -3,4 +3,4 @@
 from gdinousam.commands.pretrain_small import main
 
 if __name__ == "__main__":
-    main()
+    main(program="python scripts/pretrain_small.py")

@@ -3,4 +3,4 @@
 from gdinousam.commands.prompt_study import main
 
 if __name__ == "__main__":
-    main()
+    main(program="python scripts/prompt_study.py")

@@ -36,7 +36,7 @@ from gdinousam.models.loading import (
 from gdinousam.models.mask_heads.sam import SamMaskHead, SamPreprocessing, frame_of
 from gdinousam.models.weights.conversion import ORIGIN_NOTE, convert_checkpoint, export_adapter
 from gdinousam.phrases import build_caption, tokenize_captions
-from gdinousam.seeding import torch_seed
+from gdinousam.runtime import torch_seed
 
 NO_CHANGE = 1e-5  # merging adds the same numbers in another order
 
@@ -105,7 +105,7 @@ def test_a_detector_without_a_tokenizer_is_refused_and_nothing_is_written(tmp_pa
     source = official_grounding_dino(tmp_path)
     (tmp_path / "vocab.txt").unlink()
     message = refusal(lambda: convert_checkpoint(source, out))
-    assert "tokenizer" in message and "scripts/download_weights.py" in message
+    assert "tokenizer" in message and "gdinousam download" in message
     source.unlink()
     assert names_in(tmp_path) == []
 

@@ -18,7 +18,6 @@ from gdinousam.data.images import read_image, union_mask
 from gdinousam.data.sources.phantoms import VARIED, make_phantom
 from gdinousam.evaluation.scoring.metrics import dice
 from gdinousam.geometry import ResizeSettings
-from gdinousam.methods.references import TRUE_BOX, WHOLE_IMAGE
 from gdinousam.models.adapters.base_note import BASE_NOTE, weights_sha256
 from gdinousam.models.adapters.lora import LoraSettings, add_lora
 from gdinousam.models.detector.detector import Detector
@@ -36,7 +35,7 @@ from gdinousam.models.mask_heads.random_sam import RANDOM
 from gdinousam.models.segmenter import TextSegmenter, load_segmenter
 from gdinousam.models.small import SMALL_DETECTOR_SIZE
 from gdinousam.records import Mask
-from gdinousam.settings import OWN_MODEL_NAMES
+from gdinousam.settings import OWN_MODEL_NAMES, TRUE_BOX, WHOLE_IMAGE
 from gdinousam.training.settings import LossSettings
 from gdinousam.training.tasks import DetectorTask
 

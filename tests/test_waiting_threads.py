@@ -47,7 +47,11 @@ def test_every_entry_file_sets_it_before_torch() -> None:
 @pytest.mark.parametrize(
     "enter",
     [
-        "runpy.run_module('gdinousam.commands.predict', run_name='__main__', alter_sys=True)",  # python -m
+        # python -m
+        "sys.argv = ['', 'image.png', '--prompt', 'cyst', '--small']\n"
+        "runpy.run_module('gdinousam.commands.predict', run_name='__main__', alter_sys=True)",
+        "sys.argv = ['', 'predict', 'image.png', '--prompt', 'cyst', '--small']\n"
+        "runpy.run_module('gdinousam', run_name='__main__', alter_sys=True)",
         "runpy.run_module('gdinousam.models.segmenter', run_name='__main__', alter_sys=True)",
         "from gdinousam import load_segmenter",
     ],

@@ -1,1 +1,1 @@
-"""The commands: train, test, predict. Each parses its arguments, loads a config and calls the package."""
+"""One module per sub-command of ``gdinousam``, as ``table`` lists them: it parses arguments and calls the package."""

@@ -1,4 +1,4 @@
-"""``python scripts/audit_splits.py DATA``: what the splits of a prepared folder share, and what they hold."""
+"""``gdinousam audit DATA``: what the splits of a prepared folder share, and what they hold."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from gdinousam.commands.common import run
 from gdinousam.errors import InputError
@@ -15,20 +16,22 @@ from gdinousam.files import write_text
 LEAKS_FOUND = 1
 PATIENTS_NOT_CHECKED = 3
 EXAMPLE = (
-    "example: python scripts/audit_splits.py multimodal-data --json audit.json. exit code: 0 where no two splits share "
+    "example: %(prog)s multimodal-data --json audit.json. exit code: 0 where no two splits share "
     "anything, 1 where they do, 2 where the folder cannot be read, 3 where nothing was found but the patients of some "
     "images are not known"
 )
+PROGRAM = "gdinousam audit"
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Entry point."""
-    sys.exit(run(audit_splits_command, arguments))
+def main(arguments: Sequence[str] | None = None, program: str = PROGRAM) -> NoReturn:
+    """Entry point. program: how it was called."""
+    sys.exit(run(audit_splits_command, arguments, program))
 
 
-def audit_splits_command(arguments: Sequence[str] | None = None) -> int:
+def audit_splits_command(arguments: Sequence[str] | None = None, program: str = PROGRAM) -> int:
     """Parse arguments, audit the folder and print the report; returns the exit code."""
     parser = argparse.ArgumentParser(
+        prog=program,
         description="Look for the same image, near-duplicates and the same patient or other group in two splits, and "
         "count images and boxes by dataset, phrase and split.",
         epilog=EXAMPLE,
@@ -59,3 +62,7 @@ def _count(text: str) -> int:
     if number < 0:
         raise argparse.ArgumentTypeError(f"{text} is below 0")
     return number
+
+
+if __name__ == "__main__":
+    main()

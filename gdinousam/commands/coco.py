@@ -1,4 +1,4 @@
-"""``python scripts/coco.py import`` and ``export``: COCO files to and from the data contract."""
+"""``gdinousam coco import`` and ``export``: COCO files to and from the data contract."""
 
 from __future__ import annotations
 
@@ -6,29 +6,32 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from gdinousam.commands.common import run
 from gdinousam.data.contract.layout import SPLITS
 
 IMPORT_EXAMPLE = (
-    "example: python scripts/coco.py import instances.json --images pictures --out my_data --split train. Images are "
+    "example: %(prog)s import instances.json --images pictures --out my_data --split train. Images are "
     "copied, masks written as PNG; train.CSV says which file and value each row means. exit code: 0 where the split is "
     "written, 2 where nothing is"
 )
 EXPORT_EXAMPLE = (
-    "example: python scripts/coco.py export my_data/test.CSV --images my_data/test_image --masks my_data/test_mask "
+    "example: %(prog)s export my_data/test.CSV --images my_data/test_image --masks my_data/test_mask "
     "--out test.json. exit code: 0 where the file is written, 2 where not"
 )
+PROGRAM = "gdinousam coco"
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Entry point."""
-    sys.exit(run(coco_command, arguments))
+def main(arguments: Sequence[str] | None = None, program: str = PROGRAM) -> NoReturn:
+    """Entry point. program: how it was called."""
+    sys.exit(run(coco_command, arguments, program))
 
 
-def coco_command(arguments: Sequence[str] | None = None) -> int:
+def coco_command(arguments: Sequence[str] | None = None, program: str = PROGRAM) -> int:
     """Parse arguments, convert, and report what was written and what was left out; returns the exit code."""
     parser = argparse.ArgumentParser(
+        prog=program,
         description="Bring a COCO file of instances into the CSV layout (import), or a CSV with its masks into a COCO "
         "file (export). Boxes, phrases, masks, groups, datasets and absent phrases survive both ways.",
         epilog="import --help and export --help show the options of each. exit code: 0 where all is written, 2 where "
@@ -78,7 +81,7 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
 
 def _import(options: argparse.Namespace) -> str:
     from gdinousam.data.sources.coco.importing import import_coco
-    from gdinousam.data.sources.coco.phrases import read_phrase_mapping
+    from gdinousam.data.sources.coco.instances import read_phrase_mapping
     from gdinousam.data.sources.coco.writing import ImportOptions
 
     phrases = read_phrase_mapping(options.phrases) if options.phrases else {}
@@ -100,3 +103,7 @@ def _export(options: argparse.Namespace) -> str:
         options.overwrite,
         allow_odd=options.allow_odd,
     ).text()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,4 @@
-"""What every command shares: config options, logging, and one line with exit code 2 for what the user can mend."""
+"""What every command shares: config options, logging, and one line with exit code 2 for what the user can fix."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Concatenate, ParamSpec
 
+from gdinousam.assets import example_configs
 from gdinousam.commands.environment import complete_environment
 from gdinousam.commands.faults import fault_line
 from gdinousam.commands.streams import make_streams_lasting
@@ -16,19 +18,31 @@ from gdinousam.errors import InputError
 
 BAD_INPUT = 2
 INTERRUPTED = 130  # what shells report for Ctrl-C
+EXAMPLES_PLACE = Path("configs")  # where the default configs are looked for, from the working folder
+COPY_EXAMPLES = f"copy the example configs here with 'gdinousam config --examples {EXAMPLES_PLACE}'"
+
+More = ParamSpec("More")
 
 
-def run(command: Callable[[Sequence[str] | None], int], arguments: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit code; errors of the user and the system become one line on stderr."""
+def run(
+    command: Callable[Concatenate[Sequence[str] | None, More], int],
+    arguments: Sequence[str] | None = None,
+    *more: More.args,
+    **named: More.kwargs,
+) -> int:
+    """Run a command and return its exit code; errors of the user and the system become one line on stderr.
+
+    arguments: of the command line (default: those of the program). more, named: what the command takes beside them.
+    """
     make_streams_lasting()
     complete_environment()
     start_logging()
     try:
-        code = command(arguments)
+        code = command(arguments, *more, **named)
         sys.stdout.flush()
         return code
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {' '.join(str(error).splitlines())}", file=sys.stderr)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
@@ -51,12 +65,51 @@ def start_logging() -> None:
     logging.getLogger("gdinousam").setLevel(logging.INFO if is_first_process() else logging.ERROR)
 
 
-def add_config_options(parser: argparse.ArgumentParser, default: str) -> None:
-    """Add --config, --set, --print-config and --overwrite."""
-    parser.add_argument("--config", type=Path, default=Path(default), help="YAML file (default: %(default)s)")
-    add_override_option(parser)
+def add_config_options(parser: argparse.ArgumentParser, default: str | None, small: str | None = None) -> None:
+    """Add --print-config and --overwrite to what ``add_config_choice`` adds."""
+    add_config_choice(parser, default, small)
     parser.add_argument("--print-config", action="store_true", help="print the resolved config and do nothing else")
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier run in the output folder")
+
+
+def add_config_choice(parser: argparse.ArgumentParser, default: str | None, small: str | None = None) -> None:
+    """Add --config, --set, and where there is an example config for the bundled small model --small.
+
+    default: the config without --config; ``None`` where one must be named. small: the example, below ``configs``.
+    """
+    choice = parser.add_mutually_exclusive_group()
+    told = f" (default: {default})" if default else ""
+    choice.add_argument(
+        "--config", type=Path, default=default and Path(default), metavar="FILE", help=f"YAML file{told}"
+    )
+    if small is not None:
+        choice.add_argument(
+            "--small",
+            action="store_true",
+            help=f"use the bundled small model: the example config {small}, read as if it lay in ./{EXAMPLES_PLACE}",
+        )
+    parser.set_defaults(default_config=default and Path(default), small_config=small)
+    add_override_option(parser)
+
+
+def config_source(options: argparse.Namespace) -> tuple[Path, list[str], Path | None]:
+    """What ``load_config`` is given: the config file, what replaces its settings, and the folder of its paths.
+
+    options: of a parser that went through ``add_config_choice``. Raises InputError where there is no config: the
+    default one comes with a checkout, not with an installed package.
+    """
+    small: str | None = options.small_config
+    if small is not None and options.small:
+        # its paths are read as if it lay in ./configs, since nothing belongs into the folder of an installed package
+        return example_configs() / small, options.overrides, (EXAMPLES_PLACE / small).parent
+    path: Path | None = options.config
+    if path is None:
+        raise InputError(f"name a config with --config; {COPY_EXAMPLES}")
+    if path == options.default_config and not path.exists():
+        or_small = "" if small is None else ", or use the small model with --small"
+        remedies = f"change to a checkout, {COPY_EXAMPLES}, name a config with --config{or_small}"
+        raise InputError(f"{path} is not in this folder; {remedies}")
+    return path, options.overrides, None
 
 
 def add_override_option(parser: argparse.ArgumentParser) -> None:

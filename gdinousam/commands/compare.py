@@ -1,4 +1,4 @@
-"""``python scripts/compare.py``: methods side by side, beside the paper's numbers, and tested in pairs."""
+"""``gdinousam compare``: methods side by side, beside the paper's numbers, and tested in pairs."""
 
 from __future__ import annotations
 
@@ -6,18 +6,22 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from gdinousam.commands.common import run
 
-
-def main() -> None:
-    """Entry point."""
-    sys.exit(run(compare_command))
+PROGRAM = "gdinousam compare"
 
 
-def compare_command(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, program: str = PROGRAM) -> NoReturn:
+    """Entry point. program: how it was called."""
+    sys.exit(run(compare_command, arguments, program))
+
+
+def compare_command(arguments: Sequence[str] | None = None, program: str = PROGRAM) -> int:
     """Parse arguments, compare and print the tables; returns the exit code."""
     parser = argparse.ArgumentParser(
+        prog=program,
         description="Put the results of methods side by side: Dice and IoU per dataset with the best marked, the "
         "paper's numbers with the difference, and paired tests. The results must hold the same queries.",
         epilog="exit code: 0, or 2 where the results cannot be compared",
@@ -60,3 +64,7 @@ def compare_command(arguments: Sequence[str] | None = None) -> int:
         paths = write_table_files(tables, options.out, stem)
         print(f"{', '.join(path.name for path in paths)} in {options.out}")
     return 0
+
+
+if __name__ == "__main__":
+    main()

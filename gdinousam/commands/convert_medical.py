@@ -1,4 +1,4 @@
-"""``python scripts/convert_medical.py FILES_OR_FOLDERS --out FOLDER``: medical files as plain images without names."""
+"""``gdinousam convert-medical FILES_OR_FOLDERS --out FOLDER``: medical files as plain images without names."""
 
 from __future__ import annotations
 
@@ -6,23 +6,26 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from gdinousam.commands.common import run
 
 EXAMPLE = (
-    "example: python scripts/convert_medical.py exams/ --out frames --every 5. exit code: 0 where all is written, "
+    "example: %(prog)s exams/ --out frames --every 5. exit code: 0 where all is written, "
     "2 where nothing is; docs/medical.md says more"
 )
+PROGRAM = "gdinousam convert-medical"
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Entry point."""
-    sys.exit(run(convert_medical_command, arguments))
+def main(arguments: Sequence[str] | None = None, program: str = PROGRAM) -> NoReturn:
+    """Entry point. program: how it was called."""
+    sys.exit(run(convert_medical_command, arguments, program))
 
 
-def convert_medical_command(arguments: Sequence[str] | None = None) -> int:
+def convert_medical_command(arguments: Sequence[str] | None = None, program: str = PROGRAM) -> int:
     """Parse arguments, convert the files and report it; returns the exit code."""
     parser = argparse.ArgumentParser(
+        prog=program,
         description="Write the frames of DICOM, NIfTI and MetaImage files as PNG images under counted names, with a "
         "table of sizes and millimetres per pixel. Names of patients and of files do not reach the output.",
         epilog=EXAMPLE,
@@ -44,3 +47,7 @@ def convert_medical_command(arguments: Sequence[str] | None = None) -> int:
         print(f"left aside, no medical format or no picture in it: {done.num_others}")
     print("Look at the images before you share them: text that the machine has drawn into a picture is still there.")
     return 0
+
+
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,4 @@
-"""``python scripts/download_weights.py NAME...``: known weights, each into a folder of its own, checked."""
+"""``gdinousam download NAME...``: known weights, each into a folder of its own, checked."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from gdinousam.commands.common import run
 
-EXAMPLE = (
-    "examples: python scripts/download_weights.py paper; python scripts/download_weights.py paper-lora. "
-    "exit code: 0 where all is there and sound, 2 where not"
-)
+EXAMPLE = "examples: %(prog)s paper; %(prog)s paper-lora. exit code: 0 where all is there and sound, 2 where not"
+PROGRAM = "gdinousam download"
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Entry point."""
-    sys.exit(run(download_weights_command, arguments))
+def main(arguments: Sequence[str] | None = None, program: str = PROGRAM) -> NoReturn:
+    """Entry point. program: how it was called."""
+    sys.exit(run(download_weights_command, arguments, program))
 
 
-def download_weights_command(arguments: Sequence[str] | None = None) -> int:
+def download_weights_command(arguments: Sequence[str] | None = None, program: str = PROGRAM) -> int:
     """Parse arguments, fetch what is named and report each in a line; returns the exit code."""
     parser = argparse.ArgumentParser(
+        prog=program,
         description="Fetch pretrained weights. Each NAME goes to OUT/NAME, with its checksums in SHA256SUMS. After an "
         "interruption the same command goes on; what is there already is checked, not fetched again. paper-lora is the "
         "LoRA repository of the paper's authors, which was never seen here: its files are listed, and the one that is "
@@ -53,3 +53,7 @@ def download_weights_command(arguments: Sequence[str] | None = None) -> int:
             from gdinousam.models.adapters.download import fetch_adapter as fetch
         print(fetch(weights, options.out), flush=True)
     return 0
+
+
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,4 @@
-"""``python scripts/figures.py``: overlays as in the paper's figures 2 and 3, box plots, training curves."""
+"""``gdinousam figures``: overlays as in the paper's figures 2 and 3, box plots, training curves."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from gdinousam.commands.common import run
 from gdinousam.errors import InputError
@@ -16,19 +16,21 @@ if TYPE_CHECKING:
     from gdinousam.evaluation.scoring.results import Results
 
 EXAMPLE = (
-    "example: python scripts/figures.py results/ours results/other --choose worst --method ours. Overlays need results "
+    "example: %(prog)s results/ours results/other --choose worst --method ours. Overlays need results "
     "with masks: evaluate with --set evaluation.save_masks=true"
 )
+PROGRAM = "gdinousam figures"
 
 
-def main() -> None:
-    """Entry point."""
-    sys.exit(run(figures_command))
+def main(arguments: Sequence[str] | None = None, program: str = PROGRAM) -> NoReturn:
+    """Entry point. program: how it was called."""
+    sys.exit(run(figures_command, arguments, program))
 
 
-def figures_command(arguments: Sequence[str] | None = None) -> int:
+def figures_command(arguments: Sequence[str] | None = None, program: str = PROGRAM) -> int:
     """Parse arguments and write the figures; returns the exit code."""
     parser = argparse.ArgumentParser(
+        prog=program,
         description="Draw figures as PNG (300 dpi) and PDF. Of results: overlays (image, truth and every method's mask "
         "with its Dice and IoU, one row per chosen case), box plots of Dice per dataset and reliability diagrams. Of "
         "training runs: curves.",
@@ -84,10 +86,9 @@ def add_comparison_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _of_results(options: argparse.Namespace) -> list[Path]:
-    from gdinousam.evaluation.figures.labels import weights_notes
     from gdinousam.evaluation.figures.plots import dice_box_plot
     from gdinousam.evaluation.figures.reliability import reliability_diagram
-    from gdinousam.evaluation.figures.saving import COLUMN_WIDTH, PAGE_WIDTH, figure_style, save_figure
+    from gdinousam.evaluation.figures.saving import COLUMN_WIDTH, PAGE_WIDTH, figure_style, save_figure, weights_notes
     from gdinousam.evaluation.reporting.comparison import compare, of_paper_table, rename
     from gdinousam.evaluation.scoring.results import read_results
 
@@ -135,3 +136,7 @@ def _overlays(
         raise InputError("no strict query with a target in these results, so no case to choose by Dice; name images")
     pictures = CasePictures(results, options.data)
     return write_overlays(compared, places, pictures, options.out, f"overlays_{Path(options.choose).stem}")
+
+
+if __name__ == "__main__":
+    main()

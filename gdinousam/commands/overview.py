@@ -1,4 +1,4 @@
-"""``python scripts/overview.py``: one line per evaluation, whatever they were about."""
+"""``gdinousam overview``: one line per evaluation, whatever they were about."""
 
 from __future__ import annotations
 
@@ -6,18 +6,22 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from gdinousam.commands.common import run
 
-
-def main() -> None:
-    """Entry point."""
-    sys.exit(run(overview_command))
+PROGRAM = "gdinousam overview"
 
 
-def overview_command(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, program: str = PROGRAM) -> NoReturn:
+    """Entry point. program: how it was called."""
+    sys.exit(run(overview_command, arguments, program))
+
+
+def overview_command(arguments: Sequence[str] | None = None, program: str = PROGRAM) -> int:
     """Parse arguments, print the overview; returns the exit code."""
     parser = argparse.ArgumentParser(
+        prog=program,
         description="Sum up evaluations that need not share method or data, one line each: n, Dice with its interval, "
         "detection rate, box IoU and seconds per image. compare.py is for methods on the same data.",
         epilog="exit code: 0, or 2 where a folder holds no finished evaluation",
@@ -42,3 +46,7 @@ def overview_command(arguments: Sequence[str] | None = None) -> int:
         paths = write_table_files({"overview": table}, options.out, f"overview_{options.protocol}")
         print(f"{', '.join(path.name for path in paths)} in {options.out}")
     return 0
+
+
+if __name__ == "__main__":
+    main()

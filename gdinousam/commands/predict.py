@@ -1,4 +1,4 @@
-"""``python scripts/predict.py IMAGE... --prompt PHRASE``: masks and overlays of single images."""
+"""``gdinousam predict IMAGE... --prompt PHRASE``: masks and overlays of single images."""
 
 from __future__ import annotations
 
@@ -6,22 +6,25 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
-from gdinousam.commands.common import add_override_option, run
+from gdinousam.commands.common import add_config_choice, config_source, run
 
-DEFAULT_CONFIG = "configs/test_config.yaml"
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Entry point."""
-    sys.exit(run(predict_command, arguments))
+PROGRAM = "gdinousam predict"
+DEFAULT_CONFIG = "configs/test_config.yaml"  # names models and thresholds
 
 
-def predict_command(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, program: str = PROGRAM) -> NoReturn:
+    """Entry point. program: how it was called."""
+    sys.exit(run(predict_command, arguments, program))
+
+
+def predict_command(arguments: Sequence[str] | None = None, program: str = PROGRAM) -> int:
     """Parse arguments, segment the images and report each detection in a line; returns the exit code."""
     parser = argparse.ArgumentParser(
+        prog=program,
         description="Segment images from phrases. For every image and phrase a mask PNG (255 is inside), and for every "
-        "image an overlay, are written."
+        "image an overlay, are written.",
     )
     parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="image files of any usual kind")
     parser.add_argument(
@@ -31,20 +34,23 @@ def predict_command(arguments: Sequence[str] | None = None) -> int:
         help="what to look for; may be given several times, or several phrases in one with full stops: 'cyst. mass.'",
     )
     parser.add_argument("--output", type=Path, default=Path("predictions"), help="folder to write to (%(default)s)")
-    parser.add_argument("--config", type=Path, default=Path(DEFAULT_CONFIG), help="names models and thresholds")
-    add_override_option(parser)
+    add_config_choice(parser, DEFAULT_CONFIG, "small/test.yaml")
     options = parser.parse_args(arguments)
 
     from tqdm import tqdm
 
-    from gdinousam.experiments.config import TestConfig, load_config
-    from gdinousam.experiments.evaluate import build_segmenter
+    from gdinousam.experiments.config import PredictConfig, load_config
     from gdinousam.experiments.predict import predict_files
     from gdinousam.identity import phrases_in
 
-    config = load_config(TestConfig, options.config, options.overrides)
-    segmenter = build_segmenter(config)
+    config = load_config(PredictConfig, *config_source(options)).resolved()
+    config.evaluation.prepare_process()
+    segmenter = config.method.build_for_images(config)
     phrases = [phrase for prompt in options.prompt for phrase in phrases_in(prompt)]
     for line in predict_files(segmenter, options.images, phrases, options.output):
         tqdm.write(line)  # print would run into the progress bar of a terminal
     return 0
+
+
+if __name__ == "__main__":
+    main()

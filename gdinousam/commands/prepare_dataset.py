@@ -1,4 +1,4 @@
-"""``python scripts/prepare_dataset.py NAME --raw RELEASE --out DATA``: a public dataset in the data contract."""
+"""``gdinousam prepare NAME --raw RELEASE --out DATA``: a public dataset in the data contract."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from gdinousam.commands.common import run
 from gdinousam.errors import InputError
@@ -17,19 +17,20 @@ if TYPE_CHECKING:
     from gdinousam.data.sources.public.interface import PublicDataset
 
 EXAMPLE = (
-    "example: python scripts/prepare_dataset.py BUSI --raw downloads/archive.zip --out multimodal-data. "
+    "example: %(prog)s BUSI --raw downloads/archive.zip --out multimodal-data. "
     "exit code: 0 where it is written, 2 where not; docs/datasets.md says more"
 )
+PROGRAM = "gdinousam prepare"
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Entry point."""
-    sys.exit(run(prepare_dataset_command, arguments))
+def main(arguments: Sequence[str] | None = None, program: str = PROGRAM) -> NoReturn:
+    """Entry point. program: how it was called."""
+    sys.exit(run(prepare_dataset_command, arguments, program))
 
 
-def prepare_dataset_command(arguments: Sequence[str] | None = None) -> int:
+def prepare_dataset_command(arguments: Sequence[str] | None = None, program: str = PROGRAM) -> int:
     """Parse arguments, prepare what is named and report it; returns the exit code."""
-    parser = _parser()
+    parser = _parser(program)
     given = parser.parse_args(arguments)
 
     from gdinousam.data.preparation.listing import list_datasets
@@ -50,8 +51,9 @@ def prepare_dataset_command(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(program: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
+        prog=program,
         description="Write a public dataset as images, masks and CSV rows, beside the datasets that are there already.",
         epilog=EXAMPLE,
     )
@@ -120,3 +122,7 @@ def _count(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
     return number
+
+
+if __name__ == "__main__":
+    main()

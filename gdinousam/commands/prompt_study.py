@@ -1,4 +1,4 @@
-"""``python scripts/prompt_study.py``: the paper's table 5, how much the wording of a prompt matters."""
+"""``gdinousam study``: the paper's table 5, how much the wording of a prompt matters."""
 
 from __future__ import annotations
 
@@ -6,23 +6,26 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
-from gdinousam.commands.common import add_config_options, is_first_process, run
+from gdinousam.commands.common import add_config_options, config_source, is_first_process, run
 
+PROGRAM = "gdinousam study"
 DEFAULT_CONFIG = "configs/prompt_study.yaml"
 
 
-def main() -> None:
-    """Entry point."""
-    sys.exit(run(prompt_study_command))
+def main(arguments: Sequence[str] | None = None, program: str = PROGRAM) -> NoReturn:
+    """Entry point. program: how it was called."""
+    sys.exit(run(prompt_study_command, arguments, program))
 
 
-def prompt_study_command(arguments: Sequence[str] | None = None) -> int:
+def prompt_study_command(arguments: Sequence[str] | None = None, program: str = PROGRAM) -> int:
     """Parse arguments, ask every prompt and print the tables; returns the exit code."""
     parser = argparse.ArgumentParser(
+        prog=program,
         description="Ask the detector for each phrase of a test set in several wordings, score every wording as its "
         "phrase, and print them side by side as table 5 of the paper. Every prompt gets a folder of its own.",
-        epilog="exit code: 0, or 2 where something in the input is to be mended",
+        epilog="exit code: 0, or 2 where something in the input needs fixing",
     )
     add_config_options(parser, DEFAULT_CONFIG)
     parser.add_argument(
@@ -39,10 +42,9 @@ def prompt_study_command(arguments: Sequence[str] | None = None) -> int:
     from gdinousam.experiments.config import dump_config, load_config
     from gdinousam.experiments.studies.prompt_study import PromptStudyConfig, run_prompt_study
 
-    overrides = options.overrides
     if options.prompts is not None:
-        overrides = [*overrides, f"prompts={json.dumps(options.prompts)}"]
-    config = load_config(PromptStudyConfig, options.config, overrides)
+        options.overrides.append(f"prompts={json.dumps(options.prompts)}")
+    config = load_config(PromptStudyConfig, *config_source(options))
     if options.resume and options.overwrite:
         raise InputError("--resume goes on with a study and --overwrite replaces it; give one of them")
     if options.print_config:
@@ -53,3 +55,7 @@ def prompt_study_command(arguments: Sequence[str] | None = None) -> int:
         print(tables)
         print(f"tables and a folder of results per prompt in {config.evaluation.output_dir}")
     return 0
+
+
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,4 @@
-"""``python scripts/report.py``: results as one HTML page with tables, plots and a gallery."""
+"""``gdinousam report``: results as one HTML page with tables, plots and a gallery."""
 
 from __future__ import annotations
 
@@ -6,22 +6,26 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from gdinousam.commands.common import run
 from gdinousam.commands.figures import add_comparison_options
 
-
-def main() -> None:
-    """Entry point."""
-    sys.exit(run(report_command))
+PROGRAM = "gdinousam report"
 
 
-def report_command(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, program: str = PROGRAM) -> NoReturn:
+    """Entry point. program: how it was called."""
+    sys.exit(run(report_command, arguments, program))
+
+
+def report_command(arguments: Sequence[str] | None = None, program: str = PROGRAM) -> int:
     """Parse arguments and write the report; returns the exit code."""
     parser = argparse.ArgumentParser(
+        prog=program,
         description="Write one HTML file that needs nothing else: tables of both protocols, plots, strata, and a "
         "gallery of the worst, median and best cases that can be filtered. Several results are compared.",
-        epilog="example: python scripts/report.py results/ours results/other --out report.html. The gallery needs "
+        epilog="example: %(prog)s results/ours results/other --out report.html. The gallery needs "
         "results with masks: evaluate with --set evaluation.save_masks=true",
     )
     parser.add_argument("results", type=Path, nargs="+", metavar="RESULTS", help="folder that test.py wrote")
@@ -40,3 +44,7 @@ def report_command(arguments: Sequence[str] | None = None) -> int:
     num_bytes = write_report(results, options.out, not options.no_gallery, options.common, options.data)
     print(f"{options.out}: {num_bytes / 1e6:.1f} MB")
     return 0
+
+
+if __name__ == "__main__":
+    main()

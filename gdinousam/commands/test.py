@@ -1,4 +1,4 @@
-"""``python test.py``: score the pipeline on a test file under both protocols."""
+"""``gdinousam test``: score the pipeline on a test file under both protocols."""
 
 from __future__ import annotations
 
@@ -6,23 +6,30 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from functools import partial
+from typing import NoReturn
 
-from gdinousam.commands.common import add_config_options, is_first_process, run
+from gdinousam.commands.common import add_config_options, config_source, is_first_process, run
 from gdinousam.errors import InputError
 
+PROGRAM = "gdinousam test"
 DEFAULT_CONFIG = "configs/test_config.yaml"
 
 
-def main(default_config: str = DEFAULT_CONFIG) -> None:
-    """Entry point. default_config: the config where the user names none; what the compared methods differ in."""
-    sys.exit(run(partial(evaluate_command, default_config=default_config)))
+def main(
+    arguments: Sequence[str] | None = None, program: str = PROGRAM, default_config: str = DEFAULT_CONFIG
+) -> NoReturn:
+    """Entry point. program: how it was called. default_config: without --config; how the compared methods differ."""
+    sys.exit(run(evaluate_command, arguments, program, default_config))
 
 
-def evaluate_command(arguments: Sequence[str] | None = None, default_config: str = DEFAULT_CONFIG) -> int:
+def evaluate_command(
+    arguments: Sequence[str] | None = None, program: str = PROGRAM, default_config: str = DEFAULT_CONFIG
+) -> int:
     """Parse arguments and evaluate; returns the exit code."""
-    parser = argparse.ArgumentParser(description="Segment a test set from its phrases alone and print Dice and IoU.")
-    add_config_options(parser, default_config)
+    parser = argparse.ArgumentParser(
+        prog=program, description="Segment a test set from its phrases alone and print Dice and IoU."
+    )
+    add_config_options(parser, default_config, "small/test.yaml" if default_config == DEFAULT_CONFIG else None)
     parser.add_argument(
         "--resume", action="store_true", help="go on with the interrupted evaluation in the output folder"
     )
@@ -36,19 +43,22 @@ def evaluate_command(arguments: Sequence[str] | None = None, default_config: str
     options = parser.parse_args(arguments)
 
     from gdinousam.experiments.config import TestConfig, dump_config, load_config
-    from gdinousam.experiments.evaluate import evaluate_config, resolved
+    from gdinousam.experiments.evaluate import evaluate_config
 
-    overrides = options.overrides
     if options.predictions is not None:
-        overrides = [*overrides, f"evaluation.predictions={json.dumps(options.predictions)}"]
-    config = load_config(TestConfig, options.config, overrides)
+        options.overrides.append(f"evaluation.predictions={json.dumps(options.predictions)}")
+    config = load_config(TestConfig, *config_source(options))
     if options.resume and options.overwrite:
         raise InputError("--resume goes on with a run and --overwrite replaces it; give one of them")
     if options.print_config:
-        print(dump_config(resolved(config)), end="")
+        print(dump_config(config.resolved()), end="")
         return 0
     tables = evaluate_config(config, options.overwrite, options.resume)
     if is_first_process():
         print(tables)
         print(f"rows, tables and pictures in {config.evaluation.output_dir}")
     return 0
+
+
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,4 @@
-"""``python baselines/train...py``: train a compared method as a config says, once or once per dataset."""
+"""``gdinousam train-baseline --config FILE``: train a compared method as a config says, once or once per dataset."""
 
 from __future__ import annotations
 
@@ -6,19 +6,26 @@ import argparse
 import shlex
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from gdinousam.commands.common import add_config_options, run
-from gdinousam.commands.train import add_resume_option, config_source, tell, tell_end, tell_interruption
+from gdinousam.commands.train import add_resume_option, run_source, tell, tell_end, tell_interruption
+
+PROGRAM = "gdinousam train-baseline"
 
 
-def main(script: str, default_config: str) -> None:
-    """Entry point. script: the file that was started. default_config: the config without --config."""
-    sys.exit(run(lambda arguments: train_baseline_command(arguments, script, default_config)))
+def main(arguments: Sequence[str] | None = None, program: str = PROGRAM, default_config: str | None = None) -> NoReturn:
+    """Entry point. program: how it was called. default_config: without --config; ``None`` where one must be named."""
+    sys.exit(run(train_baseline_command, arguments, program, default_config))
 
 
-def train_baseline_command(arguments: Sequence[str] | None, script: str, default_config: str) -> int:
+def train_baseline_command(
+    arguments: Sequence[str] | None = None, program: str = PROGRAM, default_config: str | None = None
+) -> int:
     """Parse arguments and train; returns the exit code."""
-    parser = argparse.ArgumentParser(description="Train a compared method on images with masks and phrases.")
+    parser = argparse.ArgumentParser(
+        prog=program, description="Train a compared method on images with masks and phrases."
+    )
     add_config_options(parser, default_config)
     add_resume_option(parser)
     parser.add_argument(
@@ -34,12 +41,12 @@ def train_baseline_command(arguments: Sequence[str] | None, script: str, default
     from gdinousam.experiments.train import train
     from gdinousam.experiments.train_per_dataset import train_per_dataset
 
-    config = load_config(BaselineTrainConfig, *config_source(options))
+    config = load_config(BaselineTrainConfig, *run_source(options))
     if options.print_config:
         print(dump_config(config), end="")
         return 0
     folder, resume = config.training.output_dir, options.resume is not None
-    go_on = f"python {script} --resume {folder}{' --per-dataset' * options.per_dataset}"
+    go_on = f"{program} --resume {folder}{' --per-dataset' * options.per_dataset}"
     if options.per_dataset:
         outcomes = train_per_dataset(config, resume, options.overwrite, options.other_data)
     else:
@@ -49,5 +56,16 @@ def train_baseline_command(arguments: Sequence[str] | None, script: str, default
             return tell_interruption(outcome.num_epochs, go_on)
         tell_end(outcome, folder / name / outcome.weights, config.training.stop_on)
     tested = folder if options.per_dataset else folder / outcomes[""].weights
-    tell(f"next: python {script.replace('train', 'test')} --set {shlex.quote(f'baseline.weights={tested}')}")
+    tell(f"next: {tester(program, config.baseline.name)} --set {shlex.quote(f'baseline.weights={tested}')}")
     return 0
+
+
+def tester(program: str, method: str) -> str:
+    """What tests the method: the script beside the one that trained it, or the command with the method's config."""
+    if program.endswith(".py"):
+        return program.replace("train", "test")
+    return f"{program.removesuffix('train-baseline')}test --config configs/baselines/test_{method}.yaml"
+
+
+if __name__ == "__main__":
+    main()

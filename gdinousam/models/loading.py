@@ -19,8 +19,9 @@ from transformers import (
 from gdinousam.assets import ASSETS
 from gdinousam.errors import InputError
 from gdinousam.geometry import ResizeSettings
+from gdinousam.json_files import read_json_object
 from gdinousam.models.adapters.files import ADAPTER_CONFIG, PREPROCESSING, adapter_folder
-from gdinousam.models.adapters.loading import base_of, forget_trained_layers, load_adapter
+from gdinousam.models.adapters.loading import base_of, forget_trained_layers, load_adapter, merged
 from gdinousam.models.checkpoints.files import kind_of, read_tensors, require_kind
 from gdinousam.models.checkpoints.grounding_dino import grounding_dino_from, official_tokenizer
 from gdinousam.models.checkpoints.sam import sam_from
@@ -30,8 +31,8 @@ from gdinousam.models.mask_heads.sam import SamMaskHead, frame_of, sam_preproces
 from gdinousam.models.mask_heads.sam2 import MaskHead, Sam2MaskHead
 from gdinousam.models.precision import MixedPrecision, Precision, pick_precision
 from gdinousam.models.small import random_small_detector, random_small_mask_head, small_tokenizer
-from gdinousam.models.weights.beside import file_beside, is_hub_id
-from gdinousam.models.weights.pretrained import from_folder_or_hub, model_type_of, pretrained_tokenizer, read_json
+from gdinousam.models.weights.hub import file_beside, is_hub_id
+from gdinousam.models.weights.pretrained import from_folder_or_hub, model_type_of, pretrained_tokenizer
 from gdinousam.settings import OWN_MODEL_NAMES
 
 logger = logging.getLogger(__name__)
@@ -64,7 +65,7 @@ def load_detector(name: str, adapter: str | Path | None = None, trained_box_laye
                 "the last layer of the box head is used untrained, as in the public code (trained_box_layer)"
             )
             forget_trained_layers(adapted)
-        model = adapted.merge_and_unload()
+        model = merged(adapted, adapter)
     return Detector(model.requires_grad_(False), tokenizer).eval()
 
 
@@ -160,7 +161,7 @@ def trained_resize(*names: str | Path | None) -> ResizeSettings:
             )
         return ResizeSettings()
     try:
-        return ResizeSettings.model_validate(read_json(notes))
+        return ResizeSettings.model_validate(read_json_object(notes))
     except ValidationError as error:
         problem = error.errors()[0]
         key = ".".join(map(str, problem["loc"]))

@@ -23,9 +23,8 @@ from gdinousam.models.loading import save_resize
 from gdinousam.models.mask_heads.sam2 import Sam2MaskHead
 from gdinousam.phrases import Caption, build_caption, positive_map, tokenize_captions
 from gdinousam.training.captions import with_captions_that_fit
-from gdinousam.training.losses import DetectionTarget, detection_sums, mask_sums
+from gdinousam.training.losses import DetectionTarget, Term, detection_sums, mask_sums, means
 from gdinousam.training.settings import LossSettings
-from gdinousam.training.terms import Term, means
 
 
 class Task(ABC):

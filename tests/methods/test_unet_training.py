@@ -115,7 +115,7 @@ def run_per_dataset(config_path: Path, *overrides: str, resume: bool = False) ->
 def command(*arguments: object) -> int:
     """Run the command as the script does; returns the exit code."""
     given = [str(argument) for argument in arguments]
-    code = run_command(lambda arguments: train_baseline_command(arguments, SCRIPT, CONFIG), given)
+    code = run_command(train_baseline_command, given, f"python {SCRIPT}", CONFIG)
     AcceleratorState._reset_state(reset_partial_state=True)
     return code
 

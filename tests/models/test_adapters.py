@@ -23,7 +23,7 @@ from gdinousam.models.checkpoints.published_lora import LAST_BOX_LAYER, adapted_
 from gdinousam.models.detector.detector import Detector
 from gdinousam.models.loading import base_name, load_detector, load_grounding_dino
 from gdinousam.phrases import build_caption, tokenize_captions
-from gdinousam.seeding import torch_seed
+from gdinousam.runtime import torch_seed
 from gdinousam.training.settings import LossSettings
 from gdinousam.training.tasks import DetectorTask
 

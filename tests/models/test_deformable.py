@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from gdinousam.models.detector.deformable import sample_by_bags
-from gdinousam.seeding import torch_seed
+from gdinousam.runtime import torch_seed
 
 SHAPES = ((7, 9), (4, 5), (1, 3))
 Inputs = tuple[torch.Tensor, torch.Tensor, torch.Tensor]

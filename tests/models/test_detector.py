@@ -14,7 +14,7 @@ from gdinousam.models.adapters.lora import LoraSettings, add_lora
 from gdinousam.models.detector.detector import Detector, DetectorOutput, LayerPrediction
 from gdinousam.models.loading import load_grounding_dino
 from gdinousam.phrases import TokenizedCaptions, build_caption, tokenize_captions
-from gdinousam.seeding import torch_seed
+from gdinousam.runtime import torch_seed
 
 CAPTIONS = (("cyst",), ("benign lesion", "left kidney", "liver"))
 

@@ -10,7 +10,7 @@ from transformers.models.grounding_dino.modeling_grounding_dino import Grounding
 from gdinousam.models.detector.fusion import ImageTextAttention, attend
 from gdinousam.models.own_classes import give_own_classes
 from gdinousam.models.small import small_detector_config
-from gdinousam.seeding import torch_seed
+from gdinousam.runtime import torch_seed
 
 
 def attention() -> Any:

@@ -8,7 +8,7 @@ from transformers import Sam2Model
 from gdinousam.models.mask_heads import hiera_attention
 from gdinousam.models.mask_heads.hiera_attention import attend, use_hiera_attention
 from gdinousam.models.small import random_small_mask_head
-from gdinousam.seeding import torch_seed
+from gdinousam.runtime import torch_seed
 
 
 def small_sam2() -> Sam2Model:

@@ -8,11 +8,8 @@ import pytest
 import torch
 from transformers.models.grounding_dino.modeling_grounding_dino import GroundingDinoDecoder
 
-from gdinousam.commands.parity import TABLE_BEGIN, TABLE_END, parity_command, put_table
-from gdinousam.errors import InputError
-from gdinousam.models.checkpoints.files import Tensors
-from gdinousam.models.detector.detector import Detector
-from gdinousam.parity.detector import (
+from benchmarks.parity.command import TABLE_BEGIN, TABLE_END, parity_command, put_table
+from benchmarks.parity.detector import (
     CASES,
     SWIN_B_CASES,
     TOLERANCE,
@@ -21,10 +18,13 @@ from gdinousam.parity.detector import (
     detector_from_official,
     official_results,
 )
-from gdinousam.parity.official_grounding_dino import OfficialOutput, official_version, write_text_encoder
-from gdinousam.parity.recorded import Recording, load_recording
-from gdinousam.parity.rows import ParityRow, largest_difference
-from gdinousam.parity.topk import ReplayTopk
+from benchmarks.parity.official_grounding_dino import OfficialOutput, official_version, write_text_encoder
+from benchmarks.parity.recorded import Recording, load_recording
+from benchmarks.parity.rows import ParityRow, largest_difference
+from benchmarks.parity.topk import ReplayTopk
+from gdinousam.errors import InputError
+from gdinousam.models.checkpoints.files import Tensors
+from gdinousam.models.detector.detector import Detector
 
 ROOT = Path(__file__).parents[2]
 RECORDING = ROOT / "tests" / "parity" / "recorded" / "grounding_dino_swin_t.npz"

@@ -18,6 +18,7 @@ from gdinousam.models.detector.backbone import ImageFeatures
 from gdinousam.models.detector.corrections import inverse_sigmoid
 from gdinousam.models.detector.own_modules import answering, recompute_layers, use_own_modules
 from gdinousam.models.detector.text_encoder import TextMemory
+from gdinousam.models.first_answer import explained
 from gdinousam.models.precision import MixedPrecision
 from gdinousam.phrases import TokenizedCaptions
 
@@ -123,11 +124,13 @@ class Detector(MixedPrecision):
         exact = {part for head in answering(self.grounding_dino) for part in head.modules()}
         return [module for module in self.grounding_dino.modules() if module not in exact]
 
+    @explained
     def encode(self, pixel_values: torch.Tensor, pixel_mask: torch.Tensor | None = None) -> ImageFeatures:
         """Run the image backbone alone; inputs as in ``forward``, which takes the features in their place."""
         with self.products(pixel_values.device):
             return backbone.encode(self.grounding_dino.model.backbone, pixel_values, pixel_mask)
 
+    @explained
     def forward(
         self,
         images: torch.Tensor | ImageFeatures,

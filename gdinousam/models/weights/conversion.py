@@ -42,7 +42,7 @@ def convert_checkpoint(source: Path, out: Path, detector: str | None = None, ove
     and a folder in use.
     """
     if source.is_dir():
-        raise InputError(f"{source} is a folder; give a weight file, or an adapter folder to scripts/export_adapter.py")
+        raise InputError(f"{source} is a folder; give a weight file, or an adapter folder to gdinousam export-adapter")
     _require_free(out, [source, *_local(detector)], overwrite)
     tensors = read_tensors(source)
     kind = kind_of(tensors)
