@@ -26,7 +26,7 @@ from gdinousam.commands.table import commands
 from gdinousam.commands.test import evaluate_command
 from gdinousam.commands.train import test_command as command_after_training
 from gdinousam.commands.train import train_command
-from gdinousam.commands.train_baseline import tester, train_baseline_command
+from gdinousam.commands.train_baseline import train_baseline_command, what_tests
 from gdinousam.experiments.config import TrainConfig, load_config
 
 ROOT = Path(__file__).parents[1]
@@ -292,6 +292,6 @@ def test_after_training_the_test_is_named_as_the_training_was(program: str, smal
     ],
 )
 def test_after_training_a_compared_method_too(program: str, expected: str) -> None:
-    assert tester(program, "unet") == expected
+    assert what_tests(program, "unet") == expected
     named = expected.split()[-1]
     assert (ROOT / named).is_file()

@@ -36,6 +36,7 @@ def predict_command(arguments: Sequence[str] | None = None, program: str = PROGR
     parser.add_argument("--output", type=Path, default=Path("predictions"), help="folder to write to (%(default)s)")
     add_config_choice(parser, DEFAULT_CONFIG, "small/test.yaml")
     options = parser.parse_args(arguments)
+    source = config_source(options)
 
     from tqdm import tqdm
 
@@ -44,7 +45,7 @@ def predict_command(arguments: Sequence[str] | None = None, program: str = PROGR
     from gdinousam.experiments.predict import predict_files
     from gdinousam.identity import phrases_in
 
-    config = load_config(TestConfig, *config_source(options))
+    config = load_config(TestConfig, *source)
     segmenter = build_segmenter(config)
     phrases = [phrase for prompt in options.prompt for phrase in phrases_in(prompt)]
     for line in predict_files(segmenter, options.images, phrases, options.output):
