@@ -47,6 +47,7 @@ EXTRAS = {
         "pytest>=8",
         "pytest-xdist>=3.6",
         "hypothesis>=6.100",
+        "tifffile>=2024.1",
         "ruff>=0.6",
         "mypy>=1.11",
         "types-PyYAML",

@@ -63,6 +63,13 @@ def same_name(text: str, others: Iterable[str], of_phrases: bool = False) -> str
     return next((other for other in others if compare(other) == wanted), None)
 
 
+def has_no_text(text: str) -> bool:
+    """Whether there is something in a text that is no character: what Python makes of bytes that are no UTF-8, and
+    halves of pairs as JSON and YAML can write them. No file of text can hold it.
+    """
+    return any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def visible(text: str) -> str:
     """The text as a message shows it: as it is, or in quotes with code points for what would not be seen.
 

@@ -20,6 +20,7 @@ import PIL.Image
 from pydantic import ValidationError
 
 from gdinousam.errors import InputError
+from gdinousam.reading import reason_of
 from gdinousam.records import Click, Hint, Image
 from gdinousam.settings import Settings
 
@@ -148,8 +149,8 @@ def _from_pillow(picture: PIL.Image.Image, name: str) -> Image:
         raise InputError(f"{name} is a PIL image of {picture.width} x {picture.height} pixels; {_WANTED}")
     try:
         return np.array(picture.convert("RGB"))
-    except OSError as error:  # Pillow decodes as late as here
-        raise InputError(f"{name}: the PIL image cannot be decoded ({error}); give another") from error
+    except Exception as error:  # Pillow decodes as late as here
+        raise InputError(f"{name}: the PIL image cannot be decoded ({reason_of(error)}); give another") from error
 
 
 def _check_shape(image: npt.NDArray[Any], name: str) -> None:

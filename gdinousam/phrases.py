@@ -16,7 +16,7 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from gdinousam.errors import InputError
-from gdinousam.identity import phrase_identity, phrases_in
+from gdinousam.identity import has_no_text, phrase_identity, phrases_in
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ def caption_form(phrase: str) -> str:
     Raises InputError for a phrase without a letter or digit, for several written as one (``cyst. mass.``), and for
     bytes that are no text.
     """
-    if any("\ud800" <= character <= "\udfff" for character in phrase):  # what Python makes of bytes that are no UTF-8
+    if has_no_text(phrase):
         raise InputError(f"phrase {phrase!a} holds bytes that are no UTF-8 text; write it as UTF-8")
     parts = phrases_in(phrase)
     if len(parts) > 1 and phrase.rstrip().endswith(SEPARATOR):

@@ -26,17 +26,27 @@ WeightsKind = Literal["random", "small", "full", "unknown"]
 
 
 @dataclass(frozen=True)
+class FileState:
+    """By what a file is known to be the same: its size in bytes and the time of its last change in nanoseconds."""
+
+    num_bytes: int
+    changed_ns: int
+
+
+@dataclass(frozen=True)
 class MaskReference:
     """Where the mask of an instance lies.
 
     path: mask image of the same size as the picture.
     value: pixels equal to this grey value belong to the instance; ``None``: every non-zero pixel does.
     resized_to: (width, height) of the picture where a mask of another size is to be resized; ``None``: it is refused.
+    state: what the file was when it was checked, ``None`` where it was not.
     """
 
     path: Path
     value: int | None = None
     resized_to: tuple[int, int] | None = None
+    state: FileState | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -69,6 +79,7 @@ class ImageRecord:
     absent_phrases: phrases known to name nothing in this image (CSV rows without a box).
     phrases: the distinct phrases of the CSV rows, present and absent, in order of first appearance.
     last_phrase: the phrase of the image's last CSV row, the only one that the public test scripts keep.
+    state: what the image file was when it was checked, ``None`` where it was not.
     """
 
     path: Path
@@ -80,6 +91,7 @@ class ImageRecord:
     absent_phrases: tuple[str, ...] = ()
     phrases: tuple[str, ...] = field(default=())
     last_phrase: str = ""
+    state: FileState | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)

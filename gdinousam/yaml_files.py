@@ -16,9 +16,11 @@ from typing import Any
 import yaml
 
 from gdinousam.errors import InputError
+from gdinousam.reading import reason_of
 
 _PREFIX = "tag:yaml.org,2002:"
 _KEPT = ("null", "merge")  # of the implicit tags of YAML 1.1
+_MOST_VALUES = 100_000  # the largest file of ours, prompts for a study, holds a few hundred
 _BOOL = re.compile(r"true|True|TRUE|false|False|FALSE")
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(
@@ -58,13 +60,33 @@ def parse_yaml(text: str, source: str) -> Any:
     """The content of a YAML text: mappings, lists, texts, numbers, truth values, ``None``.
 
     source: where it comes from, for messages. Raises ``InputError`` naming it, and where there is one the line, for a
-    text that is no YAML, for a tag that does not fit its value, and for a key that stands there twice.
+    text that is no YAML, for a tag that does not fit its value, for a key that stands there twice, and for aliases that
+    contain themselves or multiply beyond ``_MOST_VALUES``.
     """
     try:
-        return yaml.load(text, _Loader)
-    except (yaml.YAMLError, ValueError, TypeError, OverflowError, RecursionError) as error:
-        reason = " ".join(str(error).replace(' in "<unicode string>",', ",").split()) or type(error).__name__
+        content = yaml.load(text, _Loader)
+    except Exception as error:  # PyYAML takes any text for a value of the type that a tag names, and fails in any way
+        reason = reason_of(error).replace(' in "<unicode string>",', ",")
         raise InputError(f"{source} is not readable as YAML: {reason}") from error
+    _require_bounded(content, source)
+    return content
+
+
+def _require_bounded(content: object, source: str) -> None:
+    """Whoever walks a tree in which an alias contains itself walks for ever, and aliases of aliases multiply."""
+    num_values, waiting = 0, [content]
+    while waiting:
+        value = waiting.pop()
+        num_values += 1
+        if num_values > _MOST_VALUES:
+            raise InputError(
+                f"{source} is not readable as YAML: an alias contains itself, or there are more than {_MOST_VALUES:,} "
+                "values; write the values out"
+            )
+        if isinstance(value, dict):
+            waiting += value.values()
+        elif isinstance(value, list | tuple | set):
+            waiting += value
 
 
 def read_yaml(path: Path, missing: str) -> Any:
@@ -77,5 +99,5 @@ def read_yaml(path: Path, missing: str) -> Any:
     except FileNotFoundError:
         raise InputError(missing) from None
     except (UnicodeDecodeError, OSError) as error:
-        raise InputError(f"{path} is not readable as YAML: {' '.join(str(error).split())}") from error
+        raise InputError(f"{path} is not readable as YAML: {reason_of(error)}") from error
     return parse_yaml(text, str(path))

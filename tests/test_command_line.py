@@ -18,7 +18,7 @@ from gdinousam.commands.test import evaluate_command
 from gdinousam.commands.train import train_command
 from gdinousam.models.adapters.lora import LoraSettings, add_lora
 from gdinousam.models.loading import load_grounding_dino
-from gdinousam.seeding import torch_seed
+from gdinousam.runtime import torch_seed
 
 ROOT = Path(__file__).parents[1]
 Command = Callable[[Sequence[str] | None], int]

@@ -36,7 +36,7 @@ from gdinousam.models.loading import (
 from gdinousam.models.mask_heads.sam import SamMaskHead, SamPreprocessing, frame_of
 from gdinousam.models.weights.conversion import ORIGIN_NOTE, convert_checkpoint, export_adapter
 from gdinousam.phrases import build_caption, tokenize_captions
-from gdinousam.seeding import torch_seed
+from gdinousam.runtime import torch_seed
 
 NO_CHANGE = 1e-5  # merging adds the same numbers in another order
 

@@ -12,7 +12,7 @@ import pytest
 from gdinousam.commands.table import commands
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "benchmarks" / "README.md"])
 SCRIPTS = sorted(
     [ROOT / "train.py", ROOT / "test.py", *(ROOT / "scripts").glob("*.py"), *(ROOT / "baselines").glob("*.py")]
 )

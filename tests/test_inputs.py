@@ -17,7 +17,7 @@ from gdinousam.experiments.predict import predict_files
 from gdinousam.geometry import ResizeSettings
 from gdinousam.inputs import as_boxes, as_hints, as_images, as_phrases, as_settings
 from gdinousam.methods.medsam.segmenter import load_medsam
-from gdinousam.methods.references import WholeImageSegmenter
+from gdinousam.methods.ours.references import WholeImageSegmenter
 from gdinousam.methods.ultrasam.segmenter import load_ultrasam
 from gdinousam.models.detector.prediction_settings import PredictionSettings
 from gdinousam.models.loading import load_mask_head, pick_device

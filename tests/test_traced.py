@@ -19,11 +19,14 @@ from gdinousam.evaluation.scoring.trace import NO_TRACE, Thresholds, Trace, Used
 from gdinousam.experiments.config import (
     TestConfig as EvaluateConfig,  # pytest would collect a class that is named Test...
 )
-from gdinousam.experiments.traced import trace
 from gdinousam.models.adapters.base_note import describe_base
 from gdinousam.models.adapters.loading import save_adapter
 from gdinousam.models.adapters.lora import LoraSettings, add_lora
 from gdinousam.models.loading import load_grounding_dino
+
+
+def trace(of: EvaluateConfig) -> Trace:
+    return of.method.trace(of)
 
 
 @pytest.fixture

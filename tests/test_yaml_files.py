@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from gdinousam.data.sources.coco.phrases import read_phrase_mapping
+from gdinousam.data.sources.coco.instances import read_phrase_mapping
 from gdinousam.errors import InputError
 from gdinousam.experiments.config import TrainConfig
 from gdinousam.experiments.config.loading import load_config

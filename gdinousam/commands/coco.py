@@ -81,7 +81,7 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
 
 def _import(options: argparse.Namespace) -> str:
     from gdinousam.data.sources.coco.importing import import_coco
-    from gdinousam.data.sources.coco.phrases import read_phrase_mapping
+    from gdinousam.data.sources.coco.instances import read_phrase_mapping
     from gdinousam.data.sources.coco.writing import ImportOptions
 
     phrases = read_phrase_mapping(options.phrases) if options.phrases else {}

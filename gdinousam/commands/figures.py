@@ -86,10 +86,9 @@ def add_comparison_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _of_results(options: argparse.Namespace) -> list[Path]:
-    from gdinousam.evaluation.figures.labels import weights_notes
     from gdinousam.evaluation.figures.plots import dice_box_plot
     from gdinousam.evaluation.figures.reliability import reliability_diagram
-    from gdinousam.evaluation.figures.saving import COLUMN_WIDTH, PAGE_WIDTH, figure_style, save_figure
+    from gdinousam.evaluation.figures.saving import COLUMN_WIDTH, PAGE_WIDTH, figure_style, save_figure, weights_notes
     from gdinousam.evaluation.reporting.comparison import compare, of_paper_table, rename
     from gdinousam.evaluation.scoring.results import read_results
 

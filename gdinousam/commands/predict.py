@@ -40,13 +40,13 @@ def predict_command(arguments: Sequence[str] | None = None, program: str = PROGR
 
     from tqdm import tqdm
 
-    from gdinousam.experiments.config import TestConfig, load_config
-    from gdinousam.experiments.evaluate import build_segmenter
+    from gdinousam.experiments.config import PredictConfig, load_config
     from gdinousam.experiments.predict import predict_files
     from gdinousam.identity import phrases_in
 
-    config = load_config(TestConfig, *source)
-    segmenter = build_segmenter(config)
+    config = load_config(PredictConfig, *source).resolved()
+    config.evaluation.prepare_process()
+    segmenter = config.method.build_for_images(config)
     phrases = [phrase for prompt in options.prompt for phrase in phrases_in(prompt)]
     for line in predict_files(segmenter, options.images, phrases, options.output):
         tqdm.write(line)  # print would run into the progress bar of a terminal

@@ -46,13 +46,13 @@ def evaluate_command(
     source = config_source(options)
 
     from gdinousam.experiments.config import TestConfig, dump_config, load_config
-    from gdinousam.experiments.evaluate import evaluate_config, resolved
+    from gdinousam.experiments.evaluate import evaluate_config
 
     config = load_config(TestConfig, *source)
     if options.resume and options.overwrite:
         raise InputError("--resume goes on with a run and --overwrite replaces it; give one of them")
     if options.print_config:
-        print(dump_config(resolved(config)), end="")
+        print(dump_config(config.resolved()), end="")
         return 0
     tables = evaluate_config(config, options.overwrite, options.resume)
     if is_first_process():

@@ -12,18 +12,9 @@ from typing import Any
 from accelerate import Accelerator, DistributedDataParallelKwargs, PartialState
 
 from gdinousam import __version__
-from gdinousam.allocator import keep_freed_memory
+from gdinousam.data.contract.noted_files import note_files, require_noted_files
 from gdinousam.errors import InputError
 from gdinousam.experiments.config import AnyTrainConfig, TrainConfig, dump_config
-from gdinousam.experiments.machine import LIBRARIES, device_name
-from gdinousam.experiments.training_data import (
-    Records,
-    describe_images,
-    read_training_images,
-    training_examples,
-    validation_examples,
-)
-from gdinousam.experiments.training_models import Learner, build_learner
 from gdinousam.experiments.training_origin import DATA_NAME, noted_data
 from gdinousam.files import write_json, write_text
 from gdinousam.folders import CONFIG_COPY, run_folder
@@ -32,7 +23,16 @@ from gdinousam.models.detector.deformable_choice import want_kernel
 from gdinousam.models.loading import pick_device
 from gdinousam.models.precision import allow_tf32
 from gdinousam.processes import joined_processes
-from gdinousam.seeding import seed_everything
+from gdinousam.runtime import LIBRARIES, device_name, keep_freed_memory, seed_everything
+from gdinousam.training.images import (
+    Records,
+    TrainingImages,
+    describe_images,
+    read_training_images,
+    training_examples,
+    validation_examples,
+)
+from gdinousam.training.learner import Learner
 from gdinousam.training.loop import Outcome, Trainer
 
 logger = logging.getLogger(__name__)
@@ -57,8 +57,10 @@ def train(config: AnyTrainConfig, resume: bool = False, overwrite: bool = False,
     folder = config.training.output_dir
     described = describe_images(config, images)
     noted = noted_data(folder, described, resume, other_data)
+    if resume and not other_data:
+        require_noted_files(folder, images.by_part, "go on with the new data by --other-data")
     seed_everything(config.training.seed, config.training.deterministic)
-    learner = build_learner(config, images)
+    learner = config.learner(images)
     train_set = training_examples(config, images, learner.resize)
     val_set = validation_examples(config, images, learner.resize)
     accelerator = Accelerator(
@@ -76,7 +78,7 @@ def train(config: AnyTrainConfig, resume: bool = False, overwrite: bool = False,
     is_main = accelerator.is_main_process
     with run_folder(folder, "training.output_dir", overwrite, resume) if is_main else nullcontext():
         if is_main:
-            _write_origin(folder, config, noted)
+            _write_origin(folder, config, images, noted)
         accelerator.wait_for_everyone()
         accelerator.init_trackers("tensorboard")
         trainer = Trainer(
@@ -117,7 +119,8 @@ def _notes(learner: Learner, described: dict[str, Any], device: str) -> dict[str
     }
 
 
-def _write_origin(folder: Path, config: AnyTrainConfig, noted: dict[str, Any]) -> None:
-    """Write beside a result what it came from: the resolved config and the fingerprint of the data."""
+def _write_origin(folder: Path, config: AnyTrainConfig, images: TrainingImages, noted: dict[str, Any]) -> None:
+    """Write beside a result what it came from: the resolved config, the fingerprint of the data and its files."""
     write_text(folder / CONFIG_COPY, dump_config(config))
     write_json(folder / DATA_NAME, noted)
+    note_files(folder, images.by_part)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from accelerate import PartialState
 
-from gdinousam.data.contract.named_datasets import datasets_of, of_datasets
+from gdinousam.data.contract.names import datasets_of, of_datasets
 from gdinousam.data.contract.reading import read_records
 from gdinousam.errors import InputError
 from gdinousam.experiments.config import BaselineTrainConfig, dump_config

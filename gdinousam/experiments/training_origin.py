@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gdinousam.errors import InputError
+from gdinousam.json_files import read_json_object
 
 DATA_NAME = "data.json"
 EARLIER = "earlier"  # in that file: what the run was trained on before, oldest first
@@ -22,11 +23,10 @@ def noted_data(folder: Path, described: Mapping[str, Any], resume: bool, other_d
     path = folder / DATA_NAME
     if not resume or not path.is_file():
         return dict(described)
-    try:
-        before = json.loads(path.read_text(encoding="utf-8"))
-        earlier = before.pop(EARLIER, [])
-    except (OSError, ValueError, AttributeError, TypeError) as error:
-        raise InputError(f"{path}: not readable ({error}); start again without --resume") from error
+    before = read_json_object(path, "start again without --resume")
+    earlier = before.pop(EARLIER, [])
+    if not isinstance(earlier, list):
+        raise InputError(f"{path}: {EARLIER} is no list; start again without --resume")
     now = json.loads(json.dumps(described))  # tuples as lists, as the file holds them
     differing = [key for key in before if before[key] != now.get(key)]
     if not differing:

@@ -1,5 +1,6 @@
-"""The compared methods, one module or folder each, behind the interfaces of ``gdinousam.records``.
+"""Methods: ours, its references, masks on disk, and every compared method, a folder each.
 
-Methods that are shown a box or a click are ``HintedSegmenter``: who shows it, the truth, a detector or the user, is
-not theirs to know. Methods that learn from examples are ``Segmenter``.
+A folder holds settings, loading, segmenting and, where the method learns, its training. ``registry`` gathers them;
+``interface`` says what each of them is to the rest. Methods that are shown a box or a click are ``HintedSegmenter``:
+who shows it, the truth, a detector or the user, is not theirs to know.
 """

@@ -50,7 +50,7 @@ def read_user_hints(csv_path: Path, records: Sequence[ImageRecord], need: Need) 
     a box or click that is no number or not on the image.
     """
     csv_path = find_csv(csv_path)
-    table, uneven = read_cells(csv_path)
+    table, uneven = read_cells(csv_path, CLICK_COLUMNS)
     wanted = (IMAGE_NAME, PHRASE, *(BOX_COLUMNS if need == "box" else CLICK_COLUMNS))
     missing = [column for column in wanted if column not in table.columns]
     if missing or uneven:

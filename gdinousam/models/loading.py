@@ -19,8 +19,9 @@ from transformers import (
 from gdinousam.assets import ASSETS
 from gdinousam.errors import InputError
 from gdinousam.geometry import ResizeSettings
+from gdinousam.json_files import read_json_object
 from gdinousam.models.adapters.files import ADAPTER_CONFIG, PREPROCESSING, adapter_folder
-from gdinousam.models.adapters.loading import base_of, forget_trained_layers, load_adapter
+from gdinousam.models.adapters.loading import base_of, forget_trained_layers, load_adapter, merged
 from gdinousam.models.checkpoints.files import kind_of, read_tensors, require_kind
 from gdinousam.models.checkpoints.grounding_dino import grounding_dino_from, official_tokenizer
 from gdinousam.models.checkpoints.sam import sam_from
@@ -30,8 +31,8 @@ from gdinousam.models.mask_heads.sam import SamMaskHead, frame_of, sam_preproces
 from gdinousam.models.mask_heads.sam2 import MaskHead, Sam2MaskHead
 from gdinousam.models.precision import MixedPrecision, Precision, pick_precision
 from gdinousam.models.small import random_small_detector, random_small_mask_head, small_tokenizer
-from gdinousam.models.weights.beside import file_beside, is_hub_id
-from gdinousam.models.weights.pretrained import from_folder_or_hub, model_type_of, pretrained_tokenizer, read_json
+from gdinousam.models.weights.hub import file_beside, is_hub_id
+from gdinousam.models.weights.pretrained import from_folder_or_hub, model_type_of, pretrained_tokenizer
 from gdinousam.settings import OWN_MODEL_NAMES
 
 logger = logging.getLogger(__name__)
@@ -64,7 +65,7 @@ def load_detector(name: str, adapter: str | Path | None = None, trained_box_laye
                 "the last layer of the box head is used untrained, as in the public code (trained_box_layer)"
             )
             forget_trained_layers(adapted)
-        model = adapted.merge_and_unload()
+        model = merged(adapted, adapter)
     return Detector(model.requires_grad_(False), tokenizer).eval()
 
 
@@ -101,15 +102,23 @@ def load_grounding_dino(name: str) -> tuple[GroundingDinoForObjectDetection, Pre
     if name == RANDOM_SMALL:
         return random_small_detector(), small_tokenizer()
     if name == SMALL:
-        model, tokenizer = load_grounding_dino(str(SMALL_DETECTOR))
-        model.name_or_path = SMALL  # what an adapter names as its base, on whatever machine
-        return model, tokenizer
+        return load_grounding_dino(str(SMALL_DETECTOR))
     if Path(name).is_file():
         path = Path(name)
         return grounding_dino_from(require_kind(read_tensors(path), "Grounding DINO", path), path), official_tokenizer(
             path
         )
     return from_folder_or_hub(GroundingDinoForObjectDetection, name, _DETECTOR_TYPES), pretrained_tokenizer(name)
+
+
+def base_name(name: str) -> str:
+    """What an adapter calls its base where that was loaded by this name; see ``describe_base``, which takes it.
+
+    Empty for random weights, which no name finds again; of a link to a file, the file's own.
+    """
+    if name in OWN_MODEL_NAMES:
+        return "" if name == RANDOM_SMALL else name
+    return str(Path(name).resolve()) if Path(name).is_file() else name
 
 
 def load_mask_head(name: str) -> MaskHead:
@@ -152,7 +161,7 @@ def trained_resize(*names: str | Path | None) -> ResizeSettings:
             )
         return ResizeSettings()
     try:
-        return ResizeSettings.model_validate(read_json(notes))
+        return ResizeSettings.model_validate(read_json_object(notes))
     except ValidationError as error:
         problem = error.errors()[0]
         key = ".".join(map(str, problem["loc"]))

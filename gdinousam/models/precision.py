@@ -62,6 +62,7 @@ class MixedPrecision(nn.Module, ABC):
     """A model whose frozen matrix products can be made bfloat16 once it lies where it is to run."""
 
     product_dtype: torch.dtype = torch.float32
+    answered: frozenset[str] = frozenset()  # names of methods; see ``gdinousam.models.first_answer``
 
     @property
     @abstractmethod

@@ -8,12 +8,14 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import load
 from safetensors.torch import load_file, save_file
 from torch import nn
 
 from gdinousam.errors import InputError
 from gdinousam.folders import begin_replacement, finish_replacement, replaced_folder, surviving_folder
 from gdinousam.models.checkpoints.files import require_finite
+from gdinousam.reading import reading
 from gdinousam.training.tasks import Task
 
 BEST, LAST, STATE = "best", "last", "state"
@@ -51,7 +53,12 @@ class RunCheckpoints:
         state = surviving_folder(self.folder / STATE)
         if not state.is_dir():
             raise InputError(f"{self.folder} has no {STATE} folder to resume from; give the folder of a run")
-        self.accelerator.load_state(str(state))
+        with reading(state, "the state of a run", f"start again from {self.folder / LAST}, or without --resume"):
+            # accelerate (1.15) goes on without a word where it cannot read these
+            random_states = load(state / f"random_states_{self.accelerator.process_index}.pkl")
+            self.accelerator.load_state(str(state))
+            if not torch.equal(torch.get_rng_state(), random_states["torch_manual_seed"]):
+                raise ValueError("its random states cannot be taken over")
 
     def save_weights(self, name: str, task: Task, metrics: dict[str, Any]) -> None:
         """Write the weights into ``name``; the main process calls it."""

@@ -23,9 +23,8 @@ from gdinousam.models.loading import save_resize
 from gdinousam.models.mask_heads.sam2 import Sam2MaskHead
 from gdinousam.phrases import Caption, build_caption, positive_map, tokenize_captions
 from gdinousam.training.captions import with_captions_that_fit
-from gdinousam.training.losses import DetectionTarget, detection_sums, mask_sums
+from gdinousam.training.losses import DetectionTarget, Term, detection_sums, mask_sums, means
 from gdinousam.training.settings import LossSettings
-from gdinousam.training.terms import Term, means
 
 
 class Task(ABC):
@@ -67,7 +66,8 @@ _OTHER_BOXES, _OTHER_TOKENS = "other_layers_boxes", "other_layers_tokens"
 class DetectorTask(Task):
     """Grounding DINO with L1, GIoU and focal losses (paper, section 2.3).
 
-    caption_of: joins the phrases of an example into the caption that the detector reads.
+    caption_of: joins the phrases of an example into the caption that the detector reads. base: the name of the weights
+    below adapters, for the note beside them; see ``gdinousam.models.loading.base_name``.
     """
 
     def __init__(
@@ -76,12 +76,14 @@ class DetectorTask(Task):
         settings: LossSettings,
         resize: ResizeSettings,
         caption_of: Callable[[Sequence[str]], Caption] = build_caption,
+        base: str = "",
     ) -> None:
         self.model = detector
         self.detector = detector
         self.settings = settings
         self.resize = resize
         self.caption_of = caption_of
+        self.base = base
         self._has_other_layers = settings.earlier_layers or settings.encoder_matches > 0
         self.terms = {
             "l1": Term(settings.l1, BOXES),
@@ -133,17 +135,16 @@ class DetectorTask(Task):
     def save(self, folder: Path) -> None:
         model: PeftModel | nn.Module = self.detector.model
         if isinstance(model, PeftModel):
-            save_adapter(model, self._base, folder)
+            save_adapter(model, self._base_note, folder)
         else:
             self.detector.grounding_dino.save_pretrained(folder)
             self.detector.tokenizer.save_pretrained(folder)
         save_resize(folder, self.resize)
 
     @cached_property
-    def _base(self) -> BaseNote:
+    def _base_note(self) -> BaseNote:
         """Of the frozen weights below the adapters, which are the same at every save."""
-        model = self.detector.grounding_dino
-        return describe_base(model, model.name_or_path or "")
+        return describe_base(self.detector.grounding_dino, self.base)
 
 
 class MaskHeadTask(Task):

@@ -46,11 +46,12 @@ def whole_lines_in_one_cell() -> str:
         PLAIN.replace(HEADER, '"' + HEADER.replace(",", '","') + '"').encode(),
         PLAIN.replace(HEADER, HEADER.title()).encode(),
         PLAIN.replace("\n", ",,\n").encode(),
+        (PLAIN + "," * (len(COLUMNS) - 1) + "\n").encode(),
         whole_lines_in_one_cell().encode(),
     ],
     ids=[
         "plain", "semicolon", "tab", "bar", "decimal comma", "utf-16", "sep=,", "sep=;", "byte order mark",
-        "spaces", "quoted header", "letter case", "empty columns", "one cell",
+        "spaces", "quoted header", "letter case", "empty columns", "an empty row", "one cell",
     ],
 )  # fmt: skip
 def test_every_way_of_writing_a_table_reads_to_the_same_records(tmp_path: Path, content: bytes):

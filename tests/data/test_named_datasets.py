@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gdinousam.data.contract.check import check_table, require_valid
-from gdinousam.data.contract.named_datasets import datasets_of, of_datasets
+from gdinousam.data.contract.names import datasets_of, of_datasets
 from gdinousam.data.contract.problems import DataProblems
 from gdinousam.data.contract.reading import write_records
 from gdinousam.drawing import write_picture

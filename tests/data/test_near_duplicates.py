@@ -12,8 +12,7 @@ import PIL.Image
 import pytest
 
 from gdinousam.data.audit.near_duplicates import clusters, near_pairs
-from gdinousam.data.audit.picture_patches import FOUND
-from gdinousam.data.audit.picture_windows import Thumbnail, thumbnail
+from gdinousam.data.audit.picture_windows import FOUND, Thumbnail, thumbnail
 from gdinousam.data.images import read_image
 from gdinousam.data.sources.phantoms import FAMILIES, VARIED, make_phantom
 from gdinousam.records import Image

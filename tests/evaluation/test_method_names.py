@@ -10,11 +10,11 @@ from gdinousam.commands.common import BAD_INPUT, run
 from gdinousam.commands.compare import compare_command
 from gdinousam.evaluation.reporting.comparison import compare, rename
 from gdinousam.evaluation.reporting.comparison_tables import comparison_tables
-from gdinousam.evaluation.reporting.method_names import method_name, weights_remarks
 from gdinousam.evaluation.reporting.overview import overview_table
 from gdinousam.evaluation.reporting.paper_numbers import OURS, paper_table
 from gdinousam.evaluation.reporting.table_files import Table, as_plain
 from gdinousam.evaluation.reporting.tables import write_tables
+from gdinousam.evaluation.scoring.notes import method_name, weights_remarks
 from gdinousam.evaluation.scoring.results import Results, read_results
 from gdinousam.records import WeightsKind
 

@@ -9,7 +9,7 @@ import pytest
 from coloured_images import HEIGHT, WIDTH, Alarmist, LargeOnly, LeftHalf, Silent, write_mixed
 
 from gdinousam.errors import InputError
-from gdinousam.evaluation.scoring.kept_masks import mask_names
+from gdinousam.evaluation.scoring.kept import mask_names
 from gdinousam.evaluation.scoring.runner import evaluate
 from gdinousam.methods.saved_masks.method import SavedMasks
 from gdinousam.records import ImageRecord

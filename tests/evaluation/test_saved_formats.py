@@ -13,7 +13,7 @@ import PIL.Image
 import pytest
 
 from gdinousam.errors import InputError
-from gdinousam.methods.saved_masks.formats import mask_ending, mask_size, read_mask
+from gdinousam.methods.saved_masks.folder import mask_ending, mask_size, read_mask
 from gdinousam.methods.saved_masks.settings import SavedMasksSettings
 
 # 2 rows of 3 pixels, so that axes cannot be mixed up unnoticed

@@ -6,6 +6,7 @@ import pytest
 
 from gdinousam.experiments.studies.operating_choice import (
     MIN_QUERIES,
+    QueryCurve,
     best_point,
     by_number_of_targets,
     choose_for_phrases,
@@ -15,7 +16,6 @@ from gdinousam.experiments.studies.operating_choice import (
     reached,
     specificity,
 )
-from gdinousam.experiments.studies.operating_curves import QueryCurve
 from gdinousam.experiments.studies.operating_table import choice_table, interval_json
 from gdinousam.models.detector.prediction_settings import Point
 

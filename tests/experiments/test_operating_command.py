@@ -16,7 +16,7 @@ from gdinousam.data.contract.reading import read_records
 from gdinousam.data.images import read_image, union_mask
 from gdinousam.evaluation.scoring.protocols import score_image
 from gdinousam.evaluation.scoring.results import read_results
-from gdinousam.experiments.studies.operating_curves import query_curves
+from gdinousam.experiments.studies.operating_choice import query_curves
 from gdinousam.geometry import ResizeSettings
 from gdinousam.models.detector.operating_point import OPERATING_POINT, noted_point
 from gdinousam.models.detector.prediction_settings import Point, PredictionSettings

@@ -300,13 +300,13 @@ def test_a_method_that_takes_a_detector_s_boxes_is_asked_too(
     [
         (
             {"name": "samus", "weights": "random-small", "prompts": {"source": "truth"}},
-            "samus is shown where the objects lie (baseline.prompts.source: truth), so it reads no prompts",
+            "samus reads no prompts; name a Grounding DINO in model.detector, alone or with a method that takes its",
         ),
         (
             {"name": "medsam", "weights": "random-small", "prompts": {"source": "user", "user_csv": "a.csv"}},
-            "medsam is shown where the objects lie (baseline.prompts.source: user), so it reads no prompts",
+            "medsam reads no prompts",
         ),
-        ({"name": "unet", "weights": "unet"}, "unet reads no prompts; study a method that takes a detector's boxes"),
+        ({"name": "unet", "weights": "unet"}, "unet reads no prompts"),
         (
             {
                 "name": "universeg",

@@ -4,9 +4,8 @@ import math
 
 import pytest
 
-from gdinousam.evaluation.reporting.method_names import weights_remarks
 from gdinousam.evaluation.reporting.table_files import Table
-from gdinousam.evaluation.scoring.notes import Notes
+from gdinousam.evaluation.scoring.notes import Notes, weights_remarks
 from gdinousam.evaluation.scoring.rows import ScoreRow
 from gdinousam.experiments.studies.prompt_table import prompt_table
 from gdinousam.experiments.studies.prompts_file import Wording

@@ -8,7 +8,7 @@ import yaml
 from gdinousam.errors import InputError
 from gdinousam.experiments.config import TestConfig, load_config
 from gdinousam.experiments.evaluate import build_method
-from gdinousam.methods.references import WholeImageSegmenter
+from gdinousam.methods.ours.references import WholeImageSegmenter
 from gdinousam.methods.true_hints import TrueHints
 
 

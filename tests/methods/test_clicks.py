@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from gdinousam.errors import InputError
-from gdinousam.methods.clicks import centroid_click, fixed_click, random_click
+from gdinousam.methods.true_hints import centroid_click, fixed_click, random_click
 from gdinousam.records import Click, Mask
 
 ULTRASAM = Path(__file__).parents[2] / ".." / "shared" / "goldens" / "ultrasam"

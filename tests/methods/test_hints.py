@@ -153,6 +153,17 @@ def test_a_person_s_clicks_may_lie_beside_the_object(records: list[ImageRecord],
     }
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_clicks_that_a_spreadsheet_saved_are_read(records: list[ImageRecord], tmp_path: Path, encoding: str) -> None:
+    csv_path = tmp_path / "clicks.csv"
+    lines = ["image_name;label_name;Click_X;click_y;click_on_object", "one.png;cyst;5,5;6;", "two.png;cyst;1;2,25;0"]
+    csv_path.write_bytes("\r\n".join([*lines, ";;;;", ""]).encode(encoding))
+    assert read_user_hints(csv_path, records, "point") == {
+        "one.png": (Hint("cyst", clicks=(Click(5.5, 6),)),),
+        "two.png": (Hint("cyst", clicks=(Click(1, 2.25, is_foreground=False),)),),
+    }
+
+
 BOXES = "image_name,label_name,bbox_x,bbox_y,bbox_width,bbox_height"
 CLICKS = "image_name,label_name,click_x,click_y,click_on_object"
 

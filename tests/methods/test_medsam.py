@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pytest
 import torch
 
+from benchmarks.parity.weights import rule_values
 from gdinousam.errors import InputError
 from gdinousam.geometry import ResizeSettings
 from gdinousam.methods.medsam.segmenter import FirstLabelFinder, StudyFrame, load_medsam
@@ -17,9 +18,8 @@ from gdinousam.models.detector.detector import LayerPrediction
 from gdinousam.models.detector.prediction_settings import PredictionSettings
 from gdinousam.models.loading import load_detector
 from gdinousam.models.mask_heads.sam import MedSamFrame, SamMaskHead
-from gdinousam.parity.weights import rule_values
 from gdinousam.records import Hint, Image
-from gdinousam.seeding import torch_seed
+from gdinousam.runtime import torch_seed
 
 GOLDENS = Path(__file__).parents[2] / ".." / "shared" / "goldens" / "medsam"
 needs_goldens = pytest.mark.skipif(not GOLDENS.is_dir(), reason="needs the recorded outputs that developers have")

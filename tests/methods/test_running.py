@@ -24,13 +24,14 @@ from gdinousam.experiments.config import BaselineTrainConfig, load_config
 from gdinousam.experiments.config import (
     TestConfig as EvaluateConfig,  # pytest would collect a class that is named Test...
 )
-from gdinousam.methods.building import baseline_notes
-from gdinousam.methods.settings import HintSettings, MedSamSettings, SamusSettings, UltraSamSettings
-from gdinousam.methods.unet.network import UNet
-from gdinousam.methods.unet.settings import UNetDescription
+from gdinousam.methods.hints import HintSettings
+from gdinousam.methods.medsam.settings import MedSamSettings
+from gdinousam.methods.samus.settings import SamusSettings
+from gdinousam.methods.ultrasam.settings import UltraSamSettings
+from gdinousam.methods.unet.network import UNet, UNetDescription
 from gdinousam.methods.unet.weights import save_unet
 from gdinousam.records import ImageRecord
-from gdinousam.seeding import torch_seed
+from gdinousam.runtime import torch_seed
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = sorted((ROOT / "configs" / "baselines").glob("*.yaml"))
@@ -298,17 +299,17 @@ def test_published_weights_are_marked_where_they_were_trained(tmp_path: Path) ->
         SamusSettings(name="samus", weights="weights/SAMUS.pth", prompts=shown),
         UltraSamSettings(name="ultrasam", weights="weights/UltraSam.pth", prompts=shown),
     ):
-        notes = baseline_notes(settings, records)
+        notes = settings.notes(records)
         assert list(notes.of_datasets) == ["busi"] and notes.remarks == (NOT_FOUND,)
         random = settings.model_copy(update={"weights": "random"})
-        assert baseline_notes(random, records) == Notes((NOT_FOUND,))
+        assert random.notes(records) == Notes((NOT_FOUND,))
     own = SamusSettings(name="samus", weights=str(tmp_path), prompts=shown)  # a folder of baselines/trainSAMUS.py
-    assert baseline_notes(own, records) == Notes((NOT_FOUND,))
+    assert own.notes(records) == Notes((NOT_FOUND,))
 
 
 def test_weights_of_unknown_training_data_are_said_to_be_so() -> None:
     settings = MedSamSettings(name="medsam", weights="wanglab/medsam-vit-base")
-    notes = baseline_notes(settings, [one_of("busi")])
+    notes = settings.notes([one_of("busi")])
     assert not notes.of_datasets and "It was not checked which public datasets" in notes.remarks[-1]
 
 
@@ -373,4 +374,4 @@ def test_an_automatic_method_segments_an_image_of_the_user_s(
     del tree["model"]
     write(tree, config)
     assert run(predict_command, arguments) == BAD_INPUT
-    assert "A is shown more than an image and a phrase (box)" in capsys.readouterr().err
+    assert "ultrasam is shown more than an image and a phrase (box)" in capsys.readouterr().err

@@ -14,11 +14,11 @@ import torch
 from mask_checks import agreement, count_calls, small_sam
 from transformers import SamModel
 
+from benchmarks.parity.weights import rule_values
 from gdinousam.errors import InputError
 from gdinousam.methods.ultrasam.checkpoint import ultrasam_from
 from gdinousam.methods.ultrasam.segmenter import TwiceAddingMlp, UltraSam, UltraSamHint, load_ultrasam
 from gdinousam.models.loading import RANDOM_SMALL
-from gdinousam.parity.weights import rule_values
 from gdinousam.records import BoxXYXY, Click, Detection, Hint, Image, Mask
 
 GOLDENS = Path(__file__).parents[2] / ".." / "shared" / "goldens"

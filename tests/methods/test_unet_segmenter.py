@@ -12,12 +12,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from gdinousam.errors import InputError
-from gdinousam.methods.unet.network import UNet
+from gdinousam.methods.unet.network import UNet, UNetDescription
 from gdinousam.methods.unet.segmenter import UNetSegmenter
-from gdinousam.methods.unet.settings import UNetDescription
 from gdinousam.methods.unet.weights import DESCRIPTION, WEIGHTS, load_unet, save_unet
 from gdinousam.records import Detection, Image, ImageRecord
-from gdinousam.seeding import torch_seed
+from gdinousam.runtime import torch_seed
 
 CHANNELS, PHRASES = (4, 8, 8), ("cyst", "benign lesion", "fetal head", "kidney")
 EMPTY = "kidney"  # a phrase whose channel says no everywhere

@@ -10,10 +10,9 @@ import torch
 
 from gdinousam.data.dataset import Batch, Example, collate
 from gdinousam.geometry import boxes_cxcywh_norm
-from gdinousam.methods.unet.network import UNet
-from gdinousam.methods.unet.settings import UNetDescription
+from gdinousam.methods.unet.network import UNet, UNetDescription
 from gdinousam.methods.unet.task import UNetTask
-from gdinousam.seeding import torch_seed
+from gdinousam.runtime import torch_seed
 from gdinousam.training.losses import mask_sums
 
 SIDE, CHANNELS, PHRASES = 16, (4, 8, 8), ("cyst", "lesion", "head")

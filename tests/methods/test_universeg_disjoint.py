@@ -8,7 +8,7 @@ from PIL import Image as PILImage
 from universeg_files import write_record
 
 from gdinousam.errors import InputError
-from gdinousam.methods.universeg.disjoint import check_disjoint, without_tested
+from gdinousam.methods.universeg.segmenter import check_disjoint, without_tested
 from gdinousam.records import ImageRecord
 
 

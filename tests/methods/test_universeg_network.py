@@ -10,7 +10,7 @@ from universeg_files import GOLDENS, official_tensors
 
 from gdinousam.methods.universeg.network import CrossBlock, UniverSegNetwork, upsampled_beside
 from gdinousam.methods.universeg.weights import load_universeg
-from gdinousam.seeding import torch_seed
+from gdinousam.runtime import torch_seed
 
 needs_goldens = pytest.mark.skipif(not GOLDENS.is_dir(), reason="needs the recorded outputs that developers have")
 Recorded = dict[str, npt.NDArray[np.generic]]

@@ -17,7 +17,7 @@ from gdinousam.methods.universeg.segmenter import UniverSegSegmenter, load_unive
 from gdinousam.methods.universeg.support import SupportSet, SupportSettings, load_support
 from gdinousam.methods.universeg.weights import load_universeg
 from gdinousam.records import Detection, Image, ImageRecord, Segmenter
-from gdinousam.seeding import torch_seed
+from gdinousam.runtime import torch_seed
 
 CPU = torch.device("cpu")
 

@@ -12,7 +12,7 @@ from universeg_files import GOLDENS, official_shapes, official_tensors
 from gdinousam.errors import InputError
 from gdinousam.methods.universeg.weights import load_universeg
 from gdinousam.models.checkpoints.files import Tensors
-from gdinousam.seeding import torch_seed
+from gdinousam.runtime import torch_seed
 
 Spoil = Callable[[Tensors], object]
 

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from PIL import Image as PILImage
 
+from benchmarks.parity.weights import rule_values
 from gdinousam.models.checkpoints.files import Tensors
-from gdinousam.parity.weights import rule_values
 from gdinousam.records import ImageRecord, Instance, MaskReference
 
 GOLDENS = Path(__file__).parents[2] / ".." / "shared" / "goldens" / "universeg"

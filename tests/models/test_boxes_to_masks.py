@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gdinousam.methods.references import WholeImageSegmenter
+from gdinousam.methods.ours.references import WholeImageSegmenter
 from gdinousam.models.loading import load_mask_head
 from gdinousam.models.mask_heads.sam2 import MaskHead
 from gdinousam.records import Image

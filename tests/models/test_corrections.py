@@ -14,7 +14,7 @@ from gdinousam.models.detector.detector import Detector
 from gdinousam.models.loading import load_grounding_dino
 from gdinousam.models.mask_heads.random_sam import random_sam
 from gdinousam.phrases import build_caption, tokenize_captions
-from gdinousam.seeding import torch_seed
+from gdinousam.runtime import torch_seed
 
 
 @given(fraction=st.floats(0.001, 0.999))

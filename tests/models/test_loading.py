@@ -24,7 +24,7 @@ from gdinousam.models.loading import (
     trained_resize,
 )
 from gdinousam.phrases import build_caption, tokenize_captions
-from gdinousam.seeding import torch_seed
+from gdinousam.runtime import torch_seed
 
 
 @pytest.fixture

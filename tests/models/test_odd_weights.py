@@ -16,7 +16,7 @@ from gdinousam.models.adapters.loading import base_of, load_adapter, save_adapte
 from gdinousam.models.adapters.lora import LoraSettings, add_lora
 from gdinousam.models.checkpoints.files import Tensors, read_tensors
 from gdinousam.models.loading import load_detector, load_grounding_dino, load_mask_head
-from gdinousam.seeding import torch_seed
+from gdinousam.runtime import torch_seed
 
 WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
 

@@ -16,7 +16,7 @@ from gdinousam.models.small import (
     small_vocabulary,
 )
 from gdinousam.phrases import build_caption, tokenize_captions
-from gdinousam.seeding import torch_seed
+from gdinousam.runtime import torch_seed
 
 
 def test_separators_have_the_numbers_that_transformers_looks_for() -> None:

@@ -4,8 +4,8 @@ import hashlib
 import os
 from pathlib import Path
 
-from gdinousam.models.weights import hashes as module
-from gdinousam.models.weights.hashes import weights_hash
+from gdinousam.models.weights import origin as module
+from gdinousam.models.weights.origin import weights_hash
 
 
 def sha256(content: bytes) -> str:

@@ -320,6 +320,9 @@ def test_two_processes_train_together_and_only_the_first_writes(config_path: Pat
     # 8 images, 2 processes, batch 2: two steps per epoch
     assert [row["step"] for row in rows(folder)] == ["2", "4"]
     assert done.stdout.count("finished after 2 epochs") == 1
+    with pytest.raises(InputError, match="trained by 2 processes, and 1 would"):
+        run(folder / "config.yaml", f"training.output_dir={folder}", "training.num_epochs=3", resume=True)
+    assert [row["epoch"] for row in rows(folder)] == ["1", "2"]
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ from gdinousam.models.loading import load_detector, load_grounding_dino, load_ma
 from gdinousam.models.mask_heads.sam2 import Sam2MaskHead
 from gdinousam.phrases import build_caption, tokenize_captions
 from gdinousam.records import ImageRecord
-from gdinousam.seeding import torch_seed
+from gdinousam.runtime import torch_seed
 from gdinousam.training.settings import LossSettings
 from gdinousam.training.tasks import DetectorTask, MaskHeadTask, Task, to_device
 

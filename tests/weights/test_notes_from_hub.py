@@ -22,8 +22,8 @@ from gdinousam.models.detector.operating_point import OPERATING_POINT, Operating
 from gdinousam.models.detector.prediction_settings import Point
 from gdinousam.models.loading import load_grounding_dino, save_resize
 from gdinousam.models.mask_heads.sam import save_sam_preprocessing
-from gdinousam.models.weights.beside import is_hub_id
-from gdinousam.seeding import torch_seed
+from gdinousam.models.weights.hub import is_hub_id
+from gdinousam.runtime import torch_seed
 
 ROOT = Path(__file__).parents[2]
 # each name in a line: the sizes that a detector sees, the box and score of the best, or the frame of a mask head

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from gdinousam.data.audit.contents import AuditedImage, contents_of, untrained_phrases
 from gdinousam.data.audit.leaks import (
+    AuditedImage,
     case_twins,
+    contents_of,
     near_duplicates,
     repeats_within,
     shared_groups,
     shared_names,
     shared_pixels,
+    untrained_phrases,
 )
 from gdinousam.data.audit.pictures import read_pictures
 from gdinousam.data.audit.report import AuditReport

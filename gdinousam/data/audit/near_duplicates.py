@@ -17,9 +17,8 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from gdinousam.data.audit.picture_patches import patch_correlation
-from gdinousam.data.audit.picture_windows import Thumbnail, resembling
-from gdinousam.data.contract.natural_order import natural_key
+from gdinousam.data.audit.picture_windows import Thumbnail, patch_correlation, resembling
+from gdinousam.data.contract.names import natural_key
 
 MAX_THREADS = 8
 

@@ -178,7 +178,10 @@ def _check_mask(
         rows_of_value.setdefault(value, []).append(row)
         if box_xywh is not None and not _has_pixel_in_box(mask_hw, box_xywh):
             problems.append(row.problem(contract.MASK_NAME, f"pixels of this row inside its box; {path.name} has none"))
-    fits = [fit_of(rows, mask_file.select(value)) for value, rows in rows_of_value.items()]
+    fits = [
+        fit_of(rows, mask_file.select(value), value is None and mask_file.is_doubtful)
+        for value, rows in rows_of_value.items()
+    ]
     return problems, [fit for fit in fits if fit is not None]
 
 

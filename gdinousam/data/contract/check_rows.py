@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from gdinousam.data.contract import reading as contract
+from gdinousam.data.contract.box_readings import BOX_SLACK
 from gdinousam.data.contract.problems import Problem
 from gdinousam.identity import difference, identity, phrase_identity, phrases_in, visible
 from gdinousam.records import BoxXYWH
 
 MAX_TOKENS = 256  # of a caption: max_text_len of the published Grounding DINO models
-BOX_SLACK = 0.01  # pixels a box may lie outside: exporters round x and width to two decimals each
 
 
 class CheckedRow:

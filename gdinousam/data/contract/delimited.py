@@ -12,7 +12,9 @@ import csv
 import io
 import re
 from collections.abc import Collection, Sequence
+from pathlib import Path
 
+from gdinousam.errors import InputError
 from gdinousam.identity import identity
 
 SEPARATORS = (",", ";", "\t", "|")
@@ -22,6 +24,18 @@ _DECIMAL_COMMA = re.compile(r"([-+]?\d+),(\d+(?:[eE][-+]?\d+)?)")
 Lines = list[list[str]]
 
 
+def read_delimited(path: Path, columns: Collection[str], number_columns: Collection[str] | None = ()) -> Lines:
+    """``parse_delimited`` of a file; ``InputError`` where it is missing, no text or no table."""
+    try:
+        return parse_delimited(decode(path.read_bytes()), columns, number_columns)
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file; check the path") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 text (byte {error.start}); save it as CSV UTF-8") from error
+    except csv.Error as error:
+        raise InputError(f"{path}: not readable as CSV ({error}); check its quotation marks") from error
+
+
 def decode(content: bytes) -> str:
     """The text of a file, UTF-8 or UTF-16 with a byte order mark; ``UnicodeDecodeError`` where it is neither."""
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
@@ -29,13 +43,13 @@ def decode(content: bytes) -> str:
     return content.decode("utf-8-sig")
 
 
-def parse_delimited(text: str, columns: Collection[str], number_columns: Collection[str] = ()) -> Lines:
+def parse_delimited(text: str, columns: Collection[str], number_columns: Collection[str] | None = ()) -> Lines:
     """The cells of each line, the header first; a line without cells gives an empty list.
 
     columns: names to expect; the separator is the one that finds most of them in the header, a comma where none does.
     A header cell that names one of them but for letter case, spaces or quotation marks becomes it. number_columns: in
-    which ``1,5`` is one and a half, where the comma does not part cells. Lines may differ in length. Raises
-    ``csv.Error`` for broken quotation marks.
+    which ``1,5`` is one and a half, where the comma does not part cells; ``None``: all. Lines may differ in length.
+    Raises ``csv.Error`` for broken quotation marks.
     """
     named = _SEPARATOR_LINE.match(text)
     if named:
@@ -51,7 +65,8 @@ def parse_delimited(text: str, columns: Collection[str], number_columns: Collect
     header = _without_empty_columns(lines)
     lines[0] = [_column(name, header, columns) for name in header]
     if separator != ",":
-        places = [place for place, name in enumerate(lines[0]) if name in number_columns]
+        hold_numbers = lines[0] if number_columns is None else number_columns
+        places = [place for place, name in enumerate(lines[0]) if name in hold_numbers]
         lines[1:] = [_with_points(cells, places) for cells in lines[1:]]
     return lines
 

@@ -14,6 +14,7 @@ from scipy.ndimage import binary_fill_holes
 
 from gdinousam.data.images import read_mask_file
 from gdinousam.errors import InputError
+from gdinousam.folders import replaced_folder
 from gdinousam.records import Mask
 
 Labels = npt.NDArray[Any]  # (H, W)
@@ -34,28 +35,32 @@ def is_outline(mask_hw: Mask) -> bool:
 def write_filled(mask_dir: Path, out: Path) -> tuple[int, int]:
     """Copy a folder of masks, outlines filled; returns how many were filled and how many copied.
 
-    Each value of a label file is filled by itself. A JPEG that is filled becomes a PNG of its stem. Raises
-    ``InputError`` for a folder in use, and for a mask that cannot be read or is in colour and an outline.
+    Each value of a label file is filled by itself. A JPEG that is filled becomes a PNG of its stem. The folder appears
+    once it is complete. Raises ``InputError`` for a folder in use, and for a mask that cannot be read or is in colour
+    and an outline.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out}: is in use; name a new folder for the filled masks")
-    out.mkdir(parents=True, exist_ok=True)
-    num_filled = num_copied = 0
-    for path in sorted(one for one in mask_dir.iterdir() if one.suffix.lower() in SUFFIXES):
-        mask_file = read_mask_file(path)
-        values = mask_file.values
-        if not is_outline(mask_file.foreground):
-            shutil.copyfile(path, out / path.name)
-            num_copied += 1
-            continue
-        if values is None:
-            raise InputError(f"{path}: an outline in colour; store it grey to have it filled")
-        is_soft = path.suffix.lower() in LOSSY or len(np.unique(values[mask_file.foreground])) > np.iinfo(np.uint8).max
-        stored = np.where(mask_file.foreground, 255, 0).astype(np.uint8) if is_soft else values
-        name = f"{path.stem}.png" if path.suffix.lower() in LOSSY else path.name
-        PIL.Image.fromarray(_filled(stored)).save(out / name)
-        num_filled += 1
-    return num_filled, num_copied
+    paths = sorted(one for one in mask_dir.iterdir() if one.suffix.lower() in SUFFIXES)
+    with replaced_folder(out.resolve()) as folder:
+        num_filled = sum(_write(path, folder) for path in paths)
+    return num_filled, len(paths) - num_filled
+
+
+def _write(path: Path, folder: Path) -> bool:
+    """Write one mask and tell whether it had to be filled."""
+    mask_file = read_mask_file(path)
+    values = mask_file.values
+    if not is_outline(mask_file.foreground):
+        shutil.copyfile(path, folder / path.name)
+        return False
+    if values is None:
+        raise InputError(f"{path}: an outline in colour; store it grey to have it filled")
+    is_soft = path.suffix.lower() in LOSSY or len(np.unique(values[mask_file.foreground])) > np.iinfo(np.uint8).max
+    stored = np.where(mask_file.foreground, 255, 0).astype(np.uint8) if is_soft else values
+    name = f"{path.stem}.png" if path.suffix.lower() in LOSSY else path.name
+    PIL.Image.fromarray(_filled(stored)).save(folder / name)
+    return True
 
 
 def _filled(labels: Labels) -> Labels:

@@ -7,17 +7,27 @@ against what other programs write: fractions, corners, centres, swapped axes, an
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from gdinousam.data.contract import reading as contract
-from gdinousam.data.contract.check_rows import BOX_SLACK, CheckedRow
+from gdinousam.data.contract.box_readings import (
+    CORNERS,
+    MIN_BOXES,
+    READINGS,
+    SMALLER_COPY,
+    Size,
+    other_reading,
+    scaled,
+)
+from gdinousam.data.contract.check_rows import CheckedRow, grouped
 from gdinousam.data.contract.outlines import is_outline
 from gdinousam.data.contract.problems import Problem
 from gdinousam.data.masks import tight_box_xywh
+from gdinousam.identity import identity
 from gdinousam.records import BoxXYWH, Mask
 
 MIN_IOU = 0.2  # of a box with the box round its mask; one with a margin of 60 % of the object all round has 0.21
@@ -25,22 +35,11 @@ MIN_INSIDE = 1 / 3  # share of the pixels of an object that lie in its box
 LOOSE_IOU = 0.75  # most boxes of a file below this: another reading of them is tried
 EXPLAINED_IOU = 0.75  # median that another reading must reach to be named where most boxes cannot be meant as they are
 CERTAIN_IOU = 0.9  # and where they could be meant, as loose boxes; no other reading makes those tight
-MIN_BOXES, MIN_OUTSIDE = 4, 0.25  # boxes, and share of them outside the image, that another reading is tried for
 NUM_NAMED = 5  # rows that the cause of a whole file names
 
 ALLOW_ODD = "Take boxes and masks that obey the contract but look wrong to the checker (docs/data.md)."
-_CORNERS = "corners x0, y0, x1, y1"
 
-Size = tuple[int, int]  # width, height
-Reading = Callable[[BoxXYWH, Size], BoxXYWH]
-
-# what the four numbers of a box may have been meant as, and how they become x, y, width, height in pixels
-READINGS: dict[str, Reading] = {
-    _CORNERS: lambda box, size: (box[0], box[1], box[2] - box[0], box[3] - box[1]),
-    "centre x, centre y, width, height": lambda box, size: (box[0] - box[2] / 2, box[1] - box[3] / 2, box[2], box[3]),
-    "y, x, height, width": lambda box, size: (box[1], box[0], box[3], box[2]),
-    "percent of the image": lambda box, size: _scaled(box, size[0] / 100, size[1] / 100),
-}
+Cause = tuple[str, Sequence[CheckedRow]]  # what explains a whole file, and the rows that it concerns
 
 
 @dataclass(frozen=True)
@@ -50,6 +49,7 @@ class Fit:
     size: of the image. around, around_inverse: the box round the mask, and round what is not mask, ``None`` where all
     is. iou: of the box round all boxes of the rows with the one round the parts of the mask that meet it.
     inside: share of those parts' pixels in the box; both 0 where none meets it. is_outline: see ``outlines``.
+    is_doubtful: what is foreground of the mask may be meant otherwise, see ``foreground``.
     """
 
     rows: tuple[CheckedRow, ...]
@@ -59,9 +59,10 @@ class Fit:
     iou: float
     inside: float
     is_outline: bool = False
+    is_doubtful: bool = False
 
 
-def fit_of(rows: Sequence[CheckedRow], mask_hw: Mask) -> Fit | None:
+def fit_of(rows: Sequence[CheckedRow], mask_hw: Mask, is_doubtful: bool) -> Fit | None:
     """Hold the boxes of rows against their mask, (H, W) bool; ``None`` without a box or a pixel."""
     boxes = [box for row in rows if (box := row.box_xywh()) is not None]
     if not boxes or not mask_hw.any():
@@ -72,11 +73,11 @@ def fit_of(rows: Sequence[CheckedRow], mask_hw: Mask) -> Fit | None:
     size = (mask_hw.shape[1], mask_hw.shape[0])
     around_inverse = None if mask_hw.all() else tight_box_xywh(~mask_hw)
     if not met.any():
-        return Fit(tuple(rows), size, tight_box_xywh(mask_hw), around_inverse, 0.0, 0.0)
+        return Fit(tuple(rows), size, tight_box_xywh(mask_hw), around_inverse, 0.0, 0.0, False, is_doubtful)
     rows_slice, columns = _window(hull)
     inside = float(met[rows_slice, columns].sum() / met.sum())
     iou = _iou(hull, tight_box_xywh(met))
-    return Fit(tuple(rows), size, tight_box_xywh(mask_hw), around_inverse, iou, inside, is_outline(met))
+    return Fit(tuple(rows), size, tight_box_xywh(mask_hw), around_inverse, iou, inside, is_outline(met), is_doubtful)
 
 
 def implausible(rows: Sequence[CheckedRow], fits: Sequence[Fit]) -> Iterator[Problem]:
@@ -85,7 +86,7 @@ def implausible(rows: Sequence[CheckedRow], fits: Sequence[Fit]) -> Iterator[Pro
     rows: all of the file. fits: of the rows with masks; may be empty.
     """
     with_box = [row for row in rows if row.box_xywh() is not None]
-    cause = _cause(with_box, fits)
+    cause = _cause(with_box, fits) or _cause_in_a_dataset(with_box, fits)
     if cause is not None:
         what, guilty = cause
         named = ", ".join(str(row.number) for row in guilty[:NUM_NAMED])
@@ -101,6 +102,9 @@ def implausible(rows: Sequence[CheckedRow], fits: Sequence[Fit]) -> Iterator[Pro
         elif fit.is_outline:
             expected = "a filled object; this one is a drawn outline (check_data.py --fill-outlines fills it)"
             yield fit.rows[0].problem(contract.MASK_NAME, expected)
+        if fit.is_doubtful:
+            expected = "two values, or a label named by NAME#VALUE; the grey values of this mask may be labels or soft"
+            yield fit.rows[0].problem(contract.MASK_NAME, expected)
 
 
 _FRACTIONS, _INVERTED, _SCALE = "fractions of the image", "inverted masks", "boxes of another image size"
@@ -109,26 +113,33 @@ _EXPECTED = {
     _FRACTIONS: "x, y, width, height in pixels; the boxes look like fractions of the image",
     _INVERTED: "the object white on black; the masks fit their boxes once they are inverted",
     _SCALE: "boxes in pixels of the stored image; times one factor they fit their masks",
+    SMALLER_COPY: "boxes in pixels of the stored image; all of them lie in its upper left quarter",
 }
 
 
-def _cause(with_box: Sequence[CheckedRow], fits: Sequence[Fit]) -> tuple[str, Sequence[CheckedRow]] | None:
-    """What explains the whole file, and the rows that it concerns; ``None`` where nothing has to be explained."""
+def _cause(with_box: Sequence[CheckedRow], fits: Sequence[Fit]) -> Cause | None:
     boxes = [(row, box, (row.width, row.height)) for row in with_box if (box := row.box_xywh()) is not None]
     if boxes and all(_is_fraction(box) for _, box, _ in boxes):
         return _FRACTIONS, with_box
     if fits and (cause := _cause_by_masks(fits)):
         return cause
     sized = [(row, box, (width, height)) for row, box, (width, height) in boxes if width and height]
-    outside = [row for row, box, size in sized if not _is_inside(box, size)]
-    if len(sized) >= MIN_BOXES and len(outside) >= MIN_OUTSIDE * len(sized):
-        for name, reading in READINGS.items():
-            if all(_is_inside(reading(box, size), size) for _, box, size in sized):
-                return name, outside
+    read = other_reading([(box, size) for _, box, size in sized], by_place=not fits)
+    return None if read is None else (read[0], [sized[index][0] for index in read[1]])
+
+
+def _cause_in_a_dataset(with_box: Sequence[CheckedRow], fits: Sequence[Fit]) -> Cause | None:
+    """As ``_cause``, of the first dataset of the file that has one: a file may join what several programs wrote."""
+    of_dataset = grouped(with_box, lambda row: identity(row.cells[contract.DATASET]))
+    for rows in of_dataset if len(of_dataset) > 1 else ():
+        name = identity(rows[0].cells[contract.DATASET])
+        own = [fit for fit in fits if identity(fit.rows[0].cells[contract.DATASET]) == name]
+        if len(rows) >= MIN_BOXES and (cause := _cause(rows, own)):
+            return cause
     return None
 
 
-def _cause_by_masks(fits: Sequence[Fit]) -> tuple[str, Sequence[CheckedRow]] | None:
+def _cause_by_masks(fits: Sequence[Fit]) -> Cause | None:
     """The reading of the boxes or masks that makes them fit, where as they stand they fit badly."""
     loose = [fit for fit in fits if fit.iou < LOOSE_IOU]
     wrong = [fit for fit in loose if not _is_plausible(fit)]
@@ -149,10 +160,10 @@ def _best_reading(fits: Sequence[Fit]) -> tuple[str, float]:
         name: [_iou(_hull([reading(box, fit.size) for box in boxes]), fit.around) for boxes, fit in known]
         for name, reading in READINGS.items()
     }
-    scores[_CORNERS] = [_corner_iou(_hull(boxes), fit) for boxes, fit in known]
+    scores[CORNERS] = [_corner_iou(_hull(boxes), fit) for boxes, fit in known]
     scores[_INVERTED] = [_iou(_hull(boxes), fit.around_inverse) for boxes, fit in known]
     factor = statistics.median(_width_ratio(boxes, fit) for boxes, fit in known)
-    scores[_SCALE] = [_iou(_hull([_scaled(box, factor, factor) for box in boxes]), fit.around) for boxes, fit in known]
+    scores[_SCALE] = [_iou(_hull([scaled(box, factor, factor) for box in boxes]), fit.around) for boxes, fit in known]
     medians = {name: statistics.median(of_file) for name, of_file in scores.items()}
     best = max(medians, key=lambda name: medians[name])
     return best, medians[best]
@@ -192,19 +203,9 @@ def _is_fraction(box: BoxXYWH | None) -> bool:
     return box is not None and min(box) >= 0 and max(box) <= 1
 
 
-def _is_inside(box: BoxXYWH, size: Size) -> bool:
-    x, y, width, height = box
-    fits = x + width <= size[0] + BOX_SLACK and y + height <= size[1] + BOX_SLACK
-    return min(x, y) >= -BOX_SLACK and min(width, height) > 0 and fits
-
-
 def _hull(boxes: Sequence[BoxXYWH]) -> BoxXYWH:
     x0, y0 = min(box[0] for box in boxes), min(box[1] for box in boxes)
     return x0, y0, max(box[0] + box[2] for box in boxes) - x0, max(box[1] + box[3] for box in boxes) - y0
-
-
-def _scaled(box: BoxXYWH, factor_x: float, factor_y: float) -> BoxXYWH:
-    return box[0] * factor_x, box[1] * factor_y, box[2] * factor_x, box[3] * factor_y
 
 
 def _width_ratio(boxes: Sequence[BoxXYWH], fit: Fit) -> float:

@@ -7,7 +7,6 @@ empty says that the phrase names nothing in the image. ``docs/data.md`` explains
 
 from __future__ import annotations
 
-import csv
 import difflib
 import math
 import re
@@ -17,8 +16,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from gdinousam.data.contract.delimited import decode, parse_delimited
-from gdinousam.data.contract.spellings import unify_spellings
+from gdinousam.data.contract.delimited import read_delimited
+from gdinousam.data.contract.names import unify_spellings
 from gdinousam.errors import InputError
 from gdinousam.files import replaced_file
 from gdinousam.records import ImageRecord, Instance, MaskReference
@@ -130,28 +129,22 @@ def find_csv(csv_path: str | Path) -> Path:
     raise InputError(f"{given}: no such CSV file (either letter case of its suffix); check the path")
 
 
-def read_cells(csv_path: Path) -> tuple[pd.DataFrame, dict[int, int]]:
+def read_cells(csv_path: Path, further_numbers: Sequence[str] = ()) -> tuple[pd.DataFrame, dict[int, int]]:
     """Read a CSV of any columns, for the checker.
 
-    Returns the table as ``read_table`` does, without the rows that have more or fewer cells than the header, and for
-    each of those rows its number of cells. Lines without any cell are no rows, but they count in row numbers. Raises
-    ``InputError`` for an empty file, for one that is no UTF-8 text or no CSV, and for a column that is named twice.
+    further_numbers: columns that hold numbers beside those of the contract. Returns the table as ``read_table`` does,
+    without the rows that have more or fewer cells than the header, and for each of those rows its number of cells.
+    Lines without a filled cell are no rows, but count in row numbers. Raises ``InputError`` for an empty file, for one
+    that is no UTF-8 text or no CSV, and for a column that is named twice.
     """
-    try:
-        lines = parse_delimited(decode(csv_path.read_bytes()), KNOWN_COLUMNS, NUMBER_COLUMNS)
-    except UnicodeDecodeError as error:
-        raise InputError(f"{csv_path}: not UTF-8 text (byte {error.start}); save it as CSV UTF-8") from error
-    except csv.Error as error:
-        raise InputError(f"{csv_path}: not readable as CSV ({error}); check its quotation marks") from error
+    lines = read_delimited(csv_path, (*KNOWN_COLUMNS, *further_numbers), (*NUMBER_COLUMNS, *further_numbers))
     if not lines or not any(cell.strip() for cell in lines[0]):
         raise InputError(f"{csv_path}: no header in the first line; it must name the columns {','.join(COLUMNS)}")
     header = lines[0]
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice:
         raise InputError(f"{csv_path}: column {twice[0]!r} appears twice; rename or remove one")
-    rows = {
-        number: cells for number, cells in enumerate(lines[1:], start=2) if len(cells) > 1 or "".join(cells).strip()
-    }
+    rows = {number: cells for number, cells in enumerate(lines[1:], start=2) if "".join(cells).strip()}
     even = {number: cells for number, cells in rows.items() if len(cells) == len(header)}
     table = pd.DataFrame(list(even.values()), columns=header, index=pd.Index(list(even), name="row"), dtype=str)
     return table, {number: len(cells) for number, cells in rows.items() if number not in even}

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import lzma
 import os
 import stat
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 from gdinousam.errors import InputError
 from gdinousam.progress_bar import ProgressBar
+from gdinousam.reading import reason_of
 
 MAX_NESTING = 2  # releases that are archives within archives go no deeper
 Member = TypeVar("Member")
-
-ARCHIVE_ERRORS = (
-    zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError
-)  # fmt: skip
+_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 
 
 def with_lower_suffixes(release: Path, scratch: Path) -> Path:
@@ -42,8 +38,16 @@ def with_lower_suffixes(release: Path, scratch: Path) -> Path:
 
 
 def is_archive(path: Path) -> bool:
-    """Whether a path is a zip or tar file (also compressed by gzip, bzip2 or xz), seen from its content."""
-    return path.is_file() and (zipfile.is_zipfile(path) or tarfile.is_tarfile(path))
+    """Whether a path is a zip or tar file (also compressed by gzip, bzip2 or xz), seen from its content.
+
+    A compressed file that is cut off or damaged is one by its name, and unpacking it says what is wrong.
+    """
+    if not path.is_file():
+        return False
+    try:
+        return zipfile.is_zipfile(path) or tarfile.is_tarfile(path)
+    except Exception:  # what the decompressors raise
+        return path.name.lower().endswith(_SUFFIXES)
 
 
 def unpacked(raw: Path, scratch: Path, progress: bool = True) -> Path:
@@ -82,11 +86,14 @@ def _unpack(archive: Path, folder: Path, progress: bool, depth: int = 0) -> None
             _unpack_zip(archive, folder, progress)
         else:
             _unpack_tar(archive, folder, progress)
-    except ARCHIVE_ERRORS as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{archive.name}: damaged archive ({reason}); fetch it again") from error
-    except OSError as error:
-        raise InputError(f"{archive.name}: could not be unpacked to {folder} ({error.strerror}); make room") from error
+    except InputError:
+        raise
+    except Exception as error:  # of many decompressors
+        if isinstance(error, OSError) and error.errno is not None:
+            raise InputError(
+                f"{archive.name}: could not be unpacked to {folder} ({error.strerror}); check the room and rights there"
+            ) from error
+        raise InputError(f"{archive.name}: damaged archive ({reason_of(error)}); fetch it again") from error
     _unwrap(folder)
     if depth < MAX_NESTING:
         for inner in [path for path in sorted(folder.rglob("*")) if _looks_like_archive(path)]:
@@ -132,8 +139,7 @@ def _require_inside(name: str, archive: Path, is_link: bool) -> None:
 
 def _looks_like_archive(path: Path) -> bool:
     """Whether a file is an archive by name and content: a spreadsheet is a zip file too."""
-    named = path.name.lower().endswith((".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz"))
-    return named and is_archive(path)
+    return path.name.lower().endswith(_SUFFIXES) and is_archive(path)
 
 
 def _stem(archive: Path) -> str:

@@ -7,25 +7,25 @@ next preparation in the same folder finishes the move first. CSVs change last, s
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
-from filelock import FileLock
 
 from gdinousam.data.contract import reading as contract
-from gdinousam.data.contract.layout import PARTS, Part, csv_name
+from gdinousam.data.contract.layout import PART_FOLDERS, PARTS, Part, csv_name
 from gdinousam.errors import InputError
 from gdinousam.files import sync_folder, sync_tree, write_json
+from gdinousam.json_files import read_json_object
 from gdinousam.locks import locked
 
 FILES = "files"  # in the collecting folder: what moves into place, under the paths it will have
 ROWS = "rows"  # in the collecting folder: this dataset's rows of each split and of the support set
 PLAN = "commit.json"
 LISTS = "splits"  # in the data folder: list and report of each dataset
+_FOLDERS = {LISTS, *(folder for pair in PART_FOLDERS.values() for folder in pair)}  # that a preparation writes to
 
 
 @contextmanager
@@ -76,28 +76,50 @@ def written_files(data: Path, tag: str) -> set[str]:
     report = data / LISTS / f"{tag}.json"
     if not report.is_file():
         return set()
-    return set(json.loads(report.read_text(encoding="utf-8"))["files"])
+    remedy = "restore it, or prepare into another folder"
+    return _names_of_files(read_json_object(report, remedy).get("files"), report, remedy)
+
+
+def _names_of_files(names: object, path: Path, remedy: str) -> set[str]:
+    """Names as a preparation gives them, ``train/busi_1.png``. Others are refused: what is named may be removed."""
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise InputError(f"{path}: holds no list of the files of a preparation; {remedy}")
+    for name in names:
+        folder, _, file = name.partition("/")
+        if folder not in _FOLDERS or file in ("", ".", "..") or set(file) & {"/", "\\", "\0"}:
+            raise InputError(f"{path}: names {name!r}, which no preparation writes; {remedy}")
+    return set(names)
 
 
 def _move_into_place(data: Path, ready: Path) -> None:
     """Every step may be taken twice: what has been moved before the program was killed is not there to be moved."""
-    with FileLock(data / ".lock"):  # several datasets may end at the same time, and they share the CSVs
+    # several datasets may end at the same time, and they share the CSVs
+    with locked(data, "commit", str(data), waits=True):
         if not (ready / PLAN).exists():  # all is in place; another program may have done it just now
             shutil.rmtree(ready, ignore_errors=True)
             return
-        plan = json.loads((ready / PLAN).read_text(encoding="utf-8"))
+        tag, stale = _read_plan(ready / PLAN)
         for name in sorted(_relative_files(ready / FILES)):
             (data / name).parent.mkdir(parents=True, exist_ok=True)
             (ready / FILES / name).replace(data / name)
         for part in PARTS:
             if (ready / ROWS / csv_name(part)).is_file():  # a version without support sets may have left it
-                _replace_rows(data / csv_name(part), ready / ROWS / csv_name(part), plan["tag"])
-        for name in plan["stale"]:
+                _replace_rows(data / csv_name(part), ready / ROWS / csv_name(part), tag)
+        for name in sorted(stale):
             (data / name).unlink(missing_ok=True)
         for path in sorted(ready.iterdir()):
             if path.is_dir():
                 shutil.rmtree(path)
         shutil.rmtree(ready)  # the plan goes last, because without it nobody could go on
+
+
+def _read_plan(path: Path) -> tuple[str, set[str]]:
+    """Tag and stale files of a plan."""
+    remedy = f"remove the folder {path.parent} and prepare again"
+    plan = read_json_object(path, remedy)
+    if not isinstance(plan.get("tag"), str):
+        raise InputError(f"{path}: names no dataset; {remedy}")
+    return plan["tag"], _names_of_files(plan.get("stale"), path, remedy)
 
 
 def _replace_rows(csv_path: Path, rows_path: Path, tag: str) -> None:

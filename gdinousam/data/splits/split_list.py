@@ -11,7 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from gdinousam.data.contract.layout import PARTS, Part
-from gdinousam.data.contract.natural_order import natural_key
+from gdinousam.data.contract.names import natural_key
 from gdinousam.errors import InputError
 from gdinousam.files import write_text
 

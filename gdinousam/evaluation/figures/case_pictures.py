@@ -13,7 +13,7 @@ import numpy as np
 from gdinousam.data.contract.reading import find_csv, read_records
 from gdinousam.data.images import read_image, read_mask_file, union_mask
 from gdinousam.errors import InputError
-from gdinousam.evaluation.scoring.kept_masks import MASKS_NAME, mask_names
+from gdinousam.evaluation.scoring.kept import MASKS_NAME, mask_names
 from gdinousam.evaluation.scoring.results import Results
 from gdinousam.evaluation.scoring.rows import ScoreRow
 from gdinousam.folders import CONFIG_COPY

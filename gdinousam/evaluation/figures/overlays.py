@@ -12,8 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from gdinousam.drawing import Color, Mark, draw_panel
 from gdinousam.evaluation.figures.case_pictures import CasePictures
-from gdinousam.evaluation.figures.labels import name_lines, weights_notes, wrapped_notes
-from gdinousam.evaluation.figures.saving import PAGE_HEIGHT, PAGE_WIDTH, figure_style, save_figure
+from gdinousam.evaluation.figures.saving import (
+    PAGE_HEIGHT,
+    PAGE_WIDTH,
+    figure_style,
+    name_lines,
+    save_figure,
+    weights_notes,
+    wrapped_notes,
+)
 from gdinousam.evaluation.reporting.comparison import Compared
 from gdinousam.evaluation.scoring.rows import ScoreRow
 from gdinousam.files import csv_file

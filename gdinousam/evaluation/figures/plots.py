@@ -9,8 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from gdinousam.evaluation.figures.labels import name_lines, weights_notes, wrapped_notes
-from gdinousam.evaluation.figures.saving import GRID, INK, SERIES
+from gdinousam.evaluation.figures.saving import GRID, INK, SERIES, name_lines, weights_notes, wrapped_notes
 from gdinousam.evaluation.reporting.comparison import Compared
 from gdinousam.evaluation.reporting.summary import FEW
 from gdinousam.evaluation.scoring.rows import ScoreRow

@@ -6,8 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from gdinousam.evaluation.figures.labels import name_lines, wrapped_notes
-from gdinousam.evaluation.figures.saving import GRID, INK, SERIES
+from gdinousam.evaluation.figures.saving import GRID, INK, SERIES, name_lines, wrapped_notes
 from gdinousam.evaluation.reporting.calibration import (
     Calibration,
     calibration_of,

@@ -14,10 +14,9 @@ from gdinousam import __version__
 from gdinousam.errors import InputError
 from gdinousam.evaluation.figures.case_pictures import CasePictures
 from gdinousam.evaluation.figures.gallery import case_text, make_gallery
-from gdinousam.evaluation.figures.labels import weights_notes
 from gdinousam.evaluation.figures.plots import dice_box_plot, strata_plot
 from gdinousam.evaluation.figures.reliability import reliability_diagram
-from gdinousam.evaluation.figures.saving import as_svg, figure_style
+from gdinousam.evaluation.figures.saving import as_svg, figure_style, weights_notes
 from gdinousam.evaluation.reporting.calibration_tables import calibration_tables
 from gdinousam.evaluation.reporting.comparison import Compared, compare
 from gdinousam.evaluation.reporting.comparison_tables import comparison_tables

@@ -11,7 +11,6 @@ from itertools import combinations
 
 from gdinousam.evaluation.reporting.best import NO_CANDIDATES, RULE, Score, best_method
 from gdinousam.evaluation.reporting.comparison import Compared
-from gdinousam.evaluation.reporting.method_names import may_be_best
 from gdinousam.evaluation.reporting.paper_columns import (
     NOT_PRINTED,
     may_hold_numbers,
@@ -36,6 +35,7 @@ from gdinousam.evaluation.reporting.table_files import (
     text_cell,
     text_column,
 )
+from gdinousam.evaluation.scoring.notes import may_be_best
 from gdinousam.evaluation.scoring.rows import ScoreRow
 
 FEW = 50  # images below which a mean says little

@@ -9,7 +9,6 @@ import numpy as np
 
 from gdinousam.data.sources.public.registry import find_dataset
 from gdinousam.evaluation.reporting.comparison import Compared
-from gdinousam.evaluation.reporting.method_names import beside_paper, withheld_remarks
 from gdinousam.evaluation.reporting.paper_numbers import (
     AVERAGE,
     PaperScore,
@@ -19,6 +18,7 @@ from gdinousam.evaluation.reporting.paper_numbers import (
     method_in_paper,
     paper_table,
 )
+from gdinousam.evaluation.scoring.notes import beside_paper, withheld_remarks
 
 NOT_PRINTED = PaperScore(math.nan, math.nan, math.nan, math.nan)
 _MISSES_DIFFER = (

@@ -73,6 +73,11 @@ def text_column(title: str) -> Column:
     return Column(title, (title,), is_text=True)
 
 
+def number_columns(*titles: str) -> tuple[Column, ...]:
+    """A column of numbers for each title, which is its heading in CSV too."""
+    return tuple(Column(title, (title,)) for title in titles)
+
+
 def text_cell(text: str, notes: tuple[str, ...] = ()) -> Cell:
     """Words."""
     return Cell(text, (text,), notes=notes)

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
-from gdinousam.data.images import read_image, union_mask
-from gdinousam.errors import InputError
+from gdinousam.data.images import read_record_image, union_mask
 from gdinousam.records import Image, ImageRecord, Mask, Query
 
 BATCHES_AHEAD = 2  # read while the method works: enough to hide decoding, few enough to fit in memory
@@ -31,8 +30,8 @@ def read_ahead(
 ) -> Iterator[list[Case]]:
     """The cases of each batch, in its order; threads suffice because decoding releases Python's lock.
 
-    batches: numbers of records. Raises InputError, on reaching it, for an image or mask that cannot be read or is of
-    another size than its record.
+    batches: numbers of records. Raises InputError, on reaching it, for an image or mask that cannot be read, is of
+    another size than its record, or has changed since it was checked.
     """
     waiting: deque[list[Future[Case]]] = deque()
     with ThreadPoolExecutor(max(1, num_workers)) as pool:
@@ -45,12 +44,7 @@ def read_ahead(
 
 
 def _read(number: int, record: ImageRecord) -> Case:
-    image = read_image(record.path)
-    if image.shape[:2] != (record.height, record.width):
-        raise InputError(
-            f"{record.path}: {image.shape[1]} x {image.shape[0]} pixels, but the CSV says {record.width} x "
-            f"{record.height}; correct image_width and image_height"
-        )
+    image = read_record_image(record)
     size_hw = (record.height, record.width)
     truth = {phrase: union_mask(Query(record, phrase).instances, size_hw) for phrase in record.phrases}
     return Case(number, record, image, truth)

@@ -8,6 +8,8 @@ from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
 from gdinousam.errors import InputError
+from gdinousam.evaluation.scoring.cases import Case
+from gdinousam.evaluation.scoring.notes import Notes
 from gdinousam.records import Answer, Detection, Image, ImageRecord, Need, Segmenter
 
 
@@ -38,8 +40,28 @@ class RecordChooser(RecordSegmenter, Protocol):
         ...
 
 
+Method = Segmenter | RecordSegmenter
+
+
 class Untimed:
-    """Marks a method whose time for an image says nothing, because it may have worked on the image before."""
+    """Marks a method whose time for an image says nothing, because it did not work on the image then."""
+
+
+@runtime_checkable
+class Noted(Protocol):
+    """A method of which something must be said that was only found out when it was built."""
+
+    @property
+    def notes(self) -> Notes: ...
+
+
+@runtime_checkable
+class OwnSize(Protocol):
+    """A method that is scored at the size of its masks, which may be another than the image's."""
+
+    def at_scored_size(self, case: Case) -> Case:
+        """The case with image and truth at the size at which the method is scored."""
+        ...
 
 
 def phrases_by_dataset(records: Iterable[ImageRecord]) -> dict[str, tuple[str, ...]]:

@@ -14,16 +14,26 @@ from pathlib import Path
 from typing import Any
 
 from gdinousam import __version__
+from gdinousam.data.contract.noted_files import note_files, require_noted_files
 from gdinousam.errors import InputError
 from gdinousam.evaluation.scoring.notes import NO_NOTES, Notes
-from gdinousam.evaluation.scoring.results import DATA_NAME, METHOD_NAME, REFERENCE, WEIGHTS, read_json
+from gdinousam.evaluation.scoring.parts import part_paths
+from gdinousam.evaluation.scoring.results import (
+    DATA_NAME,
+    METHOD_NAME,
+    REFERENCE,
+    ROWS_NAME,
+    WEIGHTS,
+    read_note,
+)
 from gdinousam.evaluation.scoring.rows import ScoreRow
 from gdinousam.evaluation.scoring.trace import MODELS, NO_TRACE, Trace
 from gdinousam.files import write_json, write_text
 from gdinousam.folders import CONFIG_COPY
-from gdinousam.records import Need, WeightsKind
+from gdinousam.records import ImageRecord, Need, WeightsKind
 from gdinousam.yaml_files import parse_yaml, read_yaml
 
+_PART = "test"  # of the data, in files.json
 # A resumed run may differ in these: where the folder lies, and what changes the speed, memory and at most last digits.
 _FREE_KEYS = {
     "data.allow_odd",
@@ -65,14 +75,27 @@ def about_method(
     }
 
 
-def write_origin(folder: Path, config_text: str, data_print: Mapping[str, Any], about: Mapping[str, Any]) -> None:
-    """Write ``config.yaml``, ``data.json`` and ``method.json`` into an existing folder.
+def write_origin(
+    folder: Path,
+    config_text: str,
+    data_print: Mapping[str, Any],
+    about: Mapping[str, Any],
+    records: Sequence[ImageRecord] = (),
+) -> None:
+    """Write ``config.yaml``, ``data.json``, ``files.json`` and ``method.json`` into an existing folder, in this order.
 
-    config_text: YAML. data_print: of ``data.fingerprint``. about: of ``about_method``.
+    config_text: YAML. data_print: of ``data.fingerprint``. about: of ``about_method``. records: whose files are noted.
     """
     write_text(folder / CONFIG_COPY, config_text)
     write_json(folder / DATA_NAME, data_print)
+    note_files(folder, {_PART: records})
     write_json(folder / METHOD_NAME, about)
+
+
+def is_cut_off(folder: Path) -> bool:
+    """Whether a program was killed there within ``write_origin``, so that nothing is scored and all can be written."""
+    has_rows = bool(part_paths(folder)) or (folder / ROWS_NAME).exists()
+    return (folder / CONFIG_COPY).is_file() and not (folder / METHOD_NAME).exists() and not has_rows
 
 
 def complete_origin(folder: Path, rows: Sequence[ScoreRow]) -> None:
@@ -83,15 +106,19 @@ def complete_origin(folder: Path, rows: Sequence[ScoreRow]) -> None:
         "seconds_total": math.fsum(seconds) if seconds else None,
         "num_rows": len(rows),
     }
-    write_json(folder / METHOD_NAME, read_json(folder / METHOD_NAME) | ending)
+    write_json(folder / METHOD_NAME, read_note(folder / METHOD_NAME) | ending)
 
 
 def require_same_origin(
-    folder: Path, config_text: str, data_print: Mapping[str, Any], about: Mapping[str, Any]
+    folder: Path,
+    config_text: str,
+    data_print: Mapping[str, Any],
+    about: Mapping[str, Any],
+    records: Sequence[ImageRecord] = (),
 ) -> None:
     """Raise InputError unless the folder holds a run of this config, data and method, which can be gone on with.
 
-    about: only what it holds is compared, weights by their hash.
+    about: only what it holds is compared, weights by their hash. records: whose files must be those that were noted.
     """
     if not (folder / CONFIG_COPY).is_file():
         raise InputError(f"{folder}: holds no evaluation to go on with; start it without --resume")
@@ -99,10 +126,10 @@ def require_same_origin(
         tree = read_yaml(folder / CONFIG_COPY, missing="")
     except InputError:
         tree = None
-    earlier_about, about = _by_part(read_json(folder / METHOD_NAME)), _by_part(about)
+    earlier_about, about = _by_part(read_note(folder / METHOD_NAME)), _by_part(about)
     differing = [
         *_differences(dict(_flat(tree)), dict(_flat(parse_yaml(config_text, CONFIG_COPY))), CONFIG_COPY),
-        *_differences(read_json(folder / DATA_NAME), json.loads(json.dumps(data_print)), DATA_NAME),
+        *_differences(read_note(folder / DATA_NAME), json.loads(json.dumps(data_print)), DATA_NAME),
         *_differences({key: earlier_about.get(key) for key in about}, about, METHOD_NAME),
     ]
     if differing:
@@ -110,6 +137,7 @@ def require_same_origin(
             f"{folder}: the evaluation there was begun with something else ({', '.join(differing)}), so its rows and "
             "new ones would not belong together; undo the change, or start again with --overwrite"
         )
+    require_noted_files(folder, {_PART: records}, "start again with --overwrite")
 
 
 def _by_part(about: Mapping[str, Any]) -> dict[str, Any]:

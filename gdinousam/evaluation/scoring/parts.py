@@ -16,6 +16,7 @@ from gdinousam.evaluation.scoring.protocols import num_rows
 from gdinousam.evaluation.scoring.results import ROWS_NAME
 from gdinousam.evaluation.scoring.rows import (
     COLUMNS,
+    DAMAGED,
     REQUIRED_COLUMNS,
     ScoreRow,
     from_cells,
@@ -76,7 +77,7 @@ def read_parts(folder: Path, records: Sequence[ImageRecord]) -> RowsOfImage:
     done: RowsOfImage = {}
     for path in part_paths(folder):
         for number, rows in _read(path).items():
-            if number >= len(records) or any(not _is_of(row, records[number]) for row in rows):
+            if not 0 <= number < len(records) or any(not _is_of(row, records[number]) for row in rows):
                 raise InputError(
                     f"{path}: image {number} ({rows[0].image_name}) is another one in the test file now; evaluate into "
                     "another folder, or again with --overwrite"
@@ -120,7 +121,10 @@ def _read(path: Path) -> RowsOfImage:
     rows_of_image: RowsOfImage = {}
     for line, cells in enumerate(lines, start=1):
         row = from_cells(path, line, header, cells)
-        rows_of_image.setdefault(int(cells[header.index(_NUMBER)]), []).append(row)
+        number = cells[header.index(_NUMBER)]
+        if not number.isdecimal():
+            raise InputError(f"{path}, row {line}: {_NUMBER} is {number!r}; {DAMAGED}")
+        rows_of_image.setdefault(int(number), []).append(row)
     return rows_of_image
 
 

@@ -20,9 +20,15 @@ from typing import Any
 import numpy as np
 
 from gdinousam.errors import InputError
-from gdinousam.evaluation.scoring.metrics import box_iou_xyxy, dice_of_counts, iou_of_counts, overlap_counts
+from gdinousam.evaluation.scoring.metrics import (
+    NOT_SCORED,
+    box_iou_xyxy,
+    dice_of_counts,
+    iou_of_counts,
+    overlap_counts,
+    surface_scores,
+)
 from gdinousam.evaluation.scoring.rows import ProtocolName, ScoredBox, ScoreRow
-from gdinousam.evaluation.scoring.surface import NOT_SCORED, surface_scores
 from gdinousam.records import BoxXYXY, Detection, ImageRecord, Instance, Mask, Query
 
 # What a row of a query has that the method could not be asked: the truth, and nothing of a score.

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
+from pydantic import BaseModel, ValidationError
+
 from gdinousam.errors import InputError
-from gdinousam.evaluation.reporting.method_names import method_name, weights_remarks
-from gdinousam.evaluation.scoring.notes import NO_NOTES, Notes
+from gdinousam.evaluation.scoring.notes import NO_NOTES, Notes, method_name, weights_remarks
 from gdinousam.evaluation.scoring.rows import ScoreRow, read_rows
 from gdinousam.evaluation.scoring.trace import NO_TRACE, Trace
+from gdinousam.json_files import read_json_object
+from gdinousam.reading import reason_of
 from gdinousam.records import WeightsKind
 
 ROWS_NAME = "rows.csv"
@@ -58,6 +60,25 @@ class Results:
         return replace(self, method=method_name(name, self.weights))
 
 
+class _Stated(BaseModel):
+    """The entries of ``method.json``, and those of ``data.json`` in ``_OF_DATA``, that a finished evaluation has."""
+
+    method: str
+    csv_sha256: str
+    num_images: int
+    needs: tuple[str, ...]
+    gdinousam: str
+    libraries: dict[str, str]
+    device: str
+    config_sha256: str
+    seconds_total: float | None
+    num_rows: int
+    reference: bool = False
+
+
+_OF_DATA = ("csv_sha256", "num_images")
+
+
 def read_results(folder: Path) -> Results:
     """Read a folder that test.py wrote.
 
@@ -68,38 +89,37 @@ def read_results(folder: Path) -> Results:
     if not (folder / ROWS_NAME).is_file() and next(folder.glob(f"{ROWS_NAME}.part*"), None):
         raise InputError(f"{folder}: the evaluation did not finish; go on with it by test.py --resume")
     rows = read_rows(folder / ROWS_NAME)
-    method, data = read_json(folder / METHOD_NAME), read_json(folder / DATA_NAME)
+    method, data = read_note(folder / METHOD_NAME), read_note(folder / DATA_NAME)
     weights = weights_of(method, folder / METHOD_NAME)
     try:
-        trace = Trace.from_json(method)
-        num_rows = method["num_rows"]
-        results = Results(
-            method=method_name(str(method["method"]), weights),
-            folder=folder,
-            rows=rows,
-            data_sha256=str(data["csv_sha256"]),
-            num_images=int(data["num_images"]),
-            needs=tuple(method["needs"]),
-            version=str(method["gdinousam"]),
-            libraries=dict(method["libraries"]),
-            device=str(method["device"]),
-            config_sha256=str(method["config_sha256"]),
-            seconds_total=method["seconds_total"],
-            notes=told(Notes.from_json(method), weights, trace),
-            weights=weights,
-            is_reference=bool(method.get(REFERENCE, False)),
-            trace=trace,
-        )
-    except (KeyError, TypeError, ValueError) as error:
+        stated = _Stated.model_validate(method | {name: data[name] for name in _OF_DATA if name in data})
+        trace, notes = Trace.from_json(method), Notes.from_json(method)
+    except ValidationError as error:
         raise InputError(
-            f"{folder}: {METHOD_NAME} or {DATA_NAME} has no usable {error}; evaluate again with this version"
+            f"{folder}: {METHOD_NAME} or {DATA_NAME} has no usable {reason_of(error)}; evaluate again with this version"
         ) from error
-    if len(rows) != num_rows:
+    if len(rows) != stated.num_rows:
         raise InputError(
-            f"{folder / ROWS_NAME}: {len(rows)} rows, but {METHOD_NAME} says {num_rows}; the file is cut off or was "
-            "edited by hand: copy it again from where it was made, or evaluate again"
+            f"{folder / ROWS_NAME}: {len(rows)} rows, but {METHOD_NAME} says {stated.num_rows}; the file is cut off or "
+            "was edited by hand: copy it again from where it was made, or evaluate again"
         )
-    return results
+    return Results(
+        method=method_name(stated.method, weights),
+        folder=folder,
+        rows=rows,
+        data_sha256=stated.csv_sha256,
+        num_images=stated.num_images,
+        needs=stated.needs,
+        version=stated.gdinousam,
+        libraries=stated.libraries,
+        device=stated.device,
+        config_sha256=stated.config_sha256,
+        seconds_total=stated.seconds_total,
+        notes=told(notes, weights, trace),
+        weights=weights,
+        is_reference=stated.reference,
+        trace=trace,
+    )
 
 
 def told(notes: Notes, weights: WeightsKind, trace: Trace) -> Notes:
@@ -117,14 +137,8 @@ def weights_of(method: Mapping[str, Any], path: Path) -> WeightsKind:
     return kind
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_note(path: Path) -> dict[str, Any]:
     """The object that a JSON file of a results folder holds; InputError where there is none."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; give the folder of an evaluation that has finished") from None
-    except ValueError as error:
-        raise InputError(f"{path}: not readable as JSON ({error}); copy the folder again or evaluate again") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: holds no JSON object; copy the folder again or evaluate again")
-    return content
+    return read_json_object(
+        path, "copy the folder again or evaluate again", missing="give the folder of an evaluation that has finished"
+    )

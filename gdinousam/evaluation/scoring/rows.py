@@ -15,7 +15,7 @@ from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Literal
 
-from gdinousam.data.contract.delimited import parse_delimited
+from gdinousam.data.contract.delimited import decode, parse_delimited
 from gdinousam.errors import InputError
 from gdinousam.files import csv_file
 from gdinousam.records import BoxXYXY
@@ -75,6 +75,8 @@ class ScoreRow:
 
 
 COLUMNS = tuple(field.name for field in fields(ScoreRow))
+_SHARES = ("box_iou", "dice", "iou", "surface_dice")  # in [0, 1]; a spreadsheet may take 0.943 for 943
+_ROUNDING = 1e-6
 _FLOATS = tuple(field.name for field in fields(ScoreRow) if field.type == "float")
 REQUIRED_COLUMNS = tuple(field.name for field in fields(ScoreRow) if field.default is MISSING)
 
@@ -100,13 +102,13 @@ def read_rows(path: Path) -> list[ScoreRow]:
     try:
         header, *lines = parse_delimited(text, COLUMNS, _FLOATS) or [[]]
     except csv.Error as error:
-        raise InputError(f"{path}: not readable as CSV ({error}); {_DAMAGED}") from error
-    lines = [cells for cells in lines if cells]
+        raise InputError(f"{path}: not readable as CSV ({error}); {DAMAGED}") from error
+    lines = [cells for cells in lines if "".join(cells).strip()]
     require_columns(path, header, REQUIRED_COLUMNS)
     if not text.endswith("\n"):
         raise InputError(
             f"{path}: the file is cut off in its last line ({lines[-1][:3] if lines else header[:3]}); copy it again "
-            "from where it was made, or evaluate again"
+            "from where it was made, or evaluate again, or end that line if a spreadsheet left its end out"
         )
     return [from_cells(path, number, header, cells) for number, cells in enumerate(lines, start=1)]
 
@@ -119,7 +121,7 @@ def to_cells(row: ScoreRow) -> list[str]:
 def from_cells(path: Path, number: int, header: Sequence[str], cells: Sequence[str]) -> ScoreRow:
     """The row that ``to_cells`` wrote. number: of the row in the file, from 1, for the message of an InputError."""
     if len(cells) != len(header):
-        raise InputError(f"{path}, row {number}: {len(cells)} cells of {len(header)}; {_DAMAGED}")
+        raise InputError(f"{path}, row {number}: {len(cells)} cells of {len(header)}; {DAMAGED}")
     text_of = dict(zip(header, cells, strict=True))
     values: dict[str, object] = {}
     for field in fields(ScoreRow):
@@ -128,8 +130,10 @@ def from_cells(path: Path, number: int, header: Sequence[str], cells: Sequence[s
         text = text_of[field.name]
         try:
             values[field.name] = _FROM_TEXT[str(field.type)](text)
-        except (KeyError, ValueError, TypeError):
-            raise InputError(f"{path}, row {number}: {field.name} is {text!r}; {_DAMAGED}") from None
+        except (KeyError, ValueError, TypeError, OverflowError, RecursionError):
+            raise InputError(f"{path}, row {number}: {field.name} is {text!r}; {DAMAGED}") from None
+        if field.name in _SHARES and (values[field.name] < 0 or values[field.name] > 1 + _ROUNDING):  # type: ignore[operator]
+            raise InputError(f"{path}, row {number}: {field.name} is {text!r}, beyond 0 to 1; {DAMAGED}")
     return ScoreRow(**values)  # type: ignore[arg-type]
 
 
@@ -140,9 +144,9 @@ def read_text(path: Path, whole_lines: bool = False) -> str:
     """
     content = path.read_bytes()
     try:
-        return content[: content.rfind(b"\n") + 1 if whole_lines else None].decode("utf-8")
+        return decode(content[: content.rfind(b"\n") + 1 if whole_lines else None])
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: no text in UTF-8 (byte {error.start}); {_DAMAGED}") from None
+        raise InputError(f"{path}: no text in UTF-8 (byte {error.start}); {DAMAGED}") from None
 
 
 def parse_lines(path: Path, text: str) -> list[list[str]]:
@@ -150,7 +154,7 @@ def parse_lines(path: Path, text: str) -> list[list[str]]:
     try:
         return [cells for cells in csv.reader(io.StringIO(text, newline="")) if cells]
     except csv.Error as error:
-        raise InputError(f"{path}: not readable as CSV ({error}); {_DAMAGED}") from error
+        raise InputError(f"{path}: not readable as CSV ({error}); {DAMAGED}") from error
 
 
 def require_columns(path: Path, header: Sequence[str], columns: Sequence[str]) -> None:
@@ -162,7 +166,7 @@ def require_columns(path: Path, header: Sequence[str], columns: Sequence[str]) -
         )
 
 
-_DAMAGED = "the file is cut off or was edited by hand"
+DAMAGED = "the file is cut off or was edited by hand"
 
 
 def _to_text(value: object) -> str:
@@ -173,8 +177,15 @@ def _to_text(value: object) -> str:
     return repr(value) if isinstance(value, float) else str(value)
 
 
+# as spreadsheets of English, German, French, Spanish, Portuguese, Italian, Dutch and Polish write it, in capitals
+_TRUTH = {
+    **dict.fromkeys(("true", "wahr", "vrai", "verdadero", "verdadeiro", "vero", "waar", "prawda"), True),
+    **dict.fromkeys(("false", "falsch", "faux", "falso", "onwaar", "fałsz"), False),
+}
+
+
 def _read_bool(text: str) -> bool:
-    return {"true": True, "false": False}[text.lower()]  # spreadsheets write TRUE
+    return _TRUTH[text.lower()]
 
 
 def _read_float(text: str) -> float:

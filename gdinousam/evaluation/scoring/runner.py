@@ -1,7 +1,7 @@
 """Run a method over a test set and write what it scored.
 
-The runner knows a method only by its interface (``evaluation.scoring.methods``), or as masks that another program made,
-so ours and every compared one are scored by the same code.
+The runner knows a method only by its interface (``evaluation.scoring.methods``), so ours, every compared one, and masks
+that another program made are scored by the same code.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from pathlib import Path
 from gdinousam.drawing import write_picture
 from gdinousam.errors import InputError
 from gdinousam.evaluation.scoring.cases import Case, read_ahead
-from gdinousam.evaluation.scoring.kept_masks import MASKS_NAME, mask_names, write_masks
+from gdinousam.evaluation.scoring.kept import MASKS_NAME, choose_pictures, draw_scores, mask_names, write_masks
 from gdinousam.evaluation.scoring.methods import (
+    Method,
+    OwnSize,
     RecordChooser,
     RecordSegmenter,
     Untimed,
@@ -33,19 +35,16 @@ from gdinousam.evaluation.scoring.parts import (
     read_finished,
     read_parts,
 )
-from gdinousam.evaluation.scoring.pictures import choose_pictures, draw_scores
 from gdinousam.evaluation.scoring.protocols import score_image
 from gdinousam.evaluation.scoring.results import ROWS_NAME
 from gdinousam.evaluation.scoring.rows import ScoreRow, write_rows
-from gdinousam.methods.saved_masks.method import SavedMasks
 from gdinousam.processes import Processes
 from gdinousam.progress_bar import ProgressBar
-from gdinousam.records import Answer, Detection, ImageRecord, PublicChooser, Segmenter
+from gdinousam.records import Answer, Detection, ImageRecord, PublicChooser
 
 logger = logging.getLogger(__name__)
 
 PICTURES_NAME = "pictures"
-Method = Segmenter | SavedMasks | RecordSegmenter
 
 
 def evaluate(
@@ -76,7 +75,7 @@ def evaluate(
     check_records(records)
     processes = processes or Processes()
     if resume and (output_dir / ROWS_NAME).is_file():  # all processes see the same: it comes when they are through
-        return read_finished(output_dir / ROWS_NAME, records) if processes.is_first else []
+        return _read_finished(output_dir, records) if processes.is_first else []
     names = mask_names(records) if save_masks else {}
     folders = [output_dir / PICTURES_NAME] * (num_pictures > 0) + [output_dir / MASKS_NAME] * save_masks
     done: set[int] = set()
@@ -87,7 +86,7 @@ def evaluate(
     to_draw = choose_pictures(len(records), num_pictures)
     with PartWriter(part_path(output_dir, processes.rank)) as writer, _bar(mine, processes) as bar:
         for cases in read_ahead(records, mine, num_workers):
-            if isinstance(method, SavedMasks):
+            if isinstance(method, OwnSize):
                 cases = [method.at_scored_size(case) for case in cases]
             answers, seconds = _answer(method, cases)
             for case, answer in zip(cases, answers, strict=True):
@@ -156,6 +155,17 @@ def _begin(output_dir: Path, records: Sequence[ImageRecord], folders: Sequence[P
     return set(done)
 
 
+def _read_finished(output_dir: Path, records: Sequence[ImageRecord]) -> list[ScoreRow]:
+    rows = read_finished(output_dir / ROWS_NAME, records)
+    _remove_parts(output_dir)  # a program may have been killed just before it would have done so
+    return rows
+
+
+def _remove_parts(output_dir: Path) -> None:
+    for path in part_paths(output_dir):
+        path.unlink()
+
+
 def _finish(output_dir: Path, records: Sequence[ImageRecord]) -> list[ScoreRow]:
     """Bring the rows of all processes into the order of the records, as the file that stays."""
     done = read_parts(output_dir, records)
@@ -167,8 +177,7 @@ def _finish(output_dir: Path, records: Sequence[ImageRecord]) -> list[ScoreRow]:
         )
     rows = [row for number in range(len(records)) for row in done[number]]
     write_rows(output_dir / ROWS_NAME, rows)
-    for path in part_paths(output_dir):
-        path.unlink()
+    _remove_parts(output_dir)
     logger.info("scored %d images, %d rows in %s", len(records), len(rows), output_dir / ROWS_NAME)
     return rows
 
@@ -176,8 +185,6 @@ def _finish(output_dir: Path, records: Sequence[ImageRecord]) -> list[ScoreRow]:
 def _answer(method: Method, cases: Sequence[Case]) -> tuple[list[Answer], float]:
     """What the method says of each image, and its seconds per image, nan where they say nothing."""
     records = [answerable(method, case.record) for case in cases]
-    if isinstance(method, SavedMasks):
-        return [Answer(method.detections(record)) for record in records], math.nan
     images = [case.image for case in cases]
     begin = time.perf_counter()
     # Masks are arrays of numpy, so the work of a GPU is over when they are here.

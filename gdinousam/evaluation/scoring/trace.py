@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from pydantic import TypeAdapter
+
 MODELS, THRESHOLDS = "models", "thresholds"  # keys of method.json that earlier versions did not write
 _DIGITS_SHOWN = 8
 
@@ -76,11 +78,12 @@ class Trace:
     def from_json(cls, content: Mapping[str, Any]) -> Trace:
         """What ``to_json`` wrote into an object; results of earlier versions have nothing.
 
-        Raises KeyError or TypeError where it was edited into something else.
+        Raises ValueError where it was edited into something else.
         """
-        models = {part: UsedWeights(**one) for part, one in dict(content.get(MODELS, {})).items()}
-        stated = content.get(THRESHOLDS)
-        return cls(models, None if stated is None else Thresholds(**stated))
+        models = _MODELS.validate_python(content.get(MODELS, {}))
+        return cls(models, _THRESHOLDS.validate_python(content.get(THRESHOLDS)))
 
 
+_MODELS = TypeAdapter(dict[str, UsedWeights])
+_THRESHOLDS = TypeAdapter(Thresholds | None)
 NO_TRACE = Trace({})

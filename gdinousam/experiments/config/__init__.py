@@ -8,7 +8,6 @@ public repository keep loading, with a warning where the name changed here.
 from gdinousam.experiments.config.evaluation import (
     OUR_METHOD,
     EvaluationSettings,
-    ModelSettings,
     RunSettings,
     TestConfig,
     TestData,
@@ -19,9 +18,11 @@ from gdinousam.experiments.config.training import (
     AnyTrainConfig,
     BaselineTrainConfig,
     TrainConfig,
-    TrainData,
     TrainModelSettings,
 )
+from gdinousam.methods.config import ModelSettings
+from gdinousam.methods.registry import PredictConfig
+from gdinousam.training.images import TrainData
 
 __all__ = [
     "OUR_METHOD",
@@ -30,6 +31,7 @@ __all__ = [
     "BaselineTrainConfig",
     "EvaluationSettings",
     "ModelSettings",
+    "PredictConfig",
     "RunSettings",
     "TestConfig",
     "TestData",

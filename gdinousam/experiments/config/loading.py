@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from gdinousam.errors import InputError
 from gdinousam.experiments.config.public_code import is_public, translate
+from gdinousam.reading import one_line
 from gdinousam.settings import CommandLineText, Settings, groups_in
 from gdinousam.yaml_files import parse_yaml, read_yaml
 
@@ -58,6 +59,7 @@ def load_config(
         _rename_keys(tree, path)
         for override in overrides:
             _override(tree, override)
+    _leave_aside(tree, config_class.left_aside)
     try:
         return config_class.model_validate(tree, context={"folder": path.parent if folder is None else folder})
     except ValidationError as error:
@@ -79,11 +81,11 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 def _override(tree: dict[str, Any], override: str, rename: bool = True) -> None:
     key, equals, text = override.partition("=")
     if not equals or not key:
-        raise InputError(f"--set {override}: write it as group.key=value")
+        raise InputError(f"--set {one_line(override)}: write it as group.key=value")
     try:
         value = parse_yaml(text, "--set")
     except InputError as error:
-        raise InputError(f"--set {override}: {text!r} is no YAML value") from error
+        raise InputError(f"--set {one_line(override)}: {text!r} is no YAML value") from error
     key_here = _name_here(key, "--set") if rename else key
     if key_here is not None:
         _assign(tree, key_here, _from_command_line(value))
@@ -130,6 +132,16 @@ def _rename_keys(tree: dict[str, Any], path: Path) -> None:
         _assign(tree, new, value)
 
 
+def _leave_aside(tree: dict[str, Any], keys: Sequence[str]) -> None:
+    for key in keys:
+        *groups, last = key.split(".")
+        place: Any = tree
+        for group in groups:
+            place = place.get(group) if isinstance(place, dict) else None
+        if isinstance(place, dict):
+            place.pop(last, None)
+
+
 def _name_here(key: str, source: str) -> str | None:
     """What a key is called here, ``None`` where it has no meaning; warns where that is news."""
     new = RENAMED_KEYS.get(key, key)
@@ -153,7 +165,7 @@ def _explain(error: ValidationError, config_class: type[Settings]) -> str:
             message = problem["msg"].removeprefix("Value error, ")
             given = "" if isinstance(problem["input"], dict) else f" = {problem['input']!r}"
             problems.append(f"{key}{given}: {message[:1].lower()}{message[1:]}")
-    return "; ".join(problems)
+    return one_line("; ".join(problems))
 
 
 def _key(location: Sequence[int | str], config_class: type[Settings]) -> str:

@@ -12,8 +12,8 @@ from gdinousam.evaluation.reporting.comparison import compare
 from gdinousam.evaluation.reporting.comparison_tables import comparison_tables
 from gdinousam.evaluation.reporting.table_files import as_plain, write_table_files
 from gdinousam.evaluation.reporting.tables import PROTOCOLS
+from gdinousam.evaluation.scoring.methods import Method
 from gdinousam.evaluation.scoring.results import Results, read_results
-from gdinousam.evaluation.scoring.runner import Method
 from gdinousam.experiments.config import (
     EvaluationSettings,
     ModelSettings,
@@ -22,17 +22,16 @@ from gdinousam.experiments.config import (
     TestData,
     dump_config,
 )
-from gdinousam.experiments.config.evaluation import TRAINED_BOX_LAYER
-from gdinousam.experiments.evaluate import build_method, evaluate_method, read_test_records, resolved
+from gdinousam.experiments.evaluate import build_method, evaluate_method, read_test_records
 from gdinousam.experiments.studies.folders import is_begun, is_finished, study_folder
 from gdinousam.geometry import ResizeSettings
-from gdinousam.methods.references import TRUE_BOX, WHOLE_IMAGE
+from gdinousam.methods.config import TRAINED_BOX_LAYER
 from gdinousam.models.detector.prediction_settings import PredictionSettings
 from gdinousam.models.detector.public_rule import PublicRuleSettings
 from gdinousam.processes import Processes, joined_processes
 from gdinousam.records import ImageRecord
-from gdinousam.seeding import torch_seed
-from gdinousam.settings import ModelName, Settings, SettingsPath, derive
+from gdinousam.runtime import torch_seed
+from gdinousam.settings import TRUE_BOX, WHOLE_IMAGE, ModelName, Settings, SettingsPath, derive
 
 logger = logging.getLogger(__name__)
 
@@ -121,7 +120,7 @@ def run_ablation(config: AblationConfig, overwrite: bool = False, resume: bool =
     Raises InputError, before anything is evaluated, for data with problems, weights that do not load, a folder in use,
     and columns there that were evaluated with other settings.
     """
-    columns = [resolved(column_config(config, column)) for column in config.ablation.columns]
+    columns = [column_config(config, column).resolved() for column in config.ablation.columns]
     with joined_processes() as processes:
         records = read_test_records(config.data, processes)
         waiting = processes.from_first(_unfinished(columns, records) if resume and processes.is_first else columns)

@@ -11,10 +11,9 @@ from pathlib import Path
 
 from gdinousam.data.contract.fingerprint import fingerprint
 from gdinousam.errors import InputError
-from gdinousam.evaluation.scoring.origin import require_same_origin
-from gdinousam.evaluation.scoring.results import METHOD_NAME, ROWS_NAME, read_json
+from gdinousam.evaluation.scoring.origin import is_cut_off, require_same_origin
+from gdinousam.evaluation.scoring.results import METHOD_NAME, ROWS_NAME, read_note
 from gdinousam.experiments.config import TestConfig, dump_config
-from gdinousam.experiments.traced import trace
 from gdinousam.files import write_text
 from gdinousam.folders import CONFIG_COPY, run_folder
 from gdinousam.processes import Processes
@@ -56,7 +55,8 @@ def is_finished(config: TestConfig, records: Sequence[ImageRecord]) -> bool:
     folder = config.evaluation.output_dir
     if not is_begun(config):
         return False
-    require_same_origin(
-        folder, dump_config(config), fingerprint(records, config.data.test_ann), trace(config).to_json()
-    )
-    return (folder / ROWS_NAME).is_file() and "num_rows" in read_json(folder / METHOD_NAME)
+    if is_cut_off(folder):
+        return False
+    data_print = fingerprint(records, config.data.test_ann)
+    require_same_origin(folder, dump_config(config), data_print, config.method.trace(config).to_json(), records)
+    return (folder / ROWS_NAME).is_file() and "num_rows" in read_note(folder / METHOD_NAME)

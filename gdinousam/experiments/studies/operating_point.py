@@ -17,35 +17,38 @@ from gdinousam import __version__
 from gdinousam.data.audit.pictures import read_pictures
 from gdinousam.data.contract.check import require_valid
 from gdinousam.data.contract.fingerprint import fingerprint
-from gdinousam.data.contract.named_datasets import of_datasets
+from gdinousam.data.contract.names import of_datasets
 from gdinousam.data.contract.reading import find_csv, read_records
+from gdinousam.data.contract.unchanged import checked_records
 from gdinousam.errors import InputError
 from gdinousam.evaluation.reporting.table_files import as_plain
 from gdinousam.evaluation.scoring.runner import check_records
 from gdinousam.experiments.config import TestConfig, ValidationData
 from gdinousam.experiments.evaluate import build_method
-from gdinousam.experiments.machine import LIBRARIES
 from gdinousam.experiments.studies.operating_choice import (
     MIN_QUERIES,
     NUMBERS_OF_BOXES,
     THRESHOLDS,
     PhraseChoice,
+    QueryCurve,
     best_point,
     by_number_of_targets,
     choose_for_phrases,
     gain_of,
     grid,
     mean_dice,
+    query_curves,
     reached,
     specificity,
 )
-from gdinousam.experiments.studies.operating_curves import QueryCurve, query_curves
 from gdinousam.experiments.studies.operating_table import choice_table, interval_json, percent
+from gdinousam.methods.ours.settings import PipelineSettings
 from gdinousam.models.detector.operating_point import OPERATING_POINT, OperatingPoint, save_point
 from gdinousam.models.detector.prediction_settings import Point
 from gdinousam.models.mask_heads.sam2 import MaskHead
 from gdinousam.models.segmenter import TextSegmenter
 from gdinousam.records import ImageRecord
+from gdinousam.runtime import LIBRARIES
 from gdinousam.settings import OWN_MODEL_NAMES
 
 logger = logging.getLogger(__name__)
@@ -89,8 +92,7 @@ def choose_operating_point(
 
 
 def _validation_of(config: TestConfig) -> ValidationData:
-    model = config.named_model
-    if config.evaluation.predictions is not None or config.baseline is not None or model.is_reference:
+    if not isinstance(config.method, PipelineSettings):
         raise InputError("an operating point is chosen for a detector with its mask head; name both in model")
     if config.prediction.by_phrase:
         raise InputError("prediction.by_phrase sets what is to be chosen; leave it out")
@@ -108,9 +110,12 @@ def _beside_weights(config: TestConfig) -> Path:
 
 def _read(validation: ValidationData, resize_masks: bool) -> tuple[ImageRecord, ...]:
     images, masks, csv_path = validation.val_dir, validation.val_masks, validation.val_ann
-    require_valid(csv_path, images, masks, True, validation.datasets, resize_masks)
-    records = of_datasets(read_records(csv_path, images, masks, resize_masks), validation.datasets, csv_path)
-    return records[: validation.max_images]
+
+    def check() -> None:
+        require_valid(csv_path, images, masks, True, validation.datasets, resize_masks)
+
+    records = checked_records(csv_path, images, masks, check, resize_masks)
+    return of_datasets(records, validation.datasets, csv_path)[: validation.max_images]
 
 
 def _refuse_test_data(config: TestConfig, records: Sequence[ImageRecord]) -> None:
@@ -167,12 +172,12 @@ def _evidence(
     config: TestConfig, validation: ValidationData, records: Sequence[ImageRecord], choice: Choice
 ) -> dict[str, Any]:
     """What the file says beside the values: where they come from and what they reach on those images."""
-    curves, model, prediction = choice.curves, config.named_model, config.prediction
+    curves, prediction = choice.curves, config.prediction
     points = {"before": choice.before, "after": choice.after}
     return {
         "gdinousam": __version__,
         "libraries": {name: version(name) for name in LIBRARIES},
-        "mask_head": _short_name(model.named_mask_head),
+        "mask_head": _short_name(str(config.named_model.mask_head)),
         "resize": config.resize.model_dump(mode="json") if config.resize is not None else "as trained",
         "nms_threshold": prediction.nms_threshold,
         "text_threshold": prediction.text_threshold,

@@ -18,12 +18,12 @@ from gdinousam.evaluation.reporting.table_files import (
 )
 from gdinousam.experiments.studies.operating_choice import (
     PhraseChoice,
+    QueryCurve,
     Reached,
     by_number_of_targets,
     gain_of,
     reached,
 )
-from gdinousam.experiments.studies.operating_curves import QueryCurve
 from gdinousam.models.detector.prediction_settings import Point
 
 _DECIMALS = 3  # of percentages in the file

@@ -14,12 +14,11 @@ from gdinousam.evaluation.reporting.tables import PROTOCOLS
 from gdinousam.evaluation.scoring.results import read_results
 from gdinousam.evaluation.scoring.runner import check_records
 from gdinousam.experiments.config import TestConfig, dump_config
-from gdinousam.experiments.evaluate import build_method, evaluate_method, read_test_records, resolved
+from gdinousam.experiments.evaluate import build_method, evaluate_method, read_test_records
 from gdinousam.experiments.studies.folders import is_begun, is_finished, study_folder
 from gdinousam.experiments.studies.prompt_table import prompt_table
 from gdinousam.experiments.studies.prompts_file import Wording, phrases_of_groups, read_prompts
 from gdinousam.experiments.studies.rewording import AskedTogether, Reworded, only_phrases
-from gdinousam.methods.settings import HintedSettings
 from gdinousam.models.segmenter import TextSegmenter
 from gdinousam.phrases import split_into_captions
 from gdinousam.processes import Processes, joined_processes
@@ -62,18 +61,11 @@ class PromptStudyConfig(TestConfig):
 
     @model_validator(mode="after")
     def _there_is_somebody_to_ask(self) -> PromptStudyConfig:
-        baseline = self.baseline
-        if self.evaluation.predictions is not None:
-            raise ValueError("a folder of masks cannot be asked; leave out evaluation.predictions")
-        if self.model is not None and self.model.is_reference:
-            raise ValueError(f"{self.model.detector} reads no prompts; name a Grounding DINO in model.detector")
-        if isinstance(baseline, HintedSettings) and baseline.prompts.source != "detector":
+        if not self.method.finds_by_phrase:
             raise ValueError(
-                f"{baseline.name} is shown where the objects lie (baseline.prompts.source: {baseline.prompts.source}), "
-                "so it reads no prompts; choose detector"
+                f"{self.method.name} reads no prompts; name a Grounding DINO in model.detector, alone or with a method "
+                "that takes its boxes (baseline.prompts.source: detector)"
             )
-        if baseline is not None and not isinstance(baseline, HintedSettings):
-            raise ValueError(f"{baseline.name} reads no prompts; study a method that takes a detector's boxes")
         return self
 
 
@@ -103,7 +95,7 @@ def run_prompt_study(config: PromptStudyConfig, overwrite: bool = False, resume:
     Raises InputError, before anything is asked, where the prompts cannot be asked or do not fit the data, for data with
     problems, weights that do not load, a folder in use, and prompts there that were asked with other settings.
     """
-    groups, config = read_prompts(config.prompts), resolved(config)
+    groups, config = read_prompts(config.prompts), config.resolved()
     with joined_processes() as processes:
         records = read_test_records(config.data, processes)
         check_records(records)

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gdinousam.evaluation.reporting.best import NO_CANDIDATES, RULE, Score, best_method
-from gdinousam.evaluation.reporting.method_names import beside_paper, may_be_best, weights_remarks, withheld_remarks
 from gdinousam.evaluation.reporting.paper_numbers import PaperScore, dataset_in_paper, paper_prompts
 from gdinousam.evaluation.reporting.summary import FEW, Summary, summarize
 from gdinousam.evaluation.reporting.table_files import (
@@ -22,7 +21,14 @@ from gdinousam.evaluation.reporting.table_files import (
     text_cell,
     text_column,
 )
-from gdinousam.evaluation.scoring.notes import NO_NOTES, Notes
+from gdinousam.evaluation.scoring.notes import (
+    NO_NOTES,
+    Notes,
+    beside_paper,
+    may_be_best,
+    weights_remarks,
+    withheld_remarks,
+)
 from gdinousam.evaluation.scoring.rows import ProtocolName, ScoreRow
 from gdinousam.experiments.studies.prompts_file import Wording
 from gdinousam.records import WeightsKind

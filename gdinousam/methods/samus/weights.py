@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from safetensors.torch import save_file
 
 from gdinousam.errors import InputError
+from gdinousam.json_files import read_json_object
 from gdinousam.methods.samus.config import SMALL, SamusConfig
 from gdinousam.methods.samus.network import Samus, added_names, resized_names
 from gdinousam.models.checkpoints.files import Tensors, read_tensors, require_kind
@@ -18,7 +19,6 @@ from gdinousam.models.checkpoints.keys import listed, rename, translate
 from gdinousam.models.checkpoints.sam_parts import SAM_RULES, WEIGHT
 from gdinousam.models.loading import RANDOM_SMALL
 from gdinousam.models.mask_heads.random_sam import RANDOM
-from gdinousam.models.weights.pretrained import read_json
 
 CONFIG_FILE = "gdinousam_samus.json"
 WEIGHTS_FILE = "gdinousam_samus.safetensors"
@@ -126,7 +126,7 @@ def _load_folder(folder: Path) -> Samus:
     if not path.is_file():
         raise InputError(f"{folder} has no {CONFIG_FILE}; give SAMUS's official file or a folder that was trained here")
     try:
-        config = TypeAdapter(SamusConfig).validate_python(read_json(path).get("config"))
+        config = TypeAdapter(SamusConfig).validate_python(read_json_object(path).get("config"))
     except ValidationError as error:
         problem = error.errors()[0]
         place = ".".join(map(str, ("config", *problem["loc"])))

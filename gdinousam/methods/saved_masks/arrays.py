@@ -5,12 +5,7 @@ Files are taken for what they hold, not for their ending, and nothing in them is
 
 from __future__ import annotations
 
-import struct
-import tokenize
 import zipfile
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +14,13 @@ import numpy.typing as npt
 
 from gdinousam.errors import InputError
 from gdinousam.methods.saved_masks.answers import SizeHW
+from gdinousam.reading import reading
 from gdinousam.records import Mask
 
 # How the scripts of the paper's study call the array: BiomedParse; MedCLIP-SAM, -SAMv2 and UniverSeg; SAMUS.
 STUDY_NAMES = ("logits", "arr", "prediction")
 _ENDING = ".npy"  # of the members of an archive
-_READING_ERRORS = (
-    OSError, ValueError, EOFError, SyntaxError, LookupError, RuntimeError, OverflowError, MemoryError,
-    struct.error, tokenize.TokenError, zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
+_WHAT, _REMEDY = "an array", "save the array again"
 
 Array = npt.NDArray[Any]
 
@@ -38,7 +31,7 @@ def array_size(path: Path, name: str | None) -> SizeHW:
     name: of the array in an archive; ``None``: the only one or that of the study. Raises InputError for a file that is
     missing, damaged, a pickle, or holds no array of two axes with pixels.
     """
-    with _one_line_errors(path):
+    with reading(path, _WHAT, _REMEDY):
         if not zipfile.is_zipfile(path):
             # mapped, a file that is cut off is noticed, and nothing is read
             return _size_of(np.load(path, mmap_mode="r", allow_pickle=False), path)
@@ -55,7 +48,7 @@ def array_size(path: Path, name: str | None) -> SizeHW:
 
 def read_array_mask(path: Path, name: str | None, threshold: float) -> Mask:
     """The (H, W) bool mask of a file; see ``foreground`` and ``array_size`` for its values and errors."""
-    with _one_line_errors(path):
+    with reading(path, _WHAT, _REMEDY):
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
                 chosen = _chosen(archive, name, path)
@@ -115,16 +108,3 @@ def _read_head(file: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, _, dtype = read(file)
     return shape, dtype
-
-
-@contextmanager
-def _one_line_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except InputError:
-        raise
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file; check the name and the folder") from error
-    except _READING_ERRORS as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{path}: not readable as an array ({reason}); save the array again") from error

@@ -10,12 +10,61 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from gdinousam.data.contract.unchanged import state_of, unchanged
+from gdinousam.data.images import image_size, read_mask_file
+from gdinousam.data.sources.medical.nifti import Volume, open_volume
 from gdinousam.errors import InputError
-from gdinousam.evaluation.scoring.kept_masks import mask_stems, require_distinct
+from gdinousam.evaluation.scoring.kept import mask_stems, require_distinct
 from gdinousam.methods.saved_masks.answers import SavedAnswer, SizeHW, listed
-from gdinousam.methods.saved_masks.formats import PICTURE, mask_ending, mask_size, read_mask
+from gdinousam.methods.saved_masks.arrays import array_size, foreground, read_array_mask
 from gdinousam.methods.saved_masks.settings import SavedMasksSettings
-from gdinousam.records import ImageRecord
+from gdinousam.records import ImageRecord, Mask
+
+PICTURE = ".png"
+ARRAYS = (".npy", ".npz")
+NIFTI = (".nii", ".nii.gz")
+ENDINGS = (PICTURE, *ARRAYS, *NIFTI)
+
+
+def mask_ending(name: str) -> str | None:
+    """The ending of a file name that makes it a mask, in lower case; ``None``: it has none of them."""
+    return next((ending for ending in ENDINGS if name.lower().endswith(ending)), None)
+
+
+def mask_size(path: Path, settings: SavedMasksSettings) -> SizeHW:
+    """(height, width) of a mask file; InputError for one that is missing, damaged or no mask."""
+    ending = mask_ending(path.name)
+    if ending in ARRAYS:
+        return array_size(path, settings.array)
+    if ending in NIFTI:
+        width, height = _open_plane(path).shape[:2]
+        return height, width
+    width, height = image_size(path)
+    return height, width
+
+
+def read_mask(path: Path, settings: SavedMasksSettings) -> Mask:
+    """The (H, W) bool mask of a file, as it is stored.
+
+    Of a picture see ``gdinousam.data.masks``, of arrays and NIfTI ``arrays.foreground``.
+    Raises InputError naming the file.
+    """
+    ending = mask_ending(path.name)
+    if ending in ARRAYS:
+        return read_array_mask(path, settings.array, settings.threshold)
+    if ending in NIFTI:
+        (plane,) = _open_plane(path).planes()
+        return foreground(plane.swapaxes(0, 1), settings.threshold, path)
+    return read_mask_file(path).foreground
+
+
+def _open_plane(path: Path) -> Volume:
+    volume = open_volume(path)
+    if volume.is_colour or volume.num_planes != 1:
+        found = "colours" if volume.is_colour else f"{volume.num_planes} planes"
+        raise InputError(f"{path}: holds {found}, not the mask of one image; save one plane of numbers per image")
+    return volume
+
 
 # Other pictures are no masks here, but somebody may take them for some.
 _OTHER_PICTURES = {".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".gif", ".webp"}
@@ -61,16 +110,18 @@ class MaskFolder:
         for one in wanted:
             for name in there.get(one.stem, [])[:1]:
                 self._found.setdefault(one.record.path, {})[name] = one.phrases
+        self._states = {name: state_of(path / name) for names in self._found.values() for name in names}
 
     def sizes(self, record: ImageRecord) -> dict[str, SizeHW]:
         """See ``SavedAnswers``; reads the head of every file."""
         return {name: mask_size(self.path / name, self._settings) for name in self._found.get(record.path, {})}
 
     def read(self, record: ImageRecord) -> list[SavedAnswer]:
-        """See ``SavedAnswers``."""
+        """See ``SavedAnswers``; InputError too for a mask that has changed since the folder was looked through."""
         answers = []
         for name, phrases in self._found.get(record.path, {}).items():
-            mask_hw = read_mask(self.path / name, self._settings)
+            with unchanged(self.path / name, self._states[name]):
+                mask_hw = read_mask(self.path / name, self._settings)
             answers += [SavedAnswer(phrase, mask_hw) for phrase in phrases]
         return answers
 

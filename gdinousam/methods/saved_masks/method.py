@@ -8,13 +8,21 @@ from pathlib import Path
 from gdinousam.data.masks import tight_box_xyxy
 from gdinousam.errors import InputError
 from gdinousam.evaluation.scoring.cases import Case
+from gdinousam.evaluation.scoring.methods import Untimed
 from gdinousam.evaluation.scoring.notes import Notes
-from gdinousam.methods.saved_masks.answers import SavedAnswer, SavedAnswers, SizeHW, listed
+from gdinousam.methods.saved_masks.answers import (
+    SavedAnswer,
+    SavedAnswers,
+    SizeHW,
+    case_of_size,
+    listed,
+    resize_nearest,
+    scale_box,
+)
 from gdinousam.methods.saved_masks.coco_results import CocoResults
 from gdinousam.methods.saved_masks.folder import MaskFolder
 from gdinousam.methods.saved_masks.settings import SavedMasksSettings
-from gdinousam.methods.saved_masks.sizes import case_of_size, resize_nearest, scale_box
-from gdinousam.records import BoxXYXY, Detection, ImageRecord, Need, Query
+from gdinousam.records import BoxXYXY, Detection, Image, ImageRecord, Need, Query
 
 _AS_SET = SavedMasksSettings()
 _OF_FOLDERS = ("one_mask_answers", "array", "threshold")
@@ -23,7 +31,7 @@ _ONE_MASK = "the only mask of an image answers the phrase of its last row"
 _NO_BOX: BoxXYXY = (0.0, 0.0, 0.0, 0.0)  # of an answer without a pixel
 
 
-class SavedMasks:
+class SavedMasks(Untimed):
     """The masks that another program made, or an earlier run of ours, as the answers of a method.
 
     path: a folder of masks or a COCO results file. needs: what the method was given beside the image. notes: which of
@@ -59,6 +67,10 @@ class SavedMasks:
         """The case at the size at which it is scored: with ``resize: truth`` that of its masks, else as it is."""
         return case_of_size(case, self._scored_hw.get(case.record.path, _size(case.record)))
 
+    def segment_records(self, images: Sequence[Image], records: Sequence[ImageRecord]) -> list[list[Detection]]:
+        """See ``RecordSegmenter``; the images are not looked at."""
+        return [self.detections(record) for record in records]
+
     def detections(self, record: ImageRecord) -> list[Detection]:
         """What was saved for an image, one detection per answer; none for an empty mask that counts as nothing found.
 
@@ -69,7 +81,7 @@ class SavedMasks:
         return [one for one in detections if one is not None]
 
     def unsupported(self, record: ImageRecord) -> Mapping[str, str]:
-        """See ``gdinousam.evaluation.scoring.methods.Limited``: what the one mask of an image does not answer."""
+        """See ``Limited``: what the one mask of an image does not answer."""
         others = [phrase for phrase in record.phrases if phrase != record.last_phrase]
         return dict.fromkeys(others if self._answers_last_alone else (), _ONE_MASK)
 

@@ -12,8 +12,7 @@ from gdinousam.geometry import ResizeSettings, build_resize, image_to_tensor, no
 from gdinousam.identity import phrase_identity
 from gdinousam.inputs import as_images, as_phrases
 from gdinousam.methods.detections import detection_of
-from gdinousam.methods.unet.network import UNet
-from gdinousam.methods.unet.settings import UNetDescription
+from gdinousam.methods.unet.network import UNet, UNetDescription
 from gdinousam.records import Detection, Image, ImageRecord, Need
 
 

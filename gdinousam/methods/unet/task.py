@@ -9,8 +9,7 @@ from torch import nn
 
 from gdinousam.data.dataset import Batch
 from gdinousam.identity import phrase_identity
-from gdinousam.methods.unet.network import UNet
-from gdinousam.methods.unet.settings import UNetDescription
+from gdinousam.methods.unet.network import UNet, UNetDescription
 from gdinousam.methods.unet.weights import save_unet
 from gdinousam.training.losses import mask_sums
 from gdinousam.training.tasks import MASK_TERMS, MASKS, Task

@@ -8,11 +8,11 @@ from pydantic import ValidationError
 from safetensors.torch import save_file
 
 from gdinousam.errors import InputError
-from gdinousam.methods.unet.network import UNet
+from gdinousam.json_files import read_json_object
+from gdinousam.methods.unet.network import UNet, UNetDescription
 from gdinousam.methods.unet.segmenter import UNetSegmenter
-from gdinousam.methods.unet.settings import UNetDescription
 from gdinousam.models.checkpoints.files import read_tensors
-from gdinousam.models.weights.pretrained import first_line, read_json
+from gdinousam.models.weights.pretrained import first_line
 
 DESCRIPTION, WEIGHTS = "unet.json", "unet.safetensors"
 
@@ -34,7 +34,7 @@ def load_unet(folder: str | Path) -> UNetSegmenter:
     if not path.is_file():
         raise InputError(f"{folder} has no {DESCRIPTION}; give the folder best or last of a run of trainUNet.py")
     try:
-        description = UNetDescription.model_validate(read_json(path))
+        description = UNetDescription.model_validate(read_json_object(path))
     except ValidationError as error:
         problem = error.errors()[0]
         key = ".".join(map(str, problem["loc"])) or "its values together"

@@ -22,7 +22,7 @@ from gdinousam.errors import InputError
 from gdinousam.methods.universeg.preprocessing import SIDE, grey_square, label_square
 from gdinousam.methods.universeg.support_names import read_support_names, require_known
 from gdinousam.records import ImageRecord, Instance, Query
-from gdinousam.seeding import derived_seed
+from gdinousam.runtime import derived_seed
 from gdinousam.settings import Settings, SettingsPath
 
 logger = logging.getLogger(__name__)

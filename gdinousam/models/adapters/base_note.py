@@ -16,8 +16,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import nn
 
 from gdinousam.errors import InputError
-from gdinousam.models.weights.beside import is_hub_id
-from gdinousam.models.weights.pretrained import read_json
+from gdinousam.json_files import read_json_object
+from gdinousam.models.weights.hub import is_hub_id
 from gdinousam.settings import OWN_MODEL_NAMES
 
 BASE_NOTE = "gdinousam_base.json"
@@ -145,7 +145,7 @@ def require_same_base(model: nn.Module, folder: Path) -> None:
         logger.info("adapter %s has no %s, so its base could not be checked", folder, BASE_NOTE)
         return
     try:
-        note = BaseNote.model_validate(read_json(path))
+        note = BaseNote.model_validate(read_json_object(path))
     except ValidationError as error:
         problem = error.errors()[0]
         raise InputError(f"{path}: {'.'.join(map(str, problem['loc']))}: {problem['msg']}; restore it") from error

@@ -11,10 +11,11 @@ import torch
 from peft import LoraConfig
 
 from gdinousam.errors import InputError
+from gdinousam.json_files import read_json_object
 from gdinousam.models.adapters.base_note import BASE_NOTE
 from gdinousam.models.checkpoints.files import Tensors, read_tensors
-from gdinousam.models.weights.beside import folder_with
-from gdinousam.models.weights.pretrained import first_line, read_json
+from gdinousam.models.weights.hub import folder_with
+from gdinousam.models.weights.pretrained import first_line
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +28,7 @@ _TRAINING = "training.json"
 WEIGHT_FILES = (ADAPTER_WEIGHTS, "adapter_model.bin")
 _BESIDE = (*WEIGHT_FILES, BASE_NOTE, PREPROCESSING, _TRAINING)
 _LORA = "LORA"
+_LARGEST_RANK = 4096  # the width of the widest layer of the published detectors
 _TYPE = "peft_type"
 # A wrapper inside peft's own, and the name of the only adapter, which peft leaves out of the files it writes itself.
 _WRAPPED = re.compile(r"^(base_model\.model\.)(?:module\.|_orig_mod\.)+")
@@ -76,7 +78,7 @@ def _peft_name(name: str) -> str:
 
 def _read_config(path: Path) -> LoraConfig:
     try:
-        stated = read_json(path)
+        stated = read_json_object(path)
     except InputError as error:
         raise InputError(f"adapter {path.parent} is not readable: {error}") from error
     kind = stated.pop(_TYPE, None)
@@ -98,9 +100,16 @@ def _read_config(path: Path) -> LoraConfig:
 
 def _require_rank(config: LoraConfig, stored: Tensors, folder: Path) -> None:
     """The rank of the config and of the tensors must be one, unless the config gives modules ranks of their own."""
-    if isinstance(config.r, bool) or not isinstance(config.r, int):
-        raise InputError(f"{folder / ADAPTER_CONFIG}: r is {config.r!r}; set it to the rank of the adapters")
-    if config.rank_pattern:
+    patterns: object = config.rank_pattern or {}
+    if not isinstance(patterns, dict):
+        raise InputError(
+            f"{folder / ADAPTER_CONFIG}: rank_pattern is {patterns!r}, no ranks by module; restore the file"
+        )
+    for key, rank in {"r": config.r, **patterns}.items():
+        # matrices of this rank are made before those of the file are put in
+        if isinstance(rank, bool) or not isinstance(rank, int) or not 0 < rank <= _LARGEST_RANK:
+            raise InputError(f"{folder / ADAPTER_CONFIG}: {key} is {rank!r}; set it to the rank of the adapters")
+    if patterns:
         return
     for name, tensor in stored.items():
         if ".lora_A." in name and tensor.shape[:1] != torch.Size((config.r,)):

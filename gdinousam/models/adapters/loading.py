@@ -23,6 +23,7 @@ from torch import nn
 from transformers import GroundingDinoForObjectDetection
 
 from gdinousam.errors import InputError
+from gdinousam.json_files import read_json_object
 from gdinousam.models.adapters.base_note import (
     BaseNote,
     digest_of,
@@ -39,7 +40,7 @@ from gdinousam.models.adapters.lora import (
     prepare_for_adapters,
     without_peft_warning,
 )
-from gdinousam.models.checkpoints.files import read_tensors, require_kind
+from gdinousam.models.checkpoints.files import read_tensors, require_finite, require_kind
 from gdinousam.models.checkpoints.grounding_dino import transformers_module
 from gdinousam.models.checkpoints.keys import listed
 from gdinousam.models.checkpoints.published_lora import (
@@ -48,7 +49,8 @@ from gdinousam.models.checkpoints.published_lora import (
     has_official_names,
     published_lora_from,
 )
-from gdinousam.models.weights.pretrained import first_line, read_json
+from gdinousam.models.weights.pretrained import first_line
+from gdinousam.reading import reason_of
 
 logger = logging.getLogger(__name__)
 
@@ -63,10 +65,10 @@ def base_of(folder: Path) -> str:
     Raises InputError where the adapter does not say, or where the file or folder that it names is not found; see
     ``gdinousam.models.adapters.base_note.found_base``.
     """
-    base = read_json(folder / ADAPTER_CONFIG).get("base_model_name_or_path")
-    if not base:
+    base = read_json_object(folder / ADAPTER_CONFIG).get("base_model_name_or_path")
+    if not base or not isinstance(base, str):
         raise InputError(f"adapter {folder} does not name its base; give the base as detector beside the adapter")
-    return found_base(str(base), folder)
+    return found_base(base, folder)
 
 
 def load_adapter(model: GroundingDinoForObjectDetection, path: Path) -> PeftModel:
@@ -81,6 +83,22 @@ def load_adapter(model: GroundingDinoForObjectDetection, path: Path) -> PeftMode
         raise InputError(f"{path} is a part of an adapter; give its folder, {path.parent}")
     with without_peft_warning():
         return _load_published(model, path) if path.is_file() else _load_folder(model, path)
+
+
+def merged(adapted: PeftModel, path: Path) -> GroundingDinoForObjectDetection:
+    """The model with the adapter put on it in its weights.
+
+    path: of the adapter, for messages. Raises InputError where its settings do not let it be merged, or give numbers
+    that are nan or infinite.
+    """
+    try:
+        model: GroundingDinoForObjectDetection = adapted.merge_and_unload()
+    except Exception as error:  # peft looks at some settings only here
+        raise InputError(
+            f"adapter {path} cannot be merged: {reason_of(error)}; restore its {ADAPTER_CONFIG}"
+        ) from error
+    require_finite(dict(model.named_parameters()), f"adapter {path} on its base")
+    return model
 
 
 def describe_adapter(path: Path) -> str:

@@ -20,9 +20,10 @@ from peft.tuners.lora import LoraLayer
 from peft.utils import ModulesToSaveWrapper
 from pydantic import Field
 from torch import nn
-from transformers import GroundingDinoConfig, GroundingDinoForObjectDetection
+from transformers import GroundingDinoConfig, GroundingDinoForObjectDetection, GroundingDinoModel
 
 from gdinousam.errors import InputError
+from gdinousam.models.own_classes import give_own_classes
 from gdinousam.settings import Settings
 
 BoxHead = Literal["last_layer", "full"]
@@ -146,6 +147,15 @@ def without_peft_warning() -> Iterator[None]:
         yield
 
 
+class WithInputEmbeddings(GroundingDinoModel):
+    """transformers' model, which tells peft its input embeddings."""
+
+    def get_input_embeddings(self) -> nn.Module:
+        """Those of the text encoder."""
+        embeddings: nn.Module = self.text_backbone.get_input_embeddings()
+        return embeddings
+
+
 def prepare_for_adapters(model: GroundingDinoForObjectDetection) -> None:
     """Undo two differences of transformers 5 that adapters stumble over; with 4.57 nothing changes.
 
@@ -155,7 +165,7 @@ def prepare_for_adapters(model: GroundingDinoForObjectDetection) -> None:
     if getattr(model.config, "decoder_bbox_embed_share", False):
         shared = nn.ModuleList([model.bbox_embed[0]] * model.config.decoder_layers)
         model.bbox_embed = model.model.decoder.bbox_embed = shared
-    model.get_input_embeddings = model.model.text_backbone.get_input_embeddings  # type: ignore[method-assign]
+    give_own_classes([model.model], {GroundingDinoModel: WithInputEmbeddings}, expected=1)
 
 
 def count_parameters(model: nn.Module) -> ParameterCount:

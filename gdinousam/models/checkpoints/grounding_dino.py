@@ -26,8 +26,7 @@ from transformers import (
 from gdinousam.errors import InputError
 from gdinousam.models.checkpoints.files import Tensors
 from gdinousam.models.checkpoints.keys import Rule, new_names, rename, translate
-from gdinousam.models.small import SEPARATOR_TOKENS
-from gdinousam.models.weights.pretrained import first_line, from_tensors, has_tokenizer
+from gdinousam.models.weights.pretrained import first_line, from_tensors, has_tokenizer, require_places
 
 _TEXT = "model.text_backbone."
 _IMAGE = "model.backbone.conv_encoder.model."
@@ -159,9 +158,7 @@ def official_tokenizer(path: Path) -> PreTrainedTokenizerBase:
         tokenizer: PreTrainedTokenizerBase = BertTokenizerFast.from_pretrained(str(folder), local_files_only=True)
     except Exception as error:  # the tokenizers library raises nothing narrower
         raise InputError(f"cannot read the tokenizer in {folder}: {first_line(error)}") from error
-    for token, index in SEPARATOR_TOKENS.items():
-        if tokenizer.convert_tokens_to_ids(token) != index:
-            raise InputError(f"{folder} holds another tokenizer than BERT's ({token} is not token {index})")
+    require_places(tokenizer, folder)
     return tokenizer
 
 

@@ -5,13 +5,14 @@ Shapes: B images, C channels and (h, w) positions of a level.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from transformers.models.grounding_dino.modeling_grounding_dino import GroundingDinoConvModel
 
 Levels = tuple[tuple[torch.Tensor, torch.Tensor], ...]
 
@@ -58,14 +59,21 @@ class ImageFeatures:
 _given: ContextVar[ImageFeatures | None] = ContextVar("given", default=None)
 
 
-def accept_features(backbone: Any) -> None:
-    """Let a backbone answer with the features of ``giving`` where there are any. Its forward is replaced in place."""
-    backbone.forward = _or_given(backbone.forward)
+class Backbone(GroundingDinoConvModel):
+    """transformers' backbone, which answers with the features of ``giving`` where there are any."""
+
+    def forward(self, pixel_values: torch.Tensor, pixel_mask: torch.Tensor) -> Any:
+        """Features and position embeddings of every level, as transformers' own; pixels as in ``Detector.forward``."""
+        features = _given.get()
+        if features is None:
+            return super().forward(pixel_values, pixel_mask)
+        # a list, because transformers appends the positions of further levels
+        return list(features.levels), list(features.positions)
 
 
 @contextmanager
 def giving(features: ImageFeatures) -> Iterator[torch.Tensor]:
-    """Inside, every accepting backbone answers with these features. Yields pixels of their shape that hold nothing."""
+    """Inside, every ``Backbone`` answers with these features. Yields pixels of their shape that hold nothing."""
     token = _given.set(features)
     try:
         yield features.positions[0].new_empty(()).expand(len(features), 3, *features.size_hw)
@@ -79,14 +87,3 @@ def encode(backbone: Any, pixel_values: torch.Tensor, pixel_mask: torch.Tensor |
     ones = torch.ones(batch_size, *size_hw, dtype=torch.long, device=pixel_values.device)
     levels, positions = backbone(pixel_values, ones if pixel_mask is None else pixel_mask)
     return ImageFeatures((size_hw[0], size_hw[1]), pixel_mask, tuple(levels), tuple(positions))
-
-
-def _or_given(forward: Callable[..., Any]) -> Callable[..., Any]:
-    def forward_or_given(pixel_values: torch.Tensor, pixel_mask: torch.Tensor) -> Any:
-        features = _given.get()
-        if features is None:
-            return forward(pixel_values, pixel_mask)
-        # a list, because transformers appends the positions of further levels
-        return list(features.levels), list(features.positions)
-
-    return forward_or_given

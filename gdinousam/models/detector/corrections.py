@@ -6,13 +6,15 @@ nothing else differs: two places in Grounding DINO, one in SAM, none in SAM2.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+import transformers
 from torch import nn
 from torch.overrides import TorchFunctionMode
-from transformers import GroundingDinoForObjectDetection, SamModel
+from transformers import SamModel
+from transformers.models.grounding_dino.modeling_grounding_dino import GroundingDinoDecoder
 
 # The official code keeps a coordinate and what is left to 1 this far from zero (inverse_sigmoid in its util/misc.py).
 # transformers, up to 5.23 at least, uses 1e-5: boxes that fill the image or touch its edge come out up to 2e-3 away.
@@ -29,17 +31,6 @@ def normalize_officially(model: SamModel) -> None:
     for module in model.mask_decoder.transformer.modules():
         if isinstance(module, nn.LayerNorm):
             module.eps = _TWO_WAY_EPSILON
-
-
-def refine_boxes_officially(model: GroundingDinoForObjectDetection) -> None:
-    """Make the decoder refine boxes as the official code does, in place; ``pred_boxes`` stay transformers' own.
-
-    It refines with ``inverse_sigmoid``, and ``intermediate_reference_points`` keep their gradients: the boxes of a
-    layer are learned through the layer before it as well ("look forward twice", Zhang et al. 2022, DINO, section 3.5),
-    where transformers cuts them off. A layer's own input is cut off in both.
-    """
-    decoder = model.model.decoder
-    decoder.forward = _refining_officially(decoder.forward)
 
 
 def inverse_sigmoid(fractions: torch.Tensor) -> torch.Tensor:
@@ -68,14 +59,23 @@ class _OfficialRefinement(TorchFunctionMode):
         return function(*arguments, **(options or {}))
 
 
-def _refining_officially(forward: Callable[..., Any]) -> Callable[..., Any]:
-    def corrected_forward(*arguments: Any, **options: Any) -> Any:
+class OfficialDecoder(GroundingDinoDecoder):
+    """A decoder that refines boxes as the official code does; ``pred_boxes`` stay transformers' own.
+
+    It refines with ``inverse_sigmoid``, and ``intermediate_reference_points`` keep their gradients: the boxes of a
+    layer are learned through the layer before it as well ("look forward twice", Zhang et al. 2022, DINO, section 3.5),
+    where transformers cuts them off. A layer's own input is cut off in both.
+    """
+
+    def forward(self, *arguments: Any, **options: Any) -> Any:
+        """Inputs and outputs are transformers' own. Raises RuntimeError where it refines in a way unknown here."""
         with _OfficialRefinement() as refinement:
-            output = forward(*arguments, **options)
+            output = super().forward(*arguments, **options)
         refined = torch.stack(refinement.refined, dim=1)
         if refined.shape != output.intermediate_reference_points.shape:
-            raise RuntimeError("this version of transformers refines boxes in another way; report it")
+            raise RuntimeError(
+                f"transformers {transformers.__version__} refines boxes in another way; install a version that "
+                "setup.py allows, or report it where this one is"
+            )
         output.intermediate_reference_points = refined
         return output
-
-    return corrected_forward

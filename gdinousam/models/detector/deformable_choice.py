@@ -19,7 +19,7 @@ from importlib.util import find_spec
 from typing import Literal, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gdinousam.errors import InputError
 from gdinousam.models.detector.deformable import Sampler, sample_by_bags
@@ -82,41 +82,6 @@ def choose_code(
     if kernel == "triton":
         raise InputError(f"deformable_kernel is triton, but {against}; set it to plain")
     return "plain", against
-
-
-def sample_without_intermediates(model: nn.Module) -> None:
-    """Let every deformable attention of a Grounding DINO use the code chosen, in place; names of parameters stay."""
-    for module in model.modules():
-        if type(module).__name__ == "MultiScaleDeformableAttention":
-            module.forward = _forward_of(module.forward)
-
-
-def _forward_of(own: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """own: transformers' forward of the module."""
-
-    def forward(
-        value: Tensor,
-        spatial_shapes: Tensor,
-        spatial_shapes_list: Sequence[tuple[int, int]],
-        level_start_index: Tensor,
-        sampling_locations: Tensor,
-        attention_weights: Tensor,
-        im2col_step: int,
-    ) -> Tensor:
-        sampler = sampler_for(value, own)
-        if sampler is not None:
-            return sampler(value, spatial_shapes_list, sampling_locations, attention_weights)
-        return own(
-            value,
-            spatial_shapes,
-            spatial_shapes_list,
-            level_start_index,
-            sampling_locations,
-            attention_weights,
-            im2col_step,
-        )
-
-    return forward
 
 
 def sampler_for(value: Tensor, own: Callable[..., Tensor]) -> Sampler | None:

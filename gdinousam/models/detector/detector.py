@@ -5,22 +5,20 @@ Shapes: B images, Q query boxes, T text tokens, L decoder layers, S encoder posi
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from peft import PeftModel
 from torch import nn
-from torch.utils.checkpoint import checkpoint
 from transformers import GroundingDinoForObjectDetection, PreTrainedTokenizerBase
 
 from gdinousam.models.detector import backbone
 from gdinousam.models.detector.backbone import ImageFeatures
-from gdinousam.models.detector.corrections import inverse_sigmoid, refine_boxes_officially
-from gdinousam.models.detector.deformable_choice import sample_without_intermediates
-from gdinousam.models.detector.fusion import attend_in_short_order
-from gdinousam.models.detector.remembered_texts import remember_texts
+from gdinousam.models.detector.corrections import inverse_sigmoid
+from gdinousam.models.detector.own_modules import answering, recompute_layers, use_own_modules
+from gdinousam.models.detector.text_encoder import TextMemory
+from gdinousam.models.first_answer import explained
 from gdinousam.models.precision import MixedPrecision
 from gdinousam.phrases import TokenizedCaptions
 
@@ -65,15 +63,8 @@ class Detector(MixedPrecision):
         self.model = model
         self.tokenizer = tokenizer
         self._noisy_when_frozen = noisy_when_frozen
-        text_encoder = self.grounding_dino.model.text_backbone
-        is_frozen = not any(parameter.requires_grad for parameter in text_encoder.parameters())
-        if is_frozen and not noisy_when_frozen:
-            remember_texts(text_encoder)
-        backbone.accept_features(self.grounding_dino.model.backbone)
-        _keep_answers_in_float32(self.grounding_dino)
-        refine_boxes_officially(self.grounding_dino)
-        sample_without_intermediates(self.grounding_dino)
-        attend_in_short_order(self.grounding_dino)
+        use_own_modules(self.grounding_dino)
+        self.grounding_dino.model.text_backbone.memory = None if noisy_when_frozen else TextMemory()
 
     @property
     def grounding_dino(self) -> GroundingDinoForObjectDetection:
@@ -113,20 +104,33 @@ class Detector(MixedPrecision):
         """Keep no inner activations of encoder and decoder layers for the backward pass, which computes them again:
         gradient checkpointing. Numbers stay the same, dropout included.
         """
-        layers = self.grounding_dino.model
-        for layer in (*layers.encoder.layers, *layers.decoder.layers):
-            layer.forward = _recomputed(layer.forward)
+        recompute_layers(self.grounding_dino)
+
+    def forget_texts(self) -> None:
+        """Empty the memory of captions, which empties itself when torch notices a change of the text encoder's weights;
+        see ``TextMemory.forget``.
+        """
+        memory = self.grounding_dino.model.text_backbone.memory
+        if memory is not None:
+            memory.forget()
+
+    def multiply_in(self, dtype: torch.dtype) -> None:
+        """See ``MixedPrecision``."""
+        super().multiply_in(dtype)
+        self.forget_texts()
 
     def in_low_precision(self) -> list[nn.Module]:
         """All but what answers: sampling positions, boxes and token logits; see ``MixedPrecision``."""
-        answering = {part for head in _answering(self.grounding_dino) for part in head.modules()}
-        return [module for module in self.grounding_dino.modules() if module not in answering]
+        exact = {part for head in answering(self.grounding_dino) for part in head.modules()}
+        return [module for module in self.grounding_dino.modules() if module not in exact]
 
+    @explained
     def encode(self, pixel_values: torch.Tensor, pixel_mask: torch.Tensor | None = None) -> ImageFeatures:
         """Run the image backbone alone; inputs as in ``forward``, which takes the features in their place."""
         with self.products(pixel_values.device):
             return backbone.encode(self.grounding_dino.model.backbone, pixel_values, pixel_mask)
 
+    @explained
     def forward(
         self,
         images: torch.Tensor | ImageFeatures,
@@ -187,47 +191,3 @@ class Detector(MixedPrecision):
             logits = embed(hidden[:, layer], text, valid_tokens)[..., : valid_tokens.shape[1]]
             predictions.append(LayerPrediction(logits.float(), self._boxes(output, layer)))
         return tuple(predictions)
-
-
-def _answering(model: GroundingDinoForObjectDetection) -> list[nn.Module]:
-    """What gives sampling positions, box offsets and token logits."""
-    layers = model.model
-    heads = [layer.encoder_attn.sampling_offsets for layer in layers.decoder.layers]
-    heads += [layer.deformable_layer.self_attn.sampling_offsets for layer in layers.encoder.layers]
-    # transformers 5 gives the decoder box heads of its own with the weights of the model's
-    heads += [*dict.fromkeys([*model.bbox_embed, *layers.decoder.bbox_embed]), layers.encoder_output_bbox_embed]
-    heads += [*dict.fromkeys(model.class_embed), layers.encoder_output_class_embed]
-    return heads
-
-
-def _keep_answers_in_float32(model: GroundingDinoForObjectDetection) -> None:
-    """Compute what answers in float32 inside a mixed-precision region.
-
-    Half a pixel of a small lesion is beyond bfloat16's eight bits, and so is the order of close scores.
-    """
-    for module in _answering(model):
-        module.forward = _in_float32(module.forward)
-
-
-def _recomputed(forward: Callable[..., Any]) -> Callable[..., Any]:
-    def forward_recomputed(*inputs: Any, **named: Any) -> Any:
-        if not torch.is_grad_enabled():
-            return forward(*inputs, **named)
-        return checkpoint(forward, *inputs, use_reentrant=False, **named)
-
-    return forward_recomputed
-
-
-def _in_float32(forward: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
-    def forward_in_float32(*inputs: torch.Tensor, **named: torch.Tensor) -> torch.Tensor:
-        device = next(iter((*inputs, *named.values()))).device
-        with torch.autocast(device.type, enabled=False):
-            exact = {name: _as_float32(tensor) for name, tensor in named.items()}
-            return forward(*map(_as_float32, inputs), **exact)
-
-    return forward_in_float32
-
-
-def _as_float32(tensor: torch.Tensor) -> torch.Tensor:
-    """The tensor in float32, unless it holds truth values or counts."""
-    return tensor.float() if tensor.is_floating_point() else tensor

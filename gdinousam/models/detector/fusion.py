@@ -10,12 +10,12 @@ Shapes: B images, S positions of an image, T tokens, H heads, D channels of the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import nn
+from transformers.models.grounding_dino.modeling_grounding_dino import GroundingDinoBiMultiHeadAttention
 
 Attended = tuple[tuple[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 _SIDES = ("vision", "text")
@@ -23,28 +23,24 @@ _PROJECTIONS = tuple(name.format(side) for side in _SIDES for name in ("{}_proj"
 _LARGEST_SCORE = 50000.0  # as in both codes, which cut scores below the largest here
 
 
-def attend_in_short_order(model: nn.Module) -> None:
-    """Let every attention between image and text of a Grounding DINO use ``attend``, in place.
+class ImageTextAttention(GroundingDinoBiMultiHeadAttention):
+    """transformers' attention between image and text, by ``attend``.
 
     Where a projection is no plain linear layer (an adapter sits on it), transformers' own forward stays.
     """
-    for module in model.modules():
-        if type(module).__name__ == "GroundingDinoBiMultiHeadAttention":
-            module.forward = _forward_of(module, module.forward)
 
-
-def _forward_of(module: Any, plain: Callable[..., Attended]) -> Callable[..., Attended]:
     def forward(
+        self,
         vision_features: torch.Tensor,
         text_features: torch.Tensor,
         vision_attention_mask: torch.Tensor | None = None,
         text_attention_mask: torch.Tensor | None = None,
     ) -> Attended:
+        """See ``attend``, whose shapes these are."""
         inputs = vision_features, text_features, vision_attention_mask, text_attention_mask
-        is_plain = all(type(getattr(module, name)) is nn.Linear for name in _PROJECTIONS)
-        return attend(module, *inputs) if is_plain else plain(*inputs)
-
-    return forward
+        is_plain = all(type(getattr(self, name)) is nn.Linear for name in _PROJECTIONS)
+        answer: Attended = attend(self, *inputs) if is_plain else super().forward(*inputs)
+        return answer
 
 
 def attend(

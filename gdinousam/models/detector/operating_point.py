@@ -16,9 +16,9 @@ from pydantic import Field, ValidationError
 
 from gdinousam.errors import InputError
 from gdinousam.files import write_text
+from gdinousam.json_files import read_json_object
 from gdinousam.models.detector.prediction_settings import Point, PredictionSettings
 from gdinousam.models.loading import note_beside
-from gdinousam.models.weights.pretrained import read_json
 from gdinousam.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ def noted_point(weights: str | Path) -> OperatingPoint | None:
     if path is None:
         return None
     try:
-        return OperatingPoint.model_validate(read_json(path))
+        return OperatingPoint.model_validate(read_json_object(path))
     except ValidationError as error:
         problem = error.errors()[0]
         key = ".".join(map(str, problem["loc"]))

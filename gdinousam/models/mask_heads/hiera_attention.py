@@ -9,22 +9,17 @@ Shapes: B windows or images, N positions, H heads, d channels of a head.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from transformers import Sam2Model
+from transformers.models.sam2.modeling_sam2 import Sam2MultiScaleAttention
+
+from gdinousam.models.own_classes import give_own_classes
 
 # Queries at once: the weights of a block of them, of all heads, stay in the processor's cache.
 _BLOCK = 1024
-
-
-def attend_without_detours(model: nn.Module) -> None:
-    """Let every attention of a SAM2's image encoder run the way of this module, in place; parameter names stay."""
-    for module in model.modules():
-        if type(module).__name__ == "Sam2MultiScaleAttention":
-            module.forward = _forward_of(module)
 
 
 def attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
@@ -39,19 +34,30 @@ def attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch
     return blocks[0] if len(blocks) == 1 else torch.cat(blocks, dim=-2)
 
 
-def _forward_of(module: Any) -> Callable[..., torch.Tensor]:
-    def forward(hidden_states: torch.Tensor, **options: Any) -> torch.Tensor:
+class HieraAttention(Sam2MultiScaleAttention):
+    """transformers' attention of windows and images, by ``attend``."""
+
+    def forward(self, hidden_states: torch.Tensor, **options: Any) -> torch.Tensor:
+        """(B, height, width, C) to (B, height, width, C'), on a coarser grid where a stage begins."""
         batch_size, height, width, _ = hidden_states.shape
-        heads = module.num_attention_heads
-        query, key, value = module.qkv(hidden_states).reshape(batch_size, height * width, 3, -1).unbind(dim=2)
-        if module.query_stride:  # where a stage begins the answers are asked on a coarser grid
+        heads = self.num_attention_heads
+        query, key, value = self.qkv(hidden_states).reshape(batch_size, height * width, 3, -1).unbind(dim=2)
+        if self.query_stride:  # where a stage begins the answers are asked on a coarser grid
             maps = query.unflatten(1, (height, width)).permute(0, 3, 1, 2)
-            pooled = F.max_pool2d(maps, kernel_size=module.query_stride, stride=module.query_stride)
+            pooled = F.max_pool2d(maps, kernel_size=self.query_stride, stride=self.query_stride)
             height, width = pooled.shape[-2:]
             query = pooled.flatten(2).transpose(1, 2)
         by_head = [part.unflatten(-1, (heads, -1)).transpose(1, 2) for part in (query, key, value)]
         answer = attend(*by_head).transpose(1, 2).reshape(batch_size, height, width, -1)
-        projected: torch.Tensor = module.proj(answer)
+        projected: torch.Tensor = self.proj(answer)
         return projected
 
-    return forward
+
+def use_hiera_attention(model: Sam2Model) -> None:
+    """Make every attention of a SAM2's image encoder a ``HieraAttention``, in place; parameter names stay.
+
+    Raises RuntimeError where there are not as many as its config says.
+    """
+    # an image encoder of another kind has none
+    blocks_per_stage = getattr(model.config.vision_config.backbone_config, "blocks_per_stage", ())
+    give_own_classes(model.modules(), {Sam2MultiScaleAttention: HieraAttention}, expected=sum(blocks_per_stage))

@@ -22,10 +22,11 @@ from transformers import SamModel
 
 from gdinousam.errors import InputError
 from gdinousam.geometry import box_scale, image_to_tensor, normalize_image
+from gdinousam.json_files import read_json_object
 from gdinousam.models.detector.corrections import normalize_officially
+from gdinousam.models.first_answer import explained
 from gdinousam.models.mask_heads.sam2 import MaskHead
-from gdinousam.models.weights.beside import file_beside
-from gdinousam.models.weights.pretrained import read_json
+from gdinousam.models.weights.hub import file_beside
 from gdinousam.records import Image
 
 SamPreprocessing = Literal["sam", "medsam"]
@@ -61,6 +62,7 @@ class SamMaskHead(MaskHead):
         """SAM's image encoder with its neck."""
         return self.model.vision_encoder
 
+    @explained
     def encode(self, images: Sequence[Image]) -> list[torch.Tensor]:
         """The features of each (H, W, 3) uint8 RGB image, (1, 256, S/16, S/16) for the published models."""
         squares = torch.stack([self.frame.pixel_values(image) for image in images])
@@ -68,6 +70,7 @@ class SamMaskHead(MaskHead):
             embeddings = self.model.get_image_embeddings(squares.to(self.device))
         return list(embeddings.float().split(1))
 
+    @explained
     def low_res_logits(self, encoded: torch.Tensor, boxes_xyxy: torch.Tensor, size_hw: tuple[int, int]) -> torch.Tensor:
         """The decoder's answer for the boxes of one image; see ``MaskHead.low_res_logits``."""
         boxes = self.frame.boxes_in_square(boxes_xyxy.to(self.device).float(), size_hw)
@@ -173,7 +176,7 @@ def sam_preprocessing(name: str) -> SamPreprocessing:
     """
     note = file_beside(name, NOTE)
     if note is not None:
-        preprocessing = read_json(note).get("preprocessing")
+        preprocessing = read_json_object(note).get("preprocessing")
         if preprocessing not in get_args(SamPreprocessing):
             raise InputError(f"{note}: preprocessing = {preprocessing!r}; set it to 'sam' or 'medsam'")
         reason = f"{NOTE} says so"

@@ -18,7 +18,8 @@ from transformers import Sam2Model
 from gdinousam.errors import InputError
 from gdinousam.geometry import ResizeSettings, box_scale, build_resize, image_to_tensor, normalize_image
 from gdinousam.inputs import as_boxes, as_hints, as_images
-from gdinousam.models.mask_heads.hiera_attention import attend_without_detours
+from gdinousam.models.first_answer import explained
+from gdinousam.models.mask_heads.hiera_attention import use_hiera_attention
 from gdinousam.models.precision import MixedPrecision
 from gdinousam.records import BoxXYXY, Detection, Hint, Image, Mask, Need
 
@@ -112,7 +113,7 @@ class Sam2MaskHead(MaskHead):
     def __init__(self, model: Sam2Model) -> None:
         super().__init__()
         self.model = model
-        attend_without_detours(model)
+        use_hiera_attention(model)
 
     @property
     def image_encoder(self) -> nn.Module:
@@ -129,6 +130,7 @@ class Sam2MaskHead(MaskHead):
         """Where the model lies."""
         return self.model.device
 
+    @explained
     def forward(self, pixel_values: torch.Tensor, boxes_xyxy: torch.Tensor) -> torch.Tensor:
         """Mask logits for boxes, all images with the same number of boxes; for training.
 
@@ -139,6 +141,7 @@ class Sam2MaskHead(MaskHead):
         output = self.model(pixel_values=pixel_values, input_boxes=boxes_xyxy.clone(), multimask_output=False)
         return output.pred_masks[:, :, 0].float()
 
+    @explained
     def encode(self, images: Sequence[Image]) -> list[list[torch.Tensor]]:
         """The features of each (H, W, 3) uint8 RGB image on three levels, each (1, C, h, w)."""
         resize = build_resize(ResizeSettings(size=self.side))
@@ -151,6 +154,7 @@ class Sam2MaskHead(MaskHead):
         levels = [level.float() for level in levels]
         return [[level[row : row + 1] for level in levels] for row in range(len(images))]
 
+    @explained
     def low_res_logits(
         self, encoded: list[torch.Tensor], boxes_xyxy: torch.Tensor, size_hw: tuple[int, int]
     ) -> torch.Tensor:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import shutil
 import time
+from dataclasses import asdict, dataclass
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,56 @@ from urllib.request import Request, urlopen
 from tqdm import tqdm
 
 from gdinousam.errors import InputError
+from gdinousam.files import write_json
 from gdinousam.models.weights.checksums import check_arrived, sha256_of
-from gdinousam.models.weights.partial import Partial, Version
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version of the file at a URL: the server's strong ETag and the size of the whole in bytes."""
+
+    url: str
+    etag: str
+    num_bytes: int
+
+
+@dataclass(frozen=True)
+class Partial:
+    """path: where the part lies. note: where its version is written."""
+
+    path: Path
+    note: Path
+
+    @classmethod
+    def of(cls, path: Path) -> Partial:
+        """The part of the file that is to become ``path``."""
+        return cls(path.with_name(f"{path.name}.partial"), path.with_name(f"{path.name}.partial.json"))
+
+    @property
+    def num_bytes(self) -> int:
+        """How much has arrived; 0 where nothing has."""
+        return self.path.stat().st_size if self.path.exists() else 0
+
+    def version(self, url: str) -> Version | None:
+        """What it is a part of; ``None`` where nothing lies there that the file at the URL could continue."""
+        try:
+            version = Version(**json.loads(self.note.read_text(encoding="utf-8")))
+        except (FileNotFoundError, ValueError, TypeError):
+            return None
+        return version if version.url == url and 0 < self.num_bytes <= version.num_bytes else None
+
+    def set_version(self, version: Version | None) -> None:
+        """Note what is about to arrive; ``None`` makes it a part that cannot be continued."""
+        if version is None:
+            self.note.unlink(missing_ok=True)
+        else:
+            write_json(self.note, asdict(version))
+
+    def finish(self, path: Path) -> None:
+        """Put the whole file in its place."""
+        self.path.replace(path)
+        self.note.unlink(missing_ok=True)
+
 
 logger = logging.getLogger(__name__)
 

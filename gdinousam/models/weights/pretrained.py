@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,16 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub.errors import HFValidationError
-from safetensors import SafetensorError
-from transformers import AutoTokenizer, PretrainedConfig, PreTrainedModel
+from transformers import AutoTokenizer, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
 from gdinousam.errors import InputError
+from gdinousam.json_files import read_json_object
 from gdinousam.models.checkpoints.files import Tensors, is_wrapped, read_tensors, require_finite
 from gdinousam.models.checkpoints.keys import listed
+from gdinousam.models.config_values import require_kinds, require_possible
+from gdinousam.models.small import SEPARATOR_TOKENS
+from gdinousam.phrases import build_caption, tokenize_captions
 
 _LONGEST_REASON = 160
+_MOST_TOKENS = 100  # that one short word can take, letter by letter
 _TOKENIZER_FILES = ("tokenizer.json", "vocab.txt")
 # Not read or computed anew: BERT's pooler and position numbers, and in files of transformers 5, which leaves out Swin's
 # position indices, the norm behind Swin's last stage.
@@ -35,16 +37,17 @@ def from_folder_or_hub(model_class: type[PreTrainedModel], name: str, model_type
     model_types: what its config.json may call itself. Raises InputError where it is missing, of another type, lacks or
     has left over any tensor, or holds nan or infinite weights.
     """
-    model_type_of(name, model_types)
+    require_possible(_config_of(name, model_types), name)
     local = Path(name).exists()
+    config_class: Any = model_class.config_class
+
+    def load() -> Any:
+        require_kinds(config_class.from_pretrained(name, local_files_only=local), name)
+        # without the type, transformers 5 builds half-precision models from half-precision files
+        return model_class.from_pretrained(name, dtype=torch.float32, local_files_only=local, output_loading_info=True)
+
     with _quiet_transformers():  # it warns of the keys that we make an error of
-        model, info = _fetched(
-            name,
-            # without the type, transformers 5 builds half-precision models from half-precision files
-            lambda: model_class.from_pretrained(
-                name, dtype=torch.float32, local_files_only=local, output_loading_info=True
-            ),
-        )
+        model, info = _fetched(name, load)
     if local and is_wrapped(info["unexpected_keys"]):
         return from_tensors(model_class, model.config, _tensors_in(Path(name)), Path(name))
     _require_all_keys(info, name)
@@ -60,13 +63,17 @@ def _tensors_in(folder: Path) -> Tensors:
 
 def model_type_of(name: str, model_types: tuple[str, ...]) -> str:
     """What a folder's or hub id's config.json calls its model; raises InputError where that is not in model_types."""
+    return str(_config_of(name, model_types)["model_type"])
+
+
+def _config_of(name: str, model_types: tuple[str, ...]) -> dict[str, Any]:
     folder = Path(name)
     if folder.exists():
         if not (folder / "config.json").is_file():
             raise InputError(
                 f"{name} has no config.json; give a folder in transformers' format, a weight file or a hub id"
             )
-        config = read_json(folder / "config.json")
+        config = read_json_object(folder / "config.json")
     elif folder.is_absolute():
         raise InputError(f"{name}: no such folder or file; give weights on disk or a hub id")
     else:
@@ -74,7 +81,7 @@ def model_type_of(name: str, model_types: tuple[str, ...]) -> str:
     model_type = config.get("model_type")
     if model_type not in model_types:
         raise InputError(f"{name} holds a model of type {model_type!r}; expected {' or '.join(model_types)}")
-    return str(model_type)
+    return config
 
 
 def from_tensors(model_class: type[PreTrainedModel], config: PretrainedConfig, tensors: Tensors, path: Path) -> Any:
@@ -100,7 +107,6 @@ def from_tensors(model_class: type[PreTrainedModel], config: PretrainedConfig, t
     if mismatched:
         raise InputError(f"{path} does not fit the architecture it looks like: {listed(mismatched)} of another shape")
     _require_all_keys(info, str(path))
-    model.name_or_path = str(path.resolve())  # what an adapter trained on it names as its base
     return model
 
 
@@ -109,23 +115,26 @@ def pretrained_tokenizer(name: str) -> Any:
     folder = Path(name)
     if folder.is_dir() and not has_tokenizer(folder):
         raise InputError(f"{name} has no tokenizer ({' or '.join(_TOKENIZER_FILES)}); save it beside the model")
-    return _fetched(name, lambda: AutoTokenizer.from_pretrained(name, local_files_only=folder.exists()))
+
+    def load() -> Any:
+        tokenizer = AutoTokenizer.from_pretrained(name, local_files_only=folder.exists())
+        require_places(tokenizer, name)
+        tokenize_captions([build_caption(["cyst"])], tokenizer, max_tokens=_MOST_TOKENS)  # shows what settings break
+        return tokenizer
+
+    return _fetched(name, load)
+
+
+def require_places(tokenizer: PreTrainedTokenizerBase, source: str | Path) -> None:
+    """Raise InputError unless the tokens that part phrases have BERT's numbers, by which the model knows them."""
+    for token, index in SEPARATOR_TOKENS.items():
+        if tokenizer.convert_tokens_to_ids(token) != index:
+            raise InputError(f"{source} holds another tokenizer than BERT's ({token} is not token {index})")
 
 
 def has_tokenizer(folder: Path) -> bool:
     """Whether a tokenizer's files lie in a folder."""
     return any((folder / file).is_file() for file in _TOKENIZER_FILES)
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object; raises InputError for anything else."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError(f"{path} is no JSON file: {first_line(error)}") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path} holds no JSON object")
-    return content
 
 
 def first_line(error: Exception) -> str:
@@ -162,7 +171,9 @@ def _quiet_transformers() -> Iterator[None]:
 def _fetched(name: str, load: Callable[[], Any]) -> Any:
     try:
         return load()
-    except (OSError, HFValidationError, ValueError, RuntimeError, SafetensorError) as error:
+    except InputError:
+        raise
+    except Exception as error:  # transformers, tokenizers and safetensors check little of a file before they use it
         if Path(name).exists():
             raise InputError(f"cannot load {name}: {first_line(error)}") from error
         raise InputError(

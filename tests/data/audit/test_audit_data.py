@@ -10,7 +10,7 @@ import pytest
 from audit_folders import Row, scan, write_folder
 
 from gdinousam.data.audit.audit import audit_data
-from gdinousam.data.audit.picture_patches import FOUND
+from gdinousam.data.audit.picture_windows import FOUND
 from gdinousam.data.audit.report import Place, UntrainedPhrase
 from gdinousam.data.contract.reading import read_table, write_table
 from gdinousam.errors import InputError

@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 
 from gdinousam.data.sources.phantoms import FAMILIES, PhantomSettings, make_phantom
-from gdinousam.data.sources.phantoms.imaging import image_scene
-from gdinousam.data.sources.phantoms.probe import Sector, draw_sector
+from gdinousam.data.sources.phantoms.imaging import Sector, draw_sector, image_scene
 from gdinousam.data.sources.phantoms.scene import Scene
 
 SIZE_HW = (200, 240)

@@ -44,7 +44,7 @@ def image_names(data: Path) -> list[str]:
 
 
 def snapshot(data: Path) -> dict[str, bytes]:
-    files = [path for path in data.rglob("*") if path.is_file() and not path.name.endswith(".lock")]
+    files = [path for path in data.rglob("*") if path.is_file()]
     return {path.relative_to(data).as_posix(): path.read_bytes() for path in files}
 
 

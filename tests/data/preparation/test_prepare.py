@@ -70,7 +70,7 @@ def records_of(data: Path) -> dict[str, tuple[ImageRecord, ...]]:
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:
-    files = [path for path in folder.rglob("*") if path.is_file() and not path.name.endswith(".lock")]
+    files = [path for path in folder.rglob("*") if path.is_file()]
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 

@@ -13,7 +13,7 @@ from gdinousam.data.contract.fingerprint import fingerprint
 from gdinousam.data.contract.reading import read_records, write_records
 from gdinousam.data.images import union_mask
 from gdinousam.drawing import write_picture
-from gdinousam.evaluation.scoring.kept_masks import MASKS_NAME, mask_names, write_masks
+from gdinousam.evaluation.scoring.kept import MASKS_NAME, mask_names, write_masks
 from gdinousam.evaluation.scoring.origin import about_method, complete_origin, write_origin
 from gdinousam.evaluation.scoring.protocols import score_image
 from gdinousam.evaluation.scoring.results import Results, read_results

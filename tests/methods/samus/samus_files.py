@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from benchmarks.parity.weights import fill_by_rule, rule_values
 from gdinousam.methods.samus.config import SMALL, SamusConfig
 from gdinousam.methods.samus.network import Samus
 from gdinousam.models.checkpoints.files import Tensors
-from gdinousam.parity.weights import fill_by_rule, rule_values
 
 GOLDENS = Path(__file__).parents[3] / ".." / "shared" / "goldens" / "samus"
 needs_goldens = pytest.mark.skipif(not GOLDENS.is_dir(), reason="needs the recorded outputs that developers have")

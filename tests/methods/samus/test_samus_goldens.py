@@ -10,7 +10,6 @@ import pytest
 import torch
 from samus_files import GOLDENS, by_rule, needs_goldens, sam_shapes, samus_shapes
 
-from gdinousam.methods.clicks import fixed_click, random_click
 from gdinousam.methods.samus.config import SamusConfig
 from gdinousam.methods.samus.encoder import GlobalBlock
 from gdinousam.methods.samus.network import (
@@ -22,6 +21,7 @@ from gdinousam.methods.samus.network import (
 )
 from gdinousam.methods.samus.segmenter import SamusSegmenter, point_in_square, square_of
 from gdinousam.methods.samus.weights import RULES, load_samus, samus_from_sam
+from gdinousam.methods.true_hints import fixed_click, random_click
 from gdinousam.models.checkpoints.keys import new_names
 from gdinousam.records import Click, Image, Mask
 

@@ -8,12 +8,12 @@ import torch
 from pydantic import ValidationError
 from samus_files import by_rule, samus_shapes, small_samus
 
+from benchmarks.parity.weights import fill_by_rule
 from gdinousam.methods.samus.config import SMALL, SamusConfig
 from gdinousam.methods.samus.encoder import GlobalBlock, WindowBlock
 from gdinousam.methods.samus.network import Samus, freeze_as_published, trainable_names
 from gdinousam.methods.samus.weights import samus_from
-from gdinousam.parity.weights import fill_by_rule
-from gdinousam.seeding import torch_seed
+from gdinousam.runtime import torch_seed
 
 SIDE, GRID, WIDTH = SMALL.image_size, SMALL.grid, SMALL.width
 POINTS_XY = torch.tensor([[[20.0, 30.0], [5.0, 60.0]], [[40.0, 8.0], [33.0, 31.0]]])

@@ -19,15 +19,14 @@ from gdinousam.data.contract.reading import read_records
 from gdinousam.data.dataset import TrainingDataset, collate
 from gdinousam.data.images import read_image
 from gdinousam.geometry import ResizeSettings, grey_image, image_to_tensor, normalize_image
-from gdinousam.methods.clicks import fixed_click
 from gdinousam.methods.samus.config import SMALL
 from gdinousam.methods.samus.network import Samus, trainable_names
 from gdinousam.methods.samus.segmenter import SamusSegmenter, square_of
 from gdinousam.methods.samus.task import SamusTask
 from gdinousam.methods.samus.weights import load_samus
-from gdinousam.methods.true_hints import TrueHints
+from gdinousam.methods.true_hints import TrueHints, fixed_click
 from gdinousam.records import Image
-from gdinousam.seeding import torch_seed
+from gdinousam.runtime import torch_seed
 
 SCRIPT, CONFIG = "baselines/trainSAMUS.py", "configs/baselines/train_samus.yaml"
 

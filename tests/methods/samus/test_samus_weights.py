@@ -24,7 +24,7 @@ from gdinousam.methods.samus.weights import (
 )
 from gdinousam.models.checkpoints.files import Tensors, kind_of, read_tensors
 from gdinousam.models.checkpoints.keys import new_names
-from gdinousam.seeding import torch_seed
+from gdinousam.runtime import torch_seed
 
 PATH = Path("SAMUS.pth")
 

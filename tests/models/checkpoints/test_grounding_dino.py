@@ -9,6 +9,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from benchmarks.parity.official_grounding_dino import official_values
+from benchmarks.parity.recorded import load_recording
 from gdinousam.errors import InputError
 from gdinousam.models.adapters.lora import LoraSettings, add_lora
 from gdinousam.models.checkpoints.files import Tensors
@@ -16,8 +18,6 @@ from gdinousam.models.checkpoints.grounding_dino import grounding_dino_from, off
 from gdinousam.models.detector.detector import Detector
 from gdinousam.models.loading import load_detector
 from gdinousam.models.small import small_tokenizer, small_vocabulary
-from gdinousam.parity.official_grounding_dino import official_values
-from gdinousam.parity.recorded import load_recording
 from gdinousam.phrases import build_caption, tokenize_captions
 
 ROOT = Path(__file__).parents[3]

@@ -11,8 +11,7 @@ from gdinousam.data.contract.layout import SPLIT_FOLDERS, Split, csv_name
 from gdinousam.data.images import image_size
 from gdinousam.data.preparation.commit import collecting, commit
 from gdinousam.data.sources.coco.file_names import locate_images, plain_names
-from gdinousam.data.sources.coco.instances import CHANGES
-from gdinousam.data.sources.coco.phrases import phrase_of_categories
+from gdinousam.data.sources.coco.instances import CHANGES, phrase_of_categories
 from gdinousam.data.sources.coco.reading import CocoFile, read_coco, shown
 from gdinousam.data.sources.coco.writing import ImportOptions, Source, write_split
 from gdinousam.errors import InputError

@@ -6,7 +6,6 @@ Ids are only used to join images, annotations and categories; they may be number
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,13 +14,17 @@ from typing import Any
 
 from gdinousam.data.contract import reading as contract
 from gdinousam.errors import InputError
+from gdinousam.identity import has_no_text
+from gdinousam.json_files import read_json
 from gdinousam.records import BoxXYWH
 
 # Fields of image records that COCO does not define; importing reads them and exporting writes them.
 DATASET, GROUP, GROUP_KIND, SOURCE_NAME = contract.DATASET, contract.GROUP, contract.GROUP_KIND, "source_name"
 ABSENT_PHRASES, PHRASE_ORDER, LAST_PHRASE = "absent_phrases", "phrase_order", "last_phrase"
+FILE_NAME = "file_name"
 PATIENT = "patient_id"  # how other programs call the group
 
+DAMAGED = "fetch or export it again"  # what to do then
 NUM_SHOWN = 3  # names that a message lists; it counts the rest
 
 
@@ -111,18 +114,6 @@ def read_ids(path: Path) -> CocoIds:
         raise InputError(f"{path}: {error}; fix the file or export it again") from error
 
 
-def read_json(path: Path, what: str) -> object:
-    """The content of a JSON file; InputError for one that is missing or none. what: to give instead, for messages."""
-    try:
-        return json.loads(path.read_bytes())
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file; give {what}") from error
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); give {what}") from error
-    except (ValueError, RecursionError) as error:  # no UTF-8, no JSON, nested without end
-        raise InputError(f"{path}: not readable as JSON ({error}); fetch or export it again") from error
-
-
 def id_of(entry: Mapping[str, Any], name: str, label: str) -> str:
     """An id as text; ValueError where the entry has none. label: of the entry, for messages."""
     value = entry.get(name)
@@ -156,7 +147,7 @@ def shown(names: Sequence[str]) -> str:
 
 
 def _read_object(path: Path) -> Mapping[str, Any]:
-    content = read_json(path, "the COCO file of the annotations")
+    content = read_json(path, DAMAGED, "give the COCO file of the annotations")
     if isinstance(content, list):
         raise InputError(f"{path}: a list, as results of a detector are; give the file with images and categories")
     if not isinstance(content, Mapping):
@@ -199,7 +190,7 @@ def _images(entries: Iterable[dict[str, Any]]) -> dict[str, CocoImage]:
 
 
 def _image(entry: dict[str, Any], label: str) -> CocoImage:
-    file_name = (_text(entry, "file_name", label) or "").replace("\\", "/")
+    file_name = (_text(entry, FILE_NAME, label) or "").replace("\\", "/")
     if not file_name:
         raise ValueError(f"{label} has no file_name")
     group, patient = _text(entry, GROUP, label), _text(entry, PATIENT, label)
@@ -230,6 +221,8 @@ def _text(entry: dict[str, Any], name: str, label: str) -> str | None:
     if isinstance(value, bool) or not isinstance(value, int | str):
         # the value may be a patient's, so it is not shown
         raise ValueError(f"{label}: its {name} is a {type(value).__name__}, expected a text")
+    if name != FILE_NAME and has_no_text(str(value)):  # the name of a file may be bytes that are no text
+        raise ValueError(f"{label}: its {name} {value!a} holds bytes that are no text")
     return str(value)
 
 
@@ -244,7 +237,7 @@ def _length(entry: dict[str, Any], name: str, label: str) -> int | None:
 
 def _phrases(entry: dict[str, Any], name: str, label: str) -> tuple[str, ...]:
     value = entry.get(name) or []
-    if not isinstance(value, list) or not all(isinstance(phrase, str) for phrase in value):
+    if not isinstance(value, list) or not all(isinstance(one, str) and not has_no_text(one) for one in value):
         raise ValueError(f"{label} has {name} {value!r}, expected a list of texts")
     return tuple(dict.fromkeys(value))
 

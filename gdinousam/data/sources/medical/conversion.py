@@ -7,6 +7,7 @@ case came from which file is told in a mapping only, which is written where it i
 from __future__ import annotations
 
 import csv
+import io
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -60,11 +61,13 @@ def convert_medical(
     """
     if every < 1:
         raise InputError(f"--every {every}: must be 1 or more")
-    _require_new(out, mapping)
+    _require_new(out)
     files, num_others = medical_files(sources)
     if not files:
         named = ", ".join(str(source) for source in sources)
         raise InputError(f"{named}: no DICOM, NIfTI or MetaImage file with a picture; check the folder")
+    if mapping is not None:
+        _require_new_mapping(files, mapping, out)
     try:
         with replaced_folder(out.resolve()) as folder:
             num_images, bad = _write_all(files, folder, every, progress)
@@ -80,17 +83,28 @@ def convert_medical(
     return Converted(len(files) - len(bad), num_images, len(bad), num_others)
 
 
-def _require_new(out: Path, mapping: Path | None) -> None:
+def _require_new(out: Path) -> None:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"--out: {out} is in use; name a new folder")
-    if mapping is None:
-        return
-    if mapping.exists():
+
+
+def _require_new_mapping(files: Sequence[Path], mapping: Path, out: Path) -> None:
+    if mapping.exists() and not _is_mapping_of(files, mapping):
         raise InputError(f"--mapping: {mapping} is there already; name a new file")
     if mapping.resolve().is_relative_to(out.resolve()):
         raise InputError(f"--mapping: {mapping} lies among the anonymous images; keep it apart from {out}")
     if not mapping.resolve().parent.is_dir():
         raise InputError(f"--mapping: {mapping.parent} is no folder; make it first")
+
+
+def _is_mapping_of(files: Sequence[Path], mapping: Path) -> bool:
+    """Whether a program that was killed just before its images came into place has written this very mapping."""
+    expected = io.StringIO()
+    _write_cases(files, expected)
+    try:
+        return mapping.read_bytes() == expected.getvalue().encode("utf-8", errors="surrogateescape")
+    except OSError:
+        return False
 
 
 def _write_all(files: Sequence[Path], folder: Path, every: int, progress: bool) -> tuple[int, list[InputError]]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gdinousam.data.images import Pixels
+from gdinousam.data.sources.medical.dicom_coded_size import require_coded_size
 from gdinousam.data.sources.medical.dicom_greys import (
     GREY,
     PALETTE,
@@ -23,16 +24,17 @@ from gdinousam.data.sources.medical.dicom_greys import (
 )
 from gdinousam.data.sources.medical.dicom_opening import is_dicom, pixel_length, pixel_source, read_header
 from gdinousam.data.sources.medical.dicom_regions import picture_spacing, ultrasound_regions
-from gdinousam.data.sources.medical.frames import READING_ERRORS, MedicalFrames, scaled_alike, unreadable, value_range
+from gdinousam.data.sources.medical.frames import MedicalFrames, scaled_alike, value_range
 from gdinousam.data.sources.medical.libraries import library
 from gdinousam.errors import InputError
+from gdinousam.reading import reading
 from gdinousam.records import Image
 
 FORMAT = "DICOM"
 ELEMENTS = (
     "Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored",
-    "PixelRepresentation", "RescaleSlope", "RescaleIntercept", "ModalityLUTSequence", "VOILUTSequence", "WindowCenter",
-    "WindowWidth", "VOILUTFunction", "PixelPaddingValue", "PixelPaddingRangeLimit", "PixelSpacing",
+    "HighBit", "PixelRepresentation", "RescaleSlope", "RescaleIntercept", "ModalityLUTSequence", "VOILUTSequence",
+    "WindowCenter", "WindowWidth", "VOILUTFunction", "PixelPaddingValue", "PixelPaddingRangeLimit", "PixelSpacing",
     "SequenceOfUltrasoundRegions", "SharedFunctionalGroupsSequence",
     *(
         f"{prefix}{colour}PaletteColorLookupTable{part}"
@@ -46,7 +48,8 @@ MAX_TABLE_BITS = 16
 
 def has_picture(path: Path) -> bool:
     """Whether a DICOM file holds pixels: reports, measurements and directories (DICOMDIR) do not."""
-    return "Rows" in _header(path)
+    with reading(path, FORMAT):
+        return "Rows" in _header(path)
 
 
 def read_dicom(path: Path) -> MedicalFrames:
@@ -57,29 +60,26 @@ def read_dicom(path: Path) -> MedicalFrames:
     ``InputError`` naming the file where it is missing, damaged, without pixels, or stored in a way that cannot be
     decoded here; for a damaged frame when that frame is read.
     """
-    header = _header(path)
-    if "Rows" not in header:
-        raise InputError(f"{path}: holds no picture (a report or directory); leave it out")
-    _require_decodable(header, path)
-    _require_agreement(header, path)
-    try:
+    with reading(path, FORMAT):
+        header = _header(path)
+        if "Rows" not in header:
+            raise InputError(f"{path}: holds no picture (a report or directory); leave it out")
+        _require_decodable(header, path)
+        _require_agreement(header, path)
         table = _table(header, path)
         num_frames = int(header.get("NumberOfFrames") or 1)
         width, height = int(header.Columns), int(header.Rows)
         regions = ultrasound_regions(header, width, height)
         spacing_mm = picture_spacing(header, regions)
-    except InputError:
-        raise
-    except READING_ERRORS as error:
-        raise unreadable(path, FORMAT, error) from error
+        is_colour = header.PhotometricInterpretation not in GREY
 
     def frames() -> Iterator[Image]:
-        if table is None:
-            yield from scaled_alike(lambda: _stored_frames(path, num_frames), path)
-        else:
-            yield from map(table, _stored_frames(path, num_frames))
+        with reading(path, FORMAT):
+            if table is None:
+                yield from scaled_alike(lambda: _stored_frames(path, num_frames), path)
+            else:
+                yield from map(table, _stored_frames(path, num_frames))
 
-    is_colour = header.PhotometricInterpretation not in GREY
     return MedicalFrames(num_frames, width, height, is_colour, spacing_mm, frames, regions)
 
 
@@ -87,15 +87,12 @@ def _header(path: Path) -> Any:
     """The elements that we use, those of functional groups that all frames share laid beside them."""
     if path.is_file() and not is_dicom(path):
         raise InputError(f"{path}: does not begin like a DICOM file; replace it or leave it out")
-    try:
-        header = read_header(path, ELEMENTS)
-        for shared in header.get("SharedFunctionalGroupsSequence") or ():
-            for group in shared:
-                for element in group.value[0] if group.VR == "SQ" and group.value else ():
-                    if element.tag not in header:
-                        header.add(element)
-    except READING_ERRORS as error:
-        raise unreadable(path, FORMAT, error) from error
+    header = read_header(path, ELEMENTS)
+    for shared in header.get("SharedFunctionalGroupsSequence") or ():
+        for group in shared:
+            for element in group.value[0] if group.VR == "SQ" and group.value else ():
+                if element.tag not in header:
+                    header.add(element)
     return header
 
 
@@ -118,19 +115,26 @@ def _require_agreement(header: Any, path: Path) -> None:
     """Raise ``InputError`` where the header contradicts itself or the length of uncompressed pixels.
 
     Pixels that are too short fail when they are read. A few bytes behind them are padding; a row or more means that
-    the size, the bits or the number of frames is wrong.
+    the size, the bits or the number of frames is wrong. Of compressed pixels see ``require_coded_size``. Other errors
+    are pydicom's.
     """
     photometric = header.get("PhotometricInterpretation")
     num_channels = int(header.get("SamplesPerPixel") or 1)
     expected = 3 if photometric in COLOURS else 1
     if photometric in (*GREY, PALETTE, *COLOURS) and num_channels != expected:
         raise InputError(f"{path}: {num_channels} numbers per pixel contradict {photometric}; export the file again")
-    try:
-        length = pixel_length(path)
-    except READING_ERRORS as error:
-        raise unreadable(path, FORMAT, error) from error
-    if length is None or header.file_meta.TransferSyntaxUID.is_encapsulated:
+    if header.file_meta.TransferSyntaxUID.is_encapsulated:
+        require_coded_size(header, path)
         return
+    length = pixel_length(path)
+    if length is None:
+        return
+    bits_stored, high_bit = int(header.BitsStored), header.get("HighBit")
+    if 0 < bits_stored < int(header.BitsAllocated) and high_bit not in (None, bits_stored - 1):
+        raise InputError(
+            f"{path}: its {bits_stored} bits per pixel end at bit {high_bit}, which pydicom does not read; "
+            "convert the file"
+        )
     numbers_per_pixel = 2 if photometric == "YBR_FULL_422" else num_channels  # two pixels share their colour
     row = int(header.Columns) * numbers_per_pixel * int(header.BitsAllocated) / 8
     announced = row * int(header.Rows) * int(header.get("NumberOfFrames") or 1)
@@ -167,13 +171,8 @@ def _stored_frames(path: Path, num_frames: int) -> Iterator[Pixels]:
     """The frames as decoded, (H, W) or (H, W, 3) RGB, one in memory at a time."""
     pixels = library("pydicom.pixels")
     num_read = 0
-    try:
-        for frame in pixels.iter_pixels(pixel_source(path, ELEMENTS)):
-            num_read += 1
-            yield frame
-    except InputError:
-        raise
-    except READING_ERRORS as error:
-        raise unreadable(path, FORMAT, error) from error
+    for frame in pixels.iter_pixels(pixel_source(path, ELEMENTS)):
+        num_read += 1
+        yield frame
     if num_read != num_frames:
         raise InputError(f"{path}: {num_frames} frames announced, but {num_read} are there; replace the file")

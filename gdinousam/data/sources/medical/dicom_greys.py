@@ -46,14 +46,17 @@ def colour_table(header: Any) -> PixelTable:
 def padding_range(header: Any) -> Padding | None:
     """The stored numbers that mean "no picture here", the first and the last; ``None`` where the file names none.
 
-    PixelPaddingValue, alone or up to PixelPaddingRangeLimit (PS3.3, C.7.5.1.1.2). Writers confuse signed and unsigned.
+    PixelPaddingValue, alone or up to PixelPaddingRangeLimit (PS3.3, C.7.5.1.1.2). Writers confuse signed and unsigned,
+    and give a value of more bits than are stored, of which the pixels as read hold the stored ones.
     """
     value = header.get("PixelPaddingValue")
     if value is None:
         return None
-    numbers = _storable_numbers(header)
-    ends = [int(value), int(header.get("PixelPaddingRangeLimit", value))]
-    low, high = sorted((end - int(numbers[0])) % len(numbers) + int(numbers[0]) for end in ends)
+    limit = header.get("PixelPaddingRangeLimit")
+    num_bits = int(header.BitsStored if limit is None else header.BitsAllocated)  # a range would wrap round
+    lowest = -(2 ** (num_bits - 1)) if header.get("PixelRepresentation") else 0
+    ends = [int(value), int(value if limit is None else limit)]
+    low, high = sorted((end - lowest) % 2**num_bits + lowest for end in ends)
     return low, high
 
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from gdinousam.data.contract.natural_order import natural_key
+from gdinousam.data.contract.names import natural_key
 from gdinousam.data.sources.medical.dicom import has_picture, read_dicom
 from gdinousam.data.sources.medical.dicom_opening import is_dicom
 from gdinousam.data.sources.medical.frames import MedicalFrames

@@ -11,15 +11,12 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from gdinousam.data.images import DECODING_ERRORS, Pixels, scale_to_uint8
+from gdinousam.data.images import Pixels, scale_to_uint8
 from gdinousam.errors import InputError
 from gdinousam.records import BoxXYXY, Image
 
 Spacing = tuple[float, float]  # millimetres from one pixel to the next, (across, down)
 RegionKind = Literal["2d", "m-mode", "spectral", "waveform", "graphics", "unknown"]
-
-# What the libraries raise on damaged files, beside what Pillow's decoders do.
-READING_ERRORS = (*DECODING_ERRORS, RuntimeError, AttributeError, LookupError, TypeError, ArithmeticError)
 
 
 @dataclass(frozen=True)
@@ -101,11 +98,3 @@ def known_spacing(across: float, down: float) -> Spacing | None:
     """The two distances in millimetres, ``None`` unless both are real lengths."""
     spacing = abs(float(across)), abs(float(down))
     return spacing if all(0 < distance < math.inf for distance in spacing) else None
-
-
-def unreadable(path: Path, format_name: str, error: BaseException | str) -> InputError:
-    """What to raise for a file that its library cannot read, in one line. error: the library's, or the reason."""
-    if isinstance(error, FileNotFoundError) and not path.exists():
-        return InputError(f"{path}: no such file; check the name and the folder")
-    reason = " ".join(str(error).split()) or type(error).__name__
-    return InputError(f"{path}: not readable as {format_name} ({reason}); replace the file")

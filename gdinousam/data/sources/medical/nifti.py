@@ -15,16 +15,15 @@ import numpy as np
 
 from gdinousam.data.images import Pixels
 from gdinousam.data.sources.medical.frames import (
-    READING_ERRORS,
     MedicalFrames,
     Spacing,
     as_rgb,
     known_spacing,
     scaled_alike,
-    unreadable,
 )
 from gdinousam.data.sources.medical.libraries import library
 from gdinousam.errors import InputError
+from gdinousam.reading import reading
 from gdinousam.records import Image
 
 FORMAT = "NIfTI"
@@ -60,33 +59,40 @@ class Volume:
         file that is cut off or damaged.
         """
         for index in np.ndindex(*reversed(self.shape[2:])):
-            try:
+            with reading(self.path, FORMAT):
                 plane = np.asarray(self.stored[(slice(None), slice(None), *reversed(index))])
-            except READING_ERRORS as error:
-                raise unreadable(self.path, FORMAT, error) from error
-            yield plane if plane.dtype.names is None else np.stack([plane[name] for name in "RGB"], axis=2)
+                if plane.dtype.names is not None:
+                    plane = np.stack([plane[name] for name in "RGB"], axis=2)
+            yield plane
 
 
 def open_volume(path: Path) -> Volume:
     """Open a NIfTI file; ``InputError`` naming it where it is missing, damaged or has no planes."""
     nibabel = library("nibabel")
-    try:
+    with reading(path, FORMAT):
         # Kept open, a compressed file is read once from end to end and not once per plane.
         picture = nibabel.load(path, keep_file_open=True)
         unit, _ = picture.header.get_xyzt_units()
         zooms = picture.header.get_zooms()
         shape = tuple(int(length) for length in picture.shape)
-    except (
-        *READING_ERRORS,
-        nibabel.filebasedimages.ImageFileError,
-        nibabel.spatialimages.HeaderDataError,
-    ) as error:
-        raise unreadable(path, FORMAT, error) from error
-    if len(shape) < 2 or 0 in shape:
-        raise InputError(f"{path}: holds an array of {_times(shape)}, which has no planes; replace the file")
-    scale = MM_PER_UNIT.get(unit)
-    spacing_mm = None if scale is None else known_spacing(zooms[0] * scale, zooms[1] * scale)
-    return Volume(path, shape, spacing_mm, picture.dataobj)
+        if len(shape) < 2 or min(shape) < 1:
+            raise InputError(f"{path}: holds an array of {_times(shape)}, which has no planes; replace the file")
+        _require_agreement(picture.dataobj, path)
+        scale = MM_PER_UNIT.get(unit)
+        spacing_mm = None if scale is None else known_spacing(zooms[0] * scale, zooms[1] * scale)
+        return Volume(path, shape, spacing_mm, picture.dataobj)
+
+
+def _require_agreement(stored: Any, path: Path) -> None:
+    """Raise ``InputError`` for numbers that are no greys, and for uncompressed files longer than their header asks."""
+    if stored.dtype.kind == "c":
+        raise InputError(f"{path}: holds complex numbers; save their magnitude, or what is to be shown, as real ones")
+    announced = int(stored.offset) + int(np.prod(stored.shape)) * stored.dtype.itemsize
+    if path.suffix.lower() == ".nii" and path.stat().st_size >= announced + stored.shape[0] * stored.dtype.itemsize:
+        raise InputError(
+            f"{path}: {path.stat().st_size} bytes, but size and type of its header ask for {announced}; "
+            "export the file again"
+        )
 
 
 def read_nifti(path: Path) -> MedicalFrames:
@@ -97,8 +103,9 @@ def read_nifti(path: Path) -> MedicalFrames:
     volume = open_volume(path)
 
     def frames() -> Iterator[Image]:
-        for plane in scaled_alike(volume.planes, path):
-            yield np.ascontiguousarray(as_rgb(plane).swapaxes(0, 1))
+        with reading(path, FORMAT):
+            for plane in scaled_alike(volume.planes, path):
+                yield np.ascontiguousarray(as_rgb(plane).swapaxes(0, 1))
 
     width, height = volume.shape[:2]
     return MedicalFrames(volume.num_planes, width, height, volume.is_colour, volume.spacing_mm, frames)

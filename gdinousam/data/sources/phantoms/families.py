@@ -8,8 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gdinousam.data.sources.phantoms import breast, kidney, liver, muscle, prostate, thyroid
-from gdinousam.data.sources.phantoms.imaging import Phantom, happens, image_scene
-from gdinousam.data.sources.phantoms.probe import draw_sector
+from gdinousam.data.sources.phantoms.imaging import Phantom, draw_sector, happens, image_scene
 from gdinousam.data.sources.phantoms.scene import Scene
 from gdinousam.data.sources.phantoms.settings import PhantomSettings
 from gdinousam.errors import InputError

@@ -8,8 +8,7 @@ import cv2
 import numpy as np
 
 from gdinousam.data.sources.phantoms.lesions import num_targets
-from gdinousam.data.sources.phantoms.outlines import Points, filled, placed, unit_outline
-from gdinousam.data.sources.phantoms.scene import Scene, blank_scene
+from gdinousam.data.sources.phantoms.scene import Points, Scene, blank_scene, filled, placed, unit_outline
 from gdinousam.data.sources.phantoms.settings import PhantomSettings
 from gdinousam.data.sources.phantoms.tissue import paint_abdominal_wall, smooth_noise
 from gdinousam.records import Mask

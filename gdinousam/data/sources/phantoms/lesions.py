@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gdinousam.data.sources.phantoms.outlines import filled, unit_outline
+from gdinousam.data.sources.phantoms.scene import filled, unit_outline
 from gdinousam.data.sources.phantoms.settings import PhantomSettings, Range
 from gdinousam.records import Mask
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gdinousam.data.sources.phantoms.lesions import LesionKind, contrast_db, lesion_mask, num_targets
-from gdinousam.data.sources.phantoms.outlines import Points, filled, line_mask, rim
-from gdinousam.data.sources.phantoms.scene import Scene, blank_scene
+from gdinousam.data.sources.phantoms.scene import Points, Scene, blank_scene, filled, line_mask, rim
 from gdinousam.data.sources.phantoms.settings import PhantomSettings
 from gdinousam.data.sources.phantoms.tissue import paint_abdominal_wall, smooth_noise
 from gdinousam.records import Mask

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gdinousam.data.sources.phantoms.lesions import num_targets
-from gdinousam.data.sources.phantoms.outlines import filled, placed, rim, unit_outline
-from gdinousam.data.sources.phantoms.scene import Scene, blank_scene
+from gdinousam.data.sources.phantoms.scene import Scene, blank_scene, filled, placed, rim, unit_outline
 from gdinousam.data.sources.phantoms.settings import PhantomSettings
 from gdinousam.data.sources.phantoms.tissue import paint_abdominal_wall, paint_layers, rising_depths, smooth_noise
 from gdinousam.records import Mask

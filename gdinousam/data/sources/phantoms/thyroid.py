@@ -7,8 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gdinousam.data.sources.phantoms.lesions import contrast_db, num_targets
-from gdinousam.data.sources.phantoms.outlines import Points, filled, placed, rim, unit_outline
-from gdinousam.data.sources.phantoms.scene import Scene, blank_scene
+from gdinousam.data.sources.phantoms.scene import Points, Scene, blank_scene, filled, placed, rim, unit_outline
 from gdinousam.data.sources.phantoms.settings import PhantomSettings
 from gdinousam.data.sources.phantoms.tissue import paint_layers, rising_depths, smooth_noise, streaks
 

@@ -19,6 +19,7 @@ from gdinousam.data.sources.public.interface import NORMAL, DatasetFacts, PaperR
 from gdinousam.data.sources.public.pairing import release_files, require_any, require_files
 from gdinousam.data.sources.public.raw_masks import instances, polygon_mask
 from gdinousam.errors import InputError
+from gdinousam.reading import reading
 
 FOLDERS = {"malignant": "Malignant", "benign": "Benign", NORMAL: "Normal"}  # the paper's script starts with malignant
 BEYOND_IMAGE = "polygon reaches beyond the image, cut at its edge"
@@ -87,10 +88,8 @@ def _case(image: Path, label: str, masks: tuple[Path, ...]) -> RawCase:
 
 def _read_polygon(path: Path) -> npt.NDArray[np.float64]:
     """The corners of a file that holds a list of [x, y] in pixels, (N, 2) float64."""
-    try:
+    with reading(path, "a list of points", "fetch the file again"):
         corners_xy = np.asarray(json.loads(path.read_bytes()), dtype=np.float64)
-    except (ValueError, TypeError, RecursionError) as error:
-        raise InputError(f"{path}: not readable as a list of points ({error}); fetch the file again") from error
     if corners_xy.ndim != 2 or corners_xy.shape[1] != 2 or len(corners_xy) < MIN_CORNERS:
         raise InputError(f"{path}: holds no polygon of at least {MIN_CORNERS} points [x, y]; fetch the file again")
     if not np.isfinite(corners_xy).all():

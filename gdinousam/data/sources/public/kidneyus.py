@@ -154,7 +154,7 @@ def read_regions(table: Path) -> dict[str, tuple[Region, ...]]:
         regions = regions_of_file.get(file_name, ())
         try:
             regions_of_file[file_name] = regions + _regions(region_id, attributes)
-        except (ValueError, AttributeError) as error:
+        except Exception as error:  # JSON of any form
             raise InputError(
                 f"{table}: {file_name} has a line of region_id {region_id!r} and region_attributes {attributes!r}; "
                 f"expected a number and an Anatomy out of {', '.join(STRUCTURES)}; fetch the file again"

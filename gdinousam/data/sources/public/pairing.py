@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from gdinousam.data.contract.natural_order import natural_key
+from gdinousam.data.contract.names import natural_key
 from gdinousam.errors import InputError
 
 NUM_SHOWN = 5  # missing files that a message names; it counts the rest

@@ -47,7 +47,7 @@ def binarise(grey_hw: GreyMask, size_hw: tuple[int, int], path: Path) -> tuple[M
     which may be empty, and remarks. Raises ``InputError`` where the size is no pure scaling of the image's.
     """
     remarks = []
-    mask_hw, is_cut = foreground(grey_hw, may_be_labels=False)
+    mask_hw, is_cut, _ = foreground(grey_hw, may_be_labels=False)
     if is_cut:
         remarks.append(GREY_EDGES)
     else:

@@ -5,19 +5,15 @@ from __future__ import annotations
 import csv
 import difflib
 import io
-import zipfile
-import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from gdinousam.errors import InputError
+from gdinousam.reading import reading
 
 SPREADSHEET_SUFFIXES = (".xlsx", ".xlsm")
-
-# What damaged files raise: UnicodeDecodeError is a ValueError, the parser of a spreadsheet's parts a SyntaxError.
-READING_ERRORS = (OSError, ValueError, KeyError, SyntaxError, csv.Error, zipfile.BadZipFile, zlib.error)
 
 
 def read_release_table(path: Path, columns: Sequence[str], separator: str = ",") -> pd.DataFrame:
@@ -30,15 +26,10 @@ def read_release_table(path: Path, columns: Sequence[str], separator: str = ",")
     names of columns are dropped. Raises ``InputError`` for a file that is missing or not readable as such a table, for
     a line of another length than the first, and for columns that are missing or there twice.
     """
-    try:
+    with reading(path, "a table", "fetch it again", missing="no such table; fetch the release again"):
         lines = (
             _spreadsheet_lines(path) if path.suffix.lower() in SPREADSHEET_SUFFIXES else _text_lines(path, separator)
         )
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such table; fetch the release again") from error
-    except READING_ERRORS as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{path}: not readable as a table ({reason}); fetch it again") from error
     filled = [(number, cells) for number, cells in enumerate(lines, start=1) if any(cell.strip() for cell in cells)]
     if not filled:
         raise InputError(f"{path}: holds nothing, expected the columns {', '.join(columns)}; fetch it again")

@@ -13,6 +13,7 @@ from gdinousam.data.contract.layout import Split
 from gdinousam.data.sources.public.interface import DatasetFacts, RawCase
 from gdinousam.data.sources.public.thyroid_pairs import ThyroidPairs
 from gdinousam.errors import InputError
+from gdinousam.reading import reading
 
 FOLD_FILE = "tn3k-trainval-fold0.json"
 
@@ -55,13 +56,11 @@ def _fold_splits(path: Path, num_images: int) -> list[Split | None]:
     """The split of each image for training by its position in numeric order; ``None`` for all without the file."""
     if not path.is_file():
         return [None] * num_images
-    try:
+    with reading(path, "lists of positions under train and val", "fetch the file again"):
         fold = json.loads(path.read_bytes())
         split_of: dict[int, Split] = {position: "train" for position in fold["train"]}
         split_of |= {position: "val" for position in fold["val"]}
         num_listed = len(fold["train"]) + len(fold["val"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: not a list of positions under train and val; fetch the file again") from error
     if set(split_of) != set(range(num_images)) or num_listed != num_images:
         raise InputError(
             f"{path}: lists {num_listed} positions, but trainval-image holds {num_images} images, each of which it "
