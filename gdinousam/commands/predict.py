@@ -48,6 +48,8 @@ def predict_command(arguments: Sequence[str] | None = None, program: str = PROGR
     config.evaluation.prepare_process()
     segmenter = config.method.build_for_images(config)
     phrases = [phrase for prompt in options.prompt for phrase in phrases_in(prompt)]
+    if config.method.finds_by_phrase:
+        config.warn_of_new_phrases(phrases)
     for line in predict_files(segmenter, options.images, phrases, options.output):
         tqdm.write(line)  # print would run into the progress bar of a terminal
     return 0

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from gdinousam.commands.common import add_config_options, config_source, is_first_process, run
+from gdinousam.commands.common import add_config_options, add_data_option, config_source, is_first_process, run
 from gdinousam.errors import InputError
 
 PROGRAM = "gdinousam test"
@@ -30,6 +30,7 @@ def evaluate_command(
         prog=program, description="Segment a test set from its phrases alone and print Dice and IoU."
     )
     add_config_options(parser, default_config, "small/test.yaml" if default_config == DEFAULT_CONFIG else None)
+    add_data_option(parser, "test")
     parser.add_argument(
         "--resume", action="store_true", help="go on with the interrupted evaluation in the output folder"
     )
