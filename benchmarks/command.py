@@ -29,7 +29,11 @@ def benchmark_command(arguments: Sequence[str] | None = None) -> int:
     """Hand the arguments to the command that their first word names, else to table 6; returns the exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if not arguments or arguments[0] not in COMMANDS:
-        return table_command(arguments)
+        return table_command(arguments, "python scripts/benchmark.py")
     module, _, name = COMMANDS[arguments[0]].partition(":")
     code: int = getattr(import_module(module), name)(arguments[1:])
     return code
+
+
+if __name__ == "__main__":
+    main()
