@@ -11,8 +11,6 @@ from kills import done, each_kill, kill, kill_points
 from gdinousam.data.contract.reading import read_records
 from gdinousam.data.images import union_mask
 from gdinousam.evaluation.scoring.kept import mask_names, write_masks
-from gdinousam.experiments.config import TestConfig
-from gdinousam.evaluation.scoring.kept_masks import mask_names, write_masks
 from gdinousam.experiments.config import TestConfig as EvaluateConfig
 from gdinousam.experiments.evaluate import evaluate_config
 from gdinousam.folders import CONFIG_COPY
