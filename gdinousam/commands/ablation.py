@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from gdinousam.commands.common import add_config_options, config_source, is_first_process, run
+from gdinousam.commands.common import add_config_options, add_data_option, config_source, is_first_process, run
 
 PROGRAM = "gdinousam ablation"
 DEFAULT_CONFIG = "configs/ablation.yaml"
@@ -28,6 +28,7 @@ def ablation_command(arguments: Sequence[str] | None = None, program: str = PROG
         epilog="exit code: 0, or 2 where something in the input needs fixing",
     )
     add_config_options(parser, DEFAULT_CONFIG, "small/ablation.yaml")
+    add_data_option(parser, "test", without=["validation"])
     parser.add_argument("--resume", action="store_true", help="go on with the ablation in the output folder")
     options = parser.parse_args(arguments)
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from gdinousam.commands.common import add_config_options, config_source, run
+from gdinousam.commands.common import add_config_options, add_data_option, config_source, run
 
 PROGRAM = "gdinousam operating-point"
 DEFAULT_CONFIG = "configs/test_config.yaml"
@@ -29,6 +29,7 @@ def operating_point_command(arguments: Sequence[str] | None = None, program: str
         "told other values. Images of the test are refused.",
     )
     add_config_options(parser, DEFAULT_CONFIG, "small/test.yaml")
+    add_data_option(parser, "test")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write there instead of beside the weights")
     parser.add_argument(
         "--per-phrase", action="store_true", help="look for own values of phrases with 50 queries or more too"

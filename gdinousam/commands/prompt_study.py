@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from gdinousam.commands.common import add_config_options, config_source, is_first_process, run
+from gdinousam.commands.common import add_config_options, add_data_option, config_source, is_first_process, run
 
 PROGRAM = "gdinousam study"
 DEFAULT_CONFIG = "configs/prompt_study.yaml"
@@ -28,6 +28,7 @@ def prompt_study_command(arguments: Sequence[str] | None = None, program: str = 
         epilog="exit code: 0, or 2 where something in the input needs fixing",
     )
     add_config_options(parser, DEFAULT_CONFIG)
+    add_data_option(parser, "test")
     parser.add_argument(
         "--prompts",
         nargs="+",

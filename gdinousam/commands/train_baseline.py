@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from gdinousam.commands.common import add_config_options, run
+from gdinousam.commands.common import add_config_options, add_data_option, run
 from gdinousam.commands.train import add_resume_option, run_source, tell, tell_end, tell_interruption
 
 PROGRAM = "gdinousam train-baseline"
@@ -27,6 +27,7 @@ def train_baseline_command(
         prog=program, description="Train a compared method on images with masks and phrases."
     )
     add_config_options(parser, default_config)
+    add_data_option(parser, "train")
     add_resume_option(parser)
     parser.add_argument(
         "--per-dataset",

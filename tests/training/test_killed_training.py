@@ -13,7 +13,8 @@ from kills import done, each_kill
 from gdinousam.experiments.config import TrainConfig, load_config
 from gdinousam.experiments.train import train
 from gdinousam.folders import CONFIG_COPY, surviving_folder
-from gdinousam.training.checkpoints import BEST, LAST, STATE
+from gdinousam.models.weights.choice import BEST
+from gdinousam.training.checkpoints import LAST, STATE
 
 TIMES = {"seconds", "images_per_second", "peak_memory_mb"}
 SOME_OR_ALL = pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from gdinousam.models.detector.operating_point import OPERATING_POINT, Operating
 from gdinousam.models.detector.prediction_settings import Point
 from gdinousam.models.loading import load_grounding_dino, save_resize
 from gdinousam.models.mask_heads.sam import save_sam_preprocessing
-from gdinousam.models.weights.hub import is_hub_id
+from gdinousam.models.weights.choice import is_hub_id
 from gdinousam.runtime import torch_seed
 
 ROOT = Path(__file__).parents[2]
