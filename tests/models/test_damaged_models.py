@@ -22,8 +22,7 @@ from gdinousam.models.adapters.lora import LoraSettings, add_lora
 from gdinousam.models.checkpoints.files import read_tensors
 from gdinousam.models.config_values import require_possible
 from gdinousam.models.detector.box_finder import BoxFinder
-from gdinousam.models.detector.operating_point import resolve_prediction
-from gdinousam.models.detector.prediction_settings import PredictionSettings
+from gdinousam.models.detector.operating_point import PredictionSettings, resolve_prediction
 from gdinousam.models.loading import load_detector, load_grounding_dino, load_mask_head, trained_resize
 from gdinousam.runtime import torch_seed
 
