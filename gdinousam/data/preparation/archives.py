@@ -55,7 +55,7 @@ def unpacked(raw: Path, scratch: Path, progress: bool = True) -> Path:
 
     A folder without any archive is returned as it is. Where a folder holds archives, their content goes to
     ``scratch``, each into a folder of the archive's name, and the folder's other files are linked beside them.
-    Raises ``InputError`` for a path that does not exist, for a file that is no archive or damaged, and for an archive
+    Raises ``InputError`` for a path that does not exist, for a file that is damaged or not an archive, for an archive
     with a path that leads outside; nothing outside ``scratch`` is ever written.
     """
     if raw.is_dir():
