@@ -192,8 +192,7 @@ def _require_scores(row: ScoreRow) -> None:
     if lacking:
         raise InputError(
             f"{row.dataset} {row.image_name} {row.phrase!r}: {', '.join(lacking)} is not a number in a {row.protocol} "
-            "row 
-            "that has to be scored; the rows were edited by hand or damaged: evaluate again"
+            "row that has to be scored; the rows were edited by hand or damaged: evaluate again"
         )
 
 
