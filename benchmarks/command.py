@@ -32,7 +32,8 @@ def benchmark_command(arguments: Sequence[str] | None = None) -> int:
     if not arguments or arguments[0].startswith("-"):
         return table_command(arguments)
     if arguments[0] not in COMMANDS:
-        raise InputError(f"{arguments[0]!r} is not a benchmark; give {', '.join(COMMANDS)}, or options only for table 6")
+        names = ", ".join(COMMANDS)
+        raise InputError(f"{arguments[0]!r} is not a benchmark; give {names}, or only options for table 6")
     module, _, name = COMMANDS[arguments[0]].partition(":")
     code: int = getattr(import_module(module), name)(arguments[1:])
     return code
