@@ -30,10 +30,15 @@ def benchmark_command(arguments: Sequence[str] | None = None) -> int:
     """Hand the arguments to the command that their first word names, else to table 6; returns the exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if not arguments or arguments[0].startswith("-"):
-        return table_command(arguments)
+        return table_command(arguments, "python scripts/benchmark.py")
     if arguments[0] not in COMMANDS:
-        names = ", ".join(COMMANDS)
-        raise InputError(f"{arguments[0]!r} is not a benchmark; give {names}, or only options for table 6")
+        raise InputError(
+            f"{arguments[0]!r} is not a benchmark; give {', '.join(COMMANDS)}, or options only for table 6"
+        )
     module, _, name = COMMANDS[arguments[0]].partition(":")
     code: int = getattr(import_module(module), name)(arguments[1:])
     return code
+
+
+if __name__ == "__main__":
+    main()

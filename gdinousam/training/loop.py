@@ -19,7 +19,8 @@ from tqdm import tqdm
 
 from gdinousam.data.dataset import Batch, JoinedExamples
 from gdinousam.errors import InputError
-from gdinousam.training.checkpoints import BEST, LAST, RunCheckpoints
+from gdinousam.models.weights.choice import BEST
+from gdinousam.training.checkpoints import LAST, RunCheckpoints
 from gdinousam.training.loading import RunBatches, worker_faults
 from gdinousam.training.losses import LOSS, Counts, Sums, means
 from gdinousam.training.metrics_file import EpochRow, MetricsFile

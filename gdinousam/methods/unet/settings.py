@@ -22,9 +22,10 @@ from gdinousam.methods.unet.task import UNetTask
 from gdinousam.methods.unet.weights import DESCRIPTION, load_unet
 from gdinousam.models.adapters.lora import count_parameters
 from gdinousam.models.loading import pick_device
+from gdinousam.models.weights.choice import BEST
 from gdinousam.records import ImageRecord, WeightsKind
 from gdinousam.settings import SettingsPath
-from gdinousam.training.checkpoints import BEST, LAST
+from gdinousam.training.checkpoints import LAST
 from gdinousam.training.images import TrainData, TrainingImages, training_phrases
 from gdinousam.training.learner import Learner, LearnerSettings
 from gdinousam.training.sheets import segmenter_sheet
