@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from gdinousam.methods.config import ModelsConfig
 from gdinousam.methods.interface import MethodSettings
+from gdinousam.methods.medclip_sam.settings import MedClipSamSettings
 from gdinousam.methods.medsam.settings import MedSamSettings
 from gdinousam.methods.ours.settings import PipelineSettings, TrueBoxSettings, WholeImageSettings
 from gdinousam.methods.samus.settings import SamusSettings, SamusTraining
@@ -24,6 +25,7 @@ AnyMethod = Annotated[
     | WholeImageSettings
     | ScoredMasks
     | MedSamSettings
+    | MedClipSamSettings
     | UltraSamSettings
     | SamusSettings
     | UniverSegSettings

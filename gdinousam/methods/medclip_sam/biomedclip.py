@@ -81,7 +81,12 @@ class BiomedClip(nn.Module):
     def tokens_after(self, layer: int, pixel_values: torch.Tensor) -> torch.Tensor:
         """The output of a block of the ViT, counted from 0: (B, 3, S, S) to (B, T, W)."""
         seen: list[torch.Tensor] = []
-        with replaced_output(self.visual.trunk.blocks[layer], lambda tokens: seen.append(tokens) or tokens):
+
+        def watch(tokens: torch.Tensor) -> torch.Tensor:
+            seen.append(tokens)
+            return tokens
+
+        with replaced_output(self.visual.trunk.blocks[layer], watch):
             self.image_features(pixel_values)
         return seen[0]
 

@@ -29,14 +29,10 @@ def gscorecam(
     scores = maps.new_zeros(len(maps))
     with torch.no_grad():
         for channels in tried.split(batch_size):
-            scores[channels] = _logits(model, pixel_values * _lights(maps[channels], model.size.image_size), text_feature)
+            lit = pixel_values * _lights(maps[channels], model.size.image_size)
+            scores[channels] = _logits(model, lit, text_feature)
     # channels that were not tried keep a score of zero, and with it some weight, as published
-    return torch.einsum("w,wgh->gh", channel_weights(scores), maps).clamp(min=0)
-
-
-def channel_weights(scores: torch.Tensor) -> torch.Tensor:
-    """How much each of (W,) channels counts, in all 1."""
-    return scores.softmax(dim=0)
+    return torch.einsum("w,wgh->gh", scores.softmax(dim=0), maps).clamp(min=0)
 
 
 def _channels(

@@ -27,10 +27,10 @@ class Lattice:
 
     def __init__(self, points: Floats) -> None:
         self._num_points, self._num_dimensions = points.shape
-        lattice_points, self._shares = _simplices(points.astype(np.float32))
-        codes = self._coded(lattice_points)
+        nearest, rank, self._shares = _simplices(points.astype(np.float32))
+        codes = self._coded(nearest, rank)  # (N, D + 1)
         self._known, corners = np.unique(codes, return_inverse=True)  # (M,)
-        self._corners = corners.reshape(codes.shape)  # (N, D + 1)
+        self._corners = corners.reshape(codes.shape)
         self._neighbours = [(self._find(step), self._find(-step)) for step in self._steps]
 
     def filter(self, values: Floats) -> Floats:
@@ -49,20 +49,25 @@ class Lattice:
         blurred: Floats = (at_lattice[self._corners] * self._shares).sum(axis=1) / total
         return blurred
 
-    def _coded(self, lattice_points: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """(N, D + 1, D) lattice points to (N, D + 1) numbers. Sets the steps from a point's number to its neighbours'.
+    def _coded(self, nearest: npt.NDArray[np.int64], rank: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The corners of all simplices as numbers, (N, D + 1). nearest, rank: of ``_simplices``.
 
-        There is room round the points, so that the number of a neighbour is never that of another point.
+        Sets the steps from a point's number to its neighbours'. There is room round the points, so that the number of
+        a neighbour is never that of another point.
         """
-        room = self._num_dimensions + 1
-        lowest = lattice_points.min(axis=(0, 1)) - room
-        sizes = lattice_points.max(axis=(0, 1)) + room - lowest + 1
+        side = self._num_dimensions + 1
+        lowest = nearest.min(axis=0) - 2 * side
+        sizes = nearest.max(axis=0) + 2 * side - lowest + 1
         if np.prod(sizes.astype(float)) > _LARGEST_CODE:
             raise ValueError(f"points of {self._num_dimensions} dimensions lie {sizes.max()} lattice steps apart")
         places = np.concatenate([[1], np.cumprod(sizes[:-1])])
         # along axis k the k-th coordinate falls by D and all others rise by one; the last of D + 1 is not stored
-        self._steps = [int(places.sum() - (places[k] * room if k < room - 1 else 0)) for k in range(room)]
-        codes: npt.NDArray[np.int64] = (lattice_points - lowest) @ places
+        self._steps = [int(places.sum() - (places[k] * side if k < side - 1 else 0)) for k in range(side)]
+        codes = np.empty((self._num_points, side), np.int64)
+        codes[:] = ((nearest - lowest) @ places)[:, None]
+        for remainder in range(side):
+            # all coordinates of this corner are its remainder beyond a multiple of D + 1
+            codes[:, remainder] += np.where(rank < side - remainder, remainder, remainder - side) @ places
         return codes
 
     def _find(self, step: int) -> npt.NDArray[np.int64]:
@@ -72,35 +77,31 @@ class Lattice:
         return np.where(self._known[place] == wanted, place, len(self._known))
 
 
-def _simplices(points: Floats) -> tuple[npt.NDArray[np.int64], Floats]:
-    """The corners of the simplex round each point, and how much of each the point has.
+def _simplices(points: Floats) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Floats]:
+    """The simplex round each point, and how much of each of its corners the point has.
 
-    Returns the first D of the D + 1 coordinates of the corners, which add up to zero, (N, D + 1, D), and the
-    barycentric coordinates, (N, D + 1), which add up to one.
+    Returns the simplex's corner whose coordinates are multiples of D + 1; for each coordinate how many offsets from
+    there are larger, which tells the other corners; and the barycentric coordinates, (N, D + 1), which add up to one.
+    Of corner and ranks the first D coordinates, (N, D), as all D + 1 add up to a known number.
     """
     num_points, num_dimensions = points.shape
     side = num_dimensions + 1
     elevated = _elevated(points)
-    # the nearest lattice point whose coordinates are all multiples of D + 1
     nearest = np.rint(elevated / side) * side
-    offset = elevated - nearest
+    order = np.argsort(nearest - elevated, axis=1, kind="stable")
     rank = np.empty((num_points, side), np.int64)
-    order = np.argsort(-offset, axis=1, kind="stable")
     np.put_along_axis(rank, order, np.broadcast_to(np.arange(side), order.shape), axis=1)
     # rounding each for itself may leave the plane on which the coordinates add up to zero; go back by the worst ones
     rank += np.rint(nearest.sum(axis=1, keepdims=True) / side).astype(np.int64)
     shift = side * ((rank < 0).astype(np.int64) - (rank >= side))
     rank, nearest = rank + shift, nearest + shift
     by_rank = np.empty_like(elevated)
-    np.put_along_axis(by_rank, rank, (elevated - nearest) / side, axis=1)
+    np.put_along_axis(by_rank, rank, ((elevated - nearest) / side).astype(elevated.dtype), axis=1)
     # differences of neighbours in rank, from the last to the first, and what is left of one
     shares = np.empty_like(by_rank)
     shares[:, 1:] = by_rank[:, -2::-1] - by_rank[:, :0:-1]
     shares[:, 0] = 1 + by_rank[:, -1] - by_rank[:, 0]
-    remainder = np.arange(side)[:, None]
-    steps = np.where(np.arange(side) < side - remainder, remainder, remainder - side)  # (remainder, rank)
-    corners = nearest[:, None, :-1].astype(np.int64) + steps.T[rank[:, :-1]].transpose(0, 2, 1)
-    return corners, shares
+    return nearest[:, :-1].astype(np.int64), rank[:, :-1], shares
 
 
 def _elevated(points: Floats) -> Floats:

@@ -67,6 +67,6 @@ def box_of_all(mask_hw: Mask) -> BoxXYXY | None:
 
 
 def _box_round(outlines: Sequence[npt.NDArray[np.int32]], size_hw: tuple[int, ...]) -> BoxXYXY:
-    """As published the right and lower sides are just beyond the last pixels, but never beyond the last of the image."""
+    """As published the right and lower sides lie just beyond the last pixels, but never beyond the image's last."""
     x, y, width, height = cv2.boundingRect(np.concatenate(outlines))
     return float(x), float(y), float(min(x + width, size_hw[1] - 1)), float(min(y + height, size_hw[0] - 1))

@@ -1,5 +1,4 @@
-"""Weights of BiomedCLIP with its tokenizer: open_clip's layout, the layout of MedCLIP-SAMv2's fine-tuned file, random.
-"""
+"""Weights of BiomedCLIP with its tokenizer: of open_clip, of MedCLIP-SAMv2's fine-tuned file, or random."""
 
 from __future__ import annotations
 
@@ -97,13 +96,12 @@ def load_biomedclip(weights: str) -> tuple[BiomedClip, PreTrainedTokenizerBase]:
     generator. Raises InputError for what is missing, unreadable, another model, or comes with another tokenizer.
     """
     if weights in (RANDOM, RANDOM_SMALL):
-        tokenizer = small_tokenizer()
         model = BiomedClip(SMALL if weights == RANDOM_SMALL else None)
-    else:
-        path = _weight_file(weights)
-        tokenizer = load_tokenizer(path.parent)
-        model = biomedclip_from(require_kind(read_tensors(path), "BiomedCLIP", path), path)
-    return model.requires_grad_(False).eval(), tokenizer
+        return model.requires_grad_(False).eval(), small_tokenizer()
+    path = _weight_file(weights)
+    tokenizer = load_tokenizer(path.parent)
+    model = biomedclip_from(require_kind(read_tensors(path), "BiomedCLIP", path), path)
+    return model.requires_grad_(False), tokenizer
 
 
 def biomedclip_from(tensors: Tensors, path: Path, size: BiomedClipSize | None = None) -> BiomedClip:
@@ -143,9 +141,7 @@ def fingerprint(model: BiomedClip) -> str:
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     """BiomedCLIP's tokenizer from a folder; InputError where there is none, or another model's."""
     if not has_tokenizer(folder):
-        raise InputError(
-            f"{folder} has no tokenizer; put tokenizer.json or vocab.txt of BiomedCLIP beside its weights"
-        )
+        raise InputError(f"{folder} has no tokenizer; put tokenizer.json or vocab.txt of BiomedCLIP beside its weights")
     try:
         tokenizer: PreTrainedTokenizerBase = BertTokenizerFast.from_pretrained(str(folder), local_files_only=True)
     except Exception as error:  # the tokenizers library raises nothing narrower
