@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from gdinousam.methods.config import ModelsConfig
 from gdinousam.methods.interface import MethodSettings
-from gdinousam.methods.medclip_sam.settings import MedClipSamSettings
+from gdinousam.methods.medclip_sam.settings import MedClipSamSettings, MedClipSamV2Settings
 from gdinousam.methods.medsam.settings import MedSamSettings
 from gdinousam.methods.ours.settings import PipelineSettings, TrueBoxSettings, WholeImageSettings
 from gdinousam.methods.samus.settings import SamusSettings, SamusTraining
@@ -26,6 +26,7 @@ AnyMethod = Annotated[
     | ScoredMasks
     | MedSamSettings
     | MedClipSamSettings
+    | MedClipSamV2Settings
     | UltraSamSettings
     | SamusSettings
     | UniverSegSettings

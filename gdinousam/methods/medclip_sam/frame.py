@@ -21,6 +21,7 @@ View = Literal["cropped", "whole"]
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+_FLAT = 1e-6  # range of a map, as a share of its largest value, that is none
 
 
 def pixel_values(image: Image, side: int, view: View) -> torch.Tensor:
@@ -67,6 +68,8 @@ def seen_in_colours(levels_hw: npt.NDArray[np.uint8], image: Image) -> npt.NDArr
 
 
 def _levels(map_hw: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-    """A map of one value becomes 0."""
-    lowest, highest = map_hw.min(), map_hw.max()
-    return np.rint(255 * (map_hw - lowest) / max(highest - lowest, np.finfo(np.float32).tiny)).astype(np.uint8)
+    """A map of one value, but for what resizing rounds, becomes 0."""
+    lowest, highest = float(map_hw.min()), float(map_hw.max())
+    if highest - lowest <= _FLAT * max(abs(lowest), abs(highest)):
+        return np.zeros(map_hw.shape, np.uint8)
+    return np.rint(255 * ((map_hw - lowest) / (highest - lowest))).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""The settings of MedCLIP-SAM."""
+"""The settings of MedCLIP-SAM and MedCLIP-SAMv2."""
 
 from __future__ import annotations
 
@@ -7,20 +7,23 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from gdinousam.errors import InputError
 from gdinousam.evaluation.scoring.notes import Notes
 from gdinousam.methods.config import ModelsConfig
 from gdinousam.methods.interface import ComparedMethod, Weights
 from gdinousam.methods.leaks import leak_notes
+from gdinousam.methods.medclip_sam.bottleneck import BottleneckSettings
 from gdinousam.methods.medclip_sam.frame import View
 from gdinousam.methods.medclip_sam.kept_maps import KeptMaps
 from gdinousam.methods.medclip_sam.segmenter import SentenceReader, load_parts
 from gdinousam.methods.medclip_sam.sentences import read_sentences
 from gdinousam.methods.medclip_sam.v1 import MapForm, MedClipSam
+from gdinousam.methods.medclip_sam.v2 import MedClipSamV2, RegionRule
 from gdinousam.methods.medclip_sam.weights import fingerprint
 from gdinousam.models.loading import pick_device
 from gdinousam.records import ImageRecord
 from gdinousam.runtime import torch_seed
-from gdinousam.settings import ModelName, SettingsPath
+from gdinousam.settings import ModelName, Settings, SettingsPath
 
 
 class SentenceMethod(ComparedMethod):
@@ -86,4 +89,66 @@ class MedClipSamSettings(SentenceMethod):
             self.map_form,
             self.num_channels,
             self.batch_size,
+        )
+
+
+class BottleneckGroup(Settings):
+    """The information bottleneck that makes a map."""
+
+    layer: int = Field(7, ge=0, description="Block of the image tower, counted from 0, behind which it sits.")
+    beta: float = Field(0.1, gt=0, description="What letting something through costs.")
+    seed: int = Field(
+        42, ge=0, description="Of its noise, drawn anew from it for every image and phrase, whatever came before."
+    )
+
+    def plain(self) -> BottleneckSettings:
+        """The same for the code that computes."""
+        return BottleneckSettings(self.layer, self.beta, self.seed)
+
+
+# published for breast ultrasound; the variance published beside them is read by the authors' code and never used
+BREAST = BottleneckGroup(layer=9, beta=1.0, seed=12)
+
+
+class MedClipSamV2Settings(SentenceMethod):
+    """MedCLIP-SAMv2, given a sentence for each phrase."""
+
+    name: Literal["medclip_samv2"] = Field(description="The method.")
+    bottleneck: BottleneckGroup = BottleneckGroup()
+    organs: dict[str, BottleneckGroup] = Field(
+        {"breast": BREAST},
+        description="In place of bottleneck for phrases with this word; the first that fits counts. breast: as "
+        "published, the only one that is. What is set here takes the place of all of it.",
+    )
+    region: RegionRule = Field(
+        "kmeans", description="What of a map is the region: the brighter of two groups, above threshold, or by a CRF."
+    )
+    threshold: float = Field(0.3, ge=0, lt=1, description="For region: threshold, as a share of the map's range.")
+    num_parts: int = Field(1, gt=0, description="The largest parts of the region are kept, as many as this.")
+
+    def build(self, config: ModelsConfig, records: Sequence[ImageRecord]) -> MedClipSamV2:
+        """See ``MethodSettings``; InputError for a layer that the image tower does not have."""
+        sentences = read_sentences(self.sentences)
+        device = pick_device(config.evaluation.device)
+        with torch_seed(0):  # random weights are the same every time
+            reader, mask_head = load_parts(self.weights, self.sam, device)
+        depth = reader.model.size.depth
+        for place, group in {"bottleneck": self.bottleneck, **self.organs}.items():
+            if group.layer >= depth:
+                where = place if place == "bottleneck" else f"organs.{place}"
+                raise InputError(
+                    f"baseline.{where}.layer = {group.layer}, but the image tower has {depth} blocks, counted from 0; "
+                    f"set it to {depth - 1} or less"
+                )
+        return MedClipSamV2(
+            reader,
+            mask_head,
+            self.maps(reader),
+            sentences,
+            self.view,
+            self.bottleneck.plain(),
+            {organ: group.plain() for organ, group in self.organs.items()},
+            self.region,
+            self.threshold,
+            self.num_parts,
         )

@@ -26,12 +26,12 @@ _TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "tokenizer_config.json", "spe
 # The vocabulary is PubMedBERT's; BERT's own has as many entries, but other ones, so that a swap would not be noticed.
 _PLACES = {"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3}
 
-# As the published ones, thinner: their gradients and channels go the same ways.
+# As many blocks as the published one, as settings count them, but thin ones.
 SMALL = BiomedClipSize(
     image_size=64,
     patch_size=8,
     width=64,
-    depth=4,
+    depth=12,
     num_heads=4,
     mlp_width=128,
     text_width=64,
@@ -99,9 +99,9 @@ def load_biomedclip(weights: str) -> tuple[BiomedClip, PreTrainedTokenizerBase]:
         model = BiomedClip(SMALL if weights == RANDOM_SMALL else None)
         return model.requires_grad_(False).eval(), small_tokenizer()
     path = _weight_file(weights)
+    tensors = require_kind(read_tensors(path), "BiomedCLIP", path)
     tokenizer = load_tokenizer(path.parent)
-    model = biomedclip_from(require_kind(read_tensors(path), "BiomedCLIP", path), path)
-    return model.requires_grad_(False), tokenizer
+    return biomedclip_from(tensors, path).requires_grad_(False), tokenizer
 
 
 def biomedclip_from(tensors: Tensors, path: Path, size: BiomedClipSize | None = None) -> BiomedClip:

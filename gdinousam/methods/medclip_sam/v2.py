@@ -1,0 +1,95 @@
+"""MedCLIP-SAMv2 (Koleilat and others, 2025): an information bottleneck, two groups of grey levels, and SAM in the box
+of all parts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Literal
+
+import torch
+
+from gdinousam.identity import phrase_identity
+from gdinousam.methods.medclip_sam.bottleneck import BottleneckSettings, bottleneck_map
+from gdinousam.methods.medclip_sam.crf import CRF_V2
+from gdinousam.methods.medclip_sam.frame import View, stretched_from_square
+from gdinousam.methods.medclip_sam.kept_maps import KeptMaps
+from gdinousam.methods.medclip_sam.regions import (
+    Levels,
+    box_of_all,
+    brighter_of_two_groups,
+    largest_parts,
+    outlines_of,
+)
+from gdinousam.methods.medclip_sam.segmenter import SentenceReader, SentenceSegmenter
+from gdinousam.methods.medclip_sam.sentences import Sentences
+from gdinousam.models.mask_heads.sam import SamMaskHead
+from gdinousam.records import BoxXYXY, Image, Mask
+
+RegionRule = Literal["kmeans", "threshold", "crf"]
+
+_WHITE = 255
+
+
+class MedClipSamV2(SentenceSegmenter):
+    """See the module. Other arguments as for ``SentenceSegmenter``.
+
+    bottleneck: settings of maps. of_organs: those of phrases that hold a word, in its place; the first that fits
+    counts. region_rule: what of a map is the region; threshold: for the rule of that name, in [0, 1]. num_parts: the
+    largest parts of the region are kept.
+    """
+
+    def __init__(
+        self,
+        reader: SentenceReader,
+        mask_head: SamMaskHead,
+        maps: KeptMaps,
+        sentences: Sentences,
+        view: View = "cropped",
+        bottleneck: BottleneckSettings | None = None,
+        of_organs: Mapping[str, BottleneckSettings] | None = None,
+        region_rule: RegionRule = "kmeans",
+        threshold: float = 0.3,
+        num_parts: int = 1,
+    ) -> None:
+        super().__init__(reader, mask_head, maps, sentences, view)
+        self._bottleneck, self._of_organs = bottleneck or BottleneckSettings(), dict(of_organs or {})
+        self._region_rule, self._threshold, self._num_parts = region_rule, threshold, num_parts
+
+    def bottleneck_of(self, phrase: str) -> BottleneckSettings:
+        """The settings of a phrase's maps."""
+        words = set(re.findall(r"\w+", phrase_identity(phrase)))
+        fitting = (settings for organ, settings in self._of_organs.items() if phrase_identity(organ) in words)
+        return next(fitting, self._bottleneck)
+
+    def map_settings(self, phrase: str) -> str:
+        """Those of the phrase's organ."""
+        return repr(self.bottleneck_of(phrase))
+
+    def map_of(self, pixel_values: torch.Tensor, text_feature: torch.Tensor, phrase: str) -> torch.Tensor:
+        """See ``bottleneck_map``."""
+        found, _ = bottleneck_map(self.model, pixel_values, text_feature, self.bottleneck_of(phrase))
+        return found
+
+    def on_image(self, map_gg: torch.Tensor, image: Image) -> Levels:
+        """See ``stretched_from_square``."""
+        return stretched_from_square(map_gg, self.model.size.image_size, image.shape[:2])
+
+    def region_of(self, levels_hw: Levels, image: Image) -> Mask:
+        """The largest parts of what the rule takes; empty for a map of one value."""
+        if self._region_rule == "kmeans":
+            region_hw = brighter_of_two_groups(levels_hw)
+        elif self._region_rule == "threshold":
+            region_hw = levels_hw > self._threshold * _WHITE
+        else:
+            region_hw = CRF_V2.foreground(image, levels_hw / _WHITE)
+        return largest_parts(region_hw, self._num_parts)
+
+    def box_of(self, region_hw: Mask) -> BoxXYXY | None:
+        """Round all parts; ``None`` for an empty region, at which the published code stops with an error."""
+        return box_of_all(region_hw)
+
+    def finished(self, mask_hw: Mask, region_hw: Mask) -> Mask:
+        """The largest parts of SAM's mask, as many as the region has outlines."""
+        return largest_parts(mask_hw, len(outlines_of(region_hw)))
