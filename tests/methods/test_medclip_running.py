@@ -1,6 +1,7 @@
 """Both MedCLIP-SAMs from config to tables, and what a user is told about settings that do not fit."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,7 @@ def evaluated(tree: dict[str, Any], tmp_path: Path, *arguments: str) -> Results:
 def test_numbers_of_random_weights_say_so(phantom_data: Path, tmp_path: Path, baseline: dict[str, Any]) -> None:
     results = evaluated(tree_of(phantom_data, tmp_path / "out", baseline), tmp_path)
     assert results.method == "A (random)" and results.needs == ("text",) and results.notes.remarks == (RANDOM,)
+    assert all(row.seconds > 0 for row in results.rows)
     about = json.loads((tmp_path / "out" / "method.json").read_text(encoding="utf-8"))
     assert about["weights"] == "random"
 
@@ -78,6 +80,8 @@ def test_a_run_that_goes_on_asks_for_no_map_again(phantom_data: Path, tmp_path: 
     assert {path.name: path.stat().st_mtime_ns for path in kept.iterdir()} == before
     scores = [[(row.image_name, row.phrase, row.dice) for row in results.rows] for results in (plain, again)]
     assert scores[0] == scores[1]
+    # a map that was there before took no time
+    assert all(math.isnan(row.seconds) for row in again.rows)
 
 
 @both

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from transformers import PreTrainedTokenizerBase
 
 from gdinousam.data.masks import tight_box_xyxy
 from gdinousam.errors import InputError
+from gdinousam.evaluation.scoring.methods import Untimed
 from gdinousam.inputs import as_images, as_phrases
 from gdinousam.methods.medclip_sam.biomedclip import BiomedClip
 from gdinousam.methods.medclip_sam.frame import View, pixel_values
@@ -50,25 +52,31 @@ class SentenceReader:
         return self._known[sentence]
 
 
-class SentenceSegmenter(ABC):
-    """A MedCLIP-SAM as a ``gdinousam.records.Segmenter``.
-
-    reader: with BiomedCLIP, frozen and in eval mode. mask_head: SAM. maps: keeps what was computed. view: how images
-    are shown to BiomedCLIP.
+@dataclass(frozen=True)
+class SegmenterParts:
+    """What a MedCLIP-SAM is made of. reader: with BiomedCLIP, frozen and in eval mode. mask_head: SAM. maps: keeps what
+    was computed. sentences: of phrases. view: how images are shown to BiomedCLIP.
     """
+
+    reader: SentenceReader
+    mask_head: SamMaskHead
+    maps: KeptMaps
+    sentences: Sentences
+    view: View = "cropped"
+
+
+class SentenceSegmenter(ABC):
+    """A MedCLIP-SAM as a ``gdinousam.records.Segmenter``."""
 
     needs: frozenset[Need] = frozenset({"text"})
 
-    def __init__(
-        self, reader: SentenceReader, mask_head: SamMaskHead, maps: KeptMaps, sentences: Sentences, view: View
-    ) -> None:
-        self.reader, self.mask_head = reader, mask_head
-        self._maps, self._sentences, self._view = maps, sentences, view
+    def __init__(self, parts: SegmenterParts) -> None:
+        self.parts = parts
 
     @property
     def model(self) -> BiomedClip:
         """BiomedCLIP."""
-        return self.reader.model
+        return self.parts.reader.model
 
     def segment(self, images: Sequence[Image], phrases: Sequence[Sequence[str]]) -> list[list[Detection]]:
         """See ``gdinousam.records.Segmenter``.
@@ -84,13 +92,13 @@ class SentenceSegmenter(ABC):
 
     def levels(self, image: Image, phrase: str) -> Levels:
         """Where the phrase is, (H, W) uint8: the map of its sentence from 0 to 255."""
-        sentence = self._sentences.of(phrase)
+        sentence = self.parts.sentences.of(phrase)
 
         def compute() -> torch.Tensor:
-            values = pixel_values(image, self.model.size.image_size, self._view).to(self.model.device)
-            return self.map_of(values, self.reader.feature(sentence), phrase)
+            values = pixel_values(image, self.model.size.image_size, self.parts.view).to(self.model.device)
+            return self.map_of(values, self.parts.reader.feature(sentence), phrase)
 
-        return self.on_image(self._maps.get(image, f"{sentence}\n{self.map_settings(phrase)}", compute), image)
+        return self.on_image(self.parts.maps.get(image, f"{sentence}\n{self.map_settings(phrase)}", compute), image)
 
     @abstractmethod
     def map_settings(self, phrase: str) -> str:
@@ -125,7 +133,7 @@ class SentenceSegmenter(ABC):
             if box_xyxy is not None:
                 regions[phrase], boxes[phrase] = region_hw, box_xyxy
                 scores[phrase] = float(levels_hw[region_hw if region_hw.any() else ...].mean()) / 255
-        (masks,) = self.mask_head.masks_in_boxes([image], [list(boxes.values())])
+        (masks,) = self.parts.mask_head.masks_in_boxes([image], [list(boxes.values())])
         found = []
         for phrase, mask_hw in zip(boxes, masks, strict=True):
             mask_hw = self.finished(mask_hw, regions[phrase])
@@ -133,6 +141,18 @@ class SentenceSegmenter(ABC):
             if tight_xyxy is not None:
                 found.append(Detection(phrase, tight_xyxy, scores[phrase], mask_hw))
         return found
+
+
+class WithKeptMaps(Untimed):
+    """A segmenter whose maps may have been computed by an earlier run, so that its time for an image says nothing."""
+
+    def __init__(self, segmenter: SentenceSegmenter) -> None:
+        self.segmenter = segmenter
+        self.needs = segmenter.needs
+
+    def segment(self, images: Sequence[Image], phrases: Sequence[Sequence[str]]) -> list[list[Detection]]:
+        """See ``SentenceSegmenter``."""
+        return self.segmenter.segment(images, phrases)
 
 
 def load_parts(weights: str, sam: str, device: torch.device) -> tuple[SentenceReader, SamMaskHead]:

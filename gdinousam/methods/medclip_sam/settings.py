@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
+from gdinousam import __version__
 from gdinousam.errors import InputError
 from gdinousam.evaluation.scoring.notes import Notes
 from gdinousam.methods.config import ModelsConfig
@@ -15,13 +17,13 @@ from gdinousam.methods.leaks import leak_notes
 from gdinousam.methods.medclip_sam.bottleneck import BottleneckSettings
 from gdinousam.methods.medclip_sam.frame import View
 from gdinousam.methods.medclip_sam.kept_maps import KeptMaps
-from gdinousam.methods.medclip_sam.segmenter import SentenceReader, load_parts
+from gdinousam.methods.medclip_sam.segmenter import SegmenterParts, SentenceSegmenter, WithKeptMaps, load_parts
 from gdinousam.methods.medclip_sam.sentences import read_sentences
 from gdinousam.methods.medclip_sam.v1 import MapForm, MedClipSam
 from gdinousam.methods.medclip_sam.v2 import MedClipSamV2, RegionRule
 from gdinousam.methods.medclip_sam.weights import fingerprint
 from gdinousam.models.loading import pick_device
-from gdinousam.records import ImageRecord
+from gdinousam.records import ImageRecord, Segmenter
 from gdinousam.runtime import torch_seed
 from gdinousam.settings import ModelName, Settings, SettingsPath
 
@@ -43,15 +45,30 @@ class SentenceMethod(ComparedMethod):
         "over the whole image, as published; whole: all of the image, squeezed into the square.",
     )
     kept_maps: SettingsPath | None = Field(
-        None, description="Folder that keeps the map of every image and sentence for later runs; null: none is kept."
+        None,
+        description="Folder that keeps the map of every image and sentence for later runs, which then tell no time per "
+        "image; null: none is kept.",
     )
 
-    def maps(self, reader: SentenceReader) -> KeptMaps:
-        """The maps that are kept."""
-        origin: dict[str, Any] = {"method": self.name, "view": self.view}
-        if self.kept_maps is not None:
-            origin["weights"] = fingerprint(reader.model)
-        return KeptMaps(self.kept_maps, origin)
+    def build(self, config: ModelsConfig, records: Sequence[ImageRecord]) -> Segmenter:
+        """See ``MethodSettings``."""
+        sentences = read_sentences(self.sentences)
+        with torch_seed(0):  # random weights are the same every time
+            reader, mask_head = load_parts(self.weights, self.sam, pick_device(config.evaluation.device))
+        if self.kept_maps is None:
+            return self.segmenter(SegmenterParts(reader, mask_head, KeptMaps(None, {}), sentences, self.view))
+        origin = {
+            "method": self.name,
+            "view": self.view,
+            "weights": fingerprint(reader.model),
+            "gdinousam": __version__,
+        }
+        maps = KeptMaps(self.kept_maps, origin)
+        return WithKeptMaps(self.segmenter(SegmenterParts(reader, mask_head, maps, sentences, self.view)))
+
+    @abstractmethod
+    def segmenter(self, parts: SegmenterParts) -> SentenceSegmenter:
+        """The method, of parts that both share; InputError for settings that do not fit them."""
 
     def notes(self, records: Sequence[ImageRecord]) -> Notes:
         """Nobody has held the training data against public datasets."""
@@ -74,22 +91,9 @@ class MedClipSamSettings(SentenceMethod):
     num_channels: int = Field(300, gt=0, description="Channels that gScoreCAM tries out, a forward pass for each.")
     batch_size: int = Field(128, gt=0, description="Of these forward passes at once; changes time and memory alone.")
 
-    def build(self, config: ModelsConfig, records: Sequence[ImageRecord]) -> MedClipSam:
-        """See ``MethodSettings``."""
-        sentences = read_sentences(self.sentences)
-        device = pick_device(config.evaluation.device)
-        with torch_seed(0):  # random weights are the same every time
-            reader, mask_head = load_parts(self.weights, self.sam, device)
-        return MedClipSam(
-            reader,
-            mask_head,
-            self.maps(reader),
-            sentences,
-            self.view,
-            self.map_form,
-            self.num_channels,
-            self.batch_size,
-        )
+    def segmenter(self, parts: SegmenterParts) -> MedClipSam:
+        """See ``SentenceMethod``."""
+        return MedClipSam(parts, self.map_form, self.num_channels, self.batch_size)
 
 
 class BottleneckGroup(Settings):
@@ -126,29 +130,15 @@ class MedClipSamV2Settings(SentenceMethod):
     threshold: float = Field(0.3, ge=0, lt=1, description="For region: threshold, as a share of the map's range.")
     num_parts: int = Field(1, gt=0, description="The largest parts of the region are kept, as many as this.")
 
-    def build(self, config: ModelsConfig, records: Sequence[ImageRecord]) -> MedClipSamV2:
-        """See ``MethodSettings``; InputError for a layer that the image tower does not have."""
-        sentences = read_sentences(self.sentences)
-        device = pick_device(config.evaluation.device)
-        with torch_seed(0):  # random weights are the same every time
-            reader, mask_head = load_parts(self.weights, self.sam, device)
-        depth = reader.model.size.depth
-        for place, group in {"bottleneck": self.bottleneck, **self.organs}.items():
+    def segmenter(self, parts: SegmenterParts) -> MedClipSamV2:
+        """See ``SentenceMethod``; InputError for a layer that the image tower does not have."""
+        depth = parts.reader.model.size.depth
+        by_place = {"bottleneck": self.bottleneck, **{f"organs.{organ}": one for organ, one in self.organs.items()}}
+        for place, group in by_place.items():
             if group.layer >= depth:
-                where = place if place == "bottleneck" else f"organs.{place}"
                 raise InputError(
-                    f"baseline.{where}.layer = {group.layer}, but the image tower has {depth} blocks, counted from 0; "
+                    f"baseline.{place}.layer = {group.layer}, but the image tower has {depth} blocks, counted from 0; "
                     f"set it to {depth - 1} or less"
                 )
-        return MedClipSamV2(
-            reader,
-            mask_head,
-            self.maps(reader),
-            sentences,
-            self.view,
-            self.bottleneck.plain(),
-            {organ: group.plain() for organ, group in self.organs.items()},
-            self.region,
-            self.threshold,
-            self.num_parts,
-        )
+        of_organs = {organ: group.plain() for organ, group in self.organs.items()}
+        return MedClipSamV2(parts, self.bottleneck.plain(), of_organs, self.region, self.threshold, self.num_parts)

@@ -7,20 +7,17 @@ from typing import Literal
 import torch
 
 from gdinousam.methods.medclip_sam.crf import CRF_V1
-from gdinousam.methods.medclip_sam.frame import View, seen_in_colours, stretched
+from gdinousam.methods.medclip_sam.frame import seen_in_colours, stretched
 from gdinousam.methods.medclip_sam.gscorecam import gscorecam
-from gdinousam.methods.medclip_sam.kept_maps import KeptMaps
 from gdinousam.methods.medclip_sam.regions import Levels, box_of_largest
-from gdinousam.methods.medclip_sam.segmenter import SentenceReader, SentenceSegmenter
-from gdinousam.methods.medclip_sam.sentences import Sentences
-from gdinousam.models.mask_heads.sam import SamMaskHead
+from gdinousam.methods.medclip_sam.segmenter import SegmenterParts, SentenceSegmenter
 from gdinousam.records import BoxXYXY, Image, Mask
 
 MapForm = Literal["plain", "colours"]
 
 
 class MedClipSam(SentenceSegmenter):
-    """See the module. Other arguments as for ``SentenceSegmenter``.
+    """See the module.
 
     map_form: ``plain``, or ``colours`` for what the published scripts do (``seen_in_colours``). num_channels,
     batch_size: see ``gscorecam``.
@@ -28,16 +25,12 @@ class MedClipSam(SentenceSegmenter):
 
     def __init__(
         self,
-        reader: SentenceReader,
-        mask_head: SamMaskHead,
-        maps: KeptMaps,
-        sentences: Sentences,
-        view: View = "cropped",
+        parts: SegmenterParts,
         map_form: MapForm = "plain",
         num_channels: int = 300,
         batch_size: int = 128,
     ) -> None:
-        super().__init__(reader, mask_head, maps, sentences, view)
+        super().__init__(parts)
         self._map_form, self._num_channels, self._batch_size = map_form, num_channels, batch_size
 
     def map_settings(self, phrase: str) -> str:

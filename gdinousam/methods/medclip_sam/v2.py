@@ -13,8 +13,7 @@ import torch
 from gdinousam.identity import phrase_identity
 from gdinousam.methods.medclip_sam.bottleneck import BottleneckSettings, bottleneck_map
 from gdinousam.methods.medclip_sam.crf import CRF_V2
-from gdinousam.methods.medclip_sam.frame import View, stretched_from_square
-from gdinousam.methods.medclip_sam.kept_maps import KeptMaps
+from gdinousam.methods.medclip_sam.frame import stretched_from_square
 from gdinousam.methods.medclip_sam.regions import (
     Levels,
     box_of_all,
@@ -22,9 +21,7 @@ from gdinousam.methods.medclip_sam.regions import (
     largest_parts,
     outlines_of,
 )
-from gdinousam.methods.medclip_sam.segmenter import SentenceReader, SentenceSegmenter
-from gdinousam.methods.medclip_sam.sentences import Sentences
-from gdinousam.models.mask_heads.sam import SamMaskHead
+from gdinousam.methods.medclip_sam.segmenter import SegmenterParts, SentenceSegmenter
 from gdinousam.records import BoxXYXY, Image, Mask
 
 RegionRule = Literal["kmeans", "threshold", "crf"]
@@ -33,7 +30,7 @@ _WHITE = 255
 
 
 class MedClipSamV2(SentenceSegmenter):
-    """See the module. Other arguments as for ``SentenceSegmenter``.
+    """See the module.
 
     bottleneck: settings of maps. of_organs: those of phrases that hold a word, in its place; the first that fits
     counts. region_rule: what of a map is the region; threshold: for the rule of that name, in [0, 1]. num_parts: the
@@ -42,18 +39,14 @@ class MedClipSamV2(SentenceSegmenter):
 
     def __init__(
         self,
-        reader: SentenceReader,
-        mask_head: SamMaskHead,
-        maps: KeptMaps,
-        sentences: Sentences,
-        view: View = "cropped",
+        parts: SegmenterParts,
         bottleneck: BottleneckSettings | None = None,
         of_organs: Mapping[str, BottleneckSettings] | None = None,
         region_rule: RegionRule = "kmeans",
         threshold: float = 0.3,
         num_parts: int = 1,
     ) -> None:
-        super().__init__(reader, mask_head, maps, sentences, view)
+        super().__init__(parts)
         self._bottleneck, self._of_organs = bottleneck or BottleneckSettings(), dict(of_organs or {})
         self._region_rule, self._threshold, self._num_parts = region_rule, threshold, num_parts
 
