@@ -110,13 +110,17 @@ def normalize_image(image: torch.Tensor) -> torch.Tensor:
     return functional.normalize(scaled, list(IMAGENET_MEAN), list(IMAGENET_STD))
 
 
+def image_of(pixel_values: torch.Tensor) -> torch.Tensor:
+    """Undo ``normalize_image``: (..., 3, H, W) float32 to the same shape, RGB in [0, 1] but for rounding."""
+    mean, std = pixel_values.new_tensor(IMAGENET_MEAN), pixel_values.new_tensor(IMAGENET_STD)
+    return pixel_values * std[:, None, None] + mean[:, None, None]
+
+
 def grey_image(pixel_values: torch.Tensor) -> torch.Tensor:
     """Undo ``normalize_image`` and take the luminance (ITU-R 601): (..., 3, H, W) float32 to three equal channels, also
     float32, in [0, 1].
     """
-    mean, std = pixel_values.new_tensor(IMAGENET_MEAN), pixel_values.new_tensor(IMAGENET_STD)
-    image = pixel_values * std[:, None, None] + mean[:, None, None]
-    return functional.rgb_to_grayscale(image, num_output_channels=3)
+    return functional.rgb_to_grayscale(image_of(pixel_values), num_output_channels=3)
 
 
 def boxes_cxcywh_norm(boxes_xyxy: torch.Tensor, size_hw: tuple[int, int]) -> torch.Tensor:

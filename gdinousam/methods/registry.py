@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from gdinousam.methods.config import ModelsConfig
 from gdinousam.methods.interface import MethodSettings
 from gdinousam.methods.medclip_sam.settings import MedClipSamSettings, MedClipSamV2Settings
+from gdinousam.methods.medclip_sam.training import MedClipSamV2Training
 from gdinousam.methods.medsam.settings import MedSamSettings
 from gdinousam.methods.ours.settings import PipelineSettings, TrueBoxSettings, WholeImageSettings
 from gdinousam.methods.samus.settings import SamusSettings, SamusTraining
@@ -34,7 +35,7 @@ AnyMethod = Annotated[
     Field(discriminator="name"),
 ]
 
-AnyLearner = Annotated[UNetTraining | SamusTraining, Field(discriminator="name")]
+AnyLearner = Annotated[UNetTraining | SamusTraining | MedClipSamV2Training, Field(discriminator="name")]
 """The compared methods that can be trained."""
 
 

@@ -35,6 +35,7 @@ class LearnerSettings(Settings, ABC):
 
     name: str
     needs_objects: ClassVar[bool] = False  # whether an image without objects teaches nothing
+    needs_masks: ClassVar[bool] = True  # whether it learns from masks
 
     @abstractmethod
     def learner(self, data: TrainData, images: TrainingImages) -> Learner:

@@ -74,13 +74,14 @@ class BaselineTrainConfig(LearningConfig):
 
     @model_validator(mode="after")
     def _masks_are_named(self) -> BaselineTrainConfig:
-        self.data.require_masks(f"a {self.baseline.name}")
+        if self.needs_masks:
+            self.data.require_masks(f"a {self.baseline.name}")
         return self
 
     @property
     def needs_masks(self) -> bool:
-        """Every compared method learns from masks."""
-        return True
+        """See ``LearningConfig``."""
+        return self.baseline.needs_masks
 
     @property
     def needs_objects(self) -> bool:

@@ -12,11 +12,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
 import torch
+from pydantic import ConfigDict, PositiveInt
+from pydantic.dataclasses import dataclass
 from torch import nn
 from transformers import BertConfig, BertModel
 
@@ -25,27 +26,39 @@ from gdinousam.errors import InputError
 _FIRST_LOGIT_SCALE = math.log(1 / 0.07)  # of CLIP, before training
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class BiomedClipSize:
     """Sizes of BiomedCLIP; the defaults are the published ones.
 
     image_size: S, a multiple of patch_size. width, depth, num_heads, mlp_width: of the ViT; those with ``text_``: of
-    BERT. vocabulary: its words. positions: L at most. embed_width: E.
+    BERT. vocabulary: its words. positions: L at most. embed_width: E. Raises pydantic's ValidationError, which is a
+    ValueError, for sizes that do not fit each other.
     """
 
-    image_size: int = 224
-    patch_size: int = 16
-    width: int = 768
-    depth: int = 12
-    num_heads: int = 12
-    mlp_width: int = 3072
-    text_width: int = 768
-    text_depth: int = 12
-    text_num_heads: int = 12
-    text_mlp_width: int = 3072
-    vocabulary: int = 30522
-    positions: int = 512
-    embed_width: int = 512
+    image_size: PositiveInt = 224
+    patch_size: PositiveInt = 16
+    width: PositiveInt = 768
+    depth: PositiveInt = 12
+    num_heads: PositiveInt = 12
+    mlp_width: PositiveInt = 3072
+    text_width: PositiveInt = 768
+    text_depth: PositiveInt = 12
+    text_num_heads: PositiveInt = 12
+    text_mlp_width: PositiveInt = 3072
+    vocabulary: PositiveInt = 30522
+    positions: PositiveInt = 512
+    embed_width: PositiveInt = 512
+
+    def __post_init__(self) -> None:
+        for whole, part in (
+            ("image_size", "patch_size"),
+            ("width", "num_heads"),
+            ("text_width", "text_num_heads"),
+        ):
+            if getattr(self, whole) % getattr(self, part):
+                raise ValueError(
+                    f"{whole} = {getattr(self, whole)} must be a multiple of {part} = {getattr(self, part)}"
+                )
 
     @property
     def grid(self) -> int:
@@ -67,6 +80,12 @@ class BiomedClip(nn.Module):
     def device(self) -> torch.device:
         """Where the model lies."""
         return self.logit_scale.device
+
+    def forward(
+        self, pixel_values: torch.Tensor, input_ids: torch.Tensor, attention_mask: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """``image_features`` and ``text_features``."""
+        return self.image_features(pixel_values), self.text_features(input_ids, attention_mask)
 
     def image_features(self, pixel_values: torch.Tensor) -> torch.Tensor:
         """(B, 3, S, S) float32 of ``frame.pixel_values`` to (B, E), not normalised."""

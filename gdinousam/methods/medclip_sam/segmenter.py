@@ -1,6 +1,6 @@
 """What both MedCLIP-SAMs share: a sentence gives a map, the map a region, the region a box, and SAM what is in the box.
 
-Shapes: G tokens along a side of the square that BiomedCLIP sees, E numbers of a feature.
+Shapes: G tokens along a side of the square that BiomedCLIP sees, E numbers of a feature, L words of a sentence.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from transformers import PreTrainedTokenizerBase
+from transformers import BatchEncoding, PreTrainedTokenizerBase
 
 from gdinousam.data.masks import tight_box_xyxy
 from gdinousam.errors import InputError
@@ -34,19 +34,25 @@ class SentenceReader:
     """Sentences as features of BiomedCLIP, each read once."""
 
     def __init__(self, model: BiomedClip, tokenizer: PreTrainedTokenizerBase) -> None:
-        self.model, self._tokenizer = model, tokenizer
+        self.model, self.tokenizer = model, tokenizer
         self._known: dict[str, torch.Tensor] = {}
+
+    def tokens(self, sentences: Sequence[str]) -> BatchEncoding:
+        """``input_ids`` and ``attention_mask``, (B, L) each, of B sentences; InputError for one of too many tokens."""
+        tokens = self.tokenizer(list(sentences), padding=True, return_tensors="pt", verbose=False)
+        counts = tokens["attention_mask"].sum(dim=1)
+        if int(counts.max()) > _MOST_TOKENS:
+            longest = int(counts.argmax())
+            raise InputError(
+                f"the sentence {sentences[longest][:60]!r}... takes {int(counts[longest])} tokens, BiomedCLIP reads "
+                f"{_MOST_TOKENS}; shorten it in baseline.sentences"
+            )
+        return tokens
 
     def feature(self, sentence: str) -> torch.Tensor:
         """(E,) on the model's device, not normalised; InputError for a sentence of too many tokens."""
         if sentence not in self._known:
-            tokens = self._tokenizer(sentence, return_tensors="pt", verbose=False).to(self.model.device)
-            count = tokens["input_ids"].shape[1]
-            if count > _MOST_TOKENS:
-                raise InputError(
-                    f"the sentence {sentence[:60]!r}... takes {count} tokens, BiomedCLIP reads {_MOST_TOKENS}; shorten "
-                    "it in baseline.sentences"
-                )
+            tokens = self.tokens([sentence]).to(self.model.device)
             with torch.no_grad():
                 self._known[sentence] = self.model.text_features(tokens["input_ids"], tokens["attention_mask"])[0]
         return self._known[sentence]
@@ -54,12 +60,14 @@ class SentenceReader:
 
 @dataclass(frozen=True)
 class SegmenterParts:
-    """What a MedCLIP-SAM is made of. reader: with BiomedCLIP, frozen and in eval mode. mask_head: SAM. maps: keeps what
-    was computed. sentences: of phrases. view: how images are shown to BiomedCLIP.
+    """What a MedCLIP-SAM is made of.
+
+    reader: with BiomedCLIP, in eval mode. mask_head: SAM; without one, the region is the answer. maps: keeps what was
+    computed. sentences: of phrases. view: how images are shown to BiomedCLIP.
     """
 
     reader: SentenceReader
-    mask_head: SamMaskHead
+    mask_head: SamMaskHead | None
     maps: KeptMaps
     sentences: Sentences
     view: View = "cropped"
@@ -133,7 +141,9 @@ class SentenceSegmenter(ABC):
             if box_xyxy is not None:
                 regions[phrase], boxes[phrase] = region_hw, box_xyxy
                 scores[phrase] = float(levels_hw[region_hw if region_hw.any() else ...].mean()) / 255
-        (masks,) = self.parts.mask_head.masks_in_boxes([image], [list(boxes.values())])
+        masks = list(regions.values())
+        if self.parts.mask_head is not None:
+            (masks,) = self.parts.mask_head.masks_in_boxes([image], [list(boxes.values())])
         found = []
         for phrase, mask_hw in zip(boxes, masks, strict=True):
             mask_hw = self.finished(mask_hw, regions[phrase])

@@ -1,12 +1,16 @@
-"""Weights of BiomedCLIP with its tokenizer: of open_clip, of MedCLIP-SAMv2's fine-tuned file, or random."""
+"""Weights of BiomedCLIP with its tokenizer: of open_clip, of MedCLIP-SAMv2's fine-tuned file, our own, random."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import re
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
+from pydantic import TypeAdapter, ValidationError
+from safetensors.torch import save_file
 from transformers import BertTokenizerFast, PreTrainedTokenizerBase
 
 from gdinousam.errors import InputError
@@ -19,7 +23,9 @@ from gdinousam.models.small import small_tokenizer
 from gdinousam.models.weights.choice import best_of_run, is_hub_id
 from gdinousam.models.weights.hub import folder_with
 from gdinousam.models.weights.pretrained import first_line, has_tokenizer
+from gdinousam.reading import read_json_object, reason_of
 
+FINE_TUNED, SIZE = "gdinousam_biomedclip.safetensors", "gdinousam_biomedclip.json"
 _OPEN_CLIP = "open_clip_pytorch_model.bin"
 _FILES = (_OPEN_CLIP, "open_clip_model.safetensors", "pytorch_model.bin", "model.safetensors")
 _TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "tokenizer_config.json", "special_tokens_map.json")
@@ -91,13 +97,17 @@ _MARK_OF_TRANSFORMERS = "text_model."
 def load_biomedclip(weights: str) -> tuple[BiomedClip, PreTrainedTokenizerBase]:
     """Load BiomedCLIP and its tokenizer, frozen, on the CPU, in eval mode.
 
-    weights: a file in open_clip's or transformers' layout with the tokenizer beside it, a folder of both, a hub id,
-    ``random`` for random weights of full size, or ``random-small`` for the sizes of ``SMALL``, both from torch's
-    generator. Raises InputError for what is missing, unreadable, another model, or comes with another tokenizer.
+    weights: a file in open_clip's or transformers' layout with the tokenizer beside it, a folder of both, a hub id, a
+    folder that was fine-tuned here (``save_biomedclip``), ``random`` for random weights of full size, or
+    ``random-small`` for the sizes of ``SMALL``, both from torch's generator. Raises InputError for what is missing,
+    unreadable, another model, or comes with another tokenizer.
     """
     if weights in (RANDOM, RANDOM_SMALL):
         model = BiomedClip(SMALL if weights == RANDOM_SMALL else None)
         return model.requires_grad_(False).eval(), small_tokenizer()
+    folder = Path(best_of_run(weights))
+    if (folder / SIZE).is_file():
+        return _fine_tuned(folder)
     path = _weight_file(weights)
     tensors = require_kind(read_tensors(path), "BiomedCLIP", path)
     tokenizer = load_tokenizer(path.parent)
@@ -129,6 +139,14 @@ def biomedclip_from(tensors: Tensors, path: Path, size: BiomedClipSize | None = 
     return model.eval()
 
 
+def save_biomedclip(model: BiomedClip, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """Write a BiomedCLIP of any size with its tokenizer into an existing folder; ``load_biomedclip`` reads it."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    save_file(tensors, folder / FINE_TUNED)
+    tokenizer.save_pretrained(folder)
+    (folder / SIZE).write_text(json.dumps({"size": asdict(model.size)}, indent=2) + "\n", encoding="utf-8")
+
+
 def fingerprint(model: BiomedClip) -> str:
     """A hash of all weights, the same on every machine and device; takes a second or two at full size."""
     digest = hashlib.sha256()
@@ -138,18 +156,30 @@ def fingerprint(model: BiomedClip) -> str:
     return digest.hexdigest()
 
 
-def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    """BiomedCLIP's tokenizer from a folder; InputError where there is none, or another model's."""
+def load_tokenizer(folder: Path, is_biomedclips: bool = True) -> PreTrainedTokenizerBase:
+    """The tokenizer of a folder; InputError where there is none, or another model's than BiomedCLIP's.
+
+    is_biomedclips: false takes any, such as the one that random weights were trained with.
+    """
     if not has_tokenizer(folder):
         raise InputError(f"{folder} has no tokenizer; put tokenizer.json or vocab.txt of BiomedCLIP beside its weights")
     try:
         tokenizer: PreTrainedTokenizerBase = BertTokenizerFast.from_pretrained(str(folder), local_files_only=True)
     except Exception as error:  # the tokenizers library raises nothing narrower
         raise InputError(f"cannot read the tokenizer in {folder}: {first_line(error)}") from error
-    for token, place in _PLACES.items():
+    for token, place in _PLACES.items() if is_biomedclips else ():
         if tokenizer.convert_tokens_to_ids(token) != place:
             raise InputError(f"{folder} holds another tokenizer than BiomedCLIP's ({token} is not token {place})")
     return tokenizer
+
+
+def _fine_tuned(folder: Path) -> tuple[BiomedClip, PreTrainedTokenizerBase]:
+    try:
+        size = TypeAdapter(BiomedClipSize).validate_python(read_json_object(folder / SIZE).get("size"))
+    except ValidationError as error:
+        raise InputError(f"{folder / SIZE}: size: {reason_of(error)}; restore it") from error
+    model = biomedclip_from(read_tensors(folder / FINE_TUNED), folder / FINE_TUNED, size)
+    return model.requires_grad_(False), load_tokenizer(folder, is_biomedclips=False)
 
 
 def _weight_file(weights: str) -> Path:
