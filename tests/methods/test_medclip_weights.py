@@ -19,7 +19,7 @@ from medclip_files import (
 )
 
 from gdinousam.errors import InputError
-from gdinousam.methods.medclip_sam.biomedclip import BiomedClip
+from gdinousam.methods.medclip_sam.biomedclip import BiomedClip, BiomedClipSize
 from gdinousam.methods.medclip_sam.frame import CLIP_MEAN, CLIP_STD
 from gdinousam.methods.medclip_sam.weights import biomedclip_from, fingerprint, load_biomedclip, load_tokenizer
 from gdinousam.models.checkpoints.files import Tensors
@@ -72,7 +72,7 @@ def test_features_are_those_of_open_clip(tiny: BiomedClip) -> None:
         ours = tiny.text_features(ids[:, :4], torch.ones(1, 4, dtype=torch.int64))
         assert torch.allclose(ours, text(ids), atol=1e-6)  # padding changes nothing
     with torch_seed(0):
-        full = BiomedClip().eval()
+        full = BiomedClip(BiomedClipSize(text_depth=1, vocabulary=10)).eval()
     image = timm_model.TimmModel("vit_base_patch16_224", 512, 224, pool="", proj="linear").eval()
     image.load_state_dict(full.visual.state_dict())
     pixel_values = torch.randn(1, 3, 224, 224, generator=torch.Generator().manual_seed(0))

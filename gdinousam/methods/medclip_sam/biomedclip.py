@@ -50,15 +50,10 @@ class BiomedClipSize:
     embed_width: PositiveInt = 512
 
     def __post_init__(self) -> None:
-        for whole, part in (
-            ("image_size", "patch_size"),
-            ("width", "num_heads"),
-            ("text_width", "text_num_heads"),
-        ):
-            if getattr(self, whole) % getattr(self, part):
-                raise ValueError(
-                    f"{whole} = {getattr(self, whole)} must be a multiple of {part} = {getattr(self, part)}"
-                )
+        for whole, part in (("image_size", "patch_size"), ("width", "num_heads"), ("text_width", "text_num_heads")):
+            number, divisor = getattr(self, whole), getattr(self, part)
+            if number % divisor:
+                raise ValueError(f"{whole} = {number} must be a multiple of {part} = {divisor}")
 
     @property
     def grid(self) -> int:
