@@ -1,9 +1,11 @@
 """Package metadata; requirements.txt pins the tested versions of what is given as ranges here."""
 
 import re
+import shutil
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "gdinousam" / "__init__.py").read_text(encoding="utf-8"))
@@ -13,7 +15,7 @@ WRONG_TEXT_POSITIONS = ",".join(f"!=5.{minor}.*" for minor in range(23))
 REQUIRED = [
     "torch>=2.8",
     "torchvision>=0.23",
-    # 4.57 brought Sam2Model; 6 may change what models/detector.py builds on
+    # 4.57 brought Sam2Model; 6 may change what models/detector/detector.py builds on
     f"transformers>=4.57,<6,{WRONG_TEXT_POSITIONS}",
     "peft>=0.17",
     "accelerate>=1.10",
@@ -45,12 +47,24 @@ EXTRAS = {
         "pytest>=8",
         "pytest-xdist>=3.6",
         "hypothesis>=6.100",
+        "tifffile>=2024.1",
         "ruff>=0.6",
         "mypy>=1.11",
         "types-PyYAML",
         "pandas-stubs",
     ],
 }
+
+
+class BuildWithExamples(build_py):
+    """The example configs lie at the top of a checkout, where people look for them; a wheel carries them too."""
+
+    def run(self) -> None:
+        super().run()
+        if not self.editable_mode:
+            examples = Path(self.build_lib, "gdinousam", "assets", "configs")
+            shutil.copytree(HERE / "configs", examples, dirs_exist_ok=True)
+
 
 assert VERSION is not None
 setup(
@@ -65,12 +79,14 @@ setup(
     package_data={
         "gdinousam": [
             "py.typed",
-            "evaluation/*.yaml",
+            "evaluation/reporting/*.yaml",
             "evaluation/figures/*.j2",
             "assets/small/*.*",
             "assets/small/*/*",
         ]
     },
+    cmdclass={"build_py": BuildWithExamples},
+    entry_points={"console_scripts": ["gdinousam = gdinousam.__main__:main"]},
     install_requires=REQUIRED,
     extras_require=EXTRAS,
 )

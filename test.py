@@ -1,6 +1,6 @@
 """Segment a test set from its phrases alone: ``python test.py --config configs/test_config.yaml``."""
 
-from gdinousam.command_line.test import main
+from gdinousam.commands.test import main
 
 if __name__ == "__main__":
-    main()
+    main(program="python test.py")

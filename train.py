@@ -1,6 +1,6 @@
 """Tune Grounding DINO on ultrasound images: ``python train.py --config configs/train_config.yaml``."""
 
-from gdinousam.command_line.train import main
+from gdinousam.commands.train import main
 
 if __name__ == "__main__":
-    main()
+    main(program="python train.py")

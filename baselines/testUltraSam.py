@@ -1,6 +1,6 @@
 """UltraSam, shown the box of every true object."""
 
-from gdinousam.command_line.test import main
+from gdinousam.commands.test import main
 
 if __name__ == "__main__":
-    main("configs/baselines/test_ultrasam.yaml")
+    main(program="python baselines/testUltraSam.py", default_config="configs/baselines/test_ultrasam.yaml")

@@ -1,6 +1,6 @@
 """UniverSeg, shown 16 training images of the dataset with their masks (tables 3 and 4 of the paper)."""
 
-from gdinousam.command_line.test import main
+from gdinousam.commands.test import main
 
 if __name__ == "__main__":
-    main("configs/baselines/test_universeg.yaml")
+    main(program="python baselines/testUniverSeg.py", default_config="configs/baselines/test_universeg.yaml")

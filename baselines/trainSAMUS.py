@@ -1,6 +1,6 @@
 """SAMUS: trained from the weights of SAM ViT-B on clicks in true masks."""
 
-from gdinousam.command_line.train_baseline import main
+from gdinousam.commands.train_baseline import main
 
 if __name__ == "__main__":
-    main("baselines/trainSAMUS.py", "configs/baselines/train_samus.yaml")
+    main(program="python baselines/trainSAMUS.py", default_config="configs/baselines/train_samus.yaml")

@@ -1,4 +1,4 @@
-"""What callers may pass as images, phrases, prompts and settings, checked once where they call.
+"""What callers may pass as images, phrases, hints and settings, checked once where they call.
 
 Every public function of the models and baselines hands its arguments through here first, so that what is passed on is
 exactly what the inner code expects. What can mean one thing only is taken (a PIL image, a grey array, floats in
@@ -21,7 +21,7 @@ from pydantic import ValidationError
 
 from gdinousam.errors import InputError
 from gdinousam.reading import reason_of
-from gdinousam.records import Click, Image, Prompt
+from gdinousam.records import Click, Hint, Image
 from gdinousam.settings import Settings
 
 # Pillow's modes of 8 bits a channel that have one meaning as RGB
@@ -64,7 +64,7 @@ def as_phrases(phrases: object, num_images: int, name: str = "phrases") -> list[
 
 
 def as_texts(texts: object, name: str) -> tuple[str, ...]:
-    """A list of phrases, as given; InputError for a single text and for what is no text."""
+    """A list of phrases, as given; InputError for a single text and for what is not text."""
     if isinstance(texts, str):
         raise InputError(f"{name} is the text {texts!r}; give a list of phrases, such as ['cyst']")
     row = _listed(texts, name, "phrases")
@@ -74,19 +74,19 @@ def as_texts(texts: object, name: str) -> tuple[str, ...]:
     return tuple(row)
 
 
-def as_prompts(prompts: object, num_images: int) -> list[tuple[Prompt, ...]]:
-    """The prompts of a call: for each image its own, as given, their boxes and clicks checked.
+def as_hints(hints: object, num_images: int) -> list[tuple[Hint, ...]]:
+    """The hints of a call: for each image its own, as given, their boxes and clicks checked.
 
-    Raises InputError for what is no prompt, for a box that is not four finite numbers (x0, y0, x1, y1) in rising
+    Raises InputError for what is not a hint, for a box that is not four finite numbers (x0, y0, x1, y1) in rising
     order, for a click that is none or not finite, and where there is not one list for each image.
     """
-    rows = _listed(prompts, "prompts", "lists of prompts")
+    rows = _listed(hints, "hints", "lists of hints")
     if len(rows) != num_images:
-        raise InputError(f"{num_images} images but prompts of {len(rows)}; give the prompts of every image")
+        raise InputError(f"{num_images} images but hints of {len(rows)}; give the hints of every image")
     return [
         tuple(
-            _as_prompt(prompt, f"prompts[{place}][{number}]")
-            for number, prompt in enumerate(_listed(row, f"prompts[{place}]", "prompts"))
+            _as_hint(hint, f"hints[{place}][{number}]")
+            for number, hint in enumerate(_listed(row, f"hints[{place}]", "hints"))
         )
         for place, row in enumerate(rows)
     ]
@@ -95,7 +95,7 @@ def as_prompts(prompts: object, num_images: int) -> list[tuple[Prompt, ...]]:
 def as_boxes(boxes_xyxy: object, num_images: int) -> list[npt.NDArray[np.float32]]:
     """The boxes of a call: for each image (N, 4) float32, from a tensor, an array or a list of boxes; N may be 0.
 
-    Raises InputError as ``as_prompts`` does.
+    Raises InputError as ``as_hints`` does.
     """
     rows = _listed(boxes_xyxy, "boxes_xyxy", "boxes")
     if len(rows) != num_images:
@@ -178,21 +178,21 @@ def _as_bytes(image: npt.NDArray[Any], name: str) -> npt.NDArray[np.uint8]:
     return np.rint(image * 255.0).astype(np.uint8) if limit == 1 else image.astype(np.uint8)
 
 
-def _as_prompt(prompt: object, name: str) -> Prompt:
-    if not isinstance(prompt, Prompt):
-        raise InputError(f"{name} is {_described(prompt)}; give gdinousam.records.Prompt(phrase, (x0, y0, x1, y1))")
-    if not isinstance(prompt.phrase, str):
-        raise InputError(f"{name} has {_described(prompt.phrase)} as its phrase; give a text")
-    for click in _listed(prompt.clicks, f"{name}.clicks", "clicks"):
+def _as_hint(hint: object, name: str) -> Hint:
+    if not isinstance(hint, Hint):
+        raise InputError(f"{name} is {_described(hint)}; give gdinousam.records.Hint(phrase, (x0, y0, x1, y1))")
+    if not isinstance(hint.phrase, str):
+        raise InputError(f"{name} has {_described(hint.phrase)} as its phrase; give a text")
+    for click in _listed(hint.clicks, f"{name}.clicks", "clicks"):
         if not isinstance(click, Click) or not _are_finite((click.x, click.y)):
             raise InputError(f"{name} has the click {click!r}; give gdinousam.records.Click(x, y) in pixels")
-    if prompt.box_xyxy is None:
-        return prompt
-    edges = _as_boxes_of_image([prompt.box_xyxy], name)
-    if isinstance(prompt.box_xyxy, tuple):
-        return prompt
+    if hint.box_xyxy is None:
+        return hint
+    edges = _as_boxes_of_image([hint.box_xyxy], name)
+    if isinstance(hint.box_xyxy, tuple):
+        return hint
     x0, y0, x1, y1 = edges[0].tolist()
-    return replace(prompt, box_xyxy=(x0, y0, x1, y1))
+    return replace(hint, box_xyxy=(x0, y0, x1, y1))
 
 
 def _as_boxes_of_image(boxes_xyxy: Any, name: str) -> npt.NDArray[np.float32]:

@@ -24,16 +24,17 @@ ORPHAN_SECONDS = 10.0
 
 
 @contextmanager
-def locked(folder: Path, name: str, what: str) -> Iterator[None]:
+def locked(folder: Path, name: str, what: str, waits: bool = False) -> Iterator[None]:
     """Hold the lock of a name in a folder, which must exist, while the block runs.
 
     Two hidden files, of the lock and of who holds it, lie in the folder meanwhile and are removed at the end. The
     system frees the lock of a program that dies, however it dies; files that it left do no harm. what: what is locked,
-    for the message. Raises InputError where another program holds the lock. A file system without locks is warned
-    about and gone on with.
+    for the message. waits: for another program that holds the lock, which else is an InputError. A file system without
+    locks is warned about and gone on with.
     """
     path, owner_path = (folder / f".{name}.{suffix}" for suffix in ("lock", "owner"))
-    lock = FileLock(path, timeout=ORPHAN_SECONDS if _is_gone(_owner(owner_path)) else 0)
+    seconds = ORPHAN_SECONDS if _is_gone(_owner(owner_path)) else 0
+    lock = FileLock(path, timeout=-1 if waits else seconds)
     try:
         lock.acquire()
     except Timeout:

@@ -26,17 +26,27 @@ WeightsKind = Literal["random", "small", "full", "unknown"]
 
 
 @dataclass(frozen=True)
+class FileState:
+    """By what a file is known to be the same: its size in bytes and the time of its last change in nanoseconds."""
+
+    num_bytes: int
+    changed_ns: int
+
+
+@dataclass(frozen=True)
 class MaskReference:
     """Where the mask of an instance lies.
 
     path: mask image of the same size as the picture.
     value: pixels equal to this grey value belong to the instance; ``None``: every non-zero pixel does.
     resized_to: (width, height) of the picture where a mask of another size is to be resized; ``None``: it is refused.
+    state: what the file was when it was checked, ``None`` where it was not.
     """
 
     path: Path
     value: int | None = None
     resized_to: tuple[int, int] | None = None
+    state: FileState | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -69,6 +79,7 @@ class ImageRecord:
     absent_phrases: phrases known to name nothing in this image (CSV rows without a box).
     phrases: the distinct phrases of the CSV rows, present and absent, in order of first appearance.
     last_phrase: the phrase of the image's last CSV row, the only one that the public test scripts keep.
+    state: what the image file was when it was checked, ``None`` where it was not.
     """
 
     path: Path
@@ -80,6 +91,7 @@ class ImageRecord:
     absent_phrases: tuple[str, ...] = ()
     phrases: tuple[str, ...] = field(default=())
     last_phrase: str = ""
+    state: FileState | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -140,7 +152,7 @@ class Click:
 
 
 @dataclass(frozen=True)
-class Prompt:
+class Hint:
     """What a method is shown of one object of an image.
 
     phrase: what the object is called; methods that cannot read pass it on. box_xyxy: (x0, y0, x1, y1) in pixels of the
@@ -154,24 +166,24 @@ class Prompt:
     score: float = 1.0
 
 
-class PromptedSegmenter(Protocol):
+class HintedSegmenter(Protocol):
     """A method that is shown where an object lies and gives its mask.
 
-    needs: what a prompt must hold, ``box`` or ``point``.
+    needs: what a hint must hold, ``box`` or ``point``.
     """
 
     @property
     def needs(self) -> frozenset[Need]: ...
 
-    def segment_prompts(self, images: Sequence[Image], prompts: Sequence[Sequence[Prompt]]) -> list[list[Detection]]:
-        """Segment the object of each prompt.
+    def segment_hints(self, images: Sequence[Image], hints: Sequence[Sequence[Hint]]) -> list[list[Detection]]:
+        """Segment the object of each hint.
 
         images: (H, W, 3) uint8 RGB in [0, 255], sizes may differ, or what ``gdinousam.inputs.as_images`` takes.
-        prompts: for each image its prompts, may be none.
-        Returns one list per image, in the order of its prompts, a detection for each with the prompt's phrase and
-        score; its box is the prompt's, or where that has none the one round the mask, and then an empty mask gives no
+        hints: for each image its hints, may be none.
+        Returns one list per image, in the order of its hints, a detection for each with the hint's phrase and
+        score; its box is the hint's, or where that has none the one round the mask, and then an empty mask gives no
         detection. Batch and single give the same answer. Raises InputError where the lists differ in length, and for
-        what is no prompt or lacks what the method needs.
+        what is not a hint or lacks what the method needs.
         """
         ...
 

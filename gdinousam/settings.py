@@ -11,7 +11,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationInfo
 from gdinousam.reading import reason_of
 
 # Names of models that are neither a file nor a hub id, whatever lies in the working folder.
-OWN_MODEL_NAMES = ("small", "random", "random-small", "true-box", "whole-image")
+TRUE_BOX, WHOLE_IMAGE = "true-box", "whole-image"
+REFERENCES = (TRUE_BOX, WHOLE_IMAGE)  # in the place of a detector: boxes of the truth, or one round every image
+OWN_MODEL_NAMES = ("small", "random", "random-small", *REFERENCES)
 
 
 class Settings(BaseModel):
@@ -21,6 +23,8 @@ class Settings(BaseModel):
 
     # for the config of a program that the paper's public repository has too: which of its files says the same
     program: ClassVar[Literal["train", "test"] | None] = None
+    # for a config that takes the files of a larger one: the groups and settings in them that it does not have
+    left_aside: ClassVar[tuple[str, ...]] = ()
 
 
 def groups_in(annotation: Any) -> Iterator[type[Settings]]:
@@ -65,7 +69,7 @@ def _placed(value: str | Path, info: ValidationInfo) -> Path:
     try:
         return (_base_folder(value, info) / Path(value).expanduser()).resolve()
     except (RuntimeError, OSError) as error:  # ~ of an unknown user, links in a circle, a name that is too long
-        raise ValueError(f"is no path here ({reason_of(error)})") from error
+        raise ValueError(f"is not a path here ({reason_of(error)})") from error
 
 
 def _resolve_model_name(value: object, info: ValidationInfo) -> object:

@@ -1,56 +1,6 @@
-"""Check a CSV of boxes and the image and mask files it names; prints every problem with its row number."""
+"""Check a CSV and the files that it names: ``python scripts/check_data.py CSV --images FOLDER``."""
 
-from __future__ import annotations
-
-import argparse
-import sys
-from collections.abc import Sequence
-from pathlib import Path
-
-from gdinousam.command_line.common import BAD_INPUT, run
-from gdinousam.data.check import check_table
-from gdinousam.data.contract import IMAGE_NAME, PHRASE, read_table
-from gdinousam.data.outlines import write_filled
-from gdinousam.data.problems import format_problems
-from gdinousam.errors import InputError
-
-EXIT_CODES = "exit code: 0 where the data is sound, 2 for problems and for every other bad input"
-
-
-def check_data(arguments: Sequence[str] | None = None) -> int:
-    """Parse arguments and check; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=f"example: python scripts/check_data.py train.CSV --images train. {EXIT_CODES}"
-    )
-    parser.add_argument("csv", metavar="CSV", help="table with one row per box, columns as docs/data.md says")
-    parser.add_argument("--images", required=True, metavar="FOLDER", help="folder of the files in column image_name")
-    parser.add_argument("--masks", metavar="FOLDER", help="folder of the masks; without it no mask is looked at")
-    parser.add_argument(
-        "--masks-required", action="store_true", help="every row with a box must have a mask (test data)"
-    )
-    parser.add_argument(
-        "--allow-odd", action="store_true", help="take boxes and masks that obey the contract but look wrong"
-    )
-    parser.add_argument(
-        "--fill-outlines", metavar="NEW", help="copy --masks to this new folder, drawn outlines filled, and check that"
-    )
-    parser.add_argument("--limit", type=int, default=50, metavar="N", help="problems to print at most (default: 50)")
-    options = parser.parse_args(arguments)
-    masks = options.masks
-    if options.fill_outlines is not None:
-        if masks is None:
-            raise InputError("--fill-outlines: name the folder of the outlines in --masks")
-        num_filled, num_copied = write_filled(Path(masks), Path(options.fill_outlines))
-        print(f"{options.fill_outlines}: {num_filled} outlines filled, {num_copied} masks copied")
-        masks = options.fill_outlines
-    problems = check_table(options.csv, options.images, masks, options.masks_required, allow_odd=options.allow_odd)
-    if problems:
-        print(format_problems(problems, options.limit))
-        return BAD_INPUT
-    table = read_table(options.csv)
-    print(f"{table[IMAGE_NAME].nunique()} images, {len(table)} rows, {table[PHRASE].nunique()} phrases: no problems")
-    return 0
-
+from gdinousam.commands.check_data import main
 
 if __name__ == "__main__":
-    sys.exit(run(check_data))
+    main(program="python scripts/check_data.py")

@@ -1,6 +1,6 @@
 """Write a weight file of another origin as a folder: ``python scripts/convert_checkpoint.py SOURCE OUT``."""
 
-from gdinousam.command_line.convert_checkpoint import main
+from gdinousam.commands.convert_checkpoint import main
 
 if __name__ == "__main__":
-    main()
+    main(program="python scripts/convert_checkpoint.py")

@@ -1,6 +1,6 @@
 """Write DICOM, NIfTI and MetaImage files as plain images: ``python scripts/convert_medical.py FILES --out FOLDER``."""
 
-from gdinousam.command_line.convert_medical import main
+from gdinousam.commands.convert_medical import main
 
 if __name__ == "__main__":
-    main()
+    main(program="python scripts/convert_medical.py")

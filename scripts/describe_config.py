@@ -1,21 +1,6 @@
-"""Print the page docs/configuration.md, made from the settings that the program reads."""
+"""Print the page docs/configuration.md: ``python scripts/describe_config.py``."""
 
-from __future__ import annotations
-
-import argparse
-import sys
-from collections.abc import Sequence
-
-from gdinousam.command_line.common import run
-from gdinousam.config_reference import describe_config
-
-
-def print_description(arguments: Sequence[str] | None = None) -> int:
-    """Print the page; returns the exit code."""
-    argparse.ArgumentParser(description=__doc__).parse_args(arguments)
-    print(describe_config(), end="")
-    return 0
-
+from gdinousam.commands.describe_config import main
 
 if __name__ == "__main__":
-    sys.exit(run(print_description))
+    main(program="python scripts/describe_config.py")

@@ -1,6 +1,6 @@
 """Fetch pretrained weights by name: ``python scripts/download_weights.py paper``; ``--list`` shows the names."""
 
-from gdinousam.command_line.download_weights import main
+from gdinousam.commands.download_weights import main
 
 if __name__ == "__main__":
-    main()
+    main(program="python scripts/download_weights.py")

@@ -1,6 +1,6 @@
 """Write a tuned detector with its adapter merged: ``python scripts/export_adapter.py ADAPTER OUT``."""
 
-from gdinousam.command_line.export_adapter import main
+from gdinousam.commands.export_adapter import main
 
 if __name__ == "__main__":
-    main()
+    main(program="python scripts/export_adapter.py")

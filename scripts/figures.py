@@ -1,6 +1,6 @@
 """Draw overlays, box plots and training curves: ``python scripts/figures.py RESULTS... [--training RUN...]``."""
 
-from gdinousam.command_line.figures import main
+from gdinousam.commands.figures import main
 
 if __name__ == "__main__":
-    main()
+    main(program="python scripts/figures.py")

@@ -1,56 +1,6 @@
-"""Write a small dataset of generated ultrasound-like images with boxes, phrases and exact masks.
+"""Write a small dataset of generated images with exact masks: ``python scripts/make_phantoms.py OUT``."""
 
-Example: python scripts/make_phantoms.py phantoms --train 300 --val 60 --test 60
-Expect a few seconds, about 12 MB and a folder with train.CSV, val.CSV and test.CSV, ready for training.
-"""
-
-import argparse
-import sys
-from collections.abc import Sequence
-from pathlib import Path
-
-from gdinousam.command_line.common import run
-from gdinousam.data.phantoms import FAMILIES, VARIED, PhantomSettings, write_phantoms
-from gdinousam.progress_bar import ProgressBar
-
-
-def make_phantoms(arguments: Sequence[str] | None = None) -> int:
-    """Parse arguments and write the dataset; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, metavar="OUT", help="folder to write; must not exist yet")
-    parser.add_argument("--train", type=int, default=300, help="number of training images (default 300)")
-    parser.add_argument("--val", type=int, default=60, help="number of validation images (default 60)")
-    parser.add_argument("--test", type=int, default=60, help="number of test images (default 60)")
-    parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same images (default 0)")
-    parser.add_argument(
-        "--families",
-        nargs="+",
-        default=["breast"],
-        choices=[*FAMILIES, "all"],
-        metavar="FAMILY",
-        help=f"organs that the images show in turn: {', '.join(FAMILIES)}, or all (default breast)",
-    )
-    parser.add_argument(
-        "--varied", action="store_true", help="vary size, probe, gain and overlays, and draw images without targets too"
-    )
-    parser.add_argument("--overwrite", action="store_true", help="replace a phantom dataset that lies at OUT")
-    given = parser.parse_args(arguments)
-    families = FAMILIES if "all" in given.families else given.families
-    settings = VARIED if given.varied else PhantomSettings()
-    counts = given.train, given.val, given.test
-    with ProgressBar(sum(counts), "drawing") as bar:
-        write_phantoms(
-            given.folder,
-            *counts,
-            given.seed,
-            settings,
-            families=families,
-            replace=given.overwrite,
-            on_image=bar.update,
-        )
-    print(f"{given.train} training, {given.val} validation and {given.test} test images in {given.folder}")
-    return 0
-
+from gdinousam.commands.make_phantoms import main
 
 if __name__ == "__main__":
-    sys.exit(run(make_phantoms))
+    main(program="python scripts/make_phantoms.py")

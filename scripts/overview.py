@@ -1,6 +1,6 @@
 """Sum up evaluations, one line each: ``python scripts/overview.py RESULTS...``."""
 
-from gdinousam.command_line.overview import main
+from gdinousam.commands.overview import main
 
 if __name__ == "__main__":
-    main()
+    main(program="python scripts/overview.py")

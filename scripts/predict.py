@@ -1,6 +1,6 @@
 """Segment single images: ``python scripts/predict.py IMAGE... --prompt "benign tumor"``."""
 
-from gdinousam.command_line.predict import main
+from gdinousam.commands.predict import main
 
 if __name__ == "__main__":
-    main()
+    main(program="python scripts/predict.py")

@@ -1,6 +1,6 @@
 """How much the wording of a prompt matters, table 5 of the paper: ``python scripts/prompt_study.py``."""
 
-from gdinousam.command_line.prompt_study import main
+from gdinousam.commands.prompt_study import main
 
 if __name__ == "__main__":
-    main()
+    main(program="python scripts/prompt_study.py")

@@ -13,12 +13,11 @@ import pytest
 import torch
 from torch import nn
 
-from gdinousam.allocator import keep_freed_memory
-from gdinousam.data import remembered
-from gdinousam.data.phantoms import make_phantom, write_phantoms
+from gdinousam.data.contract import remembered
+from gdinousam.data.sources.phantoms import make_phantom, write_phantoms
 from gdinousam.models.small import random_small_detector, random_small_mask_head, small_tokenizer
 from gdinousam.records import Image
-from gdinousam.seeding import torch_seed
+from gdinousam.runtime import keep_freed_memory, torch_seed
 
 # models of full size are built and thrown away many times over
 keep_freed_memory()

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from torch import nn
 from transformers import SamModel
 
-from gdinousam.models.random_sam import random_sam
-from gdinousam.parity.weights import fill_by_rule
+from benchmarks.parity.weights import fill_by_rule
+from gdinousam.models.mask_heads.random_sam import random_sam
 from gdinousam.records import Mask
 
 

@@ -12,7 +12,7 @@ import pytest
 COUNT_FAULTS = """
 import resource, sys
 import torch
-from gdinousam.allocator import keep_freed_memory
+from gdinousam.runtime import keep_freed_memory
 if sys.argv[1] == "keep":
     assert keep_freed_memory()
 faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt

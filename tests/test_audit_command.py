@@ -1,4 +1,4 @@
-"""The audit's command: exit codes, table, JSON, and one line for what the user can mend."""
+"""The audit's command: exit codes, table, JSON, and one line for what the user can fix."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from gdinousam.command_line.audit_splits import audit_splits_command
-from gdinousam.command_line.common import run
-from gdinousam.data.contract import read_table, write_table
+from gdinousam.commands.audit_splits import audit_splits_command
+from gdinousam.commands.common import run
+from gdinousam.data.contract.reading import read_table, write_table
 
 REAL_DATA = Path(__file__).parents[1].parent / "shared" / "data" / "multimodal-data"
 

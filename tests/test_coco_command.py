@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from gdinousam.command_line.coco import coco_command
-from gdinousam.command_line.common import run
-from gdinousam.data.contract import read_records
+from gdinousam.commands.coco import coco_command
+from gdinousam.commands.common import run
+from gdinousam.data.contract.reading import read_records
 
 ROOT = Path(__file__).parents[1]
 
@@ -73,7 +73,7 @@ def test_phrases_and_negatives_are_options(phantom_data: Path, capsys: pytest.Ca
         ("- a", "holds no mapping"),
         ("", "holds no mapping"),
         ("true: cyst", "True: 'cyst' are not two texts; put both in quotes"),
-        ("zyst: cyst", "'zyst' is no category of the file"),
+        ("zyst: cyst", "'zyst' is not a category of the file"),
     ],
 )
 def test_a_mapping_that_does_not_fit_is_one_line(

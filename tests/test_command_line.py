@@ -12,13 +12,13 @@ import torch
 import yaml
 from safetensors.torch import load_file, save_file
 
-from gdinousam.command_line.common import BAD_INPUT, run
-from gdinousam.command_line.predict import predict_command
-from gdinousam.command_line.test import evaluate_command
-from gdinousam.command_line.train import train_command
+from gdinousam.commands.common import BAD_INPUT, run
+from gdinousam.commands.predict import predict_command
+from gdinousam.commands.test import evaluate_command
+from gdinousam.commands.train import train_command
+from gdinousam.models.adapters.lora import LoraSettings, add_lora
 from gdinousam.models.loading import load_grounding_dino
-from gdinousam.models.lora import LoraSettings, add_lora
-from gdinousam.seeding import torch_seed
+from gdinousam.runtime import torch_seed
 
 ROOT = Path(__file__).parents[1]
 Command = Callable[[Sequence[str] | None], int]
@@ -131,7 +131,7 @@ def test_the_printed_config_of_a_test_names_its_thresholds(
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("training.patients=3", "training.patients is no setting; did you mean training.patience?"),
+        ("training.patients=3", "training.patients is not a setting; did you mean training.patience?"),
         ("training.num_epochs=0", "training.num_epochs = 0: input should be greater than or equal to 1"),
         ("data.train_ann=none.CSV", "none.CSV: no such CSV file"),
         ("data.train_ann=empty.CSV", "empty.CSV: no header in the first line"),
@@ -179,7 +179,7 @@ def test_overwriting_what_is_no_run_is_refused(train_config: Path, capsys: pytes
     Path("thesis").mkdir()
     Path("thesis/chapter.txt").write_text("mine")
     arguments = ("--config", train_config, "--set", "training.output_dir=thesis", "--overwrite")
-    assert "is no run of ours" in error_of(capsys, train_command, *arguments)
+    assert "is not a run of ours" in error_of(capsys, train_command, *arguments)
     assert Path("thesis/chapter.txt").read_text() == "mine"
 
 

@@ -19,12 +19,13 @@ from weight_files import (
     write,
 )
 
-from gdinousam.conversion import ORIGIN_NOTE, convert_checkpoint, export_adapter
 from gdinousam.errors import InputError
-from gdinousam.models.base_note import BASE_NOTE, weights_sha256
+from gdinousam.geometry import ResizeSettings
+from gdinousam.models.adapters.base_note import BASE_NOTE, weights_sha256
+from gdinousam.models.adapters.lora import prepare_for_adapters
 from gdinousam.models.checkpoints.files import read_tensors
 from gdinousam.models.checkpoints.grounding_dino import grounding_dino_from
-from gdinousam.models.detector import Detector
+from gdinousam.models.detector.detector import Detector
 from gdinousam.models.loading import (
     load_detector,
     load_grounding_dino,
@@ -32,11 +33,10 @@ from gdinousam.models.loading import (
     save_resize,
     trained_resize,
 )
-from gdinousam.models.lora import prepare_for_adapters
-from gdinousam.models.sam_mask_head import SamMaskHead, SamPreprocessing, frame_of
-from gdinousam.preprocessing import ResizeSettings
-from gdinousam.prompts import build_caption, tokenize_captions
-from gdinousam.seeding import torch_seed
+from gdinousam.models.mask_heads.sam import SamMaskHead, SamPreprocessing, frame_of
+from gdinousam.models.weights.conversion import ORIGIN_NOTE, convert_checkpoint, export_adapter
+from gdinousam.phrases import build_caption, tokenize_captions
+from gdinousam.runtime import torch_seed
 
 NO_CHANGE = 1e-5  # merging adds the same numbers in another order
 
@@ -105,7 +105,7 @@ def test_a_detector_without_a_tokenizer_is_refused_and_nothing_is_written(tmp_pa
     source = official_grounding_dino(tmp_path)
     (tmp_path / "vocab.txt").unlink()
     message = refusal(lambda: convert_checkpoint(source, out))
-    assert "tokenizer" in message and "scripts/download_weights.py" in message
+    assert "tokenizer" in message and "gdinousam download" in message
     source.unlink()
     assert names_in(tmp_path) == []
 
@@ -191,7 +191,7 @@ def test_the_published_lora_is_merged_directly(
 
 def test_what_is_no_adapter_is_not_merged(small_detector: Path, tmp_path: Path, out: Path) -> None:
     for adapter in (small_detector, tmp_path / "missing"):
-        assert f"{adapter} is no LoRA adapter" in refusal(lambda adapter=adapter: export_adapter(adapter, out))
+        assert f"{adapter} is not a LoRA adapter" in refusal(lambda adapter=adapter: export_adapter(adapter, out))
     assert not out.exists()
 
 

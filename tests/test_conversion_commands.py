@@ -10,10 +10,10 @@ import pytest
 import torch
 from weight_files import official_grounding_dino, official_sam, published_lora, write
 
-from gdinousam.command_line.common import BAD_INPUT, run
-from gdinousam.command_line.convert_checkpoint import convert_checkpoint_command
-from gdinousam.command_line.export_adapter import export_adapter_command
-from gdinousam.command_line.test import evaluate_command
+from gdinousam.commands.common import BAD_INPUT, run
+from gdinousam.commands.convert_checkpoint import convert_checkpoint_command
+from gdinousam.commands.export_adapter import export_adapter_command
+from gdinousam.commands.test import evaluate_command
 from gdinousam.models.loading import load_detector, load_grounding_dino
 
 ROOT = Path(__file__).parents[1]
@@ -141,7 +141,7 @@ def test_a_folder_that_is_no_conversion_is_never_overwritten(
     Path("thesis/chapter.txt").write_text("mine")
     for command in (convert_checkpoint_command, export_adapter_command):
         arguments = (lora_file, "thesis", "--detector", small_detector, "--overwrite")
-        assert "thesis is no conversion of ours" in error_of(capsys, command, *arguments)
+        assert "thesis is not a conversion of ours" in error_of(capsys, command, *arguments)
     assert Path("thesis/chapter.txt").read_text() == "mine"
 
 

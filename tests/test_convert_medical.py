@@ -15,8 +15,8 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 
-from gdinousam.command_line.common import run
-from gdinousam.command_line.convert_medical import convert_medical_command
+from gdinousam.commands.common import run
+from gdinousam.commands.convert_medical import convert_medical_command
 from gdinousam.data.images import read_image
 
 CLIP = np.arange(4 * 6 * 8, dtype=np.uint8).reshape(4, 6, 8)

@@ -10,9 +10,9 @@ import yaml
 from damage import FEW_OR_MANY, num_refused, refusal
 from pydantic import BaseModel
 
-from gdinousam.config import TestConfig as EvaluateConfig
-from gdinousam.config import TrainConfig
-from gdinousam.config.loading import dump_config, load_config
+from gdinousam.experiments.config import TestConfig as EvaluateConfig
+from gdinousam.experiments.config import TrainConfig
+from gdinousam.experiments.config.loading import dump_config, load_config
 from gdinousam.settings import Settings, groups_in
 from gdinousam.yaml_files import parse_yaml
 

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from gdinousam.commands.table import commands
+
 ROOT = Path(__file__).parents[1]
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "benchmarks" / "README.md"])
 SCRIPTS = sorted(
     [ROOT / "train.py", ROOT / "test.py", *(ROOT / "scripts").glob("*.py"), *(ROOT / "baselines").glob("*.py")]
 )
@@ -28,6 +30,12 @@ def test_scripts_and_configs_named_in_the_readme_exist() -> None:
     named = set(re.findall(r"(?:(?:scripts|baselines)/\w+\.py|configs/[\w/]+\.yaml|(?<=python )\w+\.py)", text))
     assert len(named) > 5
     assert [name for name in sorted(named) if not (ROOT / name).is_file()] == []
+
+
+def test_sub_commands_named_on_the_pages_exist() -> None:
+    text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+    named = set(re.findall(r"(?:^|`)gdinousam ([a-z][a-z-]*)", text, re.MULTILINE))
+    assert {"predict", "train", "test"} < named <= {command.name for command in commands()}
 
 
 @pytest.mark.slow

@@ -13,12 +13,12 @@ import torch
 import yaml
 from transformers import SamConfig, SamMaskDecoderConfig, SamModel, SamPromptEncoderConfig, SamVisionConfig
 
-from gdinousam.command_line.common import BAD_INPUT, run
-from gdinousam.command_line.test import evaluate_command
-from gdinousam.evaluation.method_names import weights_remarks
-from gdinousam.evaluation.results import Results, read_results
-from gdinousam.evaluation.rows import ScoreRow, read_rows
-from gdinousam.parity.weights import fill_by_rule
+from benchmarks.parity.weights import fill_by_rule
+from gdinousam.commands.common import BAD_INPUT, run
+from gdinousam.commands.test import evaluate_command
+from gdinousam.evaluation.scoring.notes import weights_remarks
+from gdinousam.evaluation.scoring.results import Results, read_results
+from gdinousam.evaluation.scoring.rows import ScoreRow, read_rows
 
 ROOT = Path(__file__).parents[1]
 BLACK_SCORES = {"score": 0.0, "seconds": 0.0, "detected_boxes": (), "box_iou": 0.0, "num_detections": 0}

@@ -10,6 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "gdinousam"
+BENCHMARKS = ROOT / "benchmarks"  # may import all of the package
 MAX_LINES = 400
 
 # A part is a module or folder directly below the package; it may import parts of lower levels.
@@ -19,31 +20,29 @@ LEVELS = [
         "records",
         "identity",
         "reading",
-        "json_files",
         "yaml_files",
         "settings",
-        "seeding",
+        "runtime",
         "folders",
         "files",
         "locks",
-        "allocator",
+        "processes",
         "progress_bar",
         "assets",
     },
-    {"prompts", "preprocessing", "drawing", "weights", "inputs"},
+    {"phrases", "geometry", "drawing", "inputs"},
     {"data", "models"},
-    {"training", "evaluation", "parity"},
-    {"baselines"},
-    {"config"},
-    {"runs", "prediction", "conversion", "benchmark"},
-    {"studies", "pretraining"},
-    {"config_reference"},
-    {"command_line"},
+    {"training", "evaluation"},
+    {"methods"},
+    {"experiments"},
+    {"commands"},
+    {"__main__"},
 ]
 LEVEL_OF = {part: level for level, parts in enumerate(LEVELS) for part in parts}
 # These levels are single modules that may build on each other, as long as there is no circle.
 MAY_IMPORT_WITHIN = {0, 1}
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+BENCHMARK_MODULES = sorted(BENCHMARKS.rglob("*.py"))
 
 
 def imported(path: Path) -> set[str]:
@@ -92,17 +91,29 @@ def test_no_parts_import_each_other_in_a_circle() -> None:
     assert len(list(TopologicalSorter(graph).static_order())) == len(graph)
 
 
+def test_no_benchmarks_import_each_other_in_a_circle() -> None:
+    names = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in BENCHMARK_MODULES}
+    graph = {
+        name: {other for found in imported(path) for other in (found, found.rpartition(".")[0]) if other in names}
+        for name, path in names.items()
+    }
+    assert sum(map(len, graph.values())) > len(names)
+    assert len(list(TopologicalSorter(graph).static_order())) == len(graph)
+
+
 @pytest.mark.parametrize("path", [ROOT / "train.py", ROOT / "test.py"], ids=identifier)
 def test_an_entry_file_imports_a_command_only(path: Path) -> None:
-    assert imported_parts(path) == {"command_line"}
+    assert imported_parts(path) == {"commands"}
 
 
-def test_nothing_of_the_package_imports_scripts_or_tests() -> None:
+def test_nothing_of_the_package_imports_benchmarks_scripts_or_tests() -> None:
     outside = {"scripts", "tests", "train", "test"}
+    assert not [path for path in BENCHMARK_MODULES if {name.split(".")[0] for name in imported(path)} & outside]
+    outside |= {"benchmarks"}
     assert not [path for path in MODULES if {name.split(".")[0] for name in imported(path)} & outside]
 
 
-@pytest.mark.parametrize("path", [PACKAGE / "__init__.py", *MODULES], ids=identifier)
+@pytest.mark.parametrize("path", [PACKAGE / "__init__.py", *MODULES, *BENCHMARK_MODULES], ids=identifier)
 def test_a_module_says_what_it_is_and_is_short(path: Path) -> None:
     source = path.read_text(encoding="utf-8")
     assert ast.get_docstring(ast.parse(source)), f"{identifier(path)} has no docstring"
@@ -116,7 +127,8 @@ def test_importing_the_package_is_cheap_and_silent() -> None:
 
 
 def test_importing_every_module_is_silent() -> None:
-    names = [".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in MODULES]
+    modules = [path.relative_to(ROOT).with_suffix("") for path in (*MODULES, *BENCHMARK_MODULES)]
+    names = [".".join(module.parts).removesuffix(".__init__") for module in modules]
     program = f"import importlib; [importlib.import_module(name) for name in {names}]"
     result = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")

@@ -11,19 +11,19 @@ import pytest
 import torch
 
 from gdinousam import load_segmenter, read_image
-from gdinousam.baselines.medsam import load_medsam
-from gdinousam.baselines.ultrasam import load_ultrasam
 from gdinousam.data.images import image_size, read_mask_file
 from gdinousam.errors import InputError
-from gdinousam.inputs import as_boxes, as_images, as_phrases, as_prompts, as_settings
-from gdinousam.models.boxes_to_masks import WholeImageSegmenter
+from gdinousam.experiments.predict import predict_files
+from gdinousam.geometry import ResizeSettings
+from gdinousam.inputs import as_boxes, as_hints, as_images, as_phrases, as_settings
+from gdinousam.methods.medsam.segmenter import load_medsam
+from gdinousam.methods.ours.references import WholeImageSegmenter
+from gdinousam.methods.ultrasam.segmenter import load_ultrasam
+from gdinousam.models.detector.operating_point import PredictionSettings
 from gdinousam.models.loading import load_mask_head, pick_device
 from gdinousam.models.precision import pick_precision
-from gdinousam.models.prediction_settings import PredictionSettings
 from gdinousam.models.segmenter import TextSegmenter
-from gdinousam.prediction import predict_files
-from gdinousam.preprocessing import ResizeSettings
-from gdinousam.records import Click, Detection, Image, Prompt
+from gdinousam.records import Click, Detection, Hint, Image
 
 # a row of four greys and a row of colours
 PIXELS = np.array([[[0, 0, 0], [51, 51, 51], [102, 102, 102], [255, 255, 255]], [[1, 2, 3]] * 4], dtype=np.uint8)
@@ -131,21 +131,21 @@ def test_a_text_in_place_of_a_list_of_phrases_is_refused(given: Any, words: str)
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ([["cyst"]], r"prompts\[0\]\[0\] is 'cyst' \(str\); give gdinousam.records.Prompt"),
+        ([["cyst"]], r"hints\[0\]\[0\] is 'cyst' \(str\); give gdinousam.records.Hint"),
         (
-            [[Prompt("cyst", (5, 6, 3, 4))]],
-            r"prompts\[0\]\[0\] has the box \(5, 6, 3, 4\); .*not \(x, y, width, height\)",
+            [[Hint("cyst", (5, 6, 3, 4))]],
+            r"hints\[0\]\[0\] has the box \(5, 6, 3, 4\); .*not \(x, y, width, height\)",
         ),
-        ([[Prompt("cyst", (1, 2, np.nan, 4))]], r"has the box \(1, 2, nan, 4\)"),
-        ([[Prompt("cyst", (1, 2, 3))]], r"has shape \(1, 3\)"),  # type: ignore[arg-type]
-        ([[Prompt("cyst", clicks=((3, 4),))]], r"has the click \(3, 4\); give gdinousam.records.Click"),  # type: ignore[arg-type]
-        ([[Prompt("cyst", clicks=(Click(np.inf, 1),))]], r"has the click Click\(x=inf"),
-        ([], r"1 images but prompts of 0"),
+        ([[Hint("cyst", (1, 2, np.nan, 4))]], r"has the box \(1, 2, nan, 4\)"),
+        ([[Hint("cyst", (1, 2, 3))]], r"has shape \(1, 3\)"),  # type: ignore[arg-type]
+        ([[Hint("cyst", clicks=((3, 4),))]], r"has the click \(3, 4\); give gdinousam.records.Click"),  # type: ignore[arg-type]
+        ([[Hint("cyst", clicks=(Click(np.inf, 1),))]], r"has the click Click\(x=inf"),
+        ([], r"1 images but hints of 0"),
     ],
 )
-def test_prompts_are_checked(given: Any, words: str) -> None:
+def test_hints_are_checked(given: Any, words: str) -> None:
     with pytest.raises(InputError, match=words):
-        as_prompts(given, 1)
+        as_hints(given, 1)
 
 
 def test_boxes_come_as_tensors_arrays_or_lists() -> None:
@@ -153,7 +153,7 @@ def test_boxes_come_as_tensors_arrays_or_lists() -> None:
         (boxes,) = as_boxes([given], 1)
         assert boxes.dtype == np.float32 and boxes.tolist() == [list(BOX)]
     assert as_boxes([[]], 1)[0].shape == (0, 4)
-    assert as_prompts([[Prompt("cyst", list(BOX))]], 1)[0][0].box_xyxy == BOX  # type: ignore[arg-type]
+    assert as_hints([[Hint("cyst", list(BOX))]], 1)[0][0].box_xyxy == BOX  # type: ignore[arg-type]
     with pytest.raises(InputError, match=r"boxes_xyxy\[0\] has shape \(4,\)"):
         as_boxes([BOX], 1)
 
@@ -217,15 +217,15 @@ def test_no_method_answers_for_the_letters_of_a_phrase(
 
 
 @pytest.mark.parametrize("load", [load_mask_head, load_medsam, load_ultrasam])
-def test_no_mask_head_takes_what_is_no_image_or_prompt(load: Callable[[str], Any], phantom_images: list[Image]) -> None:
+def test_no_mask_head_takes_what_is_no_image_or_hint(load: Callable[[str], Any], phantom_images: list[Image]) -> None:
     head = load("random-small")
-    box = [Prompt("cyst", (10.0, 10.0, 60.0, 50.0))]
-    expected = pixels_of(head.segment_prompts(phantom_images[:1], [box]))
-    assert pixels_of(head.segment_prompts([phantom_images[0] / 255], [box])) == expected
+    box = [Hint("cyst", (10.0, 10.0, 60.0, 50.0))]
+    expected = pixels_of(head.segment_hints(phantom_images[:1], [box]))
+    assert pixels_of(head.segment_hints([phantom_images[0] / 255], [box])) == expected
     with pytest.raises(InputError, match=r"images\[0\] has dtype float64"):
-        head.segment_prompts([phantom_images[0] * 1.0], [box])
+        head.segment_hints([phantom_images[0] * 1.0], [box])
     with pytest.raises(InputError, match="not \\(x, y, width, height\\)"):
-        head.segment_prompts(phantom_images[:1], [[Prompt("cyst", (60, 50, 20, 10))]])
+        head.segment_hints(phantom_images[:1], [[Hint("cyst", (60, 50, 20, 10))]])
 
 
 @pytest.mark.parametrize("read", [read_image, image_size, read_mask_file])

@@ -1,10 +1,12 @@
 """Two programs and one folder: the second is told who the first is; a dead program locks nothing."""
 
+import json
 import os
 import re
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -94,8 +96,30 @@ def test_two_programs_do_not_fill_one_output_folder(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.rglob("*")] == ["out", "a"]
 
 
-@pytest.mark.parametrize("owner", [{"pid": 1, "host": "elsewhere", "since": "1999"}, {"pid": -5}, {"pid": "x"}, {}])
+@pytest.mark.parametrize(
+    "owner",
+    [
+        pytest.param({"pid": 1, "host": "elsewhere", "since": "1999"}, id="another machine"),
+        pytest.param({"pid": os.getpid(), "host": socket.gethostname()}, id="a number that is used again"),
+        pytest.param({"pid": 1, "host": socket.gethostname()}, id="before the machine was started again"),
+        {"pid": -5},
+        {"pid": "x"},
+        {},
+    ],
+)
 def test_an_owner_that_holds_no_lock_is_not_believed(tmp_path: Path, owner: dict[str, object]) -> None:
+    (tmp_path / ".run.lock").touch()
     write_json(tmp_path / ".run.owner", owner)
     with locked(tmp_path, "run", "folder x"):
         pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_one_program_waits_for_another_where_it_may(run: Path, holder: "subprocess.Popen[str]") -> None:
+    assert holder.stdin is not None
+    ending = threading.Timer(0.3, holder.stdin.close)
+    ending.start()
+    with locked(run, "run", "folder x", waits=True):
+        assert not ending.is_alive()
+        assert json.loads((run / ".run.owner").read_text())["pid"] == os.getpid()
+    assert [path.name for path in run.iterdir()] == [CONFIG_COPY]

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image as PILImage
 
 from gdinousam.errors import InputError
-from gdinousam.prediction import predict_files
+from gdinousam.experiments.predict import predict_files
 from gdinousam.records import BoxXYXY, Detection, Image, Need
 
 LEFT: BoxXYXY = (2, 3, 12, 13)

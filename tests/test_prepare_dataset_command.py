@@ -12,9 +12,9 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from gdinousam.command_line.common import run
-from gdinousam.command_line.prepare_dataset import prepare_dataset_command
-from gdinousam.data.public.registry import all_datasets, find_dataset
+from gdinousam.commands.common import run
+from gdinousam.commands.prepare_dataset import prepare_dataset_command
+from gdinousam.data.sources.public.registry import all_datasets, find_dataset
 
 ROOT = Path(__file__).parents[1]
 

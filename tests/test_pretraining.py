@@ -10,12 +10,12 @@ import torch
 from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 
-from gdinousam.command_line.common import run
-from gdinousam.command_line.pretrain_small import pretrain_command
-from gdinousam.config import load_config
+from gdinousam.commands.common import run
+from gdinousam.commands.pretrain_small import pretrain_command
 from gdinousam.errors import InputError
+from gdinousam.experiments.config import load_config
+from gdinousam.experiments.pretraining import PretrainConfig
 from gdinousam.models.segmenter import load_segmenter
-from gdinousam.pretraining import PretrainConfig
 
 ROOT = Path(__file__).parents[1]
 

@@ -102,7 +102,7 @@ def test_items_come_in_order_and_are_counted(lines: Callable[[], list[str]]) -> 
 WORK = """
 import time
 from gdinousam import progress_bar
-from gdinousam.command_line.common import start_logging
+from gdinousam.commands.common import start_logging
 start_logging()
 progress_bar.BAR_DELAY, progress_bar.LINE_SECONDS = 0, 0.1
 with progress_bar.ProgressBar(3, "evaluating") as bar:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from gdinousam.errors import InputError
 from gdinousam.identity import phrases_in
 from gdinousam.models.small import SEPARATOR_TOKENS, small_tokenizer
-from gdinousam.prompts import (
+from gdinousam.phrases import (
     TokenizedCaptions,
     build_caption,
     build_public_caption,

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
-from gdinousam.config import TestConfig as EvaluateConfig
-from gdinousam.config import TrainConfig, load_config
 from gdinousam.errors import InputError
-from gdinousam.studies.ablation import AblationConfig
+from gdinousam.experiments.config import TestConfig as EvaluateConfig
+from gdinousam.experiments.config import TrainConfig, load_config
+from gdinousam.experiments.studies.ablation import AblationConfig
 
 ROOT = Path(__file__).parent.parent
 THEIRS = ROOT / "tests" / "public_code"
@@ -202,7 +202,7 @@ def test_each_file_belongs_to_its_program(study: Path) -> None:
         ("training.patient", 0, "training.patient = 0: give a whole number"),
         ("data.val_ann", None, "data.val_ann is missing, which the public code needs too"),
         ("model.weights_path", None, "model.weights_path is missing"),
-        ("training.num_epoch", 3, "training.num_epoch is no setting; did you mean training.num_epochs?"),
+        ("training.num_epoch", 3, "training.num_epoch is not a setting; did you mean training.num_epochs?"),
     ],
 )
 def test_what_cannot_be_run_is_one_line(study: Path, key: str, value: Any, message: str) -> None:

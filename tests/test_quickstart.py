@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 import pytest
 from accelerate.state import AcceleratorState
 
-from gdinousam.command_line.common import run
-from gdinousam.command_line.compare import compare_command
-from gdinousam.command_line.test import evaluate_command
-from gdinousam.command_line.train import train_command
-from gdinousam.evaluation.rows import read_rows
-from gdinousam.models.adapters import base_of
+from gdinousam.commands.common import run
+from gdinousam.commands.compare import compare_command
+from gdinousam.commands.make_phantoms import make_phantoms_command
+from gdinousam.commands.test import evaluate_command
+from gdinousam.commands.train import train_command
+from gdinousam.evaluation.scoring.rows import read_rows
+from gdinousam.models.adapters.loading import base_of
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = ROOT / "configs" / "quickstart"
@@ -35,13 +35,9 @@ def strict_dice(folder: Path) -> float:
 
 @pytest.mark.slow
 def test_tuning_gains_at_least_30_points_of_dice_with_the_mask_head_frozen(tmp_path: Path) -> None:
-    spec = importlib.util.spec_from_file_location("make_phantoms", ROOT / "scripts" / "make_phantoms.py")
-    assert spec is not None and spec.loader is not None
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
     data = tmp_path / "phantoms"
     counts = ["--train", "100", "--val", "16", "--test", "40"]
-    assert run(script.make_phantoms, [str(data), "--families", "muscle", "--varied", *counts]) == 0
+    assert run(make_phantoms_command, [str(data), "--families", "muscle", "--varied", *counts]) == 0
 
     test_paths = {
         "data__test_dir": data / "test_image",

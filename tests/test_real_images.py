@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from accelerate.state import AcceleratorState
 
-from gdinousam.command_line.common import run
-from gdinousam.command_line.test import evaluate_command
-from gdinousam.command_line.train import train_command
-from gdinousam.evaluation.rows import read_rows
-from gdinousam.evaluation.tables import summarize
+from gdinousam.commands.common import run
+from gdinousam.commands.test import evaluate_command
+from gdinousam.commands.train import train_command
+from gdinousam.evaluation.reporting.tables import summarize
+from gdinousam.evaluation.scoring.rows import read_rows
 
 ROOT = Path(__file__).parents[1]
 REAL_DATA = ROOT.parent / "shared" / "data" / "multimodal-data"

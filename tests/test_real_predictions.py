@@ -12,11 +12,11 @@ import nibabel
 import numpy as np
 import pytest
 
-from gdinousam.command_line.common import run
-from gdinousam.command_line.test import evaluate_command
-from gdinousam.data.coco.segmentation import encode_rle
+from gdinousam.commands.common import run
+from gdinousam.commands.test import evaluate_command
 from gdinousam.data.images import read_mask_file
-from gdinousam.evaluation.results import Results, read_results
+from gdinousam.data.sources.coco.segmentation import encode_rle
+from gdinousam.evaluation.scoring.results import Results, read_results
 from gdinousam.records import Mask
 
 ROOT = Path(__file__).parents[1]

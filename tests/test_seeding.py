@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from gdinousam.seeding import derived_seed, seed_everything, torch_seed
+from gdinousam.runtime import derived_seed, seed_everything, torch_seed
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,26 +11,33 @@ import torch
 from PIL import Image as PILImage
 
 from gdinousam.assets import ASSETS
-from gdinousam.command_line.common import run
-from gdinousam.command_line.predict import predict_command
-from gdinousam.data.contract import read_records
+from gdinousam.commands.common import run
+from gdinousam.commands.predict import predict_command
+from gdinousam.data.contract.reading import read_records
 from gdinousam.data.images import read_image, union_mask
-from gdinousam.data.phantoms import VARIED, make_phantom
-from gdinousam.evaluation.metrics import dice
-from gdinousam.models.boxes_to_masks import TRUE_BOX, WHOLE_IMAGE
+from gdinousam.data.sources.phantoms import VARIED, make_phantom
+from gdinousam.evaluation.scoring.metrics import dice
+from gdinousam.geometry import ResizeSettings
+from gdinousam.models.adapters.base_note import BASE_NOTE, weights_sha256
+from gdinousam.models.adapters.lora import LoraSettings, add_lora
+from gdinousam.models.detector.detector import Detector
 from gdinousam.models.loading import (
     RANDOM_SMALL,
     SMALL,
+    base_name,
+    detector_and_adapter,
     load_detector,
     load_grounding_dino,
     load_mask_head,
     trained_resize,
 )
-from gdinousam.models.random_sam import RANDOM
+from gdinousam.models.mask_heads.random_sam import RANDOM
 from gdinousam.models.segmenter import TextSegmenter, load_segmenter
 from gdinousam.models.small import SMALL_DETECTOR_SIZE
 from gdinousam.records import Mask
-from gdinousam.settings import OWN_MODEL_NAMES
+from gdinousam.settings import OWN_MODEL_NAMES, TRUE_BOX, WHOLE_IMAGE
+from gdinousam.training.settings import LossSettings
+from gdinousam.training.tasks import DetectorTask
 
 ROOT = Path(__file__).parents[1]
 CONFIG = ROOT / "configs" / "small" / "test.yaml"
@@ -61,9 +69,13 @@ def test_it_is_small_and_says_what_it_is() -> None:
     assert "not for diagnosis" in card.lower() and "overview_strict" in card
 
 
-def test_an_adapter_on_it_names_it_as_base_on_any_machine() -> None:
+def test_an_adapter_on_it_names_it_as_base_on_any_machine(tmp_path: Path) -> None:
     model, tokenizer = load_grounding_dino(SMALL)
-    assert model.name_or_path == SMALL and model.dtype == torch.float32
+    assert model.dtype == torch.float32
+    detector = Detector(add_lora(model, LoraSettings(rank=2)), tokenizer)
+    DetectorTask(detector, LossSettings(), ResizeSettings(size=192), base=base_name(SMALL)).save(tmp_path)
+    assert json.loads((tmp_path / BASE_NOTE).read_text())["name"] == SMALL
+    assert detector_and_adapter(tmp_path) == (SMALL, tmp_path)
     assert tokenizer("thyroid nodule.")["input_ids"][-2] == 1012
     assert trained_resize(SMALL).size == SMALL_DETECTOR_SIZE
 
@@ -71,8 +83,9 @@ def test_an_adapter_on_it_names_it_as_base_on_any_machine() -> None:
 def test_its_name_wins_over_a_folder_in_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / SMALL).mkdir()
     (tmp_path / SMALL / "adapter_config.json").write_text("{}")
+    expected = weights_sha256(load_detector(SMALL).grounding_dino)
     monkeypatch.chdir(tmp_path)
-    assert load_detector(SMALL).grounding_dino.name_or_path == SMALL
+    assert weights_sha256(load_detector(SMALL).grounding_dino) == expected
     assert trained_resize(SMALL).size == SMALL_DETECTOR_SIZE
 
 

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from safetensors import SafetensorError
 
-from gdinousam.command_line.common import BAD_INPUT, run
-from gdinousam.command_line.faults import fault_line
+from gdinousam.commands.common import BAD_INPUT, run
+from gdinousam.commands.surroundings import fault_line
 
 ROOT = Path(__file__).parents[1]
 PRINTING = """
 import sys
-from gdinousam.command_line.common import run
+from gdinousam.commands.common import run
 def command(arguments):
     for line in range({lines}):
         print("乳腺 囊肿", line)
@@ -81,7 +81,7 @@ def raising(error: BaseException) -> int:
         ),
         (
             UnicodeEncodeError("utf-8", "M\udcfcller", 1, 2, "surrogates not allowed"),
-            "'M\\udcfcller' holds bytes that are no UTF-8 text, so it cannot be written into a text file; rename the "
+            "'M\\udcfcller' holds bytes that are not UTF-8 text, so it cannot be written into a text file; rename the "
             "file, or write the text as UTF-8",
         ),
     ],

@@ -9,19 +9,24 @@ import pytest
 import yaml
 from safetensors.torch import load_file, save_file
 
-from gdinousam.command_line.common import BAD_INPUT, run
-from gdinousam.command_line.test import evaluate_command
-from gdinousam.config import TestConfig as EvaluateConfig  # pytest would collect a class that is named Test...
-from gdinousam.evaluation.comparison import compare
-from gdinousam.evaluation.comparison_tables import comparison_tables
+from gdinousam.commands.common import BAD_INPUT, run
+from gdinousam.commands.test import evaluate_command
 from gdinousam.evaluation.figures.report import write_report
-from gdinousam.evaluation.results import read_results
-from gdinousam.evaluation.trace import NO_TRACE, Thresholds, Trace, UsedWeights
-from gdinousam.models.adapters import save_adapter
-from gdinousam.models.base_note import describe_base
+from gdinousam.evaluation.reporting.comparison import compare
+from gdinousam.evaluation.reporting.comparison_tables import comparison_tables
+from gdinousam.evaluation.scoring.results import read_results
+from gdinousam.evaluation.scoring.trace import NO_TRACE, Thresholds, Trace, UsedWeights
+from gdinousam.experiments.config import (
+    TestConfig as EvaluateConfig,  # pytest would collect a class that is named Test...
+)
+from gdinousam.models.adapters.base_note import describe_base
+from gdinousam.models.adapters.loading import save_adapter
+from gdinousam.models.adapters.lora import LoraSettings, add_lora
 from gdinousam.models.loading import load_grounding_dino
-from gdinousam.models.lora import LoraSettings, add_lora
-from gdinousam.runs.traced import trace
+
+
+def trace(of: EvaluateConfig) -> Trace:
+    return of.method.trace(of)
 
 
 @pytest.fixture

@@ -47,7 +47,11 @@ def test_every_entry_file_sets_it_before_torch() -> None:
 @pytest.mark.parametrize(
     "enter",
     [
-        "runpy.run_module('gdinousam.command_line.predict', run_name='__main__', alter_sys=True)",  # python -m
+        # python -m
+        "sys.argv = ['', 'image.png', '--prompt', 'cyst', '--small']\n"
+        "runpy.run_module('gdinousam.commands.predict', run_name='__main__', alter_sys=True)",
+        "sys.argv = ['', 'predict', 'image.png', '--prompt', 'cyst', '--small']\n"
+        "runpy.run_module('gdinousam', run_name='__main__', alter_sys=True)",
         "runpy.run_module('gdinousam.models.segmenter', run_name='__main__', alter_sys=True)",
         "from gdinousam import load_segmenter",
     ],
@@ -63,7 +67,7 @@ def test_what_the_user_set_stays() -> None:
 @pytest.mark.skipif(platform.system() != "Linux", reason="elsewhere torch comes with another OpenMP, which says less")
 def test_the_openmp_of_torch_takes_it_up() -> None:
     environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
-    program = "import gdinousam.preprocessing"
+    program = "import gdinousam.geometry"
     done = subprocess.run(
         [sys.executable, "-c", program],
         cwd=ROOT,

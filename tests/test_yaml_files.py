@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 import yaml
 
-from gdinousam.config import TrainConfig
-from gdinousam.config.loading import load_config
-from gdinousam.data.coco.phrases import read_phrase_mapping
+from gdinousam.data.sources.coco.instances import read_phrase_mapping
 from gdinousam.errors import InputError
-from gdinousam.studies.prompts_file import read_prompts
+from gdinousam.experiments.config import TrainConfig
+from gdinousam.experiments.config.loading import load_config
+from gdinousam.experiments.studies.prompts_file import read_prompts
 from gdinousam.yaml_files import parse_yaml, read_yaml
 
 CONFIG = """

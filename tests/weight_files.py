@@ -9,13 +9,13 @@ import pytest
 import torch
 from transformers import GroundingDinoForObjectDetection
 
+from benchmarks.parity.official_grounding_dino import official_values
+from benchmarks.parity.recorded import load_recording
 from gdinousam.models.checkpoints.files import Tensors
 from gdinousam.models.checkpoints.grounding_dino import transformers_module
 from gdinousam.models.checkpoints.published_lora import LAST_BOX_LAYER, adapted_modules
 from gdinousam.models.small import small_vocabulary
-from gdinousam.parity.official_grounding_dino import official_values
-from gdinousam.parity.recorded import load_recording
-from gdinousam.seeding import torch_seed
+from gdinousam.runtime import torch_seed
 
 TESTS = Path(__file__).parent
 RECORDING = TESTS / "parity" / "recorded" / "grounding_dino_swin_t.npz"

@@ -23,8 +23,8 @@ from torchvision.transforms.v2 import functional
 
 from gdinousam.data.samples import Sample
 from gdinousam.data.sides import SIDE_WORDS, Sides
-from gdinousam.preprocessing import box_scale, resize_part
-from gdinousam.seeding import torch_seed
+from gdinousam.geometry import box_scale, resize_part
+from gdinousam.runtime import torch_seed
 from gdinousam.settings import Settings
 
 logger = logging.getLogger(__name__)

@@ -14,13 +14,13 @@ import torch
 from torch.utils.data import Dataset
 
 from gdinousam.data.augmentation import Augmentation, seeded
-from gdinousam.data.images import read_image, read_mask
+from gdinousam.data.images import read_mask, read_record_image
 from gdinousam.data.samples import Sample, to_sample
 from gdinousam.errors import InputError
+from gdinousam.geometry import ResizeSettings, boxes_cxcywh_norm, build_resize, normalize_image, pad_images
 from gdinousam.identity import phrase_identity, spellings
-from gdinousam.preprocessing import ResizeSettings, boxes_cxcywh_norm, build_resize, normalize_image, pad_images
 from gdinousam.records import ImageRecord
-from gdinousam.seeding import derived_seed
+from gdinousam.runtime import derived_seed
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,7 +185,11 @@ class TrainingDataset(Examples):
         return len(self.records)
 
     def raw(self, index: int, seed: int) -> RawExample:
-        """The record at a place, read from its files."""
+        """The record at a place, read from its files.
+
+        Raises InputError for a file that cannot be read, is of another size than the record says, or has changed since
+        it was checked, and for a mask without a pixel in its box.
+        """
         record = self.records[index]
         masks = None
         if self._with_masks:
@@ -193,7 +197,11 @@ class TrainingDataset(Examples):
             if None in references:
                 raise InputError(f"{record.path}: an instance has no mask; give the mask folder in the config")
             masks = [read_mask(reference) for reference in references if reference is not None]
-        sample = to_sample(read_image(record.path), [instance.box_xywh for instance in record.instances], masks)
+        image = read_record_image(record)
+        try:
+            sample = to_sample(image, [instance.box_xywh for instance in record.instances], masks)
+        except InputError as error:
+            raise InputError(f"{record.path}: {error}") from error
         return RawExample(sample, record.phrases, tuple(instance.phrase for instance in record.instances))
 
 

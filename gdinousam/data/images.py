@@ -20,15 +20,19 @@ import numpy as np
 import numpy.typing as npt
 import PIL.Image
 
-from gdinousam.data.foreground import foreground
+from gdinousam.data import tiff_layouts
+from gdinousam.data.contract.unchanged import unchanged
+from gdinousam.data.masks import foreground
 from gdinousam.errors import InputError
 from gdinousam.inputs import as_path
-from gdinousam.reading import reading
-from gdinousam.records import Image, Instance, Mask, MaskReference
+from gdinousam.reading import reading, unreadable
+from gdinousam.records import Image, ImageRecord, Instance, Mask, MaskReference
 
 logger = logging.getLogger(__name__)
-_CUT_FOLDERS: set[Path] = set()  # of which the log has said that their masks are cut
-_CUT_LOCK = Lock()
+_SAID: set[tuple[Path, str]] = set()  # folders of masks, and what the log has said of them
+_SAID_LOCK = Lock()
+_CUT = "with grey values between black and white; they are cut at half their range"
+_DOUBTFUL = "with grey values that may be labels or soft; every pixel that is not black counts"
 
 Pixels = npt.NDArray[Any]  # (H, W) or (H, W, 3), the numbers that the file stores
 
@@ -44,11 +48,23 @@ def read_image(path: str | Path) -> Image:
     Returns (H, W, 3) uint8 in [0, 255] of the stored size. One channel becomes three equal ones, a palette its
     colours; transparent parts are laid on black, the background of ultrasound. Values beyond 8 bits are scaled as
     ``scale_to_uint8`` says. Raises ``InputError`` naming the file where it is missing, damaged, or of several frames,
-    and for what is no path.
+    and for what is not a path.
     """
     stored, _ = _read_pixels(as_path(path))
     pixels = scale_to_uint8(stored)
     return np.repeat(pixels[:, :, None], 3, axis=2) if pixels.ndim == 2 else pixels
+
+
+def read_record_image(record: ImageRecord) -> Image:
+    """The image of a record, as ``read_image``; ``InputError`` too where it has changed or is of another size."""
+    with unchanged(record.path, record.state):
+        image = read_image(record.path)
+    if image.shape[:2] != (record.height, record.width):
+        raise InputError(
+            f"{record.path}: {image.shape[1]} x {image.shape[0]} pixels, but the CSV says {record.width} x "
+            f"{record.height}; correct image_width and image_height"
+        )
+    return image
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
@@ -58,8 +74,11 @@ def image_size(path: str | Path) -> tuple[int, int]:
 
 
 def read_mask(reference: MaskReference) -> Mask:
-    """The (H, W) bool mask of a reference; errors as for ``read_mask_file`` and ``MaskFile.select``."""
-    mask_file = read_mask_file(reference.path)
+    """The (H, W) bool mask of a reference; errors as for ``read_mask_file`` and ``MaskFile.select``, and where the
+    file has changed.
+    """
+    with unchanged(reference.path, reference.state):
+        mask_file = read_mask_file(reference.path)
     if reference.resized_to is not None:
         mask_file = mask_file.resized(reference.resized_to)
     return mask_file.select(reference.value)
@@ -69,13 +88,14 @@ def read_mask(reference: MaskReference) -> Mask:
 class MaskFile:
     """A mask file that was read once and can answer for several values.
 
-    foreground: (H, W) bool, as ``gdinousam.data.foreground`` says. values: (H, W) stored grey values or palette
-    indices, ``None`` for a colour mask, which has no grey values.
+    foreground: (H, W) bool, as ``gdinousam.data.masks`` says. values: (H, W) stored grey values or palette
+    indices, ``None`` for a colour mask, which has no grey values. is_doubtful: that foreground may be meant otherwise.
     """
 
     path: Path
     foreground: Mask
     values: npt.NDArray[Any] | None
+    is_doubtful: bool = False
 
     def select(self, value: int | None) -> Mask:
         """(H, W) bool: pixels of the grey value, or all foreground for ``None``; ``InputError`` for a colour mask."""
@@ -99,40 +119,40 @@ class MaskFile:
         values = None
         if self.values is not None:
             values = cv2.resize(self.values, size, interpolation=cv2.INTER_NEAREST_EXACT)
-        return MaskFile(self.path, np.asarray(picture.resize(size)) != 0, values)
+        return MaskFile(self.path, np.asarray(picture.resize(size)) != 0, values, self.is_doubtful)
 
 
 def read_mask_file(path: str | Path) -> MaskFile:
     """Read a mask file without scaling its values.
 
-    What is foreground says ``gdinousam.data.foreground``; that a mask was cut at half range is logged once for its
-    folder. 1-, 2- and 4-bit grey files hold their values spread over [0, 255], as every viewer shows them. Errors as
-    for ``read_image``.
+    What is foreground says ``gdinousam.data.masks``; that a mask was cut at half range, or may be meant otherwise, is
+    logged once for its folder. 1-, 2- and 4-bit grey files hold their values spread over [0, 255], as shown.
+    Errors as for ``read_image``.
     """
     path = as_path(path)
     pixels, values = _read_pixels(path)
     grey_hw = pixels if pixels.ndim == 2 else pixels.max(axis=2)
-    mask_hw, is_cut = foreground(grey_hw, may_be_labels=path.suffix.lower() not in JPEG_SUFFIXES)
-    if is_cut:
-        _say_cut(path.parent)
+    mask_hw, is_cut, is_doubtful = foreground(grey_hw, may_be_labels=path.suffix.lower() not in JPEG_SUFFIXES)
+    if is_cut or is_doubtful:
+        _say_once(path.parent, _CUT if is_cut else _DOUBTFUL)
     if values is None and (pixels.ndim == 2 or (pixels == pixels[:, :, :1]).all()):
         values = grey_hw  # also where grey is stored as colour
-    return MaskFile(path, mask_hw, values)
+    return MaskFile(path, mask_hw, values, is_doubtful)
 
 
-def _say_cut(folder: Path) -> None:
-    with _CUT_LOCK:  # the checker reads masks in several threads
-        if folder in _CUT_FOLDERS:
+def _say_once(folder: Path, what: str) -> None:
+    with _SAID_LOCK:  # the checker reads masks in several threads
+        if (folder, what) in _SAID:
             return
-        _CUT_FOLDERS.add(folder)
-    logger.warning("%s: has masks with grey values between black and white; they are cut at half their range", folder)
+        _SAID.add((folder, what))
+    logger.warning("%s: has masks %s", folder, what)
 
 
 def union_mask(instances: Iterable[Instance], size_hw: tuple[int, int]) -> Mask:
     """The pixels that belong to any of the instances.
 
     size_hw: (height, width) of the image. Returns (H, W) bool, all false without instances. Each mask file is read
-    once. Raises ``InputError`` for an instance without a mask and for a mask of another size.
+    once. Raises ``InputError`` for an instance without a mask and for a mask that has changed or is of another size.
     """
     union = np.zeros(size_hw, dtype=bool)
     references_of_file: dict[Path, set[MaskReference]] = {}
@@ -141,7 +161,8 @@ def union_mask(instances: Iterable[Instance], size_hw: tuple[int, int]) -> Mask:
             raise InputError(f"the box {instance.box_xywh} of {instance.phrase!r} has no mask; give the mask folder")
         references_of_file.setdefault(instance.mask.path, set()).add(instance.mask)
     for path, references in references_of_file.items():
-        mask_file = read_mask_file(path)
+        with unchanged(path, next(iter(references)).state):
+            mask_file = read_mask_file(path)
         if all(reference.resized_to is not None for reference in references):
             mask_file = mask_file.resized((size_hw[1], size_hw[0]))
         if mask_file.foreground.shape != tuple(size_hw):
@@ -185,7 +206,10 @@ def _read_pixels(path: Path) -> tuple[Pixels, Pixels | None]:
         picture.load()  # decodes, and unlike OpenCV's decoder notices a cut-off file
         indices = np.array(picture) if picture.mode == "P" else None
         if deep_colour:
-            pixels = _read_deep_colour(path)
+            is_opacity = picture.format != "TIFF" or tiff_layouts.is_opacity(picture.tag_v2)  # type: ignore[attr-defined]
+            pixels = _read_deep_colour(path, is_opacity)
+        elif picture.mode in (*SCALED_MODES, "L") and picture.format == "TIFF":
+            pixels = tiff_layouts.as_stored(np.array(picture), picture.tag_v2)  # type: ignore[attr-defined]
         elif picture.mode in SCALED_MODES:
             pixels = np.array(picture)
         elif picture.has_transparency_data:
@@ -200,12 +224,26 @@ def _read_pixels(path: Path) -> tuple[Pixels, Pixels | None]:
 @contextmanager
 def _opened(path: Path) -> Iterator[PIL.Image.Image]:
     missing = "no such image file; check the name and the folder"
-    with reading(path, "an image", missing=missing), PIL.Image.open(path) as picture:
+    with reading(path, "an image", missing=missing), _tiff_named(path), PIL.Image.open(path) as picture:
         num_frames = getattr(picture, "n_frames", 1)
         # A camera's MPO file is a JPEG with further views behind the picture itself.
         if num_frames > 1 and picture.format != "MPO":
             raise InputError(f"{path}: holds {num_frames} frames; save the one that is meant as its own file")
+        if picture.format == "TIFF" and (why := tiff_layouts.trouble(picture.tag_v2)):  # type: ignore[attr-defined]
+            raise InputError(f"{path}: {why}")
         yield picture
+
+
+@contextmanager
+def _tiff_named(path: Path) -> Iterator[None]:
+    """Say of a TIFF that Pillow does not recognise what it is."""
+    try:
+        yield
+    except PIL.UnidentifiedImageError as error:
+        if not tiff_layouts.is_tiff(path):
+            raise
+        reason = "a TIFF that is damaged or of a layout that is not known here; another program may save it as PNG"
+        raise unreadable(path, "an image", reason) from error
 
 
 def _has_deep_colour(picture: PIL.Image.Image, path: Path) -> bool:
@@ -219,12 +257,12 @@ def _has_deep_colour(picture: PIL.Image.Image, path: Path) -> bool:
     return False
 
 
-def _read_deep_colour(path: Path) -> Pixels:
+def _read_deep_colour(path: Path, is_opacity: bool) -> Pixels:
     pixels = cv2.imdecode(np.frombuffer(path.read_bytes(), dtype=np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None or pixels.dtype != np.uint16 or pixels.ndim != 3:
-        raise OSError("colours of more than 8 bits, but not of 16")
+        raise OSError("colours of more than 8 bits, but not 16, or compressed in a way that is not known")
     colours = pixels[:, :, 2::-1]  # OpenCV stores blue, green, red, alpha
-    if pixels.shape[2] == 4:
+    if pixels.shape[2] == 4 and is_opacity:
         opacity = pixels[:, :, 3:] / np.iinfo(np.uint16).max
         colours = np.rint(colours * opacity).astype(np.uint16)
     return np.ascontiguousarray(colours)

@@ -18,22 +18,23 @@ from transformers import (
 
 from gdinousam.assets import ASSETS
 from gdinousam.errors import InputError
-from gdinousam.json_files import read_json_object
-from gdinousam.models.adapter_files import ADAPTER_CONFIG, PREPROCESSING, adapter_folder
-from gdinousam.models.adapters import base_of, forget_trained_layers, load_adapter, merged
+from gdinousam.geometry import ResizeSettings
+from gdinousam.models.adapters.files import ADAPTER_CONFIG, PREPROCESSING, adapter_folder
+from gdinousam.models.adapters.loading import base_of, forget_trained_layers, load_adapter, merged
 from gdinousam.models.checkpoints.files import kind_of, read_tensors, require_kind
 from gdinousam.models.checkpoints.grounding_dino import grounding_dino_from, official_tokenizer
 from gdinousam.models.checkpoints.sam import sam_from
 from gdinousam.models.checkpoints.sam2 import sam2_from
-from gdinousam.models.detector import Detector
-from gdinousam.models.mask_head import BoxPrompted, MaskHead
+from gdinousam.models.detector.detector import Detector
+from gdinousam.models.mask_heads.sam import SamMaskHead, frame_of, sam_preprocessing
+from gdinousam.models.mask_heads.sam2 import MaskHead, Sam2MaskHead
 from gdinousam.models.precision import MixedPrecision, Precision, pick_precision
-from gdinousam.models.pretrained import from_folder_or_hub, model_type_of, pretrained_tokenizer
-from gdinousam.models.sam_mask_head import SamMaskHead, frame_of, sam_preprocessing
 from gdinousam.models.small import random_small_detector, random_small_mask_head, small_tokenizer
-from gdinousam.preprocessing import ResizeSettings
+from gdinousam.models.weights.choice import chosen, is_hub_id
+from gdinousam.models.weights.hub import file_beside
+from gdinousam.models.weights.pretrained import from_folder_or_hub, model_type_of, pretrained_tokenizer
+from gdinousam.reading import read_json_object
 from gdinousam.settings import OWN_MODEL_NAMES
-from gdinousam.weights.beside import file_beside, is_hub_id
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +71,7 @@ def load_detector(name: str, adapter: str | Path | None = None, trained_box_laye
 
 
 def detector_and_adapter(name: str | Path, adapter: str | Path | None = None) -> tuple[str, Path | None]:
-    """The name of a detector that is no adapter, and where the adapter on it lies on this machine, if there is one.
+    """The name of a detector that is not an adapter, and where the adapter on it lies on this machine, if there is one.
 
     name, adapter: as for ``load_detector``; what is named by a hub id is fetched. Raises InputError where the adapter
     names no base or one that is not found, for an adapter on an adapter, and for a hub id without an adapter.
@@ -102,9 +103,8 @@ def load_grounding_dino(name: str) -> tuple[GroundingDinoForObjectDetection, Pre
     if name == RANDOM_SMALL:
         return random_small_detector(), small_tokenizer()
     if name == SMALL:
-        model, tokenizer = load_grounding_dino(str(SMALL_DETECTOR))
-        model.name_or_path = SMALL  # what an adapter names as its base, on whatever machine
-        return model, tokenizer
+        return load_grounding_dino(str(SMALL_DETECTOR))
+    name = str(chosen(name))
     if Path(name).is_file():
         path = Path(name)
         return grounding_dino_from(require_kind(read_tensors(path), "Grounding DINO", path), path), official_tokenizer(
@@ -113,21 +113,32 @@ def load_grounding_dino(name: str) -> tuple[GroundingDinoForObjectDetection, Pre
     return from_folder_or_hub(GroundingDinoForObjectDetection, name, _DETECTOR_TYPES), pretrained_tokenizer(name)
 
 
-def load_mask_head(name: str) -> BoxPrompted:
+def base_name(name: str) -> str:
+    """What an adapter calls its base where that was loaded by this name; see ``describe_base``, which takes it.
+
+    Empty for random weights, which no name finds again; of a link to a file, the file's own.
+    """
+    if name in OWN_MODEL_NAMES:
+        return "" if name == RANDOM_SMALL else name
+    return str(Path(name).resolve()) if Path(name).is_file() else name
+
+
+def load_mask_head(name: str) -> MaskHead:
     """Load a frozen mask head: SAM2, SAM or MedSAM, told apart by what the file or folder holds.
 
     name: an official weight file, a folder in transformers' format, a hub id, ``small`` for the bundled SAM2, or
     ``random-small`` for its configuration with random weights. Raises InputError as ``load_detector`` does.
     """
     if name == RANDOM_SMALL:
-        return _frozen(MaskHead(random_small_mask_head()))
+        return _frozen(Sam2MaskHead(random_small_mask_head()))
     if name == SMALL:
         return load_mask_head(str(SMALL_MASK_HEAD))
+    name = str(chosen(name))
     if Path(name).is_file():
         return _mask_head_of_file(Path(name))
     if model_type_of(name, (*_SAM2_TYPES, *_SAM_TYPES)) in _SAM_TYPES:
         return _frozen(SamMaskHead(from_folder_or_hub(SamModel, name, _SAM_TYPES), frame_of(sam_preprocessing(name))))
-    return _frozen(MaskHead(from_folder_or_hub(Sam2Model, name, _SAM2_TYPES)))
+    return _frozen(Sam2MaskHead(from_folder_or_hub(Sam2Model, name, _SAM2_TYPES)))
 
 
 def note_beside(name: str | Path, file: str) -> Path | None:
@@ -197,13 +208,13 @@ def pick_device(device: str) -> torch.device:
     return torch.device(match[0])
 
 
-def _mask_head_of_file(path: Path) -> BoxPrompted:
+def _mask_head_of_file(path: Path) -> MaskHead:
     tensors = read_tensors(path)
     if kind_of(tensors) == "SAM":
         return _frozen(SamMaskHead(sam_from(tensors, path), frame_of(sam_preprocessing(str(path)))))
-    return _frozen(MaskHead(sam2_from(require_kind(tensors, "SAM2", path), path)))
+    return _frozen(Sam2MaskHead(sam2_from(require_kind(tensors, "SAM2", path), path)))
 
 
-def _frozen(head: BoxPrompted) -> BoxPrompted:
+def _frozen(head: MaskHead) -> MaskHead:
     head.requires_grad_(False)
     return head.eval()

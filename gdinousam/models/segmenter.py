@@ -6,18 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from gdinousam.geometry import ResizeSettings
 from gdinousam.inputs import as_images, as_settings
-from gdinousam.models.box_finder import BoxFinder
+from gdinousam.models.detector.box_finder import BoxFinder
+from gdinousam.models.detector.operating_point import PredictionSettings, resolve_prediction
+from gdinousam.models.detector.public_rule import PublicRuleSettings
 from gdinousam.models.loading import detector_and_adapter, load_detector, load_mask_head, place, trained_resize
-from gdinousam.models.mask_head import BoxPrompted
-from gdinousam.models.operating_point import resolve_prediction
+from gdinousam.models.mask_heads.sam2 import MaskHead
 from gdinousam.models.precision import Precision
-from gdinousam.models.prediction_settings import PredictionSettings
-from gdinousam.models.public_rule import PublicRuleSettings
-from gdinousam.preprocessing import ResizeSettings
-from gdinousam.records import Answer, Click, Detection, Image, Need, Prompt, PromptedSegmenter
+from gdinousam.records import Answer, Click, Detection, Hint, HintedSegmenter, Image, Need
 
-Head = TypeVar("Head", bound=PromptedSegmenter)
+Head = TypeVar("Head", bound=HintedSegmenter)
 
 
 class TextSegmenter(Generic[Head]):
@@ -45,9 +44,9 @@ class TextSegmenter(Generic[Head]):
         found = self.box_finder.find_and_choose(images, phrases, public_phrases)
         # of what the scripts keep they make a mask of the best box only
         best = [[kept[0] for kept in one.public_choices.values() if kept] for one in found]
-        masks = self.mask_head.segment_prompts(
+        masks = self.mask_head.segment_hints(
             images,
-            [[_prompt(box) for box in (*one.detections, *firsts)] for one, firsts in zip(found, best, strict=True)],
+            [[_hint(box) for box in (*one.detections, *firsts)] for one, firsts in zip(found, best, strict=True)],
         )
         answers = []
         for one, segmented in zip(found, masks, strict=True):
@@ -60,9 +59,9 @@ class TextSegmenter(Generic[Head]):
         return answers
 
 
-def _prompt(found: Detection) -> Prompt:
+def _hint(found: Detection) -> Hint:
     """The box of a detection, and its centre as a click for whom a box says nothing."""
-    return Prompt(found.phrase, found.box_xyxy, (Click.centre_of(found.box_xyxy),), found.score)
+    return Hint(found.phrase, found.box_xyxy, (Click.centre_of(found.box_xyxy),), found.score)
 
 
 def load_segmenter(
@@ -76,7 +75,7 @@ def load_segmenter(
     compiled: bool = False,
     trained_box_layer: bool = True,
     public_rule: PublicRuleSettings | None = None,
-) -> TextSegmenter[BoxPrompted]:
+) -> TextSegmenter[MaskHead]:
     """Load the whole pipeline, ready to segment.
 
     detector, adapter, mask_head: folders, weight files, hub ids or own names, see ``load_detector`` and

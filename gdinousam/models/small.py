@@ -32,7 +32,7 @@ from transformers.models.sam2.configuration_sam2 import (
     Sam2VisionConfig,
 )
 
-from gdinousam.models.random_sam import PLAIN_LAYERS, reset_plain_layers
+from gdinousam.models.mask_heads.random_sam import PLAIN_LAYERS, reset_plain_layers
 
 SMALL_DETECTOR_SIZE = 192
 SMALL_MASK_HEAD_SIZE = 256

@@ -19,16 +19,16 @@ from tqdm import tqdm
 
 from gdinousam.data.dataset import Batch, JoinedExamples
 from gdinousam.errors import InputError
-from gdinousam.training.checkpoints import BEST, LAST, RunCheckpoints
-from gdinousam.training.loading import RunBatches
+from gdinousam.models.weights.choice import BEST
+from gdinousam.training.checkpoints import LAST, RunCheckpoints
+from gdinousam.training.loading import RunBatches, worker_faults
+from gdinousam.training.losses import LOSS, Counts, Sums, means
 from gdinousam.training.metrics_file import EpochRow, MetricsFile
 from gdinousam.training.progress import Progress
 from gdinousam.training.schedule import build_schedule
 from gdinousam.training.settings import LoopSettings
 from gdinousam.training.tasks import Task, to_device
-from gdinousam.training.terms import LOSS, Counts, Sums, means
 from gdinousam.training.verdict import End, Outcome, doubts, outcome_of, too_short
-from gdinousam.training.workers import worker_faults
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class Trainer:
     folder: the run folder; only the main process writes. notes: what to keep beside weights. sheet: draws a picture of
     predictions into a file, or ``None``.
     ``best`` holds the model of the epoch with the least ``stop_on`` loss; where that is the validation loss and there
-    are no validation images, only ``last`` is written.
+    are not validation images, only ``last`` is written.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Trainer:
             pinned=accelerator.device.type == "cuda",
         )
         self.sheet = sheet
-        self.progress = Progress()
+        self.progress = Progress(num_processes=accelerator.num_processes, batch_size=batch_size)
         trained = [parameter for parameter in task.model.parameters() if parameter.requires_grad]
         optimizer = torch.optim.AdamW(trained, lr=settings.learning_rate, weight_decay=settings.weight_decay)
         self.num_batches = math.ceil(math.ceil(len(train_set) / accelerator.num_processes) / batch_size)

@@ -6,6 +6,7 @@ runs over every query and every valid text token. All in float32, whatever the p
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -113,3 +114,28 @@ def mask_sums(mask_logits: torch.Tensor, truth: torch.Tensor) -> dict[str, torch
         "mask_bce": per_pixel.mean(dim=(1, 2)).sum(),
         "mask_dice": soft_dice_loss(mask_logits, truth).sum(),
     }
+
+
+LOSS = "loss"
+
+Sums = Mapping[str, torch.Tensor]
+Counts = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Term:
+    """One part of a loss. weight: of its mean in the loss. per: name of the count that its sum is divided by."""
+
+    weight: float
+    per: str
+
+
+def means(sums: Sums, terms: Mapping[str, Term], counts: Counts) -> dict[str, torch.Tensor]:
+    """The loss and the mean of each term.
+
+    sums: scalars by term. counts: by the names that the terms give; below 1 they count as 1, so that a batch without
+    boxes has box terms of 0. Returns {"loss": weighted sum of the means, and each term's mean}.
+    """
+    mean_of = {name: value / max(1.0, counts[terms[name].per]) for name, value in sums.items()}
+    loss = torch.stack([terms[name].weight * value for name, value in mean_of.items()]).sum()
+    return {LOSS: loss, **mean_of}

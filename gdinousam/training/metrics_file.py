@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+from gdinousam.data.contract.delimited import read_delimited
 from gdinousam.files import csv_file
-from gdinousam.reading import reading
 
+MARKS = ("epoch", "step", "learning_rate", "train_loss", "val_loss")  # columns by which the separator is found
 EpochRow = dict[str, float | int | str]
 
 
@@ -15,15 +16,15 @@ class MetricsFile:
     """A CSV that grows by one row per epoch; the columns are those of the first row.
 
     num_epochs: epochs to keep of an earlier run that goes on; later rows, of an epoch that will be run again, are
-    dropped.
+    dropped. A file that a spreadsheet saved since is written anew with commas and points. Raises ``InputError`` for one
+    that is not a table any more.
     """
 
     def __init__(self, path: Path, num_epochs: int) -> None:
         self.path = path
         if path.is_file():
-            damaged = "move it out of the run's folder"
-            with reading(path, "a CSV of UTF-8 text", damaged), path.open(newline="", encoding="utf-8") as file:
-                kept = [row for row in csv.reader(file)][: num_epochs + 1]
+            lines = read_delimited(path, MARKS, None)
+            kept = [cells for cells in lines if "".join(cells).strip()][: num_epochs + 1]
             with csv_file(path) as file:
                 csv.writer(file).writerows(kept)
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from gdinousam.models.deformable_choice import Kernel
+from gdinousam.models.detector.deformable_choice import Kernel
 from gdinousam.settings import Settings, SettingsPath
 from gdinousam.training.matching import MatchingCosts
 

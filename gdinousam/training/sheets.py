@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from gdinousam.data.images import read_image
+from gdinousam.data.images import read_record_image
 from gdinousam.drawing import PALETTE, Mark, draw_panel, side_by_side, write_picture
-from gdinousam.models.box_finder import BoxFinder
-from gdinousam.models.detector import Detector
-from gdinousam.models.mask_head import MaskHead
-from gdinousam.models.prediction_settings import PredictionSettings
-from gdinousam.preprocessing import ResizeSettings
+from gdinousam.geometry import ResizeSettings
+from gdinousam.models.detector.box_finder import BoxFinder
+from gdinousam.models.detector.detector import Detector
+from gdinousam.models.detector.operating_point import PredictionSettings
+from gdinousam.models.mask_heads.sam2 import Sam2MaskHead
 from gdinousam.records import BoxXYXY, Detection, Image, ImageRecord, Mask
 
 _TRUE_COLOR, _PREDICTED_COLOR = PALETTE[2], PALETTE[1]
@@ -32,7 +32,7 @@ def detector_sheet(detector: Detector, resize: ResizeSettings, records: Sequence
     detector.eval()
     panels = []
     for record in records:
-        image = read_image(record.path)
+        image = read_record_image(record)
         found = finder.find([image], [record.phrases])[0]
         marks = [
             _true_mark(record),
@@ -47,13 +47,13 @@ def detector_sheet(detector: Detector, resize: ResizeSettings, records: Sequence
     _write_sheet(panels, path)
 
 
-def mask_head_sheet(mask_head: MaskHead, records: Sequence[ImageRecord], path: Path) -> None:
+def mask_head_sheet(mask_head: Sam2MaskHead, records: Sequence[ImageRecord], path: Path) -> None:
     """Draw the masks that the mask head finds in the true boxes; writes a PNG."""
     was_training = mask_head.training
     mask_head.eval()
     panels = []
     for record in records:
-        image, boxes_xyxy = read_image(record.path), torch.tensor(_true_boxes_xyxy(record))
+        image, boxes_xyxy = read_record_image(record), torch.tensor(_true_boxes_xyxy(record))
         masks = mask_head.masks_in_boxes([image], [boxes_xyxy])[0]
         panels.append(draw_panel(image, [_true_mark(record), _masks_mark(image, masks)]))
     mask_head.train(was_training)
@@ -66,7 +66,7 @@ def segmenter_sheet(find: Find, model: nn.Module, records: Sequence[ImageRecord]
     model.eval()
     panels = []
     for record in records:
-        image = read_image(record.path)
+        image = read_record_image(record)
         found = find([image], [record])[0]
         masks = [one.mask_hw for one in found if one.mask_hw is not None]
         panels.append(draw_panel(image, [_true_mark(record), _masks_mark(image, masks)]))

@@ -14,18 +14,17 @@ from torch import nn
 from torchvision.ops import clip_boxes_to_image
 
 from gdinousam.data.dataset import Batch, Example
-from gdinousam.models.adapters import save_adapter
-from gdinousam.models.base_note import BaseNote, describe_base
-from gdinousam.models.detector import Detector, DetectorOutput, LayerPrediction
+from gdinousam.geometry import ResizeSettings, boxes_xyxy_pixels
+from gdinousam.models.adapters.base_note import BaseNote, describe_base
+from gdinousam.models.adapters.loading import save_adapter
+from gdinousam.models.adapters.lora import adapter_change
+from gdinousam.models.detector.detector import Detector, DetectorOutput, LayerPrediction
 from gdinousam.models.loading import save_resize
-from gdinousam.models.lora import adapter_change
-from gdinousam.models.mask_head import MaskHead
-from gdinousam.preprocessing import ResizeSettings, boxes_xyxy_pixels
-from gdinousam.prompts import Caption, build_caption, positive_map, tokenize_captions
+from gdinousam.models.mask_heads.sam2 import Sam2MaskHead
+from gdinousam.phrases import Caption, build_caption, positive_map, tokenize_captions
 from gdinousam.training.captions import with_captions_that_fit
-from gdinousam.training.losses import DetectionTarget, detection_sums, mask_sums
+from gdinousam.training.losses import DetectionTarget, Term, detection_sums, mask_sums, means
 from gdinousam.training.settings import LossSettings
-from gdinousam.training.terms import Term, means
 
 
 class Task(ABC):
@@ -67,7 +66,8 @@ _OTHER_BOXES, _OTHER_TOKENS = "other_layers_boxes", "other_layers_tokens"
 class DetectorTask(Task):
     """Grounding DINO with L1, GIoU and focal losses (paper, section 2.3).
 
-    caption_of: joins the phrases of an example into the caption that the detector reads.
+    caption_of: joins the phrases of an example into the caption that the detector reads. base: the name of the weights
+    below adapters, for the note beside them; see ``gdinousam.models.loading.base_name``.
     """
 
     def __init__(
@@ -76,12 +76,14 @@ class DetectorTask(Task):
         settings: LossSettings,
         resize: ResizeSettings,
         caption_of: Callable[[Sequence[str]], Caption] = build_caption,
+        base: str = "",
     ) -> None:
         self.model = detector
         self.detector = detector
         self.settings = settings
         self.resize = resize
         self.caption_of = caption_of
+        self.base = base
         self._has_other_layers = settings.earlier_layers or settings.encoder_matches > 0
         self.terms = {
             "l1": Term(settings.l1, BOXES),
@@ -133,28 +135,27 @@ class DetectorTask(Task):
     def save(self, folder: Path) -> None:
         model: PeftModel | nn.Module = self.detector.model
         if isinstance(model, PeftModel):
-            save_adapter(model, self._base, folder)
+            save_adapter(model, self._base_note, folder)
         else:
             self.detector.grounding_dino.save_pretrained(folder)
             self.detector.tokenizer.save_pretrained(folder)
         save_resize(folder, self.resize)
 
     @cached_property
-    def _base(self) -> BaseNote:
+    def _base_note(self) -> BaseNote:
         """Of the frozen weights below the adapters, which are the same at every save."""
-        model = self.detector.grounding_dino
-        return describe_base(model, model.name_or_path or "")
+        return describe_base(self.detector.grounding_dino, self.base)
 
 
 class MaskHeadTask(Task):
-    """SAM2 prompted with the true boxes, slightly moved, with cross-entropy and soft Dice losses.
+    """SAM2 shown the true boxes, slightly moved, with cross-entropy and soft Dice losses.
 
     Not part of the paper, whose mask head is frozen: it makes small mask heads for small detectors.
     """
 
     terms = MASK_TERMS
 
-    def __init__(self, mask_head: MaskHead, box_jitter: float) -> None:
+    def __init__(self, mask_head: Sam2MaskHead, box_jitter: float) -> None:
         self.model = mask_head
         self.mask_head = mask_head
         self.box_jitter = box_jitter
@@ -163,30 +164,30 @@ class MaskHeadTask(Task):
         return {MASKS: batch.num_boxes}
 
     def sums(self, model: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
-        prompts, truth, present = self._pad(batch)
-        logits = model(batch.pixel_values, prompts)  # (B, N, h, w)
+        hints, truth, present = self._pad(batch)
+        logits = model(batch.pixel_values, hints)  # (B, N, h, w)
         at_logits = F.interpolate(truth, logits.shape[-2:], mode="area")
         return mask_sums(logits[present], (at_logits[present] > 0.5).float())
 
     def _pad(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Prompts (B, N, 4) in pixels of the square, masks (B, N, S, S) and which of the N are real (B, N)."""
+        """Hints (B, N, 4) in pixels of the square, masks (B, N, S, S) and which of the N are real (B, N)."""
         side = self.mask_head.side
-        num_prompts = max(1, *(len(example.boxes_cxcywh_norm) for example in batch.examples))
+        num_hints = max(1, *(len(example.boxes_cxcywh_norm) for example in batch.examples))
         device = batch.pixel_values.device
         # a box round the whole image stands where an image has fewer objects than the others
-        prompts = torch.tensor([0.0, 0.0, side, side], device=device).repeat(len(batch.examples), num_prompts, 1)
-        truth = torch.zeros(len(batch.examples), num_prompts, side, side, device=device)
-        present = torch.zeros(len(batch.examples), num_prompts, dtype=torch.bool, device=device)
+        hints = torch.tensor([0.0, 0.0, side, side], device=device).repeat(len(batch.examples), num_hints, 1)
+        truth = torch.zeros(len(batch.examples), num_hints, side, side, device=device)
+        present = torch.zeros(len(batch.examples), num_hints, dtype=torch.bool, device=device)
         for row, example in enumerate(batch.examples):
             count = len(example.boxes_cxcywh_norm)
             if count:
                 if example.masks is None:
                     raise ValueError("the mask head learns from masks; build its dataset with with_masks=True")
                 boxes_xyxy = boxes_xyxy_pixels(example.boxes_cxcywh_norm, (side, side))
-                prompts[row, :count] = self._jittered(boxes_xyxy)
+                hints[row, :count] = self._jittered(boxes_xyxy)
                 truth[row, :count] = example.masks.float()
                 present[row, :count] = True
-        return prompts, truth, present
+        return hints, truth, present
 
     def _jittered(self, boxes_xyxy: torch.Tensor) -> torch.Tensor:
         if not self.model.training or not self.box_jitter:

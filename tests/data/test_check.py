@@ -1,6 +1,5 @@
 """The checker: every breach of the contract is reported, all at once, with its row; sound data has none."""
 
-import importlib.util
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -9,9 +8,10 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from gdinousam.command_line.common import run
-from gdinousam.data.check import check_table, require_valid
-from gdinousam.data.problems import DataProblems, Problem, format_problems
+from gdinousam.commands.check_data import check_data_command
+from gdinousam.commands.common import run
+from gdinousam.data.contract.check import check_table, require_valid
+from gdinousam.data.contract.problems import DataProblems, Problem, format_problems
 from gdinousam.errors import InputError
 
 ROOT = Path(__file__).parents[2]
@@ -387,11 +387,7 @@ def test_require_valid_raises_one_error_with_the_whole_table(data):
 
 @pytest.fixture(scope="module")
 def check_data() -> Callable[[list[str]], int]:
-    spec = importlib.util.spec_from_file_location("check_data", ROOT / "scripts" / "check_data.py")
-    assert spec is not None and spec.loader is not None
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    return lambda arguments: run(script.check_data, arguments)
+    return lambda arguments: run(check_data_command, arguments)
 
 
 def test_script_exits_with_0_and_one_line_for_sound_data(data, check_data, capsys):

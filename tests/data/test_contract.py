@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gdinousam.data.contract import COLUMNS, parse_number, read_records, read_table, write_records, write_table
+from gdinousam.data.contract.reading import COLUMNS, parse_number, read_records, read_table, write_records, write_table
 from gdinousam.errors import InputError
 from gdinousam.records import ImageRecord, Instance, MaskReference
 

@@ -11,14 +11,14 @@ import PIL.Image
 import pytest
 from damage import FEW_OR_MANY, changed_json, num_refused, refusal
 
-from gdinousam.baselines.universeg.support_names import read_support_names
-from gdinousam.data import contract
-from gdinousam.data.check import check_table
-from gdinousam.data.coco.importing import import_coco
-from gdinousam.data.coco.writing import ImportOptions
-from gdinousam.data.public.release_tables import read_release_table
+from gdinousam.data.contract import reading as contract
+from gdinousam.data.contract.check import check_table
+from gdinousam.data.sources.coco.importing import import_coco
+from gdinousam.data.sources.coco.writing import ImportOptions
+from gdinousam.data.sources.public.release_tables import read_release_table
 from gdinousam.data.splits.split_list import SplitListRow, read_split_list, write_split_list
-from gdinousam.studies.prompts_file import read_prompts
+from gdinousam.experiments.studies.prompts_file import read_prompts
+from gdinousam.methods.universeg.support_names import read_support_names
 
 HEADER = ",".join((*contract.COLUMNS, "mask_name", "group"))
 ROWS = (

@@ -12,12 +12,12 @@ from torch.utils.data import DataLoader
 from torchvision.ops import masks_to_boxes
 
 from gdinousam.data.augmentation import AugmentationSettings, build_augmentation
-from gdinousam.data.contract import read_records
+from gdinousam.data.contract.reading import read_records
 from gdinousam.data.dataset import Example, TrainingDataset, collate
 from gdinousam.data.images import read_image
-from gdinousam.data.phantoms import LESION_KINDS
+from gdinousam.data.sources.phantoms import LESION_KINDS
 from gdinousam.errors import InputError
-from gdinousam.preprocessing import ResizeSettings, boxes_xyxy_pixels, build_resize, image_to_tensor, normalize_image
+from gdinousam.geometry import ResizeSettings, boxes_xyxy_pixels, build_resize, image_to_tensor, normalize_image
 from gdinousam.records import ImageRecord
 
 SQUARE = ResizeSettings(size=64)

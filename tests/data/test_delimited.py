@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gdinousam.data.contract import COLUMNS, read_records
-from gdinousam.data.delimited import decode, parse_delimited
+from gdinousam.data.contract.delimited import decode, parse_delimited
+from gdinousam.data.contract.reading import COLUMNS, read_records
 
 HEADER = ",".join(COLUMNS)
 ROWS = ['"cyst, left",10.5,20,30.25,40,a.png,320,240,busi', "cyst,1,2,3,4,b.png,320,240,busi"]
@@ -46,11 +46,12 @@ def whole_lines_in_one_cell() -> str:
         PLAIN.replace(HEADER, '"' + HEADER.replace(",", '","') + '"').encode(),
         PLAIN.replace(HEADER, HEADER.title()).encode(),
         PLAIN.replace("\n", ",,\n").encode(),
+        (PLAIN + "," * (len(COLUMNS) - 1) + "\n").encode(),
         whole_lines_in_one_cell().encode(),
     ],
     ids=[
         "plain", "semicolon", "tab", "bar", "decimal comma", "utf-16", "sep=,", "sep=;", "byte order mark",
-        "spaces", "quoted header", "letter case", "empty columns", "one cell",
+        "spaces", "quoted header", "letter case", "empty columns", "an empty row", "one cell",
     ],
 )  # fmt: skip
 def test_every_way_of_writing_a_table_reads_to_the_same_records(tmp_path: Path, content: bytes):

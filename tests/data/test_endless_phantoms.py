@@ -8,9 +8,9 @@ from pydantic import ValidationError
 
 from gdinousam.data.augmentation import AugmentationSettings, build_augmentation
 from gdinousam.data.dataset import JoinedExamples
-from gdinousam.data.endless_phantoms import EndlessPhantoms, PhantomData
-from gdinousam.data.phantoms import phrases_of
-from gdinousam.preprocessing import ResizeSettings
+from gdinousam.data.sources.phantoms import phrases_of
+from gdinousam.data.sources.phantoms.endless import EndlessPhantoms, PhantomData
+from gdinousam.geometry import ResizeSettings
 
 RESIZE = ResizeSettings(size=64)
 

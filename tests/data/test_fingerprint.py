@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gdinousam.data.fingerprint import fingerprint
+from gdinousam.data.contract.fingerprint import fingerprint
 from gdinousam.records import ImageRecord, Instance
 
 

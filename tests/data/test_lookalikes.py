@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image as PILImage
 
-from gdinousam.data.contract import read_records
-from gdinousam.data.lookalikes import without_lookalikes
+from gdinousam.data.audit.lookalikes import without_lookalikes
+from gdinousam.data.contract.reading import read_records
 from gdinousam.errors import InputError
 
 

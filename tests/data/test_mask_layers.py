@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gdinousam.data.mask_layers import MAX_INSTANCES, layer_masks, phrase_slugs
+from gdinousam.data.sources.mask_layers import MAX_INSTANCES, layer_masks, phrase_slugs
 from gdinousam.records import Mask
 
 SIZE_HW = (12, 30)

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gdinousam.data.check import check_table, require_valid
-from gdinousam.data.contract import write_records
-from gdinousam.data.named_datasets import datasets_of, of_datasets
-from gdinousam.data.problems import DataProblems
+from gdinousam.data.contract.check import check_table, require_valid
+from gdinousam.data.contract.names import datasets_of, of_datasets
+from gdinousam.data.contract.problems import DataProblems
+from gdinousam.data.contract.reading import write_records
 from gdinousam.drawing import write_picture
 from gdinousam.errors import InputError
 from gdinousam.records import ImageRecord, Instance

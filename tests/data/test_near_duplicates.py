@@ -11,11 +11,10 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from gdinousam.data.audit.near_duplicates import clusters, near_pairs
+from gdinousam.data.audit.picture_windows import FOUND, Thumbnail, thumbnail
 from gdinousam.data.images import read_image
-from gdinousam.data.near_duplicates import clusters, near_pairs
-from gdinousam.data.phantoms import FAMILIES, VARIED, make_phantom
-from gdinousam.data.picture_patches import FOUND
-from gdinousam.data.picture_windows import Thumbnail, thumbnail
+from gdinousam.data.sources.phantoms import FAMILIES, VARIED, make_phantom
 from gdinousam.records import Image
 
 SHARED_DATA = Path(__file__).parents[2].parent / "shared" / "data"
@@ -125,7 +124,7 @@ def test_pairs_are_sorted_and_do_not_depend_on_the_other_pictures_or_their_order
 
 
 def test_more_pictures_than_are_compared_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gdinousam.data.picture_windows.CHUNK", 3)
+    monkeypatch.setattr("gdinousam.data.audit.picture_windows.CHUNK", 3)
     images = [texture(seed) for seed in range(7)]
     pairs = near_pairs(thumbnails(*images, bordered(images[1])))
     assert [pair[:2] for pair in pairs] == [(1, 7)]

@@ -7,9 +7,9 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from gdinousam.data.check import check_table
+from gdinousam.data.contract.check import check_table
+from gdinousam.data.contract.outlines import is_outline, write_filled
 from gdinousam.data.images import read_mask_file
-from gdinousam.data.outlines import is_outline, write_filled
 from gdinousam.errors import InputError
 
 SIZE = 80

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gdinousam.data.phantoms import make_phantom
-from gdinousam.data.picture_windows import SIDE, Grid, Window, cut_out, resembling, thumbnail
+from gdinousam.data.audit.picture_windows import SIDE, Grid, Window, cut_out, resembling, thumbnail
+from gdinousam.data.sources.phantoms import make_phantom
 from gdinousam.records import Image
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from gdinousam.data.check import check_table
-from gdinousam.data.problems import Problem
+from gdinousam.data.contract.check import check_table
+from gdinousam.data.contract.problems import Problem
 
 WIDTH, HEIGHT = 120, 80
 HEADER = "label_name,bbox_x,bbox_y,bbox_width,bbox_height,image_name,image_width,image_height,dataset"
@@ -193,3 +193,17 @@ def test_masks_beside_the_images_under_other_names_are_sound(tmp_path):
     named = [f"{line},mask_{number}.png" for number, line in enumerate(lines[1:])]
     path.write_text("\n".join([f"{lines[0]},mask_name", *named]) + "\n")
     assert problems(path, "images") == []
+
+
+@pytest.mark.parametrize("masks", [None, "masks"])
+def test_another_convention_of_one_dataset_in_the_file_is_named(tmp_path, masks):
+    path = write(tmp_path, lambda box: box)
+    rows = []
+    for number, (x, y, width, height) in enumerate(BOXES):
+        for folder in ("images", "masks"):
+            (tmp_path / folder / f"other_{number}.png").write_bytes((tmp_path / folder / f"{number}.png").read_bytes())
+        rows.append(f"mass,{x},{y},{x + width},{y + height},other_{number}.png,{WIDTH},{HEIGHT},stu\n")
+    path.write_text(path.read_text() + "".join(rows))
+    first = problems(path, masks)[0]
+    assert (first.row, first.value) == (None, "corners x0, y0, x1, y1")
+    assert first.expected.endswith("(rows 6, 7, 8, 9)" if masks else "(rows 7, 8, 9)")

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from gdinousam.data.problems import Problem, format_problems
+from gdinousam.data.contract.problems import Problem, format_problems
 
 
 def test_problems_are_printed_in_aligned_columns_and_the_rest_is_counted():

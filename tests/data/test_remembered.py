@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from PIL import Image as PILImage
 
-from gdinousam.data import check, remembered
-from gdinousam.data.check import require_valid
-from gdinousam.data.contract import read_records
-from gdinousam.data.lookalikes import without_lookalikes
-from gdinousam.data.problems import DataProblems
+from gdinousam.data.audit.lookalikes import without_lookalikes
+from gdinousam.data.contract import check, remembered
+from gdinousam.data.contract.check import require_valid
+from gdinousam.data.contract.problems import DataProblems
+from gdinousam.data.contract.reading import read_records
 from gdinousam.errors import InputError
 
 
@@ -165,7 +165,7 @@ def test_only_the_latest_notes_are_kept(cache: Path, tmp_path: Path, monkeypatch
 
 def test_the_cache_lies_where_the_user_keeps_caches(tmp_path: Path) -> None:
     # in a process of its own: here the tests' own folder takes its place
-    ask = "from gdinousam.data.remembered import cache_folder; print(cache_folder())"
+    ask = "from gdinousam.data.contract.remembered import cache_folder; print(cache_folder())"
     for name, parts in (("XDG_CACHE_HOME", ()), ("HOME", (".cache",))):
         environment = {key: text for key, text in os.environ.items() if key != "XDG_CACHE_HOME"}
         done = subprocess.run(
@@ -183,7 +183,7 @@ def test_look_alikes_are_searched_again_when_a_file_changes(
     with PILImage.open(records[3].path) as image:
         image.save(tests / "copy.png")
     first = without_lookalikes(records, tests)
-    monkeypatch.setattr("gdinousam.data.lookalikes.read_pictures", lambda *_, **__: pytest.fail("looked again"))
+    monkeypatch.setattr("gdinousam.data.audit.lookalikes.read_pictures", lambda *_, **__: pytest.fail("looked again"))
     assert without_lookalikes(records, tests) == first and len(first) == len(records) - 1
     monkeypatch.undo()
     monkeypatch.setattr(remembered, "cache_folder", lambda: cache)

@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from gdinousam.evaluation.rows import ScoreRow
+from gdinousam.evaluation.scoring.rows import ScoreRow
 from gdinousam.records import Detection, ImageRecord, Instance, MaskReference, Need
 
 CHANNEL = {"liver": 0, "cyst": 1, "stone": 2}

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gdinousam.evaluation.results import Results
-from gdinousam.evaluation.rows import ScoreRow, write_rows
+from gdinousam.evaluation.scoring.results import Results
+from gdinousam.evaluation.scoring.rows import ScoreRow, write_rows
 
 NAN = math.nan
 

@@ -3,8 +3,8 @@
 import pytest
 from made_results import NAN, made_row
 
-from gdinousam.evaluation.best import best_method, lead
-from gdinousam.evaluation.rows import ScoreRow
+from gdinousam.evaluation.reporting.best import best_method, lead
+from gdinousam.evaluation.scoring.rows import ScoreRow
 
 
 def rows(dice: list[float], dataset: str = "busi", **other: object) -> list[ScoreRow]:

@@ -10,7 +10,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from test_tables import row
 
-from gdinousam.evaluation.box_precision import MAX_DETECTIONS, box_precision
+from gdinousam.evaluation.scoring.box_precision import MAX_DETECTIONS, box_precision
 
 BOX = (0.0, 0.0, 10.0, 10.0)
 ASIDE = (50.0, 50.0, 60.0, 60.0)

@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 from made_results import made_row
 
-from gdinousam.evaluation.calibration import (
+from gdinousam.evaluation.figures.reliability import reliability_diagram
+from gdinousam.evaluation.reporting.calibration import (
     NUM_BINS,
     calibration_of,
     calibration_remarks,
     calibrations_by_dataset,
     scores_are_shares,
 )
-from gdinousam.evaluation.calibration_tables import calibration_tables
-from gdinousam.evaluation.figures.reliability import reliability_diagram
-from gdinousam.evaluation.rows import ScoreRow
-from gdinousam.evaluation.tables import write_tables
+from gdinousam.evaluation.reporting.calibration_tables import calibration_tables
+from gdinousam.evaluation.reporting.tables import write_tables
+from gdinousam.evaluation.scoring.rows import ScoreRow
 
 
 def present(score: float, image: int, **other: Any) -> ScoreRow:

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from made_results import made_results, made_row, write_results
 
-from gdinousam.command_line.common import run
-from gdinousam.command_line.compare import compare_command
-from gdinousam.evaluation.paper_numbers import OURS
+from gdinousam.commands.common import run
+from gdinousam.commands.compare import compare_command
+from gdinousam.evaluation.reporting.paper_numbers import OURS
 
 DICE = {OURS: [0.7, 0.8, 0.9] * 2, "SAMUS": [0.6, 0.7, 0.7] * 2}
 

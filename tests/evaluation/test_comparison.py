@@ -8,8 +8,8 @@ import pytest
 from made_results import NAN, made_results, made_row
 
 from gdinousam.errors import InputError
-from gdinousam.evaluation.comparison import Compared, compare, of_paper_table, rename
-from gdinousam.evaluation.rows import ProtocolName
+from gdinousam.evaluation.reporting.comparison import Compared, compare, of_paper_table, rename
+from gdinousam.evaluation.scoring.rows import ProtocolName
 
 ROWS = [made_row(image=number, dice=number / 10) for number in range(8)]
 

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from made_results import NAN, made_results, made_row
 
-from gdinousam.evaluation.comparison import Compared, compare, of_paper_table
-from gdinousam.evaluation.comparison_tables import comparison_tables
-from gdinousam.evaluation.paper_numbers import AVERAGE, OURS, paper_table
-from gdinousam.evaluation.rows import ScoreRow
-from gdinousam.evaluation.statistics import holm
-from gdinousam.evaluation.table_files import Cell, Table
+from gdinousam.evaluation.reporting.comparison import Compared, compare, of_paper_table
+from gdinousam.evaluation.reporting.comparison_tables import comparison_tables
+from gdinousam.evaluation.reporting.paper_numbers import AVERAGE, OURS, paper_table
+from gdinousam.evaluation.reporting.statistics import holm
+from gdinousam.evaluation.reporting.table_files import Cell, Table
+from gdinousam.evaluation.scoring.rows import ScoreRow
 
 DICE = {"A": [0.2, 0.4, 0.6], "B": [0.5, 0.5, 0.5], "C": [0.39, 0.4, 0.41]}
 

@@ -11,19 +11,19 @@ import pytest
 from damage import FEW_OR_MANY, changed_json, num_refused, refusal
 from made_results import made_results, made_row, write_results
 
-from gdinousam.data.coco.results import read_results as read_coco_results
-from gdinousam.data.coco.segmentation import decode_segmentation, encode_rle
+from gdinousam.data.sources.coco.segmentation import decode_segmentation, encode_rle
+from gdinousam.data.sources.coco.segmentation import read_results as read_coco_results
 from gdinousam.errors import InputError
 from gdinousam.evaluation.figures.curves import read_run, training_curves
-from gdinousam.evaluation.notes import Notes
-from gdinousam.evaluation.overview import overview_table
-from gdinousam.evaluation.parts import PART_NAME, PartWriter, read_parts
-from gdinousam.evaluation.predictions.arrays import array_size, read_array_mask
-from gdinousam.evaluation.results import METHOD_NAME, read_results
-from gdinousam.evaluation.rows import read_rows, write_rows
-from gdinousam.evaluation.table_files import as_plain
-from gdinousam.evaluation.tables import write_tables
-from gdinousam.evaluation.trace import Thresholds, Trace, UsedWeights
+from gdinousam.evaluation.reporting.overview import overview_table
+from gdinousam.evaluation.reporting.table_files import as_plain
+from gdinousam.evaluation.reporting.tables import write_tables
+from gdinousam.evaluation.scoring.notes import Notes
+from gdinousam.evaluation.scoring.parts import PART_NAME, PartWriter, read_parts
+from gdinousam.evaluation.scoring.results import METHOD_NAME, read_results
+from gdinousam.evaluation.scoring.rows import read_rows, write_rows
+from gdinousam.evaluation.scoring.trace import Thresholds, Trace, UsedWeights
+from gdinousam.methods.saved_masks.arrays import array_size, read_array_mask
 from gdinousam.records import ImageRecord
 
 ROWS = [made_row(image=number, dice=number / 5, detected_boxes=((0.0, 0.0, 5.0, 6.0, 0.9),)) for number in range(4)]

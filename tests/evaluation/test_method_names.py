@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 from made_results import made_results, made_row, write_results
 
-from gdinousam.command_line.common import BAD_INPUT, run
-from gdinousam.command_line.compare import compare_command
-from gdinousam.evaluation.comparison import compare, rename
-from gdinousam.evaluation.comparison_tables import comparison_tables
-from gdinousam.evaluation.method_names import method_name, weights_remarks
-from gdinousam.evaluation.overview import overview_table
-from gdinousam.evaluation.paper_numbers import OURS, paper_table
-from gdinousam.evaluation.results import Results, read_results
-from gdinousam.evaluation.table_files import Table, as_plain
-from gdinousam.evaluation.tables import write_tables
+from gdinousam.commands.common import BAD_INPUT, run
+from gdinousam.commands.compare import compare_command
+from gdinousam.evaluation.reporting.comparison import compare, rename
+from gdinousam.evaluation.reporting.comparison_tables import comparison_tables
+from gdinousam.evaluation.reporting.overview import overview_table
+from gdinousam.evaluation.reporting.paper_numbers import OURS, paper_table
+from gdinousam.evaluation.reporting.table_files import Table, as_plain
+from gdinousam.evaluation.reporting.tables import write_tables
+from gdinousam.evaluation.scoring.notes import method_name, weights_remarks
+from gdinousam.evaluation.scoring.results import Results, read_results
 from gdinousam.records import WeightsKind
 
 RANDOM, SMALL = weights_remarks("random")[0], weights_remarks("small")[0]
@@ -118,7 +118,7 @@ def test_neither_a_reference_nor_random_weights_are_the_best() -> None:
     random = made_results(BETTER, "C (random)", weights="random")
     table = comparison_tables(compare([reference, *candidates, random]))["methods"]
     assert best_of(table) == {"A"}
-    assert any(remark.endswith("References and random weights are no candidates for the best.") for remark in
+    assert any(remark.endswith("References and random weights are not candidates for the best.") for remark in
                table.remarks)  # fmt: skip
     plain = comparison_tables(compare([made_results(BETTER, "true box"), *candidates]))["methods"]
     assert best_of(plain) == {"true box"}  # as long as nobody says what it is

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gdinousam.evaluation.metrics import box_iou_xyxy, dice, iou, overlap_counts
+from gdinousam.evaluation.scoring.metrics import box_iou_xyxy, dice, iou, overlap_counts
 
 
 def rectangle(top: int, left: int, bottom: int, right: int) -> np.ndarray:

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 from made_results import made_results, made_row
 
-from gdinousam.evaluation.comparison import compare
-from gdinousam.evaluation.comparison_tables import comparison_tables
-from gdinousam.evaluation.notes import NO_NOTES, Notes
-from gdinousam.evaluation.origin import about_method
-from gdinousam.evaluation.overview import overview_table
-from gdinousam.evaluation.strata import stratify
-from gdinousam.evaluation.table_files import Table, as_markdown, as_plain, write_csv
-from gdinousam.evaluation.tables import protocol_tables, strata_tables, write_tables
+from gdinousam.evaluation.reporting.comparison import compare
+from gdinousam.evaluation.reporting.comparison_tables import comparison_tables
+from gdinousam.evaluation.reporting.overview import overview_table
+from gdinousam.evaluation.reporting.table_files import Table, as_markdown, as_plain, write_csv
+from gdinousam.evaluation.reporting.tables import protocol_tables, strata_tables, write_tables
+from gdinousam.evaluation.scoring.notes import NO_NOTES, Notes
+from gdinousam.evaluation.scoring.origin import about_method
+from gdinousam.evaluation.scoring.strata import stratify
 
 LEAK = "The weights were trained on images of this dataset."
 NOTES = Notes(("Weights are random.",), {"busi": LEAK})

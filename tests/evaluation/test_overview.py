@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from made_results import made_results, made_row, write_results
 
-from gdinousam.command_line.common import run
-from gdinousam.command_line.overview import overview_command
-from gdinousam.evaluation.overview import overview_table
+from gdinousam.commands.common import run
+from gdinousam.commands.overview import overview_command
+from gdinousam.evaluation.reporting.overview import overview_table
 
 
 def texts(table) -> list[list[str]]:

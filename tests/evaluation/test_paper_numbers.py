@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from gdinousam.data.public.registry import all_datasets
-from gdinousam.evaluation.paper_numbers import (
+from gdinousam.data.sources.public.registry import all_datasets
+from gdinousam.evaluation.reporting.paper_numbers import (
     AVERAGE,
     METHOD_TABLES,
     OURS,

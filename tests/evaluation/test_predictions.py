@@ -9,9 +9,9 @@ import pytest
 from coloured_images import HEIGHT, WIDTH, Alarmist, LargeOnly, LeftHalf, Silent, write_mixed
 
 from gdinousam.errors import InputError
-from gdinousam.evaluation.predictions.names import mask_names
-from gdinousam.evaluation.predictions.saved_masks import SavedMasks
-from gdinousam.evaluation.runner import evaluate
+from gdinousam.evaluation.scoring.kept import mask_names
+from gdinousam.evaluation.scoring.runner import evaluate
+from gdinousam.methods.saved_masks.method import SavedMasks
 from gdinousam.records import ImageRecord
 
 NEEDS = frozenset({"text"})

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gdinousam.errors import InputError
-from gdinousam.evaluation.protocols import score_image
+from gdinousam.evaluation.scoring.protocols import score_image
 from gdinousam.records import Detection, ImageRecord, Instance
 
 SIZE_HW = (4, 10)

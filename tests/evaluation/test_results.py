@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from coloured_images import ByColor, LeftHalf, write_mixed
 
-from gdinousam.data.fingerprint import fingerprint
+from gdinousam.data.contract.fingerprint import fingerprint
 from gdinousam.errors import InputError
-from gdinousam.evaluation.origin import about_method, complete_origin, require_same_origin, write_origin
-from gdinousam.evaluation.results import read_results
-from gdinousam.evaluation.rows import read_rows
-from gdinousam.evaluation.runner import evaluate
+from gdinousam.evaluation.scoring.origin import about_method, complete_origin, require_same_origin, write_origin
+from gdinousam.evaluation.scoring.results import read_results
+from gdinousam.evaluation.scoring.rows import read_rows
+from gdinousam.evaluation.scoring.runner import evaluate
 
 CONFIG = "data: {batch_size: 4, test_dir: images}\nprediction: {box_threshold: 0.1}\nevaluation: {method: Halves}\n"
 ABOUT = about_method("Halves", frozenset({"text", "box"}), ("numpy", "monai"), "cpu", "float32")

@@ -6,9 +6,9 @@ import pytest
 from coloured_images import ByColor, LeftHalf, untimed, write_mixed
 
 from gdinousam.errors import InputError
-from gdinousam.evaluation.parts import PartWriter
-from gdinousam.evaluation.rows import read_rows
-from gdinousam.evaluation.runner import evaluate
+from gdinousam.evaluation.scoring.parts import PartWriter
+from gdinousam.evaluation.scoring.rows import read_rows
+from gdinousam.evaluation.scoring.runner import evaluate
 from gdinousam.records import ImageRecord
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gdinousam.errors import InputError
-from gdinousam.evaluation.rows import COLUMNS, ScoreRow, read_rows, write_rows
+from gdinousam.evaluation.scoring.rows import COLUMNS, ScoreRow, read_rows, write_rows
 
 ROW = ScoreRow(
     protocol="strict",
@@ -151,13 +151,24 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_rows_that_a_spreadsheet_saved_again_are_read(path):
-    """In German: semicolons, decimal commas, a byte order mark; Excel writes truth in capitals."""
+    """In German: semicolons, decimal commas, a byte order mark, and words for true and false."""
     lines = list(csv.reader(path.read_text().splitlines()))
     floats = [lines[0].index(name) for name in ("score", "dice", "box_iou", "seconds", "surface_distance")]
     for cells in lines[1:]:
         for place in floats:
             cells[place] = cells[place].replace(".", ",")
-        cells[:] = [cell.upper() if cell in ("True", "False") else cell for cell in cells]
-    with path.open("w", newline="", encoding="utf-8-sig") as file:
-        csv.writer(file, delimiter=";").writerows(lines)
-    assert read_rows(path) == [ROW, MISSED, ROW]
+        cells[:] = [{"True": "WAHR", "False": "FALSCH"}.get(cell, cell) for cell in cells]
+    lines.append([""] * len(lines[0]))
+    for encoding in ("utf-8-sig", "utf-16"):
+        with path.open("w", newline="", encoding=encoding) as file:
+            csv.writer(file, delimiter=";").writerows(lines)
+        assert read_rows(path) == [ROW, MISSED, ROW]
+
+
+def test_a_score_that_a_spreadsheet_took_for_thousands_is_named(path):
+    lines = list(csv.reader(path.read_text().splitlines()))
+    place = lines[0].index("dice")
+    lines[1][place] = lines[1][place].replace("0.", "")
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows(lines)
+    assert f"row 1: dice is '{lines[1][place]}', beyond 0 to 1" in problem(path)

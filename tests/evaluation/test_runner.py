@@ -19,9 +19,9 @@ from coloured_images import (
 )
 
 from gdinousam.errors import InputError
-from gdinousam.evaluation.rows import read_rows
-from gdinousam.evaluation.runner import check_records, evaluate
-from gdinousam.evaluation.tables import summarize, write_tables
+from gdinousam.evaluation.reporting.tables import summarize, write_tables
+from gdinousam.evaluation.scoring.rows import read_rows
+from gdinousam.evaluation.scoring.runner import check_records, evaluate
 from gdinousam.records import ImageRecord, Instance, MaskReference
 
 

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from coloured_images import HEIGHT, WIDTH, write_image
 
-from gdinousam.data.coco.exporting import export_coco
-from gdinousam.data.coco.segmentation import encode_rle
-from gdinousam.data.contract import read_records, write_records
+from gdinousam.data.contract.reading import read_records, write_records
+from gdinousam.data.sources.coco.exporting import export_coco
+from gdinousam.data.sources.coco.segmentation import encode_rle
 from gdinousam.errors import InputError
-from gdinousam.evaluation.box_precision import box_precision
-from gdinousam.evaluation.predictions.saved_masks import SavedMasks
-from gdinousam.evaluation.predictions.settings import SavedMasksSettings
-from gdinousam.evaluation.runner import evaluate
+from gdinousam.evaluation.scoring.box_precision import box_precision
+from gdinousam.evaluation.scoring.runner import evaluate
+from gdinousam.methods.saved_masks.method import SavedMasks
+from gdinousam.methods.saved_masks.settings import SavedMasksSettings
 from gdinousam.records import ImageRecord, Instance, MaskReference
 
 NEEDS = frozenset({"text"})

@@ -1,4 +1,4 @@
-"""Mask files of every format hold the same mask, and what is no mask is refused in one line."""
+"""Mask files of every format hold the same mask, and what is not a mask is refused in one line."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import PIL.Image
 import pytest
 
 from gdinousam.errors import InputError
-from gdinousam.evaluation.predictions.formats import mask_ending, mask_size, read_mask
-from gdinousam.evaluation.predictions.settings import SavedMasksSettings
+from gdinousam.methods.saved_masks.folder import mask_ending, mask_size, read_mask
+from gdinousam.methods.saved_masks.settings import SavedMasksSettings
 
 # 2 rows of 3 pixels, so that axes cannot be mixed up unnoticed
 MASK_HW = np.array([[True, False, False], [True, True, False]])

@@ -15,15 +15,15 @@ from coloured_images import HEIGHT, WIDTH, LeftHalf, write_image, write_mixed
 
 from gdinousam.data.images import read_mask_file
 from gdinousam.errors import InputError
-from gdinousam.evaluation.comparison import compare
 from gdinousam.evaluation.figures.case_pictures import CasePictures
-from gdinousam.evaluation.methods import unsupported_remarks
-from gdinousam.evaluation.notes import Notes
-from gdinousam.evaluation.predictions.saved_masks import SavedMasks
-from gdinousam.evaluation.predictions.settings import SavedMasksSettings
-from gdinousam.evaluation.rows import ScoreRow
-from gdinousam.evaluation.runner import evaluate
-from gdinousam.evaluation.tables import write_tables
+from gdinousam.evaluation.reporting.comparison import compare
+from gdinousam.evaluation.reporting.tables import write_tables
+from gdinousam.evaluation.scoring.methods import unsupported_remarks
+from gdinousam.evaluation.scoring.notes import Notes
+from gdinousam.evaluation.scoring.rows import ScoreRow
+from gdinousam.evaluation.scoring.runner import evaluate
+from gdinousam.methods.saved_masks.method import SavedMasks
+from gdinousam.methods.saved_masks.settings import SavedMasksSettings
 from gdinousam.records import ImageRecord
 
 NEEDS = frozenset({"text"})

@@ -9,17 +9,17 @@ from pathlib import Path
 import pytest
 from coloured_images import LeftHalf, untimed, write_mixed
 
-from gdinousam.evaluation.rows import read_rows
-from gdinousam.evaluation.runner import evaluate
+from gdinousam.evaluation.scoring.rows import read_rows
+from gdinousam.evaluation.scoring.runner import evaluate
 
 PROGRAM = """
 import os, sys
 from pathlib import Path
 from coloured_images import LeftHalf, write_mixed
-from gdinousam.command_line.common import run
+from gdinousam.commands.common import run
 from gdinousam.errors import InputError
-from gdinousam.evaluation.processes import joined_processes
-from gdinousam.evaluation.runner import evaluate
+from gdinousam.processes import joined_processes
+from gdinousam.evaluation.scoring.runner import evaluate
 
 class Fatal(LeftHalf):
     def segment(self, images, phrases):
@@ -105,9 +105,9 @@ def test_a_process_that_stops_is_noticed_and_the_run_can_be_resumed(tmp_path: Pa
 ALONE = """
 import os, sys
 import torch.distributed as dist
-from gdinousam.command_line.common import run
+from gdinousam.commands.common import run
 from gdinousam.errors import InputError
-from gdinousam.evaluation.processes import joined_processes
+from gdinousam.processes import joined_processes
 
 def work():
     if sys.argv[2] == "errs":

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 from test_tables import row
 
-from gdinousam.evaluation.statistics import (
+from gdinousam.evaluation.reporting.statistics import (
     NUM_RESAMPLES,
     bootstrap_interval,
     holm,

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from test_tables import row
 
-from gdinousam.evaluation.strata import SIZES, number_of_targets, stratify, target_size
+from gdinousam.evaluation.scoring.strata import SIZES, number_of_targets, stratify, target_size
 
 NAN = math.nan
 AREA = {"image_width": 100, "image_height": 100}

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from gdinousam.evaluation.surface import MIN_TOLERANCE_PIXELS, surface_scores, tolerance_pixels
+from gdinousam.evaluation.scoring.metrics import MIN_TOLERANCE_PIXELS, surface_scores, tolerance_pixels
 
 SIZE_HW = (100, 100)
 

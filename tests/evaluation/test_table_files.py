@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gdinousam.errors import InputError
-from gdinousam.evaluation.table_files import (
+from gdinousam.evaluation.reporting.table_files import (
     Cell,
     Column,
     Table,

@@ -13,18 +13,18 @@ from coloured_images import ByColor, LeftHalf, untimed, write_image
 from made_results import NAN, made_results, made_row
 
 from gdinousam.errors import InputError
-from gdinousam.evaluation.box_precision import box_precision
-from gdinousam.evaluation.comparison import compare
-from gdinousam.evaluation.comparison_tables import comparison_tables
-from gdinousam.evaluation.methods import answerable, unsupported_phrases, unsupported_remarks
-from gdinousam.evaluation.overview import overview_table
-from gdinousam.evaluation.protocols import score_image
-from gdinousam.evaluation.rows import ProtocolName, ScoreRow, read_rows
-from gdinousam.evaluation.runner import evaluate
-from gdinousam.evaluation.strata import stratify
-from gdinousam.evaluation.summary import summarize, summary_of
-from gdinousam.evaluation.table_files import Table
-from gdinousam.evaluation.tables import write_tables
+from gdinousam.evaluation.reporting.comparison import compare
+from gdinousam.evaluation.reporting.comparison_tables import comparison_tables
+from gdinousam.evaluation.reporting.overview import overview_table
+from gdinousam.evaluation.reporting.summary import summarize, summary_of
+from gdinousam.evaluation.reporting.table_files import Table
+from gdinousam.evaluation.reporting.tables import write_tables
+from gdinousam.evaluation.scoring.box_precision import box_precision
+from gdinousam.evaluation.scoring.methods import answerable, unsupported_phrases, unsupported_remarks
+from gdinousam.evaluation.scoring.protocols import score_image
+from gdinousam.evaluation.scoring.rows import ProtocolName, ScoreRow, read_rows
+from gdinousam.evaluation.scoring.runner import evaluate
+from gdinousam.evaluation.scoring.strata import stratify
 from gdinousam.records import ImageRecord
 
 REASON = "the colour is not known"
@@ -214,7 +214,7 @@ def column(table: Table, title: str, group: str = "") -> list[str]:
 @pytest.mark.parametrize("protocol", ["strict", "paper"])
 def test_compared_methods_have_their_own_n_and_the_table_says_why(protocol: ProtocolName) -> None:
     parts, wholes = ([replace(row, protocol=protocol) for row in rows] for rows in (PART, WHOLE))
-    if protocol == "paper":  # an absent phrase is no query there
+    if protocol == "paper":  # an absent phrase is not a query there
         del parts[3], wholes[3]
     compared = compare([made_results(parts, "part"), made_results(wholes, "whole")], protocol)
     tables = comparison_tables(compared)

@@ -14,16 +14,16 @@ from transformers import GroundingDinoForObjectDetection
 from weight_files import linear, merge_by_hand, published_lora, write
 
 from gdinousam.errors import InputError
-from gdinousam.models.adapters import describe_adapter, load_adapter, save_adapter
-from gdinousam.models.base_note import BASE_NOTE, describe_base, weights_sha256
+from gdinousam.geometry import ResizeSettings
+from gdinousam.models.adapters.base_note import BASE_NOTE, describe_base, weights_sha256
+from gdinousam.models.adapters.loading import describe_adapter, load_adapter, save_adapter
+from gdinousam.models.adapters.lora import LoraSettings, add_lora, count_parameters, prepare_for_adapters
 from gdinousam.models.checkpoints.files import Tensors
 from gdinousam.models.checkpoints.published_lora import LAST_BOX_LAYER, adapted_modules
-from gdinousam.models.detector import Detector
-from gdinousam.models.loading import load_detector, load_grounding_dino
-from gdinousam.models.lora import LoraSettings, add_lora, count_parameters, prepare_for_adapters
-from gdinousam.preprocessing import ResizeSettings
-from gdinousam.prompts import build_caption, tokenize_captions
-from gdinousam.seeding import torch_seed
+from gdinousam.models.detector.detector import Detector
+from gdinousam.models.loading import base_name, load_detector, load_grounding_dino
+from gdinousam.phrases import build_caption, tokenize_captions
+from gdinousam.runtime import torch_seed
 from gdinousam.training.settings import LossSettings
 from gdinousam.training.tasks import DetectorTask
 
@@ -51,7 +51,10 @@ def folder(small_detector: Path, tmp_path: Path) -> Path:
             if parameter.requires_grad:
                 parameter += 0.05 * torch.randn_like(parameter)
     (tmp_path / "ours").mkdir()
-    DetectorTask(Detector(adapted, tokenizer), LossSettings(), ResizeSettings(size=96)).save(tmp_path / "ours")
+    task = DetectorTask(
+        Detector(adapted, tokenizer), LossSettings(), ResizeSettings(size=96), base=base_name(str(small_detector))
+    )
+    task.save(tmp_path / "ours")
     return tmp_path / "ours"
 
 

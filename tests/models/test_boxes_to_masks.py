@@ -4,18 +4,18 @@ from pathlib import Path
 
 import pytest
 
-from gdinousam.models.boxes_to_masks import WholeImageSegmenter
+from gdinousam.methods.ours.references import WholeImageSegmenter
 from gdinousam.models.loading import load_mask_head
-from gdinousam.models.mask_head import BoxPrompted
+from gdinousam.models.mask_heads.sam2 import MaskHead
 from gdinousam.records import Image
 
 
 @pytest.fixture(scope="module")
-def mask_head(small_mask_head: Path) -> BoxPrompted:
+def mask_head(small_mask_head: Path) -> MaskHead:
     return load_mask_head(str(small_mask_head))
 
 
-def test_the_whole_image_is_the_box_of_every_phrase(mask_head: BoxPrompted, phantom_images: list[Image]) -> None:
+def test_the_whole_image_is_the_box_of_every_phrase(mask_head: MaskHead, phantom_images: list[Image]) -> None:
     phrases = [["cyst"], [], ["stone", "cyst"]]
     method = WholeImageSegmenter(mask_head)
     found = method.segment(phantom_images, phrases)

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from torch import nn
 from transformers import GroundingDinoForObjectDetection
 
-from gdinousam.models.corrections import inverse_sigmoid, normalize_officially
-from gdinousam.models.detector import Detector
+from gdinousam.models.detector.corrections import inverse_sigmoid, normalize_officially
+from gdinousam.models.detector.detector import Detector
 from gdinousam.models.loading import load_grounding_dino
-from gdinousam.models.random_sam import random_sam
-from gdinousam.prompts import build_caption, tokenize_captions
-from gdinousam.seeding import torch_seed
+from gdinousam.models.mask_heads.random_sam import random_sam
+from gdinousam.phrases import build_caption, tokenize_captions
+from gdinousam.runtime import torch_seed
 
 
 @given(fraction=st.floats(0.001, 0.999))

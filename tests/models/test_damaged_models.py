@@ -16,16 +16,15 @@ from damage import FEW_OR_MANY, changed_json, num_refused, refusal
 
 from gdinousam.assets import ASSETS
 from gdinousam.errors import InputError
-from gdinousam.models.adapters import save_adapter
-from gdinousam.models.base_note import BASE_NOTE, describe_base
-from gdinousam.models.box_finder import BoxFinder
+from gdinousam.models.adapters.base_note import BASE_NOTE, describe_base
+from gdinousam.models.adapters.loading import save_adapter
+from gdinousam.models.adapters.lora import LoraSettings, add_lora
 from gdinousam.models.checkpoints.files import read_tensors
 from gdinousam.models.config_values import require_possible
+from gdinousam.models.detector.box_finder import BoxFinder
+from gdinousam.models.detector.operating_point import PredictionSettings, resolve_prediction
 from gdinousam.models.loading import load_detector, load_grounding_dino, load_mask_head, trained_resize
-from gdinousam.models.lora import LoraSettings, add_lora
-from gdinousam.models.operating_point import resolve_prediction
-from gdinousam.models.prediction_settings import PredictionSettings
-from gdinousam.seeding import torch_seed
+from gdinousam.runtime import torch_seed
 
 DETECTOR, MASK_HEAD = ASSETS / "small" / "detector", ASSETS / "small" / "mask_head"
 IMAGE = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)

@@ -1,14 +1,11 @@
 """Deformable attention as bags of a table: the samples of ``grid_sample``, with their gradients."""
 
-from pathlib import Path
-
 import pytest
 import torch
 import torch.nn.functional as F
 
-from gdinousam.models.deformable import sample_by_bags
-from gdinousam.models.loading import load_grounding_dino
-from gdinousam.seeding import torch_seed
+from gdinousam.models.detector.deformable import sample_by_bags
+from gdinousam.runtime import torch_seed
 
 SHAPES = ((7, 9), (4, 5), (1, 3))
 Inputs = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
@@ -96,22 +93,3 @@ def test_images_of_a_batch_do_not_mix() -> None:
     for row in range(len(value)):
         alone = sample_by_bags(value[row : row + 1], SHAPES, locations[row : row + 1], weights[row : row + 1])
         torch.testing.assert_close(together[row : row + 1], alone)
-
-
-def test_every_deformable_attention_of_the_detector_goes_this_way(
-    small_detector: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """By counting samples: a class renamed in another version of transformers would be passed over in silence."""
-    from gdinousam.models import deformable_choice
-
-    model, _ = load_grounding_dino(str(small_detector))
-    calls: list[int] = []
-    fast = deformable_choice.sample_by_bags
-    deformable_choice._process.chosen.clear()
-    monkeypatch.setattr(deformable_choice, "sample_by_bags", lambda *inputs: calls.append(1) or fast(*inputs))
-    deformable_choice.sample_without_intermediates(model)
-    tokens = torch.tensor([[101, 7, 1012, 102]])
-    with torch.no_grad():
-        model.eval()(pixel_values=torch.zeros(1, 3, 96, 96), input_ids=tokens, attention_mask=torch.ones_like(tokens))
-    assert len(calls) == model.config.encoder_layers + model.config.decoder_layers
-    deformable_choice._process.chosen.clear()  # which holds what counts calls

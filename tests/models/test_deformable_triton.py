@@ -95,7 +95,7 @@ def sample_plainly(value: Tensor, shapes_hw: tuple[tuple[int, int], ...], locati
 
 def differences(case: Case, device: torch.device) -> dict[str, float]:
     """The largest difference from the plain way, as a share of the largest number, of the output and each gradient."""
-    from gdinousam.models.deformable_triton import sample_fused
+    from gdinousam.models.detector.deformable_triton import sample_fused
 
     *leaves, grad_output = inputs_of(case, device)
     answers = []
@@ -112,7 +112,7 @@ def differences(case: Case, device: torch.device) -> dict[str, float]:
 
 def numbers_kept(device: torch.device) -> list[int]:
     """How many numbers each tensor has that the forward pass keeps for the backward one."""
-    from gdinousam.models.deformable_triton import sample_fused
+    from gdinousam.models.detector.deformable_triton import sample_fused
 
     case, kept = Case(), []
     value, locations, weights, _ = inputs_of(case, device)
@@ -128,7 +128,7 @@ def numbers_kept(device: torch.device) -> list[int]:
 
 def gradients_without_values(device: torch.device) -> bool:
     """Whether the other gradients stay the same where value needs none."""
-    from gdinousam.models.deformable_triton import sample_fused
+    from gdinousam.models.detector.deformable_triton import sample_fused
 
     case = Case()
     value, locations, weights, grad_output = inputs_of(case, device)
@@ -141,7 +141,7 @@ def gradients_without_values(device: torch.device) -> bool:
 
 def far_outside(device: torch.device) -> list[float]:
     """The largest number of the output and each gradient where every location is nowhere near the image."""
-    from gdinousam.models.deformable_triton import sample_fused
+    from gdinousam.models.detector.deformable_triton import sample_fused
 
     case = Case()
     *leaves, grad_output = inputs_of(case, device)
@@ -154,7 +154,7 @@ def far_outside(device: torch.device) -> list[float]:
 
 def without_queries(device: torch.device) -> list[int]:
     """The shape of the output for no query; its gradient is asked for as well."""
-    from gdinousam.models.deformable_triton import sample_fused
+    from gdinousam.models.detector.deformable_triton import sample_fused
 
     case = Case(num_queries=0)
     *leaves, grad_output = inputs_of(case, device)
@@ -167,8 +167,8 @@ def self_check(device: torch.device) -> list[str | None]:
     """What the check before the kernel is used finds, by number type; ``None``: nothing."""
     from transformers.models.grounding_dino.modeling_grounding_dino import MultiScaleDeformableAttention
 
-    from gdinousam.models.deformable_choice import disagreement
-    from gdinousam.models.deformable_triton import sample_fused
+    from gdinousam.models.detector.deformable_choice import disagreement
+    from gdinousam.models.detector.deformable_triton import sample_fused
 
     own = MultiScaleDeformableAttention().forward
     return [disagreement(sample_fused, own, device, dtype, 32) for dtype in (torch.float32, torch.bfloat16)]
@@ -252,7 +252,7 @@ def test_no_query_gives_no_row(seen: dict[str, Any]) -> None:
     ],
 )
 def test_what_does_not_fit_is_refused(wrong: dict[str, Any], words: str) -> None:
-    from gdinousam.models.deformable_triton import sample_fused
+    from gdinousam.models.detector.deformable_triton import sample_fused
 
     given = {
         "value": torch.zeros(1, 6, 2, 32),
@@ -273,7 +273,7 @@ def test_the_kernels_compile_for_a_gpu_that_is_not_here(
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    from gdinousam.models.deformable_triton import _backward_kernel, _forward_kernel
+    from gdinousam.models.detector.deformable_triton import _backward_kernel, _forward_kernel
 
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
     number = f"*{precision}"

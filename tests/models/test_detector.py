@@ -1,18 +1,20 @@
 """The detector around transformers' Grounding DINO: same answers, frozen parts frozen, texts computed once."""
 
+import inspect
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from mask_checks import count_rows
 from torch import nn
 
-from gdinousam.models.detector import Detector, DetectorOutput, LayerPrediction
+from gdinousam.models.adapters.lora import LoraSettings, add_lora
+from gdinousam.models.detector.detector import Detector, DetectorOutput, LayerPrediction
 from gdinousam.models.loading import load_grounding_dino
-from gdinousam.models.lora import LoraSettings, add_lora
-from gdinousam.prompts import TokenizedCaptions, build_caption, tokenize_captions
-from gdinousam.seeding import torch_seed
+from gdinousam.phrases import TokenizedCaptions, build_caption, tokenize_captions
+from gdinousam.runtime import torch_seed
 
 CAPTIONS = (("cyst",), ("benign lesion", "left kidney", "liver"))
 
@@ -224,6 +226,10 @@ def test_padding_is_told_from_image(small_detector: Path) -> None:
     assert not unmasked.boxes_cxcywh_norm.eq(1).all(dim=-1)[on_padding].all()
 
 
+def locations_of(sampling: nn.Module, inputs: tuple[Any, ...]) -> torch.Tensor:
+    return inspect.signature(sampling.forward).bind(*inputs).arguments["sampling_locations"]
+
+
 @pytest.mark.parametrize("with_adapters", [False, True])
 def test_positions_and_boxes_stay_in_float32_under_mixed_precision(small_detector: Path, with_adapters: bool) -> None:
     detector = (lora_detector if with_adapters else plain_detector)(small_detector).eval()
@@ -239,7 +245,7 @@ def test_positions_and_boxes_stay_in_float32_under_mixed_precision(small_detecto
             lambda _, __, output, name=name: dtypes.update({f"{name} offsets": output.dtype})
         )
         attention.attn.register_forward_pre_hook(
-            lambda _, inputs, name=name: dtypes.update({f"{name} locations": inputs[4].dtype})
+            lambda module, inputs, name=name: dtypes.update({f"{name} locations": locations_of(module, inputs).dtype})
         )
         attention.value_proj.register_forward_hook(
             lambda _, __, output, name=name: dtypes.update({f"{name} values": output.dtype})

@@ -11,7 +11,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from gdinousam.errors import InputError
-from gdinousam.models.detector import Detector
+from gdinousam.geometry import ResizeSettings
+from gdinousam.models.adapters.lora import LoraSettings, add_lora
+from gdinousam.models.detector.detector import Detector
 from gdinousam.models.loading import (
     PREPROCESSING,
     load_detector,
@@ -21,10 +23,8 @@ from gdinousam.models.loading import (
     save_resize,
     trained_resize,
 )
-from gdinousam.models.lora import LoraSettings, add_lora
-from gdinousam.preprocessing import ResizeSettings
-from gdinousam.prompts import build_caption, tokenize_captions
-from gdinousam.seeding import torch_seed
+from gdinousam.phrases import build_caption, tokenize_captions
+from gdinousam.runtime import torch_seed
 
 
 @pytest.fixture

@@ -9,9 +9,7 @@ from peft import PeftModel
 from transformers import GroundingDinoConfig, GroundingDinoForObjectDetection
 
 from gdinousam.errors import InputError
-from gdinousam.models.detector import Detector, DetectorOutput
-from gdinousam.models.loading import load_detector, load_grounding_dino
-from gdinousam.models.lora import (
+from gdinousam.models.adapters.lora import (
     BoxHead,
     LoraSettings,
     adapter_change,
@@ -20,8 +18,10 @@ from gdinousam.models.lora import (
     expected_adapted_modules,
     prepare_for_adapters,
 )
-from gdinousam.prompts import TokenizedCaptions, build_caption, tokenize_captions
-from gdinousam.seeding import torch_seed
+from gdinousam.models.detector.detector import Detector, DetectorOutput
+from gdinousam.models.loading import load_detector, load_grounding_dino
+from gdinousam.phrases import TokenizedCaptions, build_caption, tokenize_captions
+from gdinousam.runtime import torch_seed
 
 RANK = 32  # of the public adaptation
 ENCODER_LAYER = RANK * (2 * (256 + 2048) + (256 + 256) + 2 * (256 + 1024))

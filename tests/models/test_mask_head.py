@@ -9,27 +9,27 @@ from mask_checks import agreement, count_calls
 from torch import nn
 from transformers import Sam2ImageProcessorFast, Sam2Processor
 
+from gdinousam.geometry import image_to_tensor, normalize_image
 from gdinousam.models.loading import load_mask_head
-from gdinousam.models.mask_head import MaskHead
-from gdinousam.preprocessing import image_to_tensor, normalize_image
+from gdinousam.models.mask_heads.sam2 import Sam2MaskHead
 from gdinousam.records import Image
 
 BOXES_XYXY = torch.tensor([[20.0, 30.0, 90.0, 100.0], [60.5, 10.0, 150.0, 80.0], [5.0, 90.0, 40.0, 140.0]])
 
 
 @pytest.fixture(scope="module")
-def mask_head(small_mask_head: Path) -> MaskHead:
+def mask_head(small_mask_head: Path) -> Sam2MaskHead:
     return load_mask_head(str(small_mask_head))
 
 
-def test_every_box_gets_a_mask_of_the_size_of_its_image(mask_head: MaskHead, phantom_images: list[Image]) -> None:
+def test_every_box_gets_a_mask_of_the_size_of_its_image(mask_head: Sam2MaskHead, phantom_images: list[Image]) -> None:
     masks = mask_head.masks_in_boxes(phantom_images, [BOXES_XYXY[:1], BOXES_XYXY[:0], BOXES_XYXY])
     assert [len(row) for row in masks] == [1, 0, 3]
     for image, row in zip(phantom_images, masks, strict=True):
         assert all(mask.shape == image.shape[:2] and mask.dtype == np.bool_ for mask in row)
 
 
-def test_random_weights_give_masks_worth_comparing(mask_head: MaskHead, phantom_images: list[Image]) -> None:
+def test_random_weights_give_masks_worth_comparing(mask_head: Sam2MaskHead, phantom_images: list[Image]) -> None:
     masks = mask_head.masks_in_boxes(phantom_images[:1], [BOXES_XYXY])[0]
     assert all(0.05 < mask.mean() < 0.95 for mask in masks)
     assert agreement(masks[:2], masks[1:]) < 0.99
@@ -37,7 +37,7 @@ def test_random_weights_give_masks_worth_comparing(mask_head: MaskHead, phantom_
 
 @pytest.mark.parametrize("num_images", [0, 2])
 def test_without_boxes_the_image_encoder_does_not_run(
-    mask_head: MaskHead, phantom_images: list[Image], num_images: int
+    mask_head: Sam2MaskHead, phantom_images: list[Image], num_images: int
 ) -> None:
     with count_calls(mask_head.model.vision_encoder) as encoder, count_calls(mask_head.model.mask_decoder) as decoder:
         masks = mask_head.masks_in_boxes(phantom_images[:num_images], [torch.zeros(0, 4)] * num_images)
@@ -45,14 +45,14 @@ def test_without_boxes_the_image_encoder_does_not_run(
     assert encoder == decoder == []
 
 
-def test_all_boxes_of_an_image_take_one_decoder_call(mask_head: MaskHead, phantom_images: list[Image]) -> None:
+def test_all_boxes_of_an_image_take_one_decoder_call(mask_head: Sam2MaskHead, phantom_images: list[Image]) -> None:
     with count_calls(mask_head.model.vision_encoder) as encoder, count_calls(mask_head.model.mask_decoder) as decoder:
         mask_head.masks_in_boxes(phantom_images, [BOXES_XYXY, BOXES_XYXY[:0], BOXES_XYXY[:2]])
     assert len(encoder) == 1
     assert len(decoder) == 2
 
 
-def test_masks_are_those_of_the_processor_of_transformers(mask_head: MaskHead, phantom_images: list[Image]) -> None:
+def test_masks_are_those_of_the_processor_of_transformers(mask_head: Sam2MaskHead, phantom_images: list[Image]) -> None:
     image = phantom_images[0]
     side = mask_head.side
     processor = Sam2Processor(Sam2ImageProcessorFast(size={"height": side, "width": side}))
@@ -67,7 +67,7 @@ def test_masks_are_those_of_the_processor_of_transformers(mask_head: MaskHead, p
     assert agreement(found, list(expected)) > 0.9999
 
 
-def test_forward_gives_the_logits_behind_the_masks(mask_head: MaskHead) -> None:
+def test_forward_gives_the_logits_behind_the_masks(mask_head: Sam2MaskHead) -> None:
     side = mask_head.side
     image = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
     pixel_values = normalize_image(torch.from_numpy(image).permute(2, 0, 1))[None]
@@ -79,7 +79,7 @@ def test_forward_gives_the_logits_behind_the_masks(mask_head: MaskHead) -> None:
     assert agreement(masks, list((full_size > 0).numpy())) > 0.9999
 
 
-def test_the_boxes_given_are_not_changed(mask_head: MaskHead, phantom_images: list[Image]) -> None:
+def test_the_boxes_given_are_not_changed(mask_head: Sam2MaskHead, phantom_images: list[Image]) -> None:
     boxes_xyxy = BOXES_XYXY.clone()
     side = mask_head.side
     with torch.no_grad():
@@ -88,20 +88,20 @@ def test_the_boxes_given_are_not_changed(mask_head: MaskHead, phantom_images: li
     assert torch.equal(boxes_xyxy, BOXES_XYXY)
 
 
-def test_permuting_boxes_permutes_masks(mask_head: MaskHead, phantom_images: list[Image]) -> None:
+def test_permuting_boxes_permutes_masks(mask_head: Sam2MaskHead, phantom_images: list[Image]) -> None:
     order = [2, 0, 1]
     masks = mask_head.masks_in_boxes(phantom_images[:1], [BOXES_XYXY])[0]
     permuted = mask_head.masks_in_boxes(phantom_images[:1], [BOXES_XYXY[order]])[0]
     assert agreement(permuted, [masks[index] for index in order]) > 0.9999
 
 
-def test_a_box_does_not_change_the_mask_of_another(mask_head: MaskHead, phantom_images: list[Image]) -> None:
+def test_a_box_does_not_change_the_mask_of_another(mask_head: Sam2MaskHead, phantom_images: list[Image]) -> None:
     together = mask_head.masks_in_boxes(phantom_images[:1], [BOXES_XYXY])[0]
     alone = [mask_head.masks_in_boxes(phantom_images[:1], [BOXES_XYXY[row : row + 1]])[0][0] for row in range(3)]
     assert agreement(together, alone) > 0.9999
 
 
-def test_a_batch_gives_the_masks_of_single_images(mask_head: MaskHead, phantom_images: list[Image]) -> None:
+def test_a_batch_gives_the_masks_of_single_images(mask_head: Sam2MaskHead, phantom_images: list[Image]) -> None:
     boxes_xyxy = [BOXES_XYXY, BOXES_XYXY[:2], BOXES_XYXY[1:]]
     batch = mask_head.masks_in_boxes(phantom_images, boxes_xyxy)
     for image, boxes, masks in zip(phantom_images, boxes_xyxy, batch, strict=True):

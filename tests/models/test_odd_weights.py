@@ -11,12 +11,12 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from gdinousam.errors import InputError
-from gdinousam.models.adapters import base_of, load_adapter, save_adapter
-from gdinousam.models.base_note import BASE_NOTE, describe_base, portable_name
+from gdinousam.models.adapters.base_note import BASE_NOTE, describe_base, portable_name
+from gdinousam.models.adapters.loading import base_of, load_adapter, save_adapter
+from gdinousam.models.adapters.lora import LoraSettings, add_lora
 from gdinousam.models.checkpoints.files import Tensors, read_tensors
 from gdinousam.models.loading import load_detector, load_grounding_dino, load_mask_head
-from gdinousam.models.lora import LoraSettings, add_lora
-from gdinousam.seeding import torch_seed
+from gdinousam.runtime import torch_seed
 
 WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
 

@@ -7,21 +7,23 @@ from shutil import copytree
 
 import pytest
 
-from gdinousam.conversion import export_adapter
 from gdinousam.errors import InputError
-from gdinousam.models.adapters import save_adapter
-from gdinousam.models.base_note import describe_base
-from gdinousam.models.loading import load_grounding_dino
-from gdinousam.models.lora import LoraSettings, add_lora
-from gdinousam.models.operating_point import (
+from gdinousam.models.adapters.base_note import describe_base
+from gdinousam.models.adapters.loading import save_adapter
+from gdinousam.models.adapters.lora import LoraSettings, add_lora
+from gdinousam.models.detector.operating_point import (
     OPERATING_POINT,
+    UNCHOSEN,
     OperatingPoint,
+    Point,
+    PredictionSettings,
     noted_point,
     resolve_prediction,
     save_point,
 )
-from gdinousam.models.prediction_settings import UNCHOSEN, Point, PredictionSettings
+from gdinousam.models.loading import load_grounding_dino
 from gdinousam.models.segmenter import load_box_finder, load_segmenter
+from gdinousam.models.weights.conversion import export_adapter
 
 OVERALL = Point(box_threshold=0.02, max_detections=3, further_threshold=0.25)
 OF_CYSTS = Point(box_threshold=0.05, max_detections=2, further_threshold=0.1)

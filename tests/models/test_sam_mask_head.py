@@ -12,10 +12,11 @@ import torch
 import transformers
 from mask_checks import agreement, count_calls, small_sam
 
+from benchmarks.parity.weights import rule_values
 from gdinousam.errors import InputError
 from gdinousam.models.checkpoints.sam import sam_from
 from gdinousam.models.loading import load_mask_head
-from gdinousam.models.sam_mask_head import (
+from gdinousam.models.mask_heads.sam import (
     NOTE,
     MedSamFrame,
     OriginalFrame,
@@ -25,7 +26,6 @@ from gdinousam.models.sam_mask_head import (
     sam_preprocessing,
     save_sam_preprocessing,
 )
-from gdinousam.parity.weights import rule_values
 from gdinousam.records import Image
 
 GOLDENS = Path(__file__).parents[2] / ".." / "shared" / "goldens" / "medsam"

@@ -5,8 +5,8 @@ import pytest
 import torch
 from transformers.models.grounding_dino.modeling_grounding_dino import SPECIAL_TOKENS
 
-from gdinousam.data.phantoms import LESION_KINDS
-from gdinousam.models.detector import Detector
+from gdinousam.data.sources.phantoms import LESION_KINDS
+from gdinousam.models.detector.detector import Detector
 from gdinousam.models.small import (
     SEPARATOR_TOKENS,
     SMALL_DETECTOR_SIZE,
@@ -15,8 +15,8 @@ from gdinousam.models.small import (
     small_tokenizer,
     small_vocabulary,
 )
-from gdinousam.prompts import build_caption, tokenize_captions
-from gdinousam.seeding import torch_seed
+from gdinousam.phrases import build_caption, tokenize_captions
+from gdinousam.runtime import torch_seed
 
 
 def test_separators_have_the_numbers_that_transformers_looks_for() -> None:

@@ -4,8 +4,8 @@ import hashlib
 import os
 from pathlib import Path
 
-from gdinousam.models import weights_hash as module
-from gdinousam.models.weights_hash import weights_hash
+from gdinousam.models.weights import origin as module
+from gdinousam.models.weights.origin import weights_hash
 
 
 def sha256(content: bytes) -> str:

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from gdinousam.models.adapters import save_adapter
-from gdinousam.models.base_note import describe_base
+from gdinousam.models.adapters.base_note import describe_base
+from gdinousam.models.adapters.loading import save_adapter
+from gdinousam.models.adapters.lora import LoraSettings, add_lora
 from gdinousam.models.loading import load_grounding_dino
-from gdinousam.models.lora import LoraSettings, add_lora
-from gdinousam.models.weights_kind import weights_kind, worst_kind
+from gdinousam.models.weights.origin import weights_kind, worst_kind
 from gdinousam.records import WeightsKind
 
 

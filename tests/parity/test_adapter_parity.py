@@ -11,12 +11,12 @@ import pytest
 import torch
 from peft import PeftModel, get_peft_model_state_dict
 
+from benchmarks.parity.adapters import AdaptedOurs, adapt_official, adapter_rows
+from benchmarks.parity.official_grounding_dino import build_official, write_text_encoder
 from gdinousam.errors import InputError
+from gdinousam.models.adapters.lora import count_parameters
 from gdinousam.models.checkpoints.files import Tensors
 from gdinousam.models.checkpoints.published_lora import LAST_BOX_LAYER
-from gdinousam.models.lora import count_parameters
-from gdinousam.parity.adapters import AdaptedOurs, adapt_official, adapter_rows
-from gdinousam.parity.official_grounding_dino import build_official, write_text_encoder
 
 pytestmark = [
     pytest.mark.slow,

@@ -6,12 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers.models.grounding_dino.modeling_grounding_dino import GroundingDinoDecoder
 
-from gdinousam.command_line.parity import TABLE_BEGIN, TABLE_END, parity_command, put_table
-from gdinousam.errors import InputError
-from gdinousam.models.checkpoints.files import Tensors
-from gdinousam.models.detector import Detector
-from gdinousam.parity.detector import (
+from benchmarks.parity.command import TABLE_BEGIN, TABLE_END, parity_command, put_table
+from benchmarks.parity.detector import (
     CASES,
     SWIN_B_CASES,
     TOLERANCE,
@@ -20,10 +18,13 @@ from gdinousam.parity.detector import (
     detector_from_official,
     official_results,
 )
-from gdinousam.parity.official_grounding_dino import OfficialOutput, official_version, write_text_encoder
-from gdinousam.parity.recorded import Recording, load_recording
-from gdinousam.parity.rows import ParityRow, largest_difference
-from gdinousam.parity.topk import ReplayTopk
+from benchmarks.parity.official_grounding_dino import OfficialOutput, official_version, write_text_encoder
+from benchmarks.parity.recorded import Recording, load_recording
+from benchmarks.parity.rows import ParityRow, largest_difference
+from benchmarks.parity.topk import ReplayTopk
+from gdinousam.errors import InputError
+from gdinousam.models.checkpoints.files import Tensors
+from gdinousam.models.detector.detector import Detector
 
 ROOT = Path(__file__).parents[2]
 RECORDING = ROOT / "tests" / "parity" / "recorded" / "grounding_dino_swin_t.npz"
@@ -187,8 +188,7 @@ def test_text_positions_cut_to_integers_would_be_seen(
 def test_boxes_refined_as_transformers_does_would_be_seen(
     recording: Recording, detector: Detector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    decoder = detector.grounding_dino.model.decoder
-    monkeypatch.setattr(decoder, "forward", type(decoder).forward.__get__(decoder))
+    monkeypatch.setattr(detector.grounding_dino.model.decoder, "__class__", GroundingDinoDecoder)
     assert against_recording(CASES[0], recording, detector)
 
 

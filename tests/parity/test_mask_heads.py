@@ -5,8 +5,7 @@ from itertools import islice
 import pytest
 import torch
 
-from gdinousam.models.mask_head import MaskHead
-from gdinousam.parity.mask_heads import (
+from benchmarks.parity.mask_heads import (
     TOLERANCE,
     load_as_file,
     mask_head_rows,
@@ -14,7 +13,7 @@ from gdinousam.parity.mask_heads import (
     square_with_a_box,
     wide_with_boxes,
 )
-from gdinousam.parity.official_sam import (
+from benchmarks.parity.official_sam import (
     FULL_SIZE,
     LOW_RES,
     MaskLogits,
@@ -24,7 +23,8 @@ from gdinousam.parity.official_sam import (
     sam2_answers,
     sam_answers,
 )
-from gdinousam.parity.rows import largest_difference
+from benchmarks.parity.rows import largest_difference
+from gdinousam.models.mask_heads.sam2 import Sam2MaskHead
 
 pytest.importorskip("sam2", reason="needs the official package sam2")
 pytestmark = pytest.mark.slow
@@ -60,7 +60,7 @@ def test_sam2_answers_alike_whether_its_single_mask_is_stable_or_replaced(scale:
     for parameter in official.sam_mask_decoder.output_hypernetworks_mlps[0].layers[-1].parameters():
         parameter.mul_(scale)
     head, size_hw = load_as_file(official), prompted.image.shape[:2]
-    assert isinstance(head, MaskHead)
+    assert isinstance(head, Sam2MaskHead)
     (encoded,) = head.encode([prompted.image])
     low_res = head.low_res_logits(encoded, prompted.boxes_xyxy, size_hw)
     # not the low-resolution logits of the predictor, which it cuts off at 32

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from gdinousam.parity.topk import RecordTopk, ReplayTopk
+from benchmarks.parity.topk import RecordTopk, ReplayTopk
 
 SCORES = torch.tensor([[0.1, 0.9, 0.5, 0.5, 0.2]])
 

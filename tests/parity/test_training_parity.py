@@ -21,16 +21,16 @@ from torch import nn
 from torch.optim.lr_scheduler import OneCycleLR
 from torchvision.ops import box_convert, generalized_box_iou
 
-from gdinousam.config import TrainConfig, load_config
+from benchmarks.parity.adapters import AdaptedOurs
+from benchmarks.parity.official_grounding_dino import build_official, write_text_encoder
+from benchmarks.parity.topk import RecordTopk, ReplayTopk
 from gdinousam.data.dataset import Batch, Example, collate
+from gdinousam.experiments.config import TrainConfig, load_config
+from gdinousam.models.adapters.lora import LoraSettings, add_lora
 from gdinousam.models.checkpoints.published_lora import LAST_BOX_LAYER, adapted_modules
-from gdinousam.models.detector import Detector
-from gdinousam.models.lora import LoraSettings, add_lora
-from gdinousam.parity.adapters import AdaptedOurs
-from gdinousam.parity.official_grounding_dino import build_official, write_text_encoder
-from gdinousam.parity.topk import RecordTopk, ReplayTopk
-from gdinousam.prompts import build_public_caption
-from gdinousam.seeding import torch_seed
+from gdinousam.models.detector.detector import Detector
+from gdinousam.phrases import build_public_caption
+from gdinousam.runtime import torch_seed
 from gdinousam.training.schedule import build_schedule
 from gdinousam.training.tasks import DetectorTask
 

@@ -12,8 +12,8 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from damage import FEW_OR_MANY, changed_json, num_refused, refusal
 
-from gdinousam.json_files import read_json
-from gdinousam.runs.training_origin import DATA_NAME, noted_data
+from gdinousam.experiments.training_origin import DATA_NAME, noted_data
+from gdinousam.reading import read_json
 from gdinousam.training.checkpoints import STATE, RunCheckpoints
 from gdinousam.training.metrics_file import MetricsFile
 from gdinousam.training.progress import Progress

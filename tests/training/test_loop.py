@@ -18,14 +18,14 @@ import torch
 from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 
-from gdinousam.command_line.common import INTERRUPTED
-from gdinousam.command_line.common import run as run_command
-from gdinousam.command_line.train import train_command
-from gdinousam.config import TrainConfig, load_config
+from gdinousam.commands.common import INTERRUPTED
+from gdinousam.commands.common import run as run_command
+from gdinousam.commands.train import train_command
 from gdinousam.errors import InputError
+from gdinousam.experiments.config import TrainConfig, load_config
+from gdinousam.experiments.train import train
+from gdinousam.experiments.training_origin import noted_data
 from gdinousam.models.segmenter import load_segmenter
-from gdinousam.runs.training import train
-from gdinousam.runs.training_origin import noted_data
 
 ROOT = Path(__file__).parents[2]
 TIMES = {"seconds", "images_per_second", "peak_memory_mb"}
@@ -137,7 +137,7 @@ def test_ctrl_c_after_an_epoch_resumes_to_the_same_numbers_too(
     logger.addHandler(ctrl_c)
     try:
         arguments = ["--config", str(config_path), "--set", f"training.output_dir={folder}"]
-        assert run_command(train_command, arguments) == INTERRUPTED
+        assert run_command(train_command, arguments, "python train.py") == INTERRUPTED
     finally:
         logger.removeHandler(ctrl_c)
     AcceleratorState._reset_state(reset_partial_state=True)
@@ -182,7 +182,7 @@ def test_the_end_says_which_epoch_is_best_what_to_doubt_and_what_comes_next(
     options = ["training.tune=lora", "model.detector=small", "lora.rank=2", "training.learning_rate=1.0e-30"]
     options += ["training.num_epochs=2", "training.warmup_steps=50", "training.sample_pictures_every=0"]
     arguments = ["--config", str(config_path), *(word for one in options for word in ("--set", one))]
-    assert run_command(train_command, arguments) == 0
+    assert run_command(train_command, arguments, "python train.py") == 0
     folder = config_path.parent / "run"
     said = capsys.readouterr().out.splitlines()
     loss = float(rows(folder)[0]["val_loss"])
@@ -320,6 +320,9 @@ def test_two_processes_train_together_and_only_the_first_writes(config_path: Pat
     # 8 images, 2 processes, batch 2: two steps per epoch
     assert [row["step"] for row in rows(folder)] == ["2", "4"]
     assert done.stdout.count("finished after 2 epochs") == 1
+    with pytest.raises(InputError, match="trained by 2 processes, and 1 would"):
+        run(folder / "config.yaml", f"training.output_dir={folder}", "training.num_epochs=3", resume=True)
+    assert [row["epoch"] for row in rows(folder)] == ["1", "2"]
 
 
 @pytest.mark.slow

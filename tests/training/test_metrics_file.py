@@ -3,6 +3,9 @@
 import csv
 from pathlib import Path
 
+import pytest
+
+from gdinousam.errors import InputError
 from gdinousam.training.metrics_file import MetricsFile
 
 
@@ -46,3 +49,24 @@ def test_an_empty_file_gets_a_header(tmp_path: Path) -> None:
     path.touch()
     write_epochs(path, range(1, 2))
     assert rows_in(path) == [{"epoch": "1", "train_loss": "1.0"}]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_file_that_a_spreadsheet_saved_goes_on_with_commas_and_points(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "metrics.csv"
+    path.write_bytes("epoch;train_loss\r\n1;0,5\r\n2;1,25E-05\r\n;\r\n".encode(encoding))
+    metrics = MetricsFile(path, 2)
+    metrics.append({"epoch": 3, "train_loss": 0.25})
+    assert rows_in(path) == [
+        {"epoch": "1", "train_loss": "0.5"},
+        {"epoch": "2", "train_loss": "1.25E-05"},
+        {"epoch": "3", "train_loss": "0.25"},
+    ]
+
+
+def test_a_file_that_is_no_table_any_more_is_named_and_kept(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.csv"
+    path.write_bytes(b"PK\x03\x04\xff\xfe")
+    with pytest.raises(InputError, match=r"metrics\.csv: not UTF-8 text"):
+        MetricsFile(path, 1)
+    assert path.read_bytes() == b"PK\x03\x04\xff\xfe"

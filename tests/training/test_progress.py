@@ -58,6 +58,31 @@ def test_a_fresh_state_survives_a_checkpoint() -> None:
     assert restored == Progress() and restored.best_loss == math.inf
 
 
+def test_a_run_of_other_processes_is_refused() -> None:
+    of_two = Progress(num_processes=2).state_dict()
+    with pytest.raises(
+        InputError, match=r"trained by 2 processes, and 1 would .* --nproc_per_node=2 train\.py --resume"
+    ):
+        Progress().load_state_dict(of_two)
+    with pytest.raises(InputError, match=r"trained by 1 process, and 2 would"):
+        Progress(num_processes=2).load_state_dict(Progress().state_dict())
+    restored = Progress(num_processes=2)
+    restored.load_state_dict(of_two)
+    assert restored.num_processes == 2
+    del of_two["num_processes"]  # as earlier versions wrote it
+    restored.load_state_dict(of_two)
+    assert restored.num_processes == 2
+
+
+def test_batches_of_another_size_begin_with_an_epoch() -> None:
+    within = Progress(epoch=1, batches_done=3, batch_size=4).state_dict()
+    with pytest.raises(InputError, match=r"within an epoch with data\.batch_size=4, so 2 would leave out"):
+        Progress(batch_size=2).load_state_dict(within)
+    restored = Progress(batch_size=2)
+    restored.load_state_dict(within | {"batches_done": 0})
+    assert (restored.epoch, restored.batch_size) == (1, 2)
+
+
 def test_the_state_of_version_0_1_0_is_taken_over_at_the_end_of_an_epoch_only() -> None:
     earlier = {"epoch": 2, "batches_done": 0, "step": 9, "best_loss": 1.0, "epochs_since_best": 1, "sums": {}}
     restored = Progress()

@@ -20,9 +20,9 @@ from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 from torch import nn
 
-from gdinousam.config import BaselineTrainConfig, TrainConfig, load_config
+from gdinousam.experiments.config import BaselineTrainConfig, TrainConfig, load_config
+from gdinousam.experiments.train import train
 from gdinousam.models.loading import load_grounding_dino
-from gdinousam.runs.training import train
 
 ROOT = Path(__file__).parents[2]
 NUM_STEPS_PER_EPOCH = 2  # 7 images in steps of 4: the second has 3

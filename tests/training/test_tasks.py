@@ -9,16 +9,16 @@ import pytest
 import torch
 from torch import nn
 
-from gdinousam.data.contract import read_records
+from gdinousam.data.contract.reading import read_records
 from gdinousam.data.dataset import Batch, TrainingDataset, collate
-from gdinousam.models.detector import Detector
-from gdinousam.models.loading import load_detector, load_grounding_dino, load_mask_head, trained_resize
-from gdinousam.models.lora import LoraSettings, add_lora
-from gdinousam.models.mask_head import MaskHead
-from gdinousam.preprocessing import ResizeSettings
-from gdinousam.prompts import build_caption, tokenize_captions
+from gdinousam.geometry import ResizeSettings
+from gdinousam.models.adapters.lora import LoraSettings, add_lora
+from gdinousam.models.detector.detector import Detector
+from gdinousam.models.loading import base_name, load_detector, load_grounding_dino, load_mask_head, trained_resize
+from gdinousam.models.mask_heads.sam2 import Sam2MaskHead
+from gdinousam.phrases import build_caption, tokenize_captions
 from gdinousam.records import ImageRecord
-from gdinousam.seeding import torch_seed
+from gdinousam.runtime import torch_seed
 from gdinousam.training.settings import LossSettings
 from gdinousam.training.tasks import DetectorTask, MaskHeadTask, Task, to_device
 
@@ -47,7 +47,8 @@ def mask_batch_of(records: Sequence[ImageRecord], task: MaskHeadTask) -> Batch:
 def lora_task(folder: Path, settings: LossSettings) -> DetectorTask:
     model, tokenizer = load_grounding_dino(str(folder))
     with torch_seed(1):
-        return DetectorTask(Detector(add_lora(model, LoraSettings(rank=2)), tokenizer), settings, RESIZE)
+        detector = Detector(add_lora(model, LoraSettings(rank=2)), tokenizer)
+    return DetectorTask(detector, settings, RESIZE, base=base_name(str(folder)))
 
 
 def full_task(folder: Path, settings: LossSettings) -> DetectorTask:
@@ -57,7 +58,7 @@ def full_task(folder: Path, settings: LossSettings) -> DetectorTask:
 
 @pytest.fixture
 def mask_head_task(small_mask_head: Path) -> MaskHeadTask:
-    mask_head = MaskHead(load_mask_head(str(small_mask_head)).model.requires_grad_(True))
+    mask_head = Sam2MaskHead(load_mask_head(str(small_mask_head)).model.requires_grad_(True))
     return MaskHeadTask(mask_head, box_jitter=0.1)
 
 

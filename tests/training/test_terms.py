@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from gdinousam.training.terms import Term, means
+from gdinousam.training.losses import Term, means
 
 TERMS = {"l1": Term(5.0, "boxes"), "focal": Term(2.0, "images")}
 

@@ -8,10 +8,15 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from gdinousam.config import BaselineTrainConfig
 from gdinousam.errors import InputError
-from gdinousam.preprocessing import ResizeSettings
-from gdinousam.runs.training_data import TrainingImages, read_training_images, training_examples, training_phrases
+from gdinousam.experiments.config import BaselineTrainConfig
+from gdinousam.geometry import ResizeSettings
+from gdinousam.training.images import (
+    TrainingImages,
+    read_training_images,
+    training_examples,
+    training_phrases,
+)
 
 
 @pytest.fixture
@@ -83,7 +88,7 @@ def test_the_phrases_are_those_of_the_images_then_of_the_phantoms_each_once(fold
     config = config_of(folder, phantom_data, phantoms=phantoms)
     images = read_training_images(config)
     of_images = list(dict.fromkeys(phrase for record in images.train for phrase in record.phrases))
-    phrases = training_phrases(config, images)
+    phrases = training_phrases(config.data, images)
     assert list(phrases[: len(of_images)]) == of_images
     assert len(set(phrases)) == len(phrases) > len(of_images)
 

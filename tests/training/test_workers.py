@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset, get_worker_info
 from gdinousam.data.dataset import Batch, Example, collate
 from gdinousam.data.images import read_image
 from gdinousam.errors import InputError
-from gdinousam.training.workers import begin_worker, worker_faults
+from gdinousam.training.loading import begin_worker, worker_faults
 
 
 class Failing(Dataset[Example]):

@@ -15,7 +15,7 @@ from safetensors.torch import save
 from servers import MiniatureHub
 
 from gdinousam.models.checkpoints.published_lora import LAST_BOX_LAYER, adapted_modules
-from gdinousam.weights.registry import WEIGHTS
+from gdinousam.models.weights.registry import WEIGHTS
 
 SCRIPT = str(Path(__file__).parents[2] / "scripts" / "download_weights.py")
 NAME, REPOSITORY = "paper-lora", "hmrasa/grounding.dino.sam.4.us.v1"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gdinousam.errors import InputError
-from gdinousam.weights.checksums import SUMS, add_sums, git_blob_id_of, read_sums, sha256_of
+from gdinousam.models.weights.checksums import SUMS, add_sums, git_blob_id_of, read_sums, sha256_of
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from gdinousam.command_line.common import BAD_INPUT, run
-from gdinousam.command_line.download_weights import download_weights_command
-from gdinousam.weights.registry import list_weights
+from gdinousam.commands.common import BAD_INPUT, run
+from gdinousam.commands.download_weights import download_weights_command
+from gdinousam.models.weights.registry import list_weights
 
 
 def test_the_list_is_printed_and_nothing_fetched(

@@ -8,9 +8,9 @@ import pytest
 from servers import FileServer, sha256
 
 from gdinousam.errors import InputError
-from gdinousam.weights.checksums import SUMS, read_sums
-from gdinousam.weights.fetch import fetch_weights
-from gdinousam.weights.registry import OfficialFile, Weights
+from gdinousam.models.weights.checksums import SUMS, read_sums
+from gdinousam.models.weights.fetch import fetch_weights
+from gdinousam.models.weights.registry import OfficialFile, Weights
 
 
 def official(server: FileServer, known: bool = True) -> Weights:

@@ -12,8 +12,8 @@ import pytest
 from servers import CONTENT, FileServer, MiniatureHub, sha256
 
 from gdinousam.errors import InputError
-from gdinousam.weights.checksums import SUMS, read_sums
-from gdinousam.weights.hub import choose_files
+from gdinousam.models.weights.checksums import SUMS, read_sums
+from gdinousam.models.weights.hub import choose_files
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = str(ROOT / "scripts" / "download_weights.py")
@@ -167,8 +167,8 @@ def test_an_official_file_comes_with_the_tokenizer_from_the_hub(
     hub.repositories["google/bert"] = {"vocab.txt": b"[PAD]\n", "tokenizer.json": b"{}", "model.safetensors": CONTENT}
     program = f"""
 from pathlib import Path
-from gdinousam.weights.fetch import fetch_weights
-from gdinousam.weights.registry import HubRepository, OfficialFile, Weights
+from gdinousam.models.weights.fetch import fetch_weights
+from gdinousam.models.weights.registry import HubRepository, OfficialFile, Weights
 hub = HubRepository("google/bert", ("vocab.txt", "tokenizer.json"))
 weights = Weights("official-thing", "a thing", "Apache-2.0", 1, hub, OfficialFile("{server.url}"))
 for run in range(2):

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from gdinousam.errors import InputError
-from gdinousam.weights.registry import GROUPS, WEIGHTS, Weights, find_weights, list_weights
+from gdinousam.models.weights.registry import GROUPS, WEIGHTS, Weights, find_weights, list_weights
 
 EVERY = pytest.mark.parametrize("weights", WEIGHTS.values(), ids=WEIGHTS.keys())
 OFFICIAL_HOSTS = ("https://github.com/IDEA-Research/GroundingDINO/releases/", "https://dl.fbaipublicfiles.com/")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from servers import FileServer, sha256
 
 from gdinousam.errors import InputError
-from gdinousam.weights.plain import fetch_file
+from gdinousam.models.weights.plain import fetch_file
 
 
 @pytest.fixture

@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from gdinousam.data.audit.contents import AuditedImage, contents_of, untrained_phrases
 from gdinousam.data.audit.leaks import (
+    AuditedImage,
     case_twins,
+    contents_of,
     near_duplicates,
     repeats_within,
     shared_groups,
     shared_names,
     shared_pixels,
+    untrained_phrases,
 )
 from gdinousam.data.audit.pictures import read_pictures
 from gdinousam.data.audit.report import AuditReport
-from gdinousam.data.contract import GROUP_KIND, IMAGE_NAME, find_csv, read_records, read_table
-from gdinousam.data.layout import PART_FOLDERS, PARTS, SPLITS, Part, csv_name
+from gdinousam.data.contract.layout import PART_FOLDERS, PARTS, SPLITS, Part, csv_name
+from gdinousam.data.contract.reading import GROUP_KIND, IMAGE_NAME, find_csv, read_records, read_table
 from gdinousam.errors import InputError
 from gdinousam.records import ImageRecord
 
@@ -70,7 +72,7 @@ def _read_splits(folder: Path) -> dict[Part, tuple[ImageRecord, ...]]:
 
 
 def _unknown_patients(folder: Path, records: Mapping[Part, tuple[ImageRecord, ...]]) -> dict[Part, int]:
-    """Number of images of each split without a group, or with one that is no patient by the column group_kind."""
+    """Number of images of each split without a group, or with one that is not a patient by the column group_kind."""
     unknown = {}
     for split, of_split in records.items():
         table = read_table(find_csv(folder / csv_name(split)))

@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from gdinousam.data.check_files import MAX_THREADS
+from gdinousam.data.audit.picture_windows import Thumbnail, thumbnail
+from gdinousam.data.contract.check_files import MAX_THREADS
 from gdinousam.data.images import read_image
-from gdinousam.data.picture_windows import Thumbnail, thumbnail
 from gdinousam.progress_bar import ProgressBar
 
 

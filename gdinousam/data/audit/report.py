@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from gdinousam.data.layout import SPLITS, Part
+from gdinousam.data.contract.layout import SPLITS, Part
 
 AREA_PERCENTS = (5, 25, 50, 75, 95)
 CAPTION = "images (boxes) by split, rows of absent phrases, and percent of the image that 5 to 95 % of boxes stay below"

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gdinousam.data.preparation.archives import is_archive, unpacked, with_lower_suffixes
-from gdinousam.data.public.interface import PublicDataset
-from gdinousam.data.public.registry import all_datasets, recognised
+from gdinousam.data.sources.public.interface import PublicDataset
+from gdinousam.data.sources.public.registry import all_datasets, recognised
 from gdinousam.errors import InputError
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 
-from gdinousam.data.layout import Split
-from gdinousam.data.mask_layers import layer_masks
-from gdinousam.data.picture_windows import Thumbnail, thumbnail
-from gdinousam.data.public.interface import GroupKind, PaperRow, RawCase, RawImage
-from gdinousam.data.tight_boxes import tight_box_xywh
+from gdinousam.data.audit.picture_windows import Thumbnail, thumbnail
+from gdinousam.data.contract.layout import Split
+from gdinousam.data.masks import tight_box_xywh
+from gdinousam.data.sources.mask_layers import layer_masks
+from gdinousam.data.sources.public.interface import GroupKind, PaperRow, RawCase, RawImage
 from gdinousam.records import BoxXYWH
 
 PNG_LEVEL = 4  # of zlib: about as small as 9 for ultrasound, several times faster

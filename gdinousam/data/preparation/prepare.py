@@ -10,15 +10,15 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from gdinousam.data import contract
-from gdinousam.data.layout import PART_FOLDERS, PARTS, SUPPORT, Part
-from gdinousam.data.near_duplicates import clusters
+from gdinousam.data.audit.near_duplicates import clusters
+from gdinousam.data.contract import reading as contract
+from gdinousam.data.contract.layout import PART_FOLDERS, PARTS, SUPPORT, Part
 from gdinousam.data.preparation.archives import unpacked, with_lower_suffixes
 from gdinousam.data.preparation.commit import FILES, LISTS, collecting, commit, write_rows
 from gdinousam.data.preparation.pictures import PreparedImage, PreparedRow, file_stem, write_picture
 from gdinousam.data.preparation.report import Options, Report, Written, count_remarks
-from gdinousam.data.public.interface import NORMAL, PublicDataset, RawCase
-from gdinousam.data.public.registry import find_release
+from gdinousam.data.sources.public.interface import NORMAL, PublicDataset, RawCase
+from gdinousam.data.sources.public.registry import find_release
 from gdinousam.data.splits.grouped_split import grouped_split
 from gdinousam.data.splits.paper_split import paper_split
 from gdinousam.data.splits.plan import SplitImage, SplitPlan

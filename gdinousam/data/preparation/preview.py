@@ -10,11 +10,12 @@ import cv2
 import numpy as np
 import PIL.Image
 
-from gdinousam.data.contract import find_csv, read_records
+from gdinousam.data.contract.layout import PART_FOLDERS, PARTS, Part, csv_name
+from gdinousam.data.contract.reading import find_csv, read_records
 from gdinousam.data.images import read_image, read_mask
-from gdinousam.data.layout import PART_FOLDERS, PARTS, Part, csv_name
 from gdinousam.drawing import PALETTE, draw_box, overlay_mask
 from gdinousam.errors import InputError
+from gdinousam.files import replaced_file
 from gdinousam.records import Image, ImageRecord
 
 TILE = 256  # pixels of a tile's side
@@ -37,9 +38,17 @@ def write_preview(data: Path, tag: str, path: Path, num_images: int = 24) -> Non
     tiles = [_tile(split, record) for split, record in chosen]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        PIL.Image.fromarray(_grid(tiles)).save(path)
+        with replaced_file(path) as new:
+            PIL.Image.fromarray(_grid(tiles)).save(new, format=_format_of(path))
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: the preview cannot be written ({error}); name a .png or .jpg file") from error
+
+
+def _format_of(path: Path) -> str:
+    formats = PIL.Image.registered_extensions()
+    if path.suffix.lower() not in formats:
+        raise ValueError(f"unknown file extension: {path.suffix}")
+    return formats[path.suffix.lower()]
 
 
 def _records(data: Path, split: Part) -> tuple[ImageRecord, ...]:

@@ -10,7 +10,7 @@ import random
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
-from gdinousam.data.layout import SPLITS, Split
+from gdinousam.data.contract.layout import SPLITS, Split
 from gdinousam.data.splits.plan import SplitImage, SplitPlan, require_distinct_names
 
 SEED = 42

@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from gdinousam.data.layout import SUPPORT, Part, Split
-from gdinousam.data.public.interface import PaperRow
+from gdinousam.data.contract.layout import SUPPORT, Part, Split
+from gdinousam.data.sources.public.interface import PaperRow
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from gdinousam.data.layout import PARTS, Part
-from gdinousam.data.natural_order import natural_key
+from gdinousam.data.contract.layout import PARTS, Part
+from gdinousam.data.contract.names import natural_key
 from gdinousam.errors import InputError
 from gdinousam.files import write_text
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from gdinousam.data.contract import find_csv, read_records
+from gdinousam.data.contract.reading import find_csv, read_records
 from gdinousam.data.images import read_image, read_mask_file, union_mask
 from gdinousam.errors import InputError
-from gdinousam.evaluation.predictions.names import MASKS_NAME, mask_names
-from gdinousam.evaluation.results import Results
-from gdinousam.evaluation.rows import ScoreRow
+from gdinousam.evaluation.scoring.kept import MASKS_NAME, mask_names
+from gdinousam.evaluation.scoring.results import Results
+from gdinousam.evaluation.scoring.rows import ScoreRow
 from gdinousam.folders import CONFIG_COPY
 from gdinousam.records import Image, ImageRecord, Mask, Query
 from gdinousam.yaml_files import read_yaml

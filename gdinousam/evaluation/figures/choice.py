@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from gdinousam.errors import InputError
-from gdinousam.evaluation.rows import ScoreRow
+from gdinousam.evaluation.scoring.rows import ScoreRow
 
 Rule = Literal["median", "best", "worst"]
 RULES: tuple[Rule, ...] = get_args(Rule)

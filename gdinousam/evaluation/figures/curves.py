@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gdinousam.data.contract.delimited import read_delimited
 from gdinousam.errors import InputError
 from gdinousam.evaluation.figures.saving import GRID, INK, PAGE_WIDTH, SERIES
-from gdinousam.reading import reading
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
 METRICS_NAME = "metrics.csv"
 _TRAIN, _VAL, _RATE = "train_", "val_", "learning_rate"
+_MARKS = ("epoch", _RATE, f"{_TRAIN}loss", f"{_VAL}loss")  # columns by which the separator is found
 _PANEL_HEIGHT = 2.2  # inches
 
 
@@ -32,20 +32,26 @@ class Run:
 
 
 def read_run(folder: Path) -> Run:
-    """Read the metrics of a run. Raises InputError where there are none, or where one is no number."""
+    """Read the metrics of a run, also where a spreadsheet saved them since (``delimited``).
+
+    Raises InputError where there are none, or where one is not a number.
+    """
     path = folder / METRICS_NAME
     if not path.is_file():
         raise InputError(f"{path}: no such file; give the folder of a training run that has finished an epoch")
     columns: dict[str, list[float]] = {}
-    with reading(path, "a CSV of UTF-8 text", "copy it again"), path.open(newline="", encoding="utf-8") as file:
-        for number, cells in enumerate(csv.DictReader(file), start=1):
-            for name, text in cells.items():
-                try:
-                    columns.setdefault(name, []).append(float(text))
-                except (TypeError, ValueError):
-                    raise InputError(
-                        f"{path}, epoch {number}: {name} is {text!r}, no number; the file is cut off or was edited"
-                    ) from None
+    lines = [cells for cells in read_delimited(path, _MARKS, None) if "".join(cells).strip()]
+    header, *rows = lines or [[]]
+    for number, cells in enumerate(rows, start=1):
+        if len(cells) != len(header):
+            raise InputError(f"{path}, epoch {number}: {len(cells)} cells of {len(header)}; the file is cut off")
+        for name, text in zip(header, cells, strict=True):
+            try:
+                columns.setdefault(name, []).append(float(text))
+            except ValueError:
+                raise InputError(
+                    f"{path}, epoch {number}: {name} is {text!r}, no number; the file is cut off or was edited"
+                ) from None
     if "epoch" not in columns or f"{_TRAIN}loss" not in columns:
         raise InputError(f"{path}: no epoch with a loss in it; give the folder of a training run")
     return Run(folder.resolve().name, columns["epoch"], columns)

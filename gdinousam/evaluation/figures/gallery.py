@@ -11,11 +11,11 @@ from typing import Literal
 import cv2
 
 from gdinousam.drawing import Mark, draw_panel
-from gdinousam.evaluation.comparison import Compared
 from gdinousam.evaluation.figures.case_pictures import CasePictures
 from gdinousam.evaluation.figures.choice import RULES, choose
 from gdinousam.evaluation.figures.overlays import BLUE
-from gdinousam.evaluation.rows import ScoreRow
+from gdinousam.evaluation.reporting.comparison import Compared
+from gdinousam.evaluation.scoring.rows import ScoreRow
 from gdinousam.progress_bar import ProgressBar
 from gdinousam.records import Image
 

@@ -11,11 +11,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gdinousam.drawing import Color, Mark, draw_panel
-from gdinousam.evaluation.comparison import Compared
 from gdinousam.evaluation.figures.case_pictures import CasePictures
-from gdinousam.evaluation.figures.labels import name_lines, weights_notes, wrapped_notes
-from gdinousam.evaluation.figures.saving import PAGE_HEIGHT, PAGE_WIDTH, figure_style, save_figure
-from gdinousam.evaluation.rows import ScoreRow
+from gdinousam.evaluation.figures.saving import (
+    PAGE_HEIGHT,
+    PAGE_WIDTH,
+    figure_style,
+    name_lines,
+    save_figure,
+    weights_notes,
+    wrapped_notes,
+)
+from gdinousam.evaluation.reporting.comparison import Compared
+from gdinousam.evaluation.scoring.rows import ScoreRow
 from gdinousam.files import csv_file
 from gdinousam.records import Image
 

@@ -9,12 +9,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from gdinousam.evaluation.comparison import Compared
-from gdinousam.evaluation.figures.labels import name_lines, weights_notes, wrapped_notes
-from gdinousam.evaluation.figures.saving import GRID, INK, SERIES
-from gdinousam.evaluation.rows import ScoreRow
-from gdinousam.evaluation.strata import Stratum
-from gdinousam.evaluation.summary import FEW
+from gdinousam.evaluation.figures.saving import GRID, INK, SERIES, name_lines, weights_notes, wrapped_notes
+from gdinousam.evaluation.reporting.comparison import Compared
+from gdinousam.evaluation.reporting.summary import FEW
+from gdinousam.evaluation.scoring.rows import ScoreRow
+from gdinousam.evaluation.scoring.strata import Stratum
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

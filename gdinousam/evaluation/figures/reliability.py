@@ -6,12 +6,16 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from gdinousam.evaluation.calibration import Calibration, calibration_of, calibration_remarks, scores_are_shares
-from gdinousam.evaluation.calibration_tables import NO_SHARES
-from gdinousam.evaluation.figures.labels import name_lines, wrapped_notes
-from gdinousam.evaluation.figures.saving import GRID, INK, SERIES
-from gdinousam.evaluation.notes import said_once
-from gdinousam.evaluation.rows import ScoreRow
+from gdinousam.evaluation.figures.saving import GRID, INK, SERIES, name_lines, wrapped_notes
+from gdinousam.evaluation.reporting.calibration import (
+    Calibration,
+    calibration_of,
+    calibration_remarks,
+    scores_are_shares,
+)
+from gdinousam.evaluation.reporting.calibration_tables import NO_SHARES
+from gdinousam.evaluation.scoring.notes import said_once
+from gdinousam.evaluation.scoring.rows import ScoreRow
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

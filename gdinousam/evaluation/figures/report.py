@@ -12,21 +12,20 @@ from typing import Any
 
 from gdinousam import __version__
 from gdinousam.errors import InputError
-from gdinousam.evaluation.calibration_tables import calibration_tables
-from gdinousam.evaluation.comparison import Compared, compare
-from gdinousam.evaluation.comparison_tables import comparison_tables
 from gdinousam.evaluation.figures.case_pictures import CasePictures
 from gdinousam.evaluation.figures.gallery import case_text, make_gallery
-from gdinousam.evaluation.figures.labels import weights_notes
 from gdinousam.evaluation.figures.plots import dice_box_plot, strata_plot
 from gdinousam.evaluation.figures.reliability import reliability_diagram
-from gdinousam.evaluation.figures.saving import as_svg, figure_style
-from gdinousam.evaluation.notes import NO_NOTES
-from gdinousam.evaluation.results import Results
-from gdinousam.evaluation.rows import ProtocolName
-from gdinousam.evaluation.strata import UNKNOWN, Stratum, stratify
-from gdinousam.evaluation.table_files import NOTHING, Table
-from gdinousam.evaluation.tables import PROTOCOLS, RULES, protocol_tables, strata_tables
+from gdinousam.evaluation.figures.saving import as_svg, figure_style, weights_notes
+from gdinousam.evaluation.reporting.calibration_tables import calibration_tables
+from gdinousam.evaluation.reporting.comparison import Compared, compare
+from gdinousam.evaluation.reporting.comparison_tables import comparison_tables
+from gdinousam.evaluation.reporting.table_files import NOTHING, Table
+from gdinousam.evaluation.reporting.tables import PROTOCOLS, RULES, protocol_tables, strata_tables
+from gdinousam.evaluation.scoring.notes import NO_NOTES
+from gdinousam.evaluation.scoring.results import Results
+from gdinousam.evaluation.scoring.rows import ProtocolName
+from gdinousam.evaluation.scoring.strata import UNKNOWN, Stratum, stratify
 from gdinousam.files import write_text
 
 TEMPLATE = "report.html.j2"

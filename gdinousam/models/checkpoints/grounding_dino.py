@@ -26,7 +26,7 @@ from transformers import (
 from gdinousam.errors import InputError
 from gdinousam.models.checkpoints.files import Tensors
 from gdinousam.models.checkpoints.keys import Rule, new_names, rename, translate
-from gdinousam.models.pretrained import first_line, from_tensors, has_tokenizer, require_places
+from gdinousam.models.weights.pretrained import first_line, from_tensors, has_tokenizer, require_places
 
 _TEXT = "model.text_backbone."
 _IMAGE = "model.backbone.conv_encoder.model."
@@ -151,7 +151,7 @@ def official_tokenizer(path: Path) -> PreTrainedTokenizerBase:
     if folder is None:
         raise InputError(
             f"{path} comes without BERT's tokenizer and {path.parent} has none; "
-            "python scripts/download_weights.py official-grounding-dino-swin-t fetches both into one folder"
+            "gdinousam download official-grounding-dino-swin-t fetches both into one folder"
         )
     # the class by name: BERT's own repository does not say in its tokenizer files which class reads them
     try:

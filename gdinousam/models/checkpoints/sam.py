@@ -11,7 +11,7 @@ from gdinousam.errors import InputError
 from gdinousam.models.checkpoints.files import Tensors
 from gdinousam.models.checkpoints.keys import rename, translate
 from gdinousam.models.checkpoints.sam_parts import SAM_RULES, WEIGHT, encoder_size
-from gdinousam.models.pretrained import from_tensors
+from gdinousam.models.weights.pretrained import from_tensors
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from gdinousam.errors import InputError
 from gdinousam.models.checkpoints.files import Tensors
 from gdinousam.models.checkpoints.keys import listed, rename, translate
 from gdinousam.models.checkpoints.sam_parts import ATTENTION, DECODER, PROMPT, SHARED_RULES, WEIGHT, encoder_size
-from gdinousam.models.pretrained import from_tensors
+from gdinousam.models.weights.pretrained import from_tensors
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 
-from gdinousam.data import contract
-from gdinousam.data.layout import SPLIT_FOLDERS, Split, csv_name
-from gdinousam.data.phantoms import make_phantom
+from gdinousam.data.contract import reading as contract
+from gdinousam.data.contract.layout import SPLIT_FOLDERS, Split, csv_name
+from gdinousam.data.sources.phantoms import make_phantom
 from gdinousam.records import BoxXYWH, Image
 
 

@@ -1,4 +1,4 @@
-"""What the audit finds in a folder: every kind of leak, what is no leak, counts, sizes, and bad folders."""
+"""What the audit finds in a folder: every kind of leak, what is not a leak, counts, sizes, and bad folders."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pytest
 from audit_folders import Row, scan, write_folder
 
 from gdinousam.data.audit.audit import audit_data
+from gdinousam.data.audit.picture_windows import FOUND
 from gdinousam.data.audit.report import Place, UntrainedPhrase
-from gdinousam.data.contract import read_table, write_table
-from gdinousam.data.picture_patches import FOUND
+from gdinousam.data.contract.reading import read_table, write_table
 from gdinousam.errors import InputError
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import PIL.Image
 
-from gdinousam.data.coco.segmentation import encode_rle
+from gdinousam.data.contract.layout import SPLIT_FOLDERS, Split, csv_name
 from gdinousam.data.images import read_mask
-from gdinousam.data.layout import SPLIT_FOLDERS, Split, csv_name
+from gdinousam.data.sources.coco.segmentation import encode_rle
 from gdinousam.records import ImageRecord, Mask
 
 Entry = dict[str, Any]

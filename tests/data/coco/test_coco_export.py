@@ -13,12 +13,12 @@ import pytest
 from coco_files import HEIGHT, WIDTH, annotation, image, masks_of, rectangle, split_paths, write_coco
 from pycocotools.coco import COCO
 
-from gdinousam.data.coco.exporting import HOLES, NO_MASK, SHARED, export_coco
-from gdinousam.data.coco.importing import import_coco
-from gdinousam.data.coco.segmentation import encode_rle
-from gdinousam.data.coco.writing import ImportOptions
-from gdinousam.data.contract import read_records, read_table, write_records, write_table
-from gdinousam.data.problems import DataProblems
+from gdinousam.data.contract.problems import DataProblems
+from gdinousam.data.contract.reading import read_records, read_table, write_records, write_table
+from gdinousam.data.sources.coco.exporting import HOLES, NO_MASK, SHARED, export_coco
+from gdinousam.data.sources.coco.importing import import_coco
+from gdinousam.data.sources.coco.segmentation import encode_rle
+from gdinousam.data.sources.coco.writing import ImportOptions
 from gdinousam.errors import InputError
 from gdinousam.records import ImageRecord, Instance, MaskReference
 

@@ -13,13 +13,13 @@ import pytest
 from coco_files import HEIGHT, WIDTH, annotation, image, masks_of, rectangle, split_paths, visible_files, write_coco
 from pycocotools.coco import COCO
 
-from gdinousam.data.check import check_table
-from gdinousam.data.coco import instances as remarks
-from gdinousam.data.coco.file_names import locate_images
-from gdinousam.data.coco.importing import ImportReport, import_coco
-from gdinousam.data.coco.segmentation import encode_rle
-from gdinousam.data.coco.writing import NO_ANNOTATIONS, NONE_LEFT, ImportOptions
-from gdinousam.data.contract import read_table
+from gdinousam.data.contract.check import check_table
+from gdinousam.data.contract.reading import read_table
+from gdinousam.data.sources.coco import instances as remarks
+from gdinousam.data.sources.coco.file_names import locate_images
+from gdinousam.data.sources.coco.importing import ImportReport, import_coco
+from gdinousam.data.sources.coco.segmentation import encode_rle
+from gdinousam.data.sources.coco.writing import NO_ANNOTATIONS, NONE_LEFT, ImportOptions
 from gdinousam.errors import InputError
 from gdinousam.records import ImageRecord
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
 from scipy.ndimage import binary_fill_holes, gaussian_filter
 
-from gdinousam.data.coco.segmentation import decode_segmentation, encode_rle, has_holes, outline_polygons
+from gdinousam.data.sources.coco.segmentation import decode_segmentation, encode_rle, has_holes, outline_polygons
 from gdinousam.records import Mask
 
 

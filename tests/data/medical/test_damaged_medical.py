@@ -14,10 +14,10 @@ from damage import FEW_OR_MANY, damaged, num_refused
 from dicom_files import region, write_dicom, write_jpeg_dicom
 from pydicom.uid import RLELossless
 
-from gdinousam.data.medical.conversion import convert_medical
-from gdinousam.data.medical.dicom import has_picture
-from gdinousam.data.medical.dicom_opening import is_dicom
-from gdinousam.data.medical.formats import read_frames
+from gdinousam.data.sources.medical.conversion import convert_medical
+from gdinousam.data.sources.medical.dicom import has_picture
+from gdinousam.data.sources.medical.dicom_opening import is_dicom
+from gdinousam.data.sources.medical.formats import read_frames
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # decoders warn of what they make do with
 CLIP = np.random.default_rng(0).integers(0, 256, (3, 12, 16), dtype=np.uint8)

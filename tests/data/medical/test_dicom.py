@@ -14,9 +14,9 @@ from pydicom import examples
 from pydicom.dataset import Dataset
 from pydicom.uid import ImplicitVRLittleEndian
 
-from gdinousam.data.medical.dicom import has_picture, read_dicom
-from gdinousam.data.medical.dicom_opening import is_dicom
-from gdinousam.data.medical.frames import MedicalFrames, Region
+from gdinousam.data.sources.medical.dicom import has_picture, read_dicom
+from gdinousam.data.sources.medical.dicom_opening import is_dicom
+from gdinousam.data.sources.medical.frames import MedicalFrames, Region
 from gdinousam.errors import InputError
 
 HEIGHT, WIDTH = 6, 8

@@ -12,7 +12,7 @@ import pytest
 import SimpleITK
 from dicom_files import write_dicom
 
-from gdinousam.data.medical.formats import medical_files, read_frames
+from gdinousam.data.sources.medical.formats import medical_files, read_frames
 from gdinousam.errors import InputError
 
 ROOT = Path(__file__).parents[3]
@@ -89,8 +89,8 @@ def test_a_missing_library_says_how_to_install_it(
 
 def test_all_modules_import_without_the_optional_libraries() -> None:
     folder = ROOT / "gdinousam" / "data"
-    names = [f"gdinousam.data.medical.{path.stem}" for path in (folder / "medical").glob("[a-z]*.py")]
-    names += [f"gdinousam.data.public.{name}" for name in ("volumes", "microseg", "regpro", "registry")]
+    names = [f"gdinousam.data.sources.medical.{path.stem}" for path in (folder / "medical").glob("[a-z]*.py")]
+    names += [f"gdinousam.data.sources.public.{name}" for name in ("volumes", "microseg", "regpro", "registry")]
     program = (
         "import importlib, sys; sys.modules.update(dict.fromkeys(('pydicom', 'nibabel', 'SimpleITK'))); "
         f"[importlib.import_module(name) for name in {names}]"

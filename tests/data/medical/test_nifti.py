@@ -9,7 +9,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from gdinousam.data.medical.nifti import open_volume, read_nifti
+from gdinousam.data.sources.medical.nifti import open_volume, read_nifti
 from gdinousam.errors import InputError
 
 WIDTH, HEIGHT, DEPTH = 5, 4, 3
@@ -133,3 +133,31 @@ def test_a_header_that_names_no_known_type_of_number_is_refused(tmp_path: Path) 
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"a\.nii: not readable as NIfTI \(data code 246"):
         open_volume(path)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize(
+    "name", ["uint8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64"]
+)
+def test_every_type_of_number_keeps_what_8_bits_hold(tmp_path: Path, name: str, order: str) -> None:
+    header = nibabel.Nifti1Header(endianness=order)
+    header.set_data_dtype(np.dtype(name))
+    header.set_data_shape(VOXELS.shape)
+    nibabel.Nifti1Image(VOXELS.astype(name), np.eye(4), header).to_filename(tmp_path / "a.nii")
+    for index, frame in enumerate(read_nifti(tmp_path / "a.nii")):
+        assert frame[:, :, 0].tolist() == VOXELS[:, :, index].T.tolist()
+
+
+def test_complex_numbers_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"a\.nii: holds complex numbers"):
+        read_nifti(write(tmp_path / "a.nii", VOXELS.astype(np.complex64)))
+
+
+def test_a_file_that_is_longer_than_its_header_says_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.nii", VOXELS)
+    size = path.stat().st_size
+    path.write_bytes(path.read_bytes() + b"xx")
+    assert len(read_nifti(path)) == DEPTH  # a few bytes are padding
+    path.write_bytes(path.read_bytes() + bytes(WIDTH))
+    with pytest.raises(InputError, match=rf"a\.nii: {size + 2 + WIDTH} bytes, but size and type .* ask for {size}"):
+        read_nifti(path)

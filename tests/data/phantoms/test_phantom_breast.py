@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from phantom_regions import behind, behind_and_beside, beside, box_of
 
-from gdinousam.data.phantoms import LESION_KINDS, Phantom, PhantomSettings, make_phantom
+from gdinousam.data.sources.phantoms import LESION_KINDS, Phantom, PhantomSettings, make_phantom
 
 NUM_PHANTOMS = 60
 

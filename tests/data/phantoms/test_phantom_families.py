@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from phantom_regions import around, box_of, inner
 
-from gdinousam.data.phantoms import FAMILIES, VARIED, Phantom, PhantomSettings, make_phantom, phrases_of
+from gdinousam.data.sources.phantoms import FAMILIES, VARIED, Phantom, PhantomSettings, make_phantom, phrases_of
 from gdinousam.errors import InputError
 
 NUM_PHANTOMS = 24

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gdinousam.data.phantoms import FAMILIES, VARIED, PhantomSettings, make_phantom
-from gdinousam.data.phantoms.overlays import caliper_ends, draw_calipers, draw_text
+from gdinousam.data.sources.phantoms import FAMILIES, VARIED, PhantomSettings, make_phantom
+from gdinousam.data.sources.phantoms.imaging import caliper_ends, draw_calipers, draw_text
 
 
 def ellipse(size_hw: tuple[int, int], center_xy: tuple[float, float], half_xy: tuple[float, float]) -> np.ndarray:

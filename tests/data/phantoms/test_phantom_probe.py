@@ -4,10 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from gdinousam.data.phantoms import FAMILIES, PhantomSettings, make_phantom
-from gdinousam.data.phantoms.imaging import image_scene
-from gdinousam.data.phantoms.probe import Sector, draw_sector
-from gdinousam.data.phantoms.scene import Scene
+from gdinousam.data.sources.phantoms import FAMILIES, PhantomSettings, make_phantom
+from gdinousam.data.sources.phantoms.imaging import Sector, draw_sector, image_scene
+from gdinousam.data.sources.phantoms.scene import Scene
 
 SIZE_HW = (200, 240)
 

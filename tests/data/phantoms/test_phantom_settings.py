@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gdinousam.data.phantoms import PhantomSettings, make_phantom
+from gdinousam.data.sources.phantoms import PhantomSettings, make_phantom
 from gdinousam.errors import InputError
 
 EVEN = PhantomSettings(attenuation_db=(0.0, 0.0), empty=1.0)

@@ -7,9 +7,9 @@ import pytest
 from phantom_regions import box_of
 from PIL import Image as PILImage
 
-from gdinousam.data.contract import read_records
+from gdinousam.data.contract.reading import read_records
 from gdinousam.data.images import read_mask
-from gdinousam.data.phantoms import FAMILIES, PhantomSettings, make_phantom, phrases_of, write_phantoms
+from gdinousam.data.sources.phantoms import FAMILIES, PhantomSettings, make_phantom, phrases_of, write_phantoms
 from gdinousam.errors import InputError
 
 

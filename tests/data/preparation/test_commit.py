@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gdinousam.data import contract
+from gdinousam.data.contract import reading as contract
 from gdinousam.data.preparation.commit import FILES, LISTS, collecting, commit, write_rows, written_files
 from gdinousam.errors import InputError
 
@@ -44,7 +44,7 @@ def image_names(data: Path) -> list[str]:
 
 
 def snapshot(data: Path) -> dict[str, bytes]:
-    files = [path for path in data.rglob("*") if path.is_file() and not path.name.endswith(".lock")]
+    files = [path for path in data.rglob("*") if path.is_file()]
     return {path.relative_to(data).as_posix(): path.read_bytes() for path in files}
 
 

@@ -10,14 +10,14 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from gdinousam.data.check import check_table
-from gdinousam.data.contract import read_records, read_table
+from gdinousam.data.contract.check import check_table
+from gdinousam.data.contract.layout import SPLIT_FOLDERS, SPLITS
+from gdinousam.data.contract.reading import read_records, read_table
 from gdinousam.data.images import read_image, read_mask
-from gdinousam.data.layout import SPLIT_FOLDERS, SPLITS
 from gdinousam.data.preparation.prepare import prepare
 from gdinousam.data.preparation.preview import write_preview
 from gdinousam.data.preparation.report import Options, Report
-from gdinousam.data.public.busi import Busi
+from gdinousam.data.sources.public.busi import Busi
 from gdinousam.errors import InputError
 from gdinousam.records import BoxXYWH, ImageRecord
 
@@ -70,7 +70,7 @@ def records_of(data: Path) -> dict[str, tuple[ImageRecord, ...]]:
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:
-    files = [path for path in folder.rglob("*") if path.is_file() and not path.name.endswith(".lock")]
+    files = [path for path in folder.rglob("*") if path.is_file()]
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 

@@ -10,15 +10,15 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from gdinousam.command_line.common import BAD_INPUT, run
-from gdinousam.command_line.prepare_dataset import prepare_dataset_command
+from gdinousam.commands.common import BAD_INPUT, run
+from gdinousam.commands.prepare_dataset import prepare_dataset_command
 from gdinousam.data.audit.audit import audit_data
-from gdinousam.data.check import check_table
-from gdinousam.data.contract import read_records
+from gdinousam.data.contract.check import check_table
+from gdinousam.data.contract.reading import read_records
 from gdinousam.data.preparation.prepare import prepare
 from gdinousam.data.preparation.preview import write_preview
 from gdinousam.data.preparation.report import Options, Report
-from gdinousam.data.public.busbra import Busbra
+from gdinousam.data.sources.public.busbra import Busbra
 from gdinousam.data.splits.split_list import read_split_list, split_hash
 
 RAW = Path(__file__).parents[4] / "shared" / "data" / "raw" / "BUSBRA"

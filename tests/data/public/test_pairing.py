@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from gdinousam.data.natural_order import natural_key
-from gdinousam.data.public.pairing import release_files, require_any, require_files
+from gdinousam.data.contract.names import natural_key
+from gdinousam.data.sources.public.pairing import release_files, require_any, require_files
 from gdinousam.errors import InputError
 
 

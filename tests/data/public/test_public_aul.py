@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from miniatures import write_picture
 
-from gdinousam.data.public.aul import BEYOND_IMAGE, Aul
-from gdinousam.data.public.interface import NORMAL, RawImage
+from gdinousam.data.masks import tight_box_xywh
+from gdinousam.data.sources.public.aul import BEYOND_IMAGE, Aul
+from gdinousam.data.sources.public.interface import NORMAL, RawImage
 from gdinousam.data.splits.paper_split import paper_split
 from gdinousam.data.splits.plan import SplitImage
-from gdinousam.data.tight_boxes import tight_box_xywh
 from gdinousam.errors import InputError
 
 DATASET = Aul()

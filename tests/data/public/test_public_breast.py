@@ -10,10 +10,10 @@ import PIL.Image
 import pytest
 from miniatures import write_mask, write_picture, write_pixels
 
-from gdinousam.data.public.breast import TABLE, BrEaST
-from gdinousam.data.public.interface import NORMAL
-from gdinousam.data.public.registry import find_release
-from gdinousam.data.tight_boxes import tight_box_xywh
+from gdinousam.data.masks import tight_box_xywh
+from gdinousam.data.sources.public.breast import TABLE, BrEaST
+from gdinousam.data.sources.public.interface import NORMAL
+from gdinousam.data.sources.public.registry import find_release
 from gdinousam.errors import InputError
 
 FOLDER = "BrEaST-Lesions_USG-images_and_masks"

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from miniatures import box_mask, write_mask, write_picture, write_pixels
 
-from gdinousam.data.public.buid import Buid
-from gdinousam.data.public.raw_masks import GREY_EDGES, SPECKS
-from gdinousam.data.public.registry import find_release, recognised
-from gdinousam.data.tight_boxes import tight_box_xywh
+from gdinousam.data.masks import tight_box_xywh
+from gdinousam.data.sources.public.buid import Buid
+from gdinousam.data.sources.public.raw_masks import GREY_EDGES, SPECKS
+from gdinousam.data.sources.public.registry import find_release, recognised
 from gdinousam.errors import InputError
 
 BOX, SMALL, SPECK = (10, 16, 24, 24), (60, 2, 8, 8), (70, 50, 2, 2)

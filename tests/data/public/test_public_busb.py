@@ -9,10 +9,10 @@ import openpyxl
 import pytest
 from miniatures import box_mask, write_mask, write_picture, write_pixels
 
-from gdinousam.data.public.busb import Busb
-from gdinousam.data.public.raw_masks import GREY_EDGES
-from gdinousam.data.public.registry import find_release, recognised
-from gdinousam.data.tight_boxes import tight_box_xywh
+from gdinousam.data.masks import tight_box_xywh
+from gdinousam.data.sources.public.busb import Busb
+from gdinousam.data.sources.public.raw_masks import GREY_EDGES
+from gdinousam.data.sources.public.registry import find_release, recognised
 from gdinousam.errors import InputError
 
 BOX, SMALL = (10, 16, 24, 24), (60, 2, 6, 6)

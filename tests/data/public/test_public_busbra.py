@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from miniatures import write_mask, write_picture
 
-from gdinousam.data.public.busbra import Busbra
-from gdinousam.data.tight_boxes import tight_box_xywh
+from gdinousam.data.masks import tight_box_xywh
+from gdinousam.data.sources.public.busbra import Busbra
 from gdinousam.errors import InputError
 
 RAW = Path(__file__).parents[4] / "shared" / "data" / "raw" / "BUSBRA"

@@ -10,10 +10,10 @@ import PIL.Image
 import pytest
 from miniatures import box_mask, write_mask, write_picture, write_pixels
 
-from gdinousam.data.public.busi import REPEATED, Busi
-from gdinousam.data.public.interface import NORMAL, RawImage
-from gdinousam.data.public.raw_masks import SPECKS
-from gdinousam.data.tight_boxes import tight_box_xywh
+from gdinousam.data.masks import tight_box_xywh
+from gdinousam.data.sources.public.busi import REPEATED, Busi
+from gdinousam.data.sources.public.interface import NORMAL, RawImage
+from gdinousam.data.sources.public.raw_masks import SPECKS
 from gdinousam.errors import InputError
 from gdinousam.records import BoxXYWH
 

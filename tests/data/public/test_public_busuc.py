@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from miniatures import SIZE_HW, write_mask, write_picture
 
-from gdinousam.data.public.busuc import Busuc
-from gdinousam.data.public.raw_masks import RESIZED
-from gdinousam.data.public.registry import find_release, recognised
-from gdinousam.data.tight_boxes import tight_box_xywh
+from gdinousam.data.masks import tight_box_xywh
+from gdinousam.data.sources.public.busuc import Busuc
+from gdinousam.data.sources.public.raw_masks import RESIZED
+from gdinousam.data.sources.public.registry import find_release, recognised
 from gdinousam.errors import InputError
 
 BOX, SMALL = (10, 16, 24, 24), (60, 2, 8, 8)

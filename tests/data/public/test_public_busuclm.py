@@ -10,7 +10,8 @@ import pytest
 from miniatures import box_mask, write_picture, write_pixels
 
 from gdinousam.data.images import read_image
-from gdinousam.data.public.busuclm import (
+from gdinousam.data.masks import tight_box_xywh
+from gdinousam.data.sources.public.busuclm import (
     BLACK_OF_OTHER_SIZE,
     BOTH_CLASSES,
     COMBINED,
@@ -18,9 +19,8 @@ from gdinousam.data.public.busuclm import (
     OTHER_LABEL,
     Busuclm,
 )
-from gdinousam.data.public.interface import NORMAL, RawCase, RawImage
-from gdinousam.data.public.raw_masks import RESIZED, SPECKS
-from gdinousam.data.tight_boxes import tight_box_xywh
+from gdinousam.data.sources.public.interface import NORMAL, RawCase, RawImage
+from gdinousam.data.sources.public.raw_masks import RESIZED, SPECKS
 from gdinousam.errors import InputError
 from gdinousam.records import BoxXYWH
 

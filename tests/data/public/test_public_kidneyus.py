@@ -14,12 +14,12 @@ import pytest
 from miniatures import box_mask, write_mask, write_picture, write_pixels
 
 from gdinousam.data.images import image_size
-from gdinousam.data.public.kidneyus import REGION_VALUES, KidneyUS, read_regions, script_rows
-from gdinousam.data.public.raw_masks import polygon_mask, read_grey_mask
-from gdinousam.data.public.registry import find_release
+from gdinousam.data.masks import tight_box_xywh
+from gdinousam.data.sources.public.kidneyus import REGION_VALUES, KidneyUS, read_regions, script_rows
+from gdinousam.data.sources.public.raw_masks import polygon_mask, read_grey_mask
+from gdinousam.data.sources.public.registry import find_release
 from gdinousam.data.splits.paper_split import paper_split
 from gdinousam.data.splits.plan import SplitImage
-from gdinousam.data.tight_boxes import tight_box_xywh
 from gdinousam.errors import InputError
 
 EXCERPT = Path(__file__).parents[3].parent / "shared" / "data" / "raw" / "kidneyUS"

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from miniatures import write_mask, write_picture
 
-from gdinousam.data.public.interface import RawImage
-from gdinousam.data.public.luminous import LEFT, ONE_MUSCLE, RIGHT, TWO_MUSCLES, Luminous
-from gdinousam.data.public.raw_masks import SPECKS
-from gdinousam.data.tight_boxes import tight_box_xywh
+from gdinousam.data.masks import tight_box_xywh
+from gdinousam.data.sources.public.interface import RawImage
+from gdinousam.data.sources.public.luminous import LEFT, ONE_MUSCLE, RIGHT, TWO_MUSCLES, Luminous
+from gdinousam.data.sources.public.raw_masks import SPECKS
 from gdinousam.errors import InputError
 from gdinousam.records import BoxXYWH
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from nifti_volumes import LARGE, SECOND, SPECK, labels, noise, write_volume
 
-from gdinousam.data.public.microseg import MicroSeg
-from gdinousam.data.public.registry import recognised
+from gdinousam.data.sources.public.microseg import MicroSeg
+from gdinousam.data.sources.public.registry import recognised
 from gdinousam.data.splits.paper_split import paper_split
 from gdinousam.data.splits.plan import SplitImage
 from gdinousam.errors import InputError

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gdinousam.data.public.interface import DatasetFacts
-from gdinousam.data.public.registry import all_datasets, find_dataset, find_release, recognised
+from gdinousam.data.sources.public.interface import DatasetFacts
+from gdinousam.data.sources.public.registry import all_datasets, find_dataset, find_release, recognised
 from gdinousam.errors import InputError
 
 ROOT = Path(__file__).parents[3]

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from nifti_volumes import LARGE, SECOND, labels, noise, write_volume
 
-from gdinousam.data.public.interface import PaperRow
-from gdinousam.data.public.registry import recognised
-from gdinousam.data.public.regpro import RegPro
+from gdinousam.data.sources.public.interface import PaperRow
+from gdinousam.data.sources.public.registry import recognised
+from gdinousam.data.sources.public.regpro import RegPro
 from gdinousam.data.splits.paper_split import paper_split
 from gdinousam.data.splits.plan import SplitImage
 from gdinousam.errors import InputError

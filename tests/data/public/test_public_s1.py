@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from miniatures import SIZE_HW, box_mask, write_picture, write_pixels
 
-from gdinousam.data.public.raw_masks import RESIZED
-from gdinousam.data.public.registry import find_release, recognised
-from gdinousam.data.public.s1 import (
+from gdinousam.data.masks import tight_box_xywh
+from gdinousam.data.sources.public.raw_masks import RESIZED
+from gdinousam.data.sources.public.registry import find_release, recognised
+from gdinousam.data.sources.public.s1 import (
     EXPANDED_LABELS,
     GENERAL_LABELS,
     OTHER_WORD,
@@ -21,7 +22,6 @@ from gdinousam.data.public.s1 import (
     TEST_LABELS,
     TRAINING_IMAGES,
 )
-from gdinousam.data.tight_boxes import tight_box_xywh
 from gdinousam.errors import InputError
 
 BOX, OTHER_BOX = (10, 16, 24, 24), (50, 4, 16, 16)

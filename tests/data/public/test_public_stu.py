@@ -9,9 +9,9 @@ import PIL.Image
 import pytest
 from miniatures import box_mask, write_mask, write_picture, write_pixels
 
-from gdinousam.data.public.raw_masks import GREY_EDGES, RESIZED
-from gdinousam.data.public.stu import Stu
-from gdinousam.data.tight_boxes import tight_box_xywh
+from gdinousam.data.masks import tight_box_xywh
+from gdinousam.data.sources.public.raw_masks import GREY_EDGES, RESIZED
+from gdinousam.data.sources.public.stu import Stu
 from gdinousam.errors import InputError
 
 RAW = Path(__file__).parents[4] / "shared" / "data" / "raw" / "STU-Hospital" / "Hospital"

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from miniatures import write_mask, write_picture
 
-from gdinousam.data.public.tg3k import Tg3k
-from gdinousam.data.tight_boxes import tight_box_xywh
+from gdinousam.data.masks import tight_box_xywh
+from gdinousam.data.sources.public.tg3k import Tg3k
 from gdinousam.errors import InputError
 
 WIDE, TALL = (60, 80), (80, 60)

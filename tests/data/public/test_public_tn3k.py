@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from miniatures import box_mask, write_mask, write_picture, write_pixels
 
-from gdinousam.data.public.raw_masks import GREY_EDGES
-from gdinousam.data.public.registry import find_release
-from gdinousam.data.public.tg3k import Tg3k
-from gdinousam.data.public.tn3k import FOLD_FILE, Tn3k
-from gdinousam.data.public.tnscui import Tnscui
-from gdinousam.data.tight_boxes import tight_box_xywh
+from gdinousam.data.masks import tight_box_xywh
+from gdinousam.data.sources.public.raw_masks import GREY_EDGES
+from gdinousam.data.sources.public.registry import find_release
+from gdinousam.data.sources.public.tg3k import Tg3k
+from gdinousam.data.sources.public.tn3k import FOLD_FILE, Tn3k
+from gdinousam.data.sources.public.tnscui import Tnscui
 from gdinousam.errors import InputError
 
 EXCERPT = Path(__file__).parents[3].parent / "shared" / "data" / "raw" / "TN3K_sample"

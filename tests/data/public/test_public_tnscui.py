@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from miniatures import write_mask, write_picture
 
-from gdinousam.data.public.raw_masks import GREY_EDGES
-from gdinousam.data.public.registry import find_release
-from gdinousam.data.public.tnscui import Tnscui
-from gdinousam.data.tight_boxes import tight_box_xywh
+from gdinousam.data.masks import tight_box_xywh
+from gdinousam.data.sources.public.raw_masks import GREY_EDGES
+from gdinousam.data.sources.public.registry import find_release
+from gdinousam.data.sources.public.tnscui import Tnscui
 from gdinousam.errors import InputError
 
 LARGE, SMALL, TINY = (0, 0, 32, 32), (48, 0, 24, 24), (56, 48, 8, 8)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from miniatures import box_mask, write_mask, write_picture, write_pixels
 
-from gdinousam.data.public.raw_masks import GREY_EDGES
-from gdinousam.data.public.registry import find_release, recognised
-from gdinousam.data.public.us105 import PHRASE, Us105
-from gdinousam.data.tight_boxes import tight_box_xywh
+from gdinousam.data.masks import tight_box_xywh
+from gdinousam.data.sources.public.raw_masks import GREY_EDGES
+from gdinousam.data.sources.public.registry import find_release, recognised
+from gdinousam.data.sources.public.us105 import PHRASE, Us105
 from gdinousam.errors import InputError
 
 BOX = (10, 16, 24, 24)

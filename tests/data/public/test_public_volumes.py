@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from nifti_volumes import LARGE, SECOND, SPECK, labels, noise, write_volume
 
-from gdinousam.data.public.raw_masks import SPECKS
-from gdinousam.data.public.registry import find_dataset
-from gdinousam.data.public.volumes import GREY_EDGES, TOO_SMALL, Slice, mask_slices, slice_instances
+from gdinousam.data.sources.public.raw_masks import SPECKS
+from gdinousam.data.sources.public.registry import find_dataset
+from gdinousam.data.sources.public.volumes import GREY_EDGES, TOO_SMALL, Slice, mask_slices, slice_instances
 from gdinousam.errors import InputError
 
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from miniatures import box_mask, write_mask, write_pixels
 
-from gdinousam.data.public.raw_masks import (
+from gdinousam.data.masks import tight_box_xywh
+from gdinousam.data.sources.public.raw_masks import (
     GREY_EDGES,
     RESIZED,
     SPECKS,
@@ -22,7 +23,6 @@ from gdinousam.data.public.raw_masks import (
     resize_labels,
     script_boxes_xywh,
 )
-from gdinousam.data.tight_boxes import tight_box_xywh
 from gdinousam.errors import InputError
 
 FILE = Path("mask.png")

@@ -7,7 +7,7 @@ from pathlib import Path
 import openpyxl
 import pytest
 
-from gdinousam.data.public.release_tables import find_release_table, read_release_table, require_listed
+from gdinousam.data.sources.public.release_tables import find_release_table, read_release_table, require_listed
 from gdinousam.errors import InputError
 
 COLUMNS = ("Image", "Type")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gdinousam.data.layout import SPLITS, Split
+from gdinousam.data.contract.layout import SPLITS, Split
 from gdinousam.data.splits.grouped_split import grouped_split
 from gdinousam.data.splits.plan import SplitImage, SplitPlan
 

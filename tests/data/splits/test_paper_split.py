@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from gdinousam.data.public.interface import PaperRow
+from gdinousam.data.sources.public.interface import PaperRow
 from gdinousam.data.splits.paper_split import paper_split
 from gdinousam.data.splits.plan import SplitImage, SplitPlan
 

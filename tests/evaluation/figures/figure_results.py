@@ -9,16 +9,15 @@ import cv2
 import numpy as np
 import yaml
 
-from gdinousam.data.contract import read_records, write_records
-from gdinousam.data.fingerprint import fingerprint
+from gdinousam.data.contract.fingerprint import fingerprint
+from gdinousam.data.contract.reading import read_records, write_records
 from gdinousam.data.images import union_mask
 from gdinousam.drawing import write_picture
-from gdinousam.evaluation.origin import about_method, complete_origin, write_origin
-from gdinousam.evaluation.predictions.names import MASKS_NAME, mask_names
-from gdinousam.evaluation.predictions.writing import write_masks
-from gdinousam.evaluation.protocols import score_image
-from gdinousam.evaluation.results import Results, read_results
-from gdinousam.evaluation.rows import write_rows
+from gdinousam.evaluation.scoring.kept import MASKS_NAME, mask_names, write_masks
+from gdinousam.evaluation.scoring.origin import about_method, complete_origin, write_origin
+from gdinousam.evaluation.scoring.protocols import score_image
+from gdinousam.evaluation.scoring.results import Results, read_results
+from gdinousam.evaluation.scoring.rows import write_rows
 from gdinousam.records import Detection, ImageRecord, Instance, Mask, MaskReference, Query
 
 Answer = Callable[[ImageRecord, str, Mask], Mask]

@@ -9,7 +9,7 @@ from figure_results import exact, results_of, shifted, silent, write_data, write
 
 from gdinousam.errors import InputError
 from gdinousam.evaluation.figures.case_pictures import CasePictures
-from gdinousam.evaluation.results import Results, read_results
+from gdinousam.evaluation.scoring.results import Results, read_results
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from figure_results import results_of, write_data
 
 from gdinousam.errors import InputError
 from gdinousam.evaluation.figures.choice import choose, choose_listed, choose_per_dataset, chooser
-from gdinousam.evaluation.rows import ScoreRow
+from gdinousam.evaluation.scoring.rows import ScoreRow
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ import PIL.Image
 import pytest
 from figure_results import exact, shifted, silent, write_data, write_results
 
-from gdinousam.command_line.common import BAD_INPUT, run
-from gdinousam.command_line.figures import figures_command
+from gdinousam.commands.common import BAD_INPUT, run
+from gdinousam.commands.figures import figures_command
 from gdinousam.evaluation.figures import saving
 from gdinousam.evaluation.figures.curves import read_run, training_curves
 
@@ -153,6 +153,17 @@ def test_training_curves_have_a_panel_for_the_loss_each_term_and_the_learning_ra
     assert [axes.get_title() for axes in figure.axes] == ["loss", "l1", "learning rate"]
     best = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
     assert [list(line.get_xydata()[0]) for line in best] == [[2.0, 3.0]]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_metrics_that_a_spreadsheet_saved_are_read(tmp_path: Path, encoding: str) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    table = f"{HEADER}\n1,2,0.1,3.25,1,0,4,2,0\n2,4,5E-05,2,1,0,3,1,0\n"
+    german = table.replace(",", ";").replace(".", ",").replace("\n", "\r\n") + ";" * 8 + "\r\n"
+    (folder / "metrics.csv").write_bytes(german.encode(encoding))
+    run = read_run(folder)
+    assert (run.epochs, run.columns["learning_rate"], run.columns["train_loss"]) == ([1, 2], [0.1, 5e-05], [3.25, 2])
 
 
 @pytest.mark.parametrize("lines", [[HEADER], ["a,b", "1,2"], [HEADER, "1,2,0.1,3"], [HEADER, "1,2,0.1,x,1,1,1,1,1"]])

@@ -9,14 +9,14 @@ import PIL.Image
 import pytest
 from figure_results import shifted, write_data, write_results
 
-from gdinousam.evaluation.comparison import Compared, compare
 from gdinousam.evaluation.figures.case_pictures import CasePictures
-from gdinousam.evaluation.figures.labels import name_lines, weights_notes, wrapped_notes
 from gdinousam.evaluation.figures.overlays import write_overlays
 from gdinousam.evaluation.figures.plots import dice_box_plot, strata_plot
 from gdinousam.evaluation.figures.report import write_report
-from gdinousam.evaluation.results import Results, read_results
-from gdinousam.evaluation.strata import stratify
+from gdinousam.evaluation.figures.saving import name_lines, weights_notes, wrapped_notes
+from gdinousam.evaluation.reporting.comparison import Compared, compare
+from gdinousam.evaluation.scoring.results import Results, read_results
+from gdinousam.evaluation.scoring.strata import stratify
 from gdinousam.records import WeightsKind
 
 RANDOM = "Weights are random: the numbers mean nothing."

@@ -6,10 +6,10 @@ import pytest
 from figure_results import exact, results_of, shifted, silent, write_data
 from matplotlib.figure import Figure
 
-from gdinousam.evaluation.comparison import compare
 from gdinousam.evaluation.figures.plots import dice_box_plot, strata_plot
 from gdinousam.evaluation.figures.saving import figure_style
-from gdinousam.evaluation.strata import stratify
+from gdinousam.evaluation.reporting.comparison import compare
+from gdinousam.evaluation.scoring.strata import stratify
 
 LONG = "a method whose name nobody would ever want to type twice"
 

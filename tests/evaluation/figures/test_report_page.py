@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 from figure_results import exact, results_of, shifted, silent, write_data, write_results
 
-from gdinousam.command_line.common import BAD_INPUT, run
-from gdinousam.command_line.report import report_command
+from gdinousam.commands.common import BAD_INPUT, run
+from gdinousam.commands.report import report_command
 from gdinousam.errors import InputError
-from gdinousam.evaluation.comparison import compare
 from gdinousam.evaluation.figures import gallery as gallery_module
 from gdinousam.evaluation.figures.case_pictures import CasePictures
 from gdinousam.evaluation.figures.gallery import PER_KIND, case_text, make_gallery, outcome_of
 from gdinousam.evaluation.figures.report import write_report
-from gdinousam.evaluation.results import Results, read_results
-from gdinousam.evaluation.tables import protocol_tables
+from gdinousam.evaluation.reporting.comparison import compare
+from gdinousam.evaluation.reporting.tables import protocol_tables
+from gdinousam.evaluation.scoring.results import Results, read_results
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 NASTY = 'a "set" <of> images & more, whose name is longer than any phone is wide'

@@ -9,16 +9,16 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from benchmarks.parity.official_grounding_dino import official_values
+from benchmarks.parity.recorded import load_recording
 from gdinousam.errors import InputError
+from gdinousam.models.adapters.lora import LoraSettings, add_lora
 from gdinousam.models.checkpoints.files import Tensors
 from gdinousam.models.checkpoints.grounding_dino import grounding_dino_from, official_tokenizer, transformers_module
-from gdinousam.models.detector import Detector
+from gdinousam.models.detector.detector import Detector
 from gdinousam.models.loading import load_detector
-from gdinousam.models.lora import LoraSettings, add_lora
 from gdinousam.models.small import small_tokenizer, small_vocabulary
-from gdinousam.parity.official_grounding_dino import official_values
-from gdinousam.parity.recorded import load_recording
-from gdinousam.prompts import build_caption, tokenize_captions
+from gdinousam.phrases import build_caption, tokenize_captions
 
 ROOT = Path(__file__).parents[3]
 RECORDING = ROOT / "tests" / "parity" / "recorded" / "grounding_dino_swin_t.npz"
@@ -236,7 +236,7 @@ def test_the_tokenizer_is_taken_from_the_hubs_cache(
 def test_a_missing_tokenizer_names_the_command_that_fetches_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
     said = refusal(lambda: official_tokenizer(tmp_path / "official.pth"))
-    assert "python scripts/download_weights.py official-grounding-dino-swin-t" in said
+    assert "gdinousam download official-grounding-dino-swin-t" in said
 
 
 def test_the_tokenizer_of_another_model_is_refused(folder: Path) -> None:

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from benchmarks.parity.weights import rule_values
 from gdinousam.errors import InputError
 from gdinousam.models.checkpoints.files import Tensors
 from gdinousam.models.checkpoints.sam import sam_from
 from gdinousam.models.loading import load_mask_head
-from gdinousam.models.sam_mask_head import MedSamFrame, OriginalFrame
-from gdinousam.parity.weights import rule_values
+from gdinousam.models.mask_heads.sam import MedSamFrame, OriginalFrame
 
 GOLDENS = Path(__file__).parents[3] / ".." / "shared" / "goldens" / "medsam"
 pytestmark = pytest.mark.skipif(not GOLDENS.is_dir(), reason="needs the folder of recorded facts that developers have")

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from gdinousam.baselines.ultrasam import load_ultrasam
+from benchmarks.parity.weights import rule_values
 from gdinousam.errors import InputError
+from gdinousam.methods.ultrasam.checkpoint import ultrasam_from
+from gdinousam.methods.ultrasam.segmenter import load_ultrasam
 from gdinousam.models.checkpoints.files import Tensors, read_tensors
 from gdinousam.models.checkpoints.sam import sam_from
-from gdinousam.models.checkpoints.ultrasam import ultrasam_from
-from gdinousam.parity.weights import rule_values
 
 GOLDENS = Path(__file__).parents[3] / ".." / "shared" / "goldens"
 needs_goldens = pytest.mark.skipif(not GOLDENS.is_dir(), reason="needs the recorded facts that developers have")

@@ -1,0 +1,1 @@
+"""The search for near-duplicates: which altered copies it finds, and which strangers it takes for copies."""

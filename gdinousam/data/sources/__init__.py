@@ -1,0 +1,1 @@
+"""Where data comes from: public datasets, COCO files, medical volumes and generated phantoms."""

@@ -1,0 +1,1 @@
+"""From scored rows to numbers in print: statistics, summaries, comparisons and their tables."""

@@ -1,0 +1,1 @@
+"""From a config to a run: training, evaluation, prediction and the studies made of them."""

@@ -1,0 +1,107 @@
+"""The config of ``test.py``."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from gdinousam.data.contract.plausibility import ALLOW_ODD
+from gdinousam.methods.interface import MethodSettings
+from gdinousam.methods.registry import PredictConfig
+from gdinousam.methods.saved_masks.scored import ScoredMasks
+from gdinousam.methods.saved_masks.settings import SavedMasksSettings
+from gdinousam.models.compute import ComputeSettings
+from gdinousam.records import Need
+from gdinousam.settings import Settings, SettingsPath, derive
+
+OUR_METHOD = "GroundingDINO-US-SAM"
+
+
+class TestData(Settings):
+    """Where the test images lie."""
+
+    test_dir: SettingsPath = Field(description="Folder of the test images.")
+    test_ann: SettingsPath = Field(description="CSV of the test boxes and phrases.")
+    test_masks: SettingsPath = Field(description="Folder of the test masks, named as the images or in mask_name.")
+    batch_size: int = Field(4, ge=1, description="Images given to the method at once.")
+    num_workers: int = Field(4, ge=0, description="Threads that read images and masks ahead.")
+    datasets: tuple[str, ...] | None = Field(
+        None, min_length=1, description="Use only the images of these datasets. null: all."
+    )
+    max_images: int | None = Field(None, ge=1, description="Use only the first so many images, of the datasets named.")
+    allow_odd: bool = Field(False, description=ALLOW_ODD)
+    masks_of_other_size: Literal["refuse", "resize"] = Field(
+        "refuse",
+        description="A mask of another size than its image. resize: bring it to the image's as the public test scripts "
+        "do (bicubic, whatever is not black then is foreground), for both protocols.",
+    )
+
+
+class ValidationData(Settings):
+    """Where the images lie on which scripts/operating_point.py chooses thresholds; never those of the test."""
+
+    val_dir: SettingsPath = Field(description="Folder of the validation images.")
+    val_ann: SettingsPath = Field(description="CSV of their boxes and phrases.")
+    val_masks: SettingsPath = Field(description="Folder of their masks, named as the images or in mask_name.")
+    datasets: tuple[str, ...] | None = Field(
+        None, min_length=1, description="Use only the images of these datasets; letter case counts. null: all."
+    )
+    max_images: int | None = Field(None, ge=1, description="Use only the first so many images, of the datasets named.")
+
+
+class RunSettings(ComputeSettings):
+    """What an evaluation writes, and how it is run."""
+
+    output_dir: SettingsPath = Field(description="Folder of the results; new for every run.")
+    num_pictures: int = Field(20, ge=0, description="Images drawn with truth and prediction, spread over the file.")
+    save_masks: bool = Field(
+        True,
+        description="Keep what was found as masks/, which figures and report show and --predictions can score again: "
+        "about 2 KB per image and phrase.",
+    )
+
+
+class EvaluationSettings(RunSettings):
+    """What test.py writes, and whose masks it scores."""
+
+    method: str = Field(OUR_METHOD, min_length=1, description="Name of the method in tables and figures.")
+    predictions: SettingsPath | None = Field(
+        None, description="Folder of masks made by any other program, to score instead of running models."
+    )
+    needs: tuple[Need, ...] = Field(
+        ("text",), description="What the method that made those masks was given beside the image."
+    )
+
+
+class TestConfig(PredictConfig):
+    """Everything test.py needs."""
+
+    left_aside = ()
+
+    data: TestData
+    validation: ValidationData | None = Field(None, description="For scripts/operating_point.py alone.")
+    saved_masks: SavedMasksSettings | None = Field(
+        None, description="For evaluation.predictions only; null: all as by default."
+    )
+    evaluation: EvaluationSettings
+
+    @property
+    def method(self) -> MethodSettings:
+        """What is scored; see ``PredictConfig``."""
+        evaluation = self.evaluation
+        if evaluation.predictions is None:
+            return super().method
+        return derive(ScoredMasks, evaluation, allowed=self.saved_masks or SavedMasksSettings())
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> TestConfig:
+        evaluation = self.evaluation
+        if evaluation.predictions is None and self.saved_masks is not None:
+            raise ValueError("saved_masks is for masks of another program; name them in evaluation.predictions")
+        if evaluation.predictions is None and evaluation.needs != ("text",):
+            raise ValueError("evaluation.needs is for masks of another program; models say themselves what they need")
+        whose = self.method.whose
+        if whose is not None and "method" not in evaluation.model_fields_set:
+            raise ValueError(f"{whose}; name it in evaluation.method")
+        return self

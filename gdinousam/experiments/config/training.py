@@ -1,0 +1,95 @@
+"""The configs of ``train.py`` and of the scripts that train compared methods."""
+
+from __future__ import annotations
+
+from pydantic import Field, model_validator
+
+from gdinousam.geometry import ResizeSettings
+from gdinousam.methods.ours.learners import detector_learner, mask_head_learner
+from gdinousam.methods.registry import AnyLearner
+from gdinousam.models.adapters.lora import LoraSettings
+from gdinousam.models.loading import RANDOM_SMALL
+from gdinousam.settings import ModelName, Settings
+from gdinousam.training.images import LearningConfig, TrainingImages
+from gdinousam.training.learner import Learner
+from gdinousam.training.settings import LossSettings, TrainingSettings
+
+
+class TrainModelSettings(Settings):
+    """What training starts from; the part that is trained must be named."""
+
+    detector: ModelName | None = Field(None, description="Grounding DINO: folder, file, hub id, small or random-small.")
+    mask_head: ModelName | None = Field(None, description="SAM2: folder, file, hub id, small or random-small.")
+
+
+class TrainConfig(LearningConfig):
+    """Everything train.py needs."""
+
+    program = "train"
+
+    resize: ResizeSettings = ResizeSettings()
+    model: TrainModelSettings
+    lora: LoraSettings = LoraSettings()
+    losses: LossSettings = LossSettings()
+    training: TrainingSettings
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> TrainConfig:
+        part, tune = self.training.part, self.training.tune
+        if getattr(self.model, part) is None:
+            raise ValueError(f"training.part is {part}, so name the weights to start from in model.{part}")
+        if part == "mask_head" and self.training.gradient_checkpointing:
+            raise ValueError("training.gradient_checkpointing is for the detector; set it to false for the mask head")
+        if part == "mask_head" and tune == "lora":
+            raise ValueError("the mask head has no adapters; set training.tune to full")
+        if part == "mask_head":
+            self.data.require_masks("the mask head")
+        if part == "detector" and tune == "lora" and self.model.detector == RANDOM_SMALL:
+            raise ValueError("adapters on random weights learn nothing; set training.tune to full or name a detector")
+        return self
+
+    @property
+    def needs_masks(self) -> bool:
+        """The mask head learns from masks."""
+        return self.training.part == "mask_head"
+
+    @property
+    def needs_objects(self) -> bool:
+        """Without an object there is no box to show the mask head."""
+        return self.training.part == "mask_head"
+
+    def learner(self, images: TrainingImages) -> Learner:
+        """What is trained; InputError for weights that do not load or images that do not fit them."""
+        if self.training.part == "mask_head":
+            return mask_head_learner(str(self.model.mask_head), self.training.box_jitter)
+        return detector_learner(
+            str(self.model.detector), self.lora, self.losses, self.resize, self.training, self.data.captions, images
+        )
+
+
+class BaselineTrainConfig(LearningConfig):
+    """Everything that training a compared method needs."""
+
+    baseline: AnyLearner = Field(description="The method to train.")
+
+    @model_validator(mode="after")
+    def _masks_are_named(self) -> BaselineTrainConfig:
+        self.data.require_masks(f"a {self.baseline.name}")
+        return self
+
+    @property
+    def needs_masks(self) -> bool:
+        """Every compared method learns from masks."""
+        return True
+
+    @property
+    def needs_objects(self) -> bool:
+        """See ``LearningConfig``."""
+        return self.baseline.needs_objects
+
+    def learner(self, images: TrainingImages) -> Learner:
+        """What is trained; InputError for what does not load, or images that do not fit it."""
+        return self.baseline.learner(self.data, images)
+
+
+AnyTrainConfig = TrainConfig | BaselineTrainConfig

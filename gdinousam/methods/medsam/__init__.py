@@ -1,0 +1,1 @@
+"""MedSAM, as published and as the comparison study ran it."""

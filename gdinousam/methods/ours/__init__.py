@@ -1,0 +1,1 @@
+"""GroundingDINO-US-SAM and its two references without a detector."""

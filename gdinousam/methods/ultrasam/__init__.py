@@ -1,0 +1,1 @@
+"""UltraSam, shown a box or a click."""

@@ -1,0 +1,1 @@
+"""LoRA adapters: inserted, trained, saved, loaded and fetched."""

@@ -1,0 +1,177 @@
+"""Which boxes count as found: set by the user, chosen on validation images, or the values for lack of both.
+
+What was chosen lies as an operating point beside the weights.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError
+
+from gdinousam.errors import InputError
+from gdinousam.files import write_text
+from gdinousam.models.loading import note_beside
+from gdinousam.phrases import caption_form
+from gdinousam.reading import read_json_object
+from gdinousam.settings import Settings
+
+_UNSET = "null: as the operating point beside the weights says, else "
+
+
+class Point(Settings):
+    """From which score boxes of a phrase count, and how many."""
+
+    box_threshold: float = Field(ge=0, le=1, description="A box counts where a token of its phrase reaches this.")
+    max_detections: int = Field(ge=1, description="Boxes kept per image and phrase, best first.")
+    further_threshold: float = Field(
+        ge=0, le=1, description="Boxes after the best count where their score reaches this."
+    )
+
+
+# Where nobody chose: the public test script's box threshold, and its text threshold, from which it believes a word, for
+# every box after the best.
+UNCHOSEN = Point(box_threshold=0.1, max_detections=5, further_threshold=0.3)
+
+
+class PredictionSettings(Settings):
+    """Which boxes count as found; the text and overlap thresholds are those of the public test script."""
+
+    box_threshold: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description=f"A box counts where a token of its phrase reaches this. {_UNSET}{UNCHOSEN.box_threshold}.",
+    )
+    max_detections: int | None = Field(
+        None, ge=1, description=f"Boxes kept per image and phrase, best first. {_UNSET}{UNCHOSEN.max_detections}."
+    )
+    further_threshold: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Boxes after the best count where their score, the mean over the phrase's tokens, reaches this. "
+        f"{_UNSET}{UNCHOSEN.further_threshold}.",
+    )
+    by_phrase: dict[str, Point] = Field(
+        {}, description="Other values for single phrases, by the phrase; letter case does not count."
+    )
+    text_threshold: float = Field(
+        0.3,
+        ge=0,
+        le=1,
+        description="In a caption of several phrases a box goes to its best phrase, and to any other with a token "
+        "above this.",
+    )
+    nms_threshold: float = Field(
+        0.1, ge=0, le=1, description="Boxes of one phrase that overlap more (IoU) are one; the best stays."
+    )
+    joint_caption: bool = Field(
+        False,
+        description="All phrases of an image in one caption (faster, but phrases influence each other) instead of "
+        "one caption per phrase.",
+    )
+    batch_size: int = Field(4, ge=1, description="Images, and then captions, that go through the detector at once.")
+
+    @property
+    def unset(self) -> tuple[str, ...]:
+        """The names of the values that are left to the operating point."""
+        return tuple(name for name in Point.model_fields if getattr(self, name) is None)
+
+    def filled(self, overall: Point = UNCHOSEN, by_phrase: dict[str, Point] | None = None) -> PredictionSettings:
+        """The same with nothing left open: what is set here wins, value by value, over what is given.
+
+        by_phrase: for single phrases in the place of ``overall``.
+        """
+        given = {name: getattr(self, name) for name in Point.model_fields if getattr(self, name) is not None}
+        phrases = {caption_form(phrase): point.model_copy(update=given) for phrase, point in (by_phrase or {}).items()}
+        phrases |= {caption_form(phrase): point for phrase, point in self.by_phrase.items()}
+        changes: dict[str, Any] = overall.model_dump() | given | {"by_phrase": phrases}
+        return self.model_copy(update=changes)
+
+    @property
+    def overall(self) -> Point:
+        """What counts for phrases without values of their own, in settings that are ``filled``."""
+        return Point.model_validate({name: getattr(self, name) for name in Point.model_fields})
+
+    def of(self, phrase: str) -> Point:
+        """What counts for a phrase, in settings that are ``filled``."""
+        return self.by_phrase.get(caption_form(phrase)) or self.overall
+
+
+logger = logging.getLogger(__name__)
+
+_LIST_OF_NUMBERS = re.compile(r"\[([^\[\]{}\"]*)\]")  # written as one line
+
+OPERATING_POINT = "gdinousam_operating_point.json"
+
+
+class OperatingPoint(Settings):
+    """What the file holds."""
+
+    overall: Point = Field(description="For every phrase that has no values of its own.")
+    phrases: dict[str, Point] = Field({}, description="For single phrases, in its place.")
+    evidence: dict[str, Any] = Field({}, description="What it was chosen on and what it reaches there.")
+
+
+def noted_point(weights: str | Path) -> OperatingPoint | None:
+    """The operating point beside weights, in their folder or their hub id's repository; ``None`` where there is none.
+
+    weights: the adapter, or the detector where there is none. Raises InputError where the file cannot be read.
+    """
+    path = note_beside(weights, OPERATING_POINT)
+    if path is None:
+        return None
+    try:
+        return OperatingPoint.model_validate(read_json_object(path))
+    except ValidationError as error:
+        problem = error.errors()[0]
+        key = ".".join(map(str, problem["loc"]))
+        raise InputError(
+            f"{path}: {key}: {problem['msg']}; make it again with gdinousam operating-point, or remove it"
+        ) from error
+
+
+def save_point(path: Path, point: OperatingPoint) -> None:
+    """Write an operating point to a file, which appears, or takes the place of an earlier one, when it is whole.
+
+    Raises InputError where it cannot be written.
+    """
+    text = json.dumps(point.model_dump(mode="json"), indent=1)
+    text = _LIST_OF_NUMBERS.sub(lambda numbers: f"[{' '.join(numbers[1].split())}]", text)
+    try:
+        write_text(path, text + "\n")
+    except OSError as error:
+        raise InputError(f"cannot write {path} ({error.strerror}); name another file") from error
+
+
+def resolve_prediction(prediction: PredictionSettings, weights: str | Path) -> PredictionSettings:
+    """The settings with nothing left open, and a line in the log that says where each value comes from.
+
+    Value by value: what is set, else the operating point beside the weights, else ``UNCHOSEN``. weights: as for
+    ``noted_point``. Raises InputError as it does.
+    """
+    noted = noted_point(weights)
+    filled = prediction.filled() if noted is None else prediction.filled(noted.overall, noted.phrases)
+    logger.info("%s", _describe(filled, prediction.unset, None if noted is None else weights))
+    return filled
+
+
+def _describe(filled: PredictionSettings, unset: Sequence[str], noted_at: str | Path | None) -> str:
+    elsewhere = "default, no operating point chosen" if noted_at is None else f"operating point of {noted_at}"
+    values = {
+        "box_threshold": f"boxes count from {filled.box_threshold:g}",
+        "max_detections": f"at most {filled.max_detections} per phrase",
+        "further_threshold": f"those after the best from {filled.further_threshold:g}",
+    }
+    sources = {name: elsewhere if name in unset else "as set" for name in values}
+    if len(set(sources.values())) == 1:
+        text = f"{', '.join(values.values())} ({sources['box_threshold']})"
+    else:
+        text = ", ".join(f"{value} ({sources[name]})" for name, value in values.items())
+    return f"{text}; other values for {', '.join(filled.by_phrase)}" if filled.by_phrase else text

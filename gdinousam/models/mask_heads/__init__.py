@@ -1,0 +1,1 @@
+"""Mask heads: SAM2 and SAM, shown boxes."""

@@ -1,0 +1,173 @@
+"""Mask heads: what they share, and the one of the paper, SAM2 from transformers, shown boxes.
+
+Shapes: B images, N boxes of an image, S side of the square that the model sees (1024 for the published models).
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+from transformers import Sam2Model
+
+from gdinousam.errors import InputError
+from gdinousam.geometry import ResizeSettings, box_scale, build_resize, image_to_tensor, normalize_image
+from gdinousam.inputs import as_boxes, as_hints, as_images
+from gdinousam.models.first_answer import explained
+from gdinousam.models.mask_heads.hiera_attention import use_hiera_attention
+from gdinousam.models.precision import MixedPrecision
+from gdinousam.records import BoxXYXY, Detection, Hint, Image, Mask, Need
+
+
+class MaskHead(MixedPrecision):
+    """A model that gives one mask per box. It encodes an image once, whatever the number of its boxes.
+
+    A ``gdinousam.records.HintedSegmenter`` that looks at nothing of a hint but its box. The image encoder alone may
+    multiply in low precision; the decoder, which is small and draws the outlines, stays in float32.
+    """
+
+    needs: frozenset[Need] = frozenset({"box"})
+
+    @property
+    @abstractmethod
+    def side(self) -> int:
+        """S, the side in pixels of the square image that the model sees."""
+
+    @property
+    @abstractmethod
+    def device(self) -> torch.device:
+        """Where the model lies."""
+
+    def in_low_precision(self) -> list[nn.Module]:
+        """The image encoder; see ``MixedPrecision``."""
+        return list(self.image_encoder.modules())
+
+    @abstractmethod
+    def encode(self, images: Sequence[Image]) -> list[Any]:
+        """What the model keeps of each (H, W, 3) uint8 RGB image, for ``low_res_logits``; in float32."""
+
+    @abstractmethod
+    def low_res_logits(self, encoded: Any, boxes_xyxy: torch.Tensor, size_hw: tuple[int, int]) -> torch.Tensor:
+        """The decoder's answer for the boxes of one image.
+
+        encoded: one entry of ``encode``. boxes_xyxy: (N, 4) in pixels of the image, N at least 1. size_hw: height and
+        width of the image. Returns (N, 1, S/4, S/4) float32 on the square that the model sees; above 0 is inside.
+        """
+
+    @abstractmethod
+    def masks_of_size(self, low_res_logits: torch.Tensor, size_hw: tuple[int, int]) -> torch.Tensor:
+        """Turn the answer of ``low_res_logits`` into (N, H, W) bool masks of the image of size (H, W)."""
+
+    def segment_hints(self, images: Sequence[Image], hints: Sequence[Sequence[Hint]]) -> list[list[Detection]]:
+        """Segment the object in the box of each hint; see ``gdinousam.records.HintedSegmenter``."""
+        images = as_images(images)
+        hints = as_hints(hints, len(images))
+        boxes_xyxy = [[_box_of(hint) for hint in row] for row in hints]
+        masks = self.masks_in_boxes(images, boxes_xyxy)
+        return [
+            [
+                Detection(hint.phrase, box, hint.score, mask_hw)
+                for hint, box, mask_hw in zip(row, boxes, masks_of_image, strict=True)
+            ]
+            for row, boxes, masks_of_image in zip(hints, boxes_xyxy, masks, strict=True)
+        ]
+
+    @torch.inference_mode()
+    def masks_in_boxes(self, images: Sequence[Image], boxes_xyxy: Sequence[object]) -> list[list[Mask]]:
+        """Segment the object in each box.
+
+        images: (H, W, 3) uint8 RGB, or what ``gdinousam.inputs.as_images`` takes. boxes_xyxy: for each image (N, 4) in
+        pixels of that image, a tensor, an array or a list.
+        Returns for each image its N masks, (H, W) bool. Images without boxes cost nothing; all boxes of an image go
+        through the decoder together. Raises InputError for what ``gdinousam.inputs`` does not take.
+        """
+        images = as_images(images)
+        boxes = [torch.from_numpy(of_image) for of_image in as_boxes(boxes_xyxy, len(images))]
+        wanted = [index for index, of_image in enumerate(boxes) if len(of_image)]
+        if not wanted:
+            return [[] for _ in images]
+        on_device: dict[int, torch.Tensor] = {}
+        for index, encoded in zip(wanted, self.encode([images[index] for index in wanted]), strict=True):
+            size_hw = images[index].shape[:2]
+            low_res_logits = self.low_res_logits(encoded, boxes[index], size_hw)
+            on_device[index] = self.masks_of_size(low_res_logits, size_hw)
+        # only now, when all is under way, what makes a GPU's masks wait for each other
+        masks = {index: list(np.asarray(of_image.cpu(), dtype=bool)) for index, of_image in on_device.items()}
+        return [masks.get(index, []) for index in range(len(images))]
+
+
+def _box_of(hint: Hint) -> BoxXYXY:
+    if hint.box_xyxy is None:
+        raise InputError(f"the hint for {hint.phrase!r} has no box, which this mask head needs; give one")
+    return hint.box_xyxy
+
+
+class Sam2MaskHead(MaskHead):
+    """SAM2's image encoder, prompt encoder and mask decoder, asked for one mask per box."""
+
+    def __init__(self, model: Sam2Model) -> None:
+        super().__init__()
+        self.model = model
+        use_hiera_attention(model)
+
+    @property
+    def image_encoder(self) -> nn.Module:
+        """SAM2's image encoder with its neck."""
+        return self.model.vision_encoder
+
+    @property
+    def side(self) -> int:
+        """S, the side in pixels of the square image that the model sees."""
+        return int(self.model.config.prompt_encoder_config.image_size)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model lies."""
+        return self.model.device
+
+    @explained
+    def forward(self, pixel_values: torch.Tensor, boxes_xyxy: torch.Tensor) -> torch.Tensor:
+        """Mask logits for boxes, all images with the same number of boxes; for training.
+
+        pixel_values: (B, 3, S, S) float32, normalised. boxes_xyxy: (B, N, 4) in pixels of that square.
+        Returns (B, N, S/4, S/4) float32; above 0 is inside.
+        """
+        # a copy: transformers (4.57) adds half a pixel to the boxes it is given, in place
+        output = self.model(pixel_values=pixel_values, input_boxes=boxes_xyxy.clone(), multimask_output=False)
+        return output.pred_masks[:, :, 0].float()
+
+    @explained
+    def encode(self, images: Sequence[Image]) -> list[list[torch.Tensor]]:
+        """The features of each (H, W, 3) uint8 RGB image on three levels, each (1, C, h, w)."""
+        resize = build_resize(ResizeSettings(size=self.side))
+        # resized as fractions, as the official predictor does: rounding to 8 bits in between moves logits by up to 0.2
+        # and where the model lies: the image as it is stored is the least to bring there
+        on_device = [image_to_tensor(image).to(self.device) for image in images]
+        pixel_values = normalize_image(torch.stack([resize(image / 255) for image in on_device]))
+        with self.products(self.device):
+            levels = self.model.get_image_embeddings(pixel_values)  # type: ignore[arg-type]
+        levels = [level.float() for level in levels]
+        return [[level[row : row + 1] for level in levels] for row in range(len(images))]
+
+    @explained
+    def low_res_logits(
+        self, encoded: list[torch.Tensor], boxes_xyxy: torch.Tensor, size_hw: tuple[int, int]
+    ) -> torch.Tensor:
+        """The decoder's answer for the boxes of one image; see ``MaskHead.low_res_logits``."""
+        boxes = boxes_xyxy.to(self.device).float()
+        boxes = boxes * (self.side / box_scale(boxes, size_hw))
+        output = self.model(image_embeddings=encoded, input_boxes=boxes[None], multimask_output=False)
+        return output.pred_masks[0].float()
+
+    def masks_of_size(self, low_res_logits: torch.Tensor, size_hw: tuple[int, int]) -> torch.Tensor:
+        """(N, H, W) bool: where the logits, resized to the image, are above 0."""
+        return self.logits_of_size(low_res_logits, size_hw) > 0
+
+    def logits_of_size(self, low_res_logits: torch.Tensor, size_hw: tuple[int, int]) -> torch.Tensor:
+        """Resize (N, 1, S/4, S/4) logits to (N, H, W) of the image."""
+        return F.interpolate(low_res_logits, size_hw, mode="bilinear")[:, 0]

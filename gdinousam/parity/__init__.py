@@ -1,4 +1,0 @@
-"""Proof that our models compute what the official code computes: same weights, same input, largest difference.
-
-Needs the official packages (``pip install -e .[official]``); nothing else in the package imports this part.
-"""
