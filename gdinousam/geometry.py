@@ -33,7 +33,7 @@ class ResizeSettings(Settings):
         description="square: stretch to size x size (paper, section 2.1); shortest_edge: keep the aspect, shortest "
         "edge size unless the longest would pass longest_edge (public code).",
     )
-    size: int = Field(800, ge=1, le=10_000, description="Pixels of the square's side or of the shortest edge.")
+    size: int = Field(800, ge=2, le=10_000, description="Pixels of the square's side or of the shortest edge.")
     longest_edge: int = Field(1333, ge=1, le=10_000, description="Most pixels of the longest edge, with shortest_edge.")
 
     @model_validator(mode="after")
