@@ -16,7 +16,7 @@ from gdinousam.training.settings import LossSettings, TrainingSettings
 
 
 class TrainModelSettings(Settings):
-    """What training starts from; the part that is trained must be named."""
+    """The weights that training starts from; those of the trained part must be named."""
 
     detector: ModelName | None = Field(None, description="Grounding DINO: folder, file, hub id, small or random-small.")
     mask_head: ModelName | None = Field(None, description="SAM2: folder, file, hub id, small or random-small.")

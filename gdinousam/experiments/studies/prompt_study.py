@@ -35,12 +35,12 @@ def _as_list(value: object) -> object:
 
 
 class PromptStudyConfig(TestConfig):
-    """Everything scripts/prompt_study.py needs: the settings of test.py, and what to ask."""
+    """Everything scripts/prompt_study.py needs: the settings of test.py and the prompts."""
 
     prompts: Annotated[tuple[SettingsPath, ...], BeforeValidator(_as_list)] = Field(
         min_length=1,
-        description="YAML file, or a list of several: phrases of the data with prompts to ask instead, or prompts to "
-        "ask of every phrase.",
+        description="YAML file, or a list of several, with the prompts to ask instead of the phrases of the "
+        "data, or for every phrase.",
     )
 
     @model_validator(mode="before")

@@ -34,11 +34,11 @@ logger = logging.getLogger(__name__)
 
 
 class UNetSettings(ComparedMethod):
-    """A U-Net of baselines/trainUNet.py."""
+    """A U-Net trained by baselines/trainUNet.py."""
 
     name: Literal["unet"] = Field(description="The method.")
     weights: SettingsPath = Field(
-        description="Folder of one U-Net, or a folder with one U-Net for each dataset, named as the dataset."
+        description="Folder of one U-Net, or a folder with one U-Net for each dataset, named like the dataset."
     )
 
     def build(self, config: ModelsConfig, records: Sequence[ImageRecord]) -> Method:
@@ -74,7 +74,7 @@ class UNetSettings(ComparedMethod):
 class UNetTraining(UNetShape, LearnerSettings):
     """A U-Net from random weights: one output channel for each phrase of the training images.
 
-    An image that is known to lack a phrase teaches its channel to stay empty, so images without objects count.
+    An image that is known to lack a phrase teaches its channel to stay empty, so images without objects are used.
     """
 
     def learner(self, data: TrainData, images: TrainingImages) -> Learner:
