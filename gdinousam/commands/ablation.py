@@ -31,12 +31,13 @@ def ablation_command(arguments: Sequence[str] | None = None, program: str = PROG
     add_data_option(parser, "test", without=["validation"])
     parser.add_argument("--resume", action="store_true", help="go on with the ablation in the output folder")
     options = parser.parse_args(arguments)
+    source = config_source(options)
 
     from gdinousam.errors import InputError
     from gdinousam.experiments.config import dump_config, load_config
     from gdinousam.experiments.studies.ablation import AblationConfig, run_ablation
 
-    config = load_config(AblationConfig, *config_source(options))
+    config = load_config(AblationConfig, *source)
     if options.resume and options.overwrite:
         raise InputError("--resume goes on with an ablation and --overwrite replaces it; give one of them")
     if options.print_config:

@@ -12,9 +12,7 @@ from pathlib import Path
 from typing import Concatenate, Literal, ParamSpec
 
 from gdinousam.assets import example_configs
-from gdinousam.commands.environment import complete_environment
-from gdinousam.commands.faults import fault_line
-from gdinousam.commands.streams import make_streams_lasting
+from gdinousam.commands.surroundings import complete_environment, fault_line, make_streams_lasting
 from gdinousam.data.contract.layout import csv_name, layout_settings
 from gdinousam.errors import InputError
 

@@ -35,11 +35,12 @@ def operating_point_command(arguments: Sequence[str] | None = None, program: str
         "--per-phrase", action="store_true", help="look for own values of phrases with 50 queries or more too"
     )
     options = parser.parse_args(arguments)
+    source = config_source(options)
 
     from gdinousam.experiments.config import TestConfig, dump_config, load_config
     from gdinousam.experiments.studies.operating_point import choose_operating_point
 
-    config = load_config(TestConfig, *config_source(options))
+    config = load_config(TestConfig, *source)
     if options.print_config:
         print(dump_config(config), end="")
         return 0

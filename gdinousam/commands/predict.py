@@ -39,6 +39,7 @@ def predict_command(arguments: Sequence[str] | None = None, program: str = PROGR
     add_overwrite_option(parser, "replace earlier masks and overlays of these images")
     add_config_choice(parser, DEFAULT_CONFIG, "small/test.yaml")
     options = parser.parse_args(arguments)
+    source = config_source(options)
 
     from tqdm import tqdm
 
@@ -47,7 +48,7 @@ def predict_command(arguments: Sequence[str] | None = None, program: str = PROGR
     from gdinousam.identity import phrases_in
 
     paths = image_paths(options.images)
-    config = load_config(PredictConfig, *config_source(options)).resolved()
+    config = load_config(PredictConfig, *source).resolved()
     config.evaluation.prepare_process()
     segmenter = config.method.build_for_images(config)
     phrases = [phrase for prompt in options.prompt for phrase in phrases_in(prompt)]

@@ -38,14 +38,15 @@ def prompt_study_command(arguments: Sequence[str] | None = None, program: str = 
     )
     parser.add_argument("--resume", action="store_true", help="go on with the study in the output folder")
     options = parser.parse_args(arguments)
+    if options.prompts is not None:
+        options.overrides.append(f"prompts={json.dumps(options.prompts)}")
+    source = config_source(options)
 
     from gdinousam.errors import InputError
     from gdinousam.experiments.config import dump_config, load_config
     from gdinousam.experiments.studies.prompt_study import PromptStudyConfig, run_prompt_study
 
-    if options.prompts is not None:
-        options.overrides.append(f"prompts={json.dumps(options.prompts)}")
-    config = load_config(PromptStudyConfig, *config_source(options))
+    config = load_config(PromptStudyConfig, *source)
     if options.resume and options.overwrite:
         raise InputError("--resume goes on with a study and --overwrite replaces it; give one of them")
     if options.print_config:

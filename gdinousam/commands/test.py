@@ -51,13 +51,14 @@ def evaluate_command(
         "method in evaluation.method; settings of the group saved_masks say what is allowed (docs/predictions.md)",
     )
     options = parser.parse_args(arguments)
+    if options.predictions is not None:
+        options.overrides.append(f"evaluation.predictions={json.dumps(options.predictions)}")
+    source = config_source(options)
 
     from gdinousam.experiments.config import TestConfig, dump_config, load_config
     from gdinousam.experiments.evaluate import evaluate_config
 
-    if options.predictions is not None:
-        options.overrides.append(f"evaluation.predictions={json.dumps(options.predictions)}")
-    config = load_config(TestConfig, *config_source(options))
+    config = load_config(TestConfig, *source)
     if options.resume and options.overwrite:
         raise InputError("--resume goes on with a run and --overwrite replaces it; give one of them")
     if options.print_config:

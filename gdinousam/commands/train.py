@@ -41,12 +41,13 @@ def train_command(arguments: Sequence[str] | None = None, program: str = PROGRAM
     add_data_option(parser, "train")
     add_resume_option(parser)
     options = parser.parse_args(arguments)
+    source = run_source(options)
 
     # heavy imports after parsing, so that --help answers at once
     from gdinousam.experiments.config import TrainConfig, dump_config, load_config
     from gdinousam.experiments.train import train
 
-    config = load_config(TrainConfig, *run_source(options))
+    config = load_config(TrainConfig, *source)
     if options.print_config:
         print(dump_config(config), end="")
         return 0

@@ -36,13 +36,14 @@ def train_baseline_command(
         "training.output_dir; with --resume, finished ones stay as they are",
     )
     options = parser.parse_args(arguments)
+    source = run_source(options)
 
     # heavy imports after parsing, so that --help answers at once
     from gdinousam.experiments.config import BaselineTrainConfig, dump_config, load_config
     from gdinousam.experiments.train import train
     from gdinousam.experiments.train_per_dataset import train_per_dataset
 
-    config = load_config(BaselineTrainConfig, *run_source(options))
+    config = load_config(BaselineTrainConfig, *source)
     if options.print_config:
         print(dump_config(config), end="")
         return 0
@@ -57,11 +58,11 @@ def train_baseline_command(
             return tell_interruption(outcome.num_epochs, go_on)
         tell_end(outcome, folder / name / outcome.weights, config.training.stop_on)
     tested = folder if options.per_dataset else folder / outcomes[""].weights
-    tell(f"next: {tester(program, config.baseline.name)} --set {shlex.quote(f'baseline.weights={tested}')}")
+    tell(f"next: {what_tests(program, config.baseline.name)} --set {shlex.quote(f'baseline.weights={tested}')}")
     return 0
 
 
-def tester(program: str, method: str) -> str:
+def what_tests(program: str, method: str) -> str:
     """What tests the method: the script beside the one that trained it, or the command with the method's config."""
     if program.endswith(".py"):
         return program.replace("train", "test")
