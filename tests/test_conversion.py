@@ -191,7 +191,7 @@ def test_the_published_lora_is_merged_directly(
 
 def test_what_is_no_adapter_is_not_merged(small_detector: Path, tmp_path: Path, out: Path) -> None:
     for adapter in (small_detector, tmp_path / "missing"):
-        assert f"{adapter} is no LoRA adapter" in refusal(lambda adapter=adapter: export_adapter(adapter, out))
+        assert f"{adapter} is not a LoRA adapter" in refusal(lambda adapter=adapter: export_adapter(adapter, out))
     assert not out.exists()
 
 

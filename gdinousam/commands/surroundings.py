@@ -56,7 +56,7 @@ def fault_line(error: Exception) -> str | None:
         return _os_line(error)
     if isinstance(error, UnicodeEncodeError):
         return (
-            f"{error.object!a} holds bytes that are no UTF-8 text, so it cannot be written into a text file; rename "
+            f"{error.object!a} holds bytes that are not UTF-8 text, so it cannot be written into a text file; rename "
             "the file, or write the text as UTF-8"
         )
     text = " ".join(str(error).split())

@@ -39,7 +39,7 @@ class ModelSettings(Settings):
     @model_validator(mode="after")
     def _adapter_has_a_detector(self) -> ModelSettings:
         if self.is_reference and self.adapter is not None:
-            raise ValueError(f"{self.detector} is no detector that an adapter fits on; leave out adapter")
+            raise ValueError(f"{self.detector} is not a detector that an adapter fits on; leave out adapter")
         return self
 
     @property

@@ -71,7 +71,7 @@ def load_detector(name: str, adapter: str | Path | None = None, trained_box_laye
 
 
 def detector_and_adapter(name: str | Path, adapter: str | Path | None = None) -> tuple[str, Path | None]:
-    """The name of a detector that is no adapter, and where the adapter on it lies on this machine, if there is one.
+    """The name of a detector that is not an adapter, and where the adapter on it lies on this machine, if there is one.
 
     name, adapter: as for ``load_detector``; what is named by a hub id is fetched. Raises InputError where the adapter
     names no base or one that is not found, for an adapter on an adapter, and for a hub id without an adapter.

@@ -192,7 +192,7 @@ def test_what_cannot_be_chosen_for_is_one_line(
     config = written(tmp_path, tree | {"model": reference, "evaluation": named})
     assert "chosen for a detector with its mask head" in refusal(capsys, config)
     bundled = written(tmp_path, tree | {"model": {"detector": "small", "mask_head": "small"}})
-    assert "small is no folder of yours" in refusal(capsys, bundled)
+    assert "small is not a folder of yours" in refusal(capsys, bundled)
     phrases = {"by_phrase": {"cyst": {"box_threshold": 0.1, "max_detections": 1, "further_threshold": 1}}}
     assert "prediction.by_phrase sets what is to be chosen" in refusal(
         capsys, written(tmp_path, tree | {"prediction": phrases})

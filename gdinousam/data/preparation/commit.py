@@ -132,7 +132,7 @@ def _replace_rows(csv_path: Path, rows_path: Path, tag: str) -> None:
             contract.write_table(rows, csv_path)
         return
     table = contract.read_table(csv_path)
-    # an import is no dataset: what an interrupted move has already added is known by the rows themselves
+    # an import is not a dataset: what an interrupted move has already added is known by the rows themselves
     added = set(rows.itertuples(index=False, name=None)) if list(rows.columns) == list(table.columns) else set()
     is_added = [row in added for row in table.itertuples(index=False, name=None)]
     ours = (table[contract.DATASET] == tag) | pd.Series(is_added, index=table.index, dtype=bool)

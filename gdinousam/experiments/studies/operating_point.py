@@ -103,7 +103,7 @@ def _validation_of(config: TestConfig) -> ValidationData:
 def _beside_weights(config: TestConfig) -> Path:
     weights = config.named_model.adapter or config.named_model.detector
     if str(weights) in OWN_MODEL_NAMES or not Path(weights).is_dir():
-        raise InputError(f"{weights} is no folder of yours that the result could lie in; name a file with --out")
+        raise InputError(f"{weights} is not a folder of yours that the result could lie in; name a file with --out")
     return Path(weights) / OPERATING_POINT
 
 

@@ -28,7 +28,7 @@ def load_medsam(weights: str, as_in_study: bool = False) -> SamMaskHead:
 
     weights: the official file, a folder in transformers' format, a hub id, ``random`` or ``random-small``.
     as_in_study: show it images and boxes as the comparison study did (``StudyFrame``). Raises InputError where the
-    weights cannot be loaded or are no SAM.
+    weights cannot be loaded or are not those of a SAM.
     """
     frame: type[Frame] = StudyFrame if as_in_study else MedSamFrame
     return SamMaskHead(_load_sam(weights), frame).requires_grad_(False).eval()

@@ -104,7 +104,7 @@ def describe_adapter(path: Path) -> str:
     """What an adapter is, in words, told without the model that it is for.
 
     path: as for ``load_adapter``. Kind, names and ranks are looked at, not yet whether shapes fit a model. Raises
-    InputError for what is no LoRA of a full-size Grounding DINO.
+    InputError for what is not a LoRA of a full-size Grounding DINO.
     """
     if path.is_dir():
         config, stored = read_adapter(path)
