@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from pydantic import Field, model_validator
 
 from gdinousam.errors import InputError
-from gdinousam.geometry import ResizeSettings
 from gdinousam.models.compute import ComputeSettings
 from gdinousam.models.detector.box_finder import BoxFinder
 from gdinousam.models.detector.operating_point import PredictionSettings
 from gdinousam.models.detector.public_rule import PublicRuleSettings
 from gdinousam.models.segmenter import load_box_finder
 from gdinousam.models.weights.trained_phrases import warn_of_new_phrases
+from gdinousam.preprocessing import ResizeSettings
 from gdinousam.settings import REFERENCES, AdapterName, ModelName, Settings
 
 TRAINED_BOX_LAYER = Field(

@@ -17,7 +17,7 @@ from pydantic import Field, ValidationError
 from gdinousam.errors import InputError
 from gdinousam.files import write_text
 from gdinousam.models.loading import note_beside
-from gdinousam.phrases import caption_form
+from gdinousam.prompts import caption_form
 from gdinousam.reading import read_json_object
 from gdinousam.settings import Settings
 
