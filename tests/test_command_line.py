@@ -239,7 +239,7 @@ def broken_detector(folder: Path, kind: str) -> str:
         (folder / "config.json").write_text(json.dumps(config | {"num_queries": 7}), encoding="utf-8")
         return "size mismatch for weight"
     (folder / "config.json").write_text("{", encoding="utf-8")
-    return "is not a JSON file"
+    return "not readable as JSON"
 
 
 @pytest.mark.parametrize(
