@@ -104,3 +104,7 @@ def _compare(part: str, recorded: Path | None) -> Iterator[ParityRow]:
     from benchmarks.parity.adapters import adapter_rows
 
     return adapter_rows()
+
+
+if __name__ == "__main__":
+    main()

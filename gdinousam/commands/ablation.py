@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from gdinousam.commands.common import add_config_options, config_source, is_first_process, run
+from gdinousam.commands.common import add_config_options, add_data_option, config_source, is_first_process, run
 
 PROGRAM = "gdinousam ablation"
 DEFAULT_CONFIG = "configs/ablation.yaml"
@@ -28,14 +28,16 @@ def ablation_command(arguments: Sequence[str] | None = None, program: str = PROG
         epilog="exit code: 0, or 2 where something in the input needs fixing",
     )
     add_config_options(parser, DEFAULT_CONFIG, "small/ablation.yaml")
+    add_data_option(parser, "test", without=["validation"])
     parser.add_argument("--resume", action="store_true", help="go on with the ablation in the output folder")
     options = parser.parse_args(arguments)
+    source = config_source(options)
 
     from gdinousam.errors import InputError
     from gdinousam.experiments.config import dump_config, load_config
     from gdinousam.experiments.studies.ablation import AblationConfig, run_ablation
 
-    config = load_config(AblationConfig, *config_source(options))
+    config = load_config(AblationConfig, *source)
     if options.resume and options.overwrite:
         raise InputError("--resume goes on with an ablation and --overwrite replaces it; give one of them")
     if options.print_config:

@@ -1,4 +1,4 @@
-"""``python scripts/benchmark.py --table 6``: seconds per image of a test config's pipeline, the paper's table 6."""
+"""``gdinousam benchmark --table 6``: seconds per image of a test config's pipeline, the paper's table 6."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
-from gdinousam.commands.common import add_config_options, run
+from gdinousam.commands.common import add_config_options, config_source, run
 from gdinousam.errors import InputError
 
+PROGRAM = "gdinousam benchmark"
 DEFAULT_CONFIG = "configs/test_config.yaml"
 DEFAULT_FOLDER = Path("results/benchmark")
 EPILOG = (
@@ -20,19 +22,26 @@ EPILOG = (
 )
 
 
-def main() -> None:
-    """Entry point."""
-    sys.exit(run(benchmark_command))
+def main(arguments: Sequence[str] | None = None, program: str = PROGRAM) -> NoReturn:
+    """Entry point. program: how it was called."""
+    sys.exit(run(benchmark_command, arguments, program))
 
 
-def benchmark_command(arguments: Sequence[str] | None = None) -> int:
+def benchmark_command(arguments: Sequence[str] | None = None, program: str = PROGRAM) -> int:
     """Parse arguments, time the pipeline of a test config and print the table of all methods timed so far."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments and not arguments[0].startswith("-"):
+        raise InputError(
+            f"{arguments[0]!r} is not an option; benchmarks other than table 6 are not installed: in a checkout, run "
+            f"python scripts/benchmark.py {arguments[0]}"
+        )
     parser = argparse.ArgumentParser(
+        prog=program,
         description="Time the pipeline of a test config on its test images, stage by stage, and print the paper's "
         "table 6 of all methods timed so far. The first call is reported apart, a warm-up is not counted.",
         epilog=EPILOG,
     )
-    add_config_options(parser, DEFAULT_CONFIG)
+    add_config_options(parser, DEFAULT_CONFIG, "small/test.yaml")
     parser.add_argument("--table", type=int, choices=(6,), default=6, help="the paper's table (default: %(default)s)")
     parser.add_argument("--images", type=positive, default=50, help="images to time (default: %(default)s)")
     parser.add_argument("--batch-size", type=positive, default=1, help="images per call (default: %(default)s)")
@@ -45,6 +54,7 @@ def benchmark_command(arguments: Sequence[str] | None = None) -> int:
         help="gets one JSON file per method and the table of all that lie there (default: %(default)s)",
     )
     options = parser.parse_args(arguments)
+    source = config_source(options)
 
     from gdinousam.evaluation.reporting.table_files import as_plain, write_table_files
     from gdinousam.evaluation.timing.measurement import measurement_path, write_measurement
@@ -52,7 +62,7 @@ def benchmark_command(arguments: Sequence[str] | None = None) -> int:
     from gdinousam.experiments.config import TestConfig, dump_config, load_config
     from gdinousam.experiments.timing import measure
 
-    config = load_config(TestConfig, options.config, options.overrides)
+    config = load_config(TestConfig, *source)
     if options.print_config:
         print(dump_config(config), end="")
         return 0
@@ -73,3 +83,7 @@ def positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"{number} is not 1 or more")
     return number
+
+
+if __name__ == "__main__":
+    main()

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
-from typing import Concatenate, ParamSpec
+from typing import Concatenate, Literal, ParamSpec
 
 from gdinousam.assets import example_configs
-from gdinousam.commands.environment import complete_environment
-from gdinousam.commands.faults import fault_line
-from gdinousam.commands.streams import make_streams_lasting
+from gdinousam.commands.surroundings import complete_environment, fault_line, make_streams_lasting
+from gdinousam.data.contract.layout import csv_name, layout_settings
 from gdinousam.errors import InputError
 
 BAD_INPUT = 2
@@ -69,7 +69,7 @@ def add_config_options(parser: argparse.ArgumentParser, default: str | None, sma
     """Add --print-config and --overwrite to what ``add_config_choice`` adds."""
     add_config_choice(parser, default, small)
     parser.add_argument("--print-config", action="store_true", help="print the resolved config and do nothing else")
-    parser.add_argument("--overwrite", action="store_true", help="replace an earlier run in the output folder")
+    add_overwrite_option(parser, "replace an earlier run in the output folder")
 
 
 def add_config_choice(parser: argparse.ArgumentParser, default: str | None, small: str | None = None) -> None:
@@ -88,7 +88,7 @@ def add_config_choice(parser: argparse.ArgumentParser, default: str | None, smal
             action="store_true",
             help=f"use the bundled small model: the example config {small}, read as if it lay in ./{EXAMPLES_PLACE}",
         )
-    parser.set_defaults(default_config=default and Path(default), small_config=small)
+    parser.set_defaults(default_config=default and Path(default), small_config=small, data=None)
     add_override_option(parser)
 
 
@@ -99,6 +99,7 @@ def config_source(options: argparse.Namespace) -> tuple[Path, list[str], Path | 
     default one comes with a checkout, not with an installed package.
     """
     small: str | None = options.small_config
+    options.overrides = [*_of_data(options), *options.overrides]
     if small is not None and options.small:
         # its paths are read as if it lay in ./configs, since nothing belongs into the folder of an installed package
         return example_configs() / small, options.overrides, (EXAMPLES_PLACE / small).parent
@@ -110,6 +111,50 @@ def config_source(options: argparse.Namespace) -> tuple[Path, list[str], Path | 
         remedies = f"change to a checkout, {COPY_EXAMPLES}, name a config with --config{or_small}"
         raise InputError(f"{path} is not in this folder; {remedies}")
     return path, options.overrides, None
+
+
+def add_data_option(
+    parser: argparse.ArgumentParser, program: Literal["train", "test"], without: Collection[str] = ()
+) -> None:
+    """Add --data, which stands for all paths of a folder in the layout.
+
+    program: whose paths. without: groups of settings that the config does not have.
+    """
+    parser.add_argument(
+        "--data",
+        type=Path,
+        metavar="FOLDER",
+        help="prepared data: stands for the paths of its train, val or test files; --set still replaces single ones",
+    )
+    parser.set_defaults(program_of_data=program, without=without)
+
+
+def _of_data(options: argparse.Namespace) -> list[str]:
+    """What --data sets. Raises InputError where the folder lacks the file that the program needs."""
+    folder: Path | None = options.data
+    if folder is None:
+        return []
+    program = options.program_of_data
+    needed = folder / csv_name(program)
+    if not any(needed.with_suffix(suffix).is_file() for suffix in (needed.suffix, needed.suffix.lower())):
+        raise InputError(f"--data {folder}: no {needed.name} in it; give a folder as docs/data.md shows it")
+    named = layout_settings(folder, program).items()
+    return [f"{key}={json.dumps(path)}" for key, path in named if key.split(".")[0] not in options.without]
+
+
+def add_overwrite_option(parser: argparse.ArgumentParser, help: str = "replace files of an earlier call") -> None:
+    """Add --overwrite."""
+    parser.add_argument("--overwrite", action="store_true", help=help)
+
+
+def refuse_earlier(paths: Iterable[Path], options: argparse.Namespace, option: str = "--out") -> None:
+    """Raise InputError where one of the files is there already, unless --overwrite was given.
+
+    option: by which the user names another place.
+    """
+    there = next((path for path in paths if path.exists()), None)
+    if there is not None and not options.overwrite:
+        raise InputError(f"{there} is there already; replace it by --overwrite, or name another place with {option}")
 
 
 def add_override_option(parser: argparse.ArgumentParser) -> None:

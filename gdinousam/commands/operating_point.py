@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from gdinousam.commands.common import add_config_options, config_source, run
+from gdinousam.commands.common import add_config_options, add_data_option, config_source, run
 
 PROGRAM = "gdinousam operating-point"
 DEFAULT_CONFIG = "configs/test_config.yaml"
@@ -29,16 +29,18 @@ def operating_point_command(arguments: Sequence[str] | None = None, program: str
         "told other values. Images of the test are refused.",
     )
     add_config_options(parser, DEFAULT_CONFIG, "small/test.yaml")
+    add_data_option(parser, "test")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write there instead of beside the weights")
     parser.add_argument(
         "--per-phrase", action="store_true", help="look for own values of phrases with 50 queries or more too"
     )
     options = parser.parse_args(arguments)
+    source = config_source(options)
 
     from gdinousam.experiments.config import TestConfig, dump_config, load_config
     from gdinousam.experiments.studies.operating_point import choose_operating_point
 
-    config = load_config(TestConfig, *config_source(options))
+    config = load_config(TestConfig, *source)
     if options.print_config:
         print(dump_config(config), end="")
         return 0

@@ -32,14 +32,15 @@ def pretrain_command(arguments: Sequence[str] | None = None, program: str = PROG
     parser.add_argument("--stage", help="only this stage, and no bundling (several can run at the same time)")
     parser.add_argument("--print-config", action="store_true", help="print the resolved config and do nothing else")
     options = parser.parse_args(arguments)
+    if options.images:
+        options.overrides.insert(0, f"images={options.images}")
+    source = config_source(options)
 
     # heavy imports after parsing, so that --help answers at once
     from gdinousam.experiments.config import dump_config, load_config
     from gdinousam.experiments.pretraining import PretrainConfig, bundle, run_stage
 
-    if options.images:
-        options.overrides.insert(0, f"images={options.images}")
-    config = load_config(PretrainConfig, *config_source(options))
+    config = load_config(PretrainConfig, *source)
     if options.print_config:
         print(dump_config(config), end="")
         return 0

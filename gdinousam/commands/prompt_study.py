@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from gdinousam.commands.common import add_config_options, config_source, is_first_process, run
+from gdinousam.commands.common import add_config_options, add_data_option, config_source, is_first_process, run
 
 PROGRAM = "gdinousam study"
 DEFAULT_CONFIG = "configs/prompt_study.yaml"
@@ -28,6 +28,7 @@ def prompt_study_command(arguments: Sequence[str] | None = None, program: str = 
         epilog="exit code: 0, or 2 where something in the input needs fixing",
     )
     add_config_options(parser, DEFAULT_CONFIG)
+    add_data_option(parser, "test")
     parser.add_argument(
         "--prompts",
         nargs="+",
@@ -37,14 +38,15 @@ def prompt_study_command(arguments: Sequence[str] | None = None, program: str = 
     )
     parser.add_argument("--resume", action="store_true", help="go on with the study in the output folder")
     options = parser.parse_args(arguments)
+    if options.prompts is not None:
+        options.overrides.append(f"prompts={json.dumps(options.prompts)}")
+    source = config_source(options)
 
     from gdinousam.errors import InputError
     from gdinousam.experiments.config import dump_config, load_config
     from gdinousam.experiments.studies.prompt_study import PromptStudyConfig, run_prompt_study
 
-    if options.prompts is not None:
-        options.overrides.append(f"prompts={json.dumps(options.prompts)}")
-    config = load_config(PromptStudyConfig, *config_source(options))
+    config = load_config(PromptStudyConfig, *source)
     if options.resume and options.overwrite:
         raise InputError("--resume goes on with a study and --overwrite replaces it; give one of them")
     if options.print_config:

@@ -47,6 +47,7 @@ GROUPS = {
         Command("overview", "overview", "evaluations of anything, one line each"),
         Command("figures", "figures", "overlays, box plots and training curves"),
         Command("report", "report", "one HTML page with tables, plots and a gallery"),
+        Command("benchmark", "benchmark", "seconds per image of a method: table 6"),
     ),
     "studies": (
         Command("ablation", "ablation", "what each part of the pipeline gives: table 2"),

@@ -9,7 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from gdinousam.commands.common import INTERRUPTED, add_config_options, config_source, is_first_process, run
+from gdinousam.commands.common import (
+    INTERRUPTED,
+    add_config_options,
+    add_data_option,
+    config_source,
+    is_first_process,
+    run,
+)
 from gdinousam.folders import CONFIG_COPY
 
 if TYPE_CHECKING:
@@ -31,14 +38,16 @@ def train_command(arguments: Sequence[str] | None = None, program: str = PROGRAM
         prog=program, description="Tune Grounding DINO with LoRA on images with boxes and phrases."
     )
     add_config_options(parser, DEFAULT_CONFIG, "small/train.yaml")
+    add_data_option(parser, "train")
     add_resume_option(parser)
     options = parser.parse_args(arguments)
+    source = run_source(options)
 
     # heavy imports after parsing, so that --help answers at once
     from gdinousam.experiments.config import TrainConfig, dump_config, load_config
     from gdinousam.experiments.train import train
 
-    config = load_config(TrainConfig, *run_source(options))
+    config = load_config(TrainConfig, *source)
     if options.print_config:
         print(dump_config(config), end="")
         return 0

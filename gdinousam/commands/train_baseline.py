@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from gdinousam.commands.common import add_config_options, run
+from gdinousam.commands.common import add_config_options, add_data_option, run
 from gdinousam.commands.train import add_resume_option, run_source, tell, tell_end, tell_interruption
 
 PROGRAM = "gdinousam train-baseline"
@@ -27,6 +27,7 @@ def train_baseline_command(
         prog=program, description="Train a compared method on images with masks and phrases."
     )
     add_config_options(parser, default_config)
+    add_data_option(parser, "train")
     add_resume_option(parser)
     parser.add_argument(
         "--per-dataset",
@@ -35,13 +36,14 @@ def train_baseline_command(
         "training.output_dir; with --resume, finished ones stay as they are",
     )
     options = parser.parse_args(arguments)
+    source = run_source(options)
 
     # heavy imports after parsing, so that --help answers at once
     from gdinousam.experiments.config import BaselineTrainConfig, dump_config, load_config
     from gdinousam.experiments.train import train
     from gdinousam.experiments.train_per_dataset import train_per_dataset
 
-    config = load_config(BaselineTrainConfig, *run_source(options))
+    config = load_config(BaselineTrainConfig, *source)
     if options.print_config:
         print(dump_config(config), end="")
         return 0
@@ -56,11 +58,11 @@ def train_baseline_command(
             return tell_interruption(outcome.num_epochs, go_on)
         tell_end(outcome, folder / name / outcome.weights, config.training.stop_on)
     tested = folder if options.per_dataset else folder / outcomes[""].weights
-    tell(f"next: {tester(program, config.baseline.name)} --set {shlex.quote(f'baseline.weights={tested}')}")
+    tell(f"next: {what_tests(program, config.baseline.name)} --set {shlex.quote(f'baseline.weights={tested}')}")
     return 0
 
 
-def tester(program: str, method: str) -> str:
+def what_tests(program: str, method: str) -> str:
     """What tests the method: the script beside the one that trained it, or the command with the method's config."""
     if program.endswith(".py"):
         return program.replace("train", "test")

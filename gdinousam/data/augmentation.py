@@ -23,7 +23,7 @@ from torchvision.transforms.v2 import functional
 
 from gdinousam.data.samples import Sample
 from gdinousam.data.sides import SIDE_WORDS, Sides
-from gdinousam.geometry import box_scale, resize_part
+from gdinousam.preprocessing import box_scale, resize_part
 from gdinousam.runtime import torch_seed
 from gdinousam.settings import Settings
 

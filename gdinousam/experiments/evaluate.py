@@ -65,7 +65,10 @@ def build_method(config: TestConfig, records: Sequence[ImageRecord]) -> Method:
     settings = config.method
     if settings.runs_models:
         config.evaluation.prepare_process()
-    return settings.build(config, records)
+    method = settings.build(config, records)
+    if settings.finds_by_phrase:
+        config.warn_of_new_phrases(phrase for record in records for phrase in record.phrases)
+    return method
 
 
 def read_test_records(data: TestData, processes: Processes = ALONE) -> tuple[ImageRecord, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from importlib.metadata import version
 from pathlib import Path
@@ -22,6 +22,7 @@ from gdinousam.models.adapters.base_note import portable_name
 from gdinousam.models.detector.deformable_choice import want_kernel
 from gdinousam.models.loading import pick_device
 from gdinousam.models.precision import allow_tf32
+from gdinousam.models.weights.trained_phrases import PHRASES
 from gdinousam.processes import joined_processes
 from gdinousam.runtime import LIBRARIES, device_name, keep_freed_memory, seed_everything
 from gdinousam.training.images import (
@@ -30,6 +31,7 @@ from gdinousam.training.images import (
     describe_images,
     read_training_images,
     training_examples,
+    training_phrases,
     validation_examples,
 )
 from gdinousam.training.learner import Learner
@@ -42,7 +44,7 @@ def train(config: AnyTrainConfig, resume: bool = False, overwrite: bool = False,
     """Train as the config says into ``training.output_dir``; see ``gdinousam.training.loop.Trainer``.
 
     resume: go on with the run in that folder. overwrite: replace an earlier run there. other_data: resume although the
-    data is no longer what the run began with.
+    data is no longer  what the run began with.
     Raises InputError, before anything is written, for data with problems, weights that do not load, a folder in use.
     """
     device = pick_device(config.training.device)
@@ -90,7 +92,7 @@ def train(config: AnyTrainConfig, resume: bool = False, overwrite: bool = False,
             config.training,
             folder,
             accelerator,
-            notes=_notes(learner, described, device_name(device)),
+            notes=_notes(learner, described, training_phrases(config.data, images), device_name(device)),
             sheet=_sheet(config, learner, images.val or images.train),
         )
         logger.info("training on %s, %d images, validating on %d", device, len(train_set), len(val_set or ()))
@@ -105,7 +107,7 @@ def _sheet(config: AnyTrainConfig, learner: Learner, records: Records) -> Callab
     return lambda path: learner.sheet(spread, path)
 
 
-def _notes(learner: Learner, described: dict[str, Any], device: str) -> dict[str, Any]:
+def _notes(learner: Learner, described: dict[str, Any], phrases: Sequence[str], device: str) -> dict[str, Any]:
     """What is kept beside weights so that one can tell later where they came from."""
     return {
         "gdinousam": __version__,
@@ -114,6 +116,7 @@ def _notes(learner: Learner, described: dict[str, Any], device: str) -> dict[str
         "train_csv_sha256": described.get("csv_sha256"),
         "num_train_images": described.get("num_images", 0),
         "phantoms_per_epoch": described.get("phantoms_per_epoch"),
+        PHRASES: sorted(phrases),
         "libraries": {name: version(name) for name in LIBRARIES},
         "device": device,
     }

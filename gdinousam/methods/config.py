@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pydantic import Field, model_validator
 
 from gdinousam.errors import InputError
-from gdinousam.geometry import ResizeSettings
 from gdinousam.models.compute import ComputeSettings
 from gdinousam.models.detector.box_finder import BoxFinder
-from gdinousam.models.detector.prediction_settings import PredictionSettings
+from gdinousam.models.detector.operating_point import PredictionSettings
 from gdinousam.models.detector.public_rule import PublicRuleSettings
 from gdinousam.models.segmenter import load_box_finder
+from gdinousam.models.weights.trained_phrases import warn_of_new_phrases
+from gdinousam.preprocessing import ResizeSettings
 from gdinousam.settings import REFERENCES, AdapterName, ModelName, Settings
 
 TRAINED_BOX_LAYER = Field(
@@ -36,7 +39,7 @@ class ModelSettings(Settings):
     @model_validator(mode="after")
     def _adapter_has_a_detector(self) -> ModelSettings:
         if self.is_reference and self.adapter is not None:
-            raise ValueError(f"{self.detector} is no detector that an adapter fits on; leave out adapter")
+            raise ValueError(f"{self.detector} is not a detector that an adapter fits on; leave out adapter")
         return self
 
     @property
@@ -62,6 +65,11 @@ class ModelsConfig(Settings):
         if self.model is None:
             raise InputError("the config names no models; add model.detector and model.mask_head")
         return self.model
+
+    def warn_of_new_phrases(self, phrases: Iterable[str]) -> None:
+        """Log which of the phrases the detector's training never had, where a list of its phrases is kept."""
+        model = self.named_model
+        warn_of_new_phrases(model.detector, model.adapter, phrases)
 
     def load_finder(self, kind: type[BoxFinder] = BoxFinder) -> BoxFinder:
         """The detector, ready to find boxes in float32. kind: its class. Raises InputError for what does not load."""

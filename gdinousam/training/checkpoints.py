@@ -18,7 +18,7 @@ from gdinousam.models.checkpoints.files import require_finite
 from gdinousam.reading import reading
 from gdinousam.training.tasks import Task
 
-BEST, LAST, STATE = "best", "last", "state"
+LAST, STATE = "last", "state"
 NOTES = "training.json"
 _TRAINED = "trained.safetensors"
 

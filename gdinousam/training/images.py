@@ -24,8 +24,8 @@ from gdinousam.data.dataset import Examples, JoinedExamples, TrainingDataset
 from gdinousam.data.sources.phantoms import phrases_of
 from gdinousam.data.sources.phantoms.endless import EndlessPhantoms, PhantomData
 from gdinousam.errors import InputError
-from gdinousam.geometry import ResizeSettings
 from gdinousam.identity import spellings
+from gdinousam.preprocessing import ResizeSettings
 from gdinousam.processes import ALONE, Processes
 from gdinousam.records import ImageRecord
 from gdinousam.runtime import derived_seed

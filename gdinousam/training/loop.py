@@ -19,7 +19,8 @@ from tqdm import tqdm
 
 from gdinousam.data.dataset import Batch, JoinedExamples
 from gdinousam.errors import InputError
-from gdinousam.training.checkpoints import BEST, LAST, RunCheckpoints
+from gdinousam.models.weights.choice import BEST
+from gdinousam.training.checkpoints import LAST, RunCheckpoints
 from gdinousam.training.loading import RunBatches, worker_faults
 from gdinousam.training.losses import LOSS, Counts, Sums, means
 from gdinousam.training.metrics_file import EpochRow, MetricsFile
@@ -38,7 +39,7 @@ class Trainer:
     folder: the run folder; only the main process writes. notes: what to keep beside weights. sheet: draws a picture of
     predictions into a file, or ``None``.
     ``best`` holds the model of the epoch with the least ``stop_on`` loss; where that is the validation loss and there
-    are no validation images, only ``last`` is written.
+    are not validation images, only ``last`` is written.
     """
 
     def __init__(

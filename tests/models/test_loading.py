@@ -11,7 +11,6 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from gdinousam.errors import InputError
-from gdinousam.geometry import ResizeSettings
 from gdinousam.models.adapters.lora import LoraSettings, add_lora
 from gdinousam.models.detector.detector import Detector
 from gdinousam.models.loading import (
@@ -24,7 +23,8 @@ from gdinousam.models.loading import (
     save_resize,
     trained_resize,
 )
-from gdinousam.phrases import build_caption, tokenize_captions
+from gdinousam.preprocessing import ResizeSettings
+from gdinousam.prompts import build_caption, tokenize_captions
 from gdinousam.runtime import torch_seed
 
 

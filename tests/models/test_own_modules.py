@@ -22,7 +22,7 @@ from gdinousam.models.loading import load_grounding_dino, load_mask_head
 from gdinousam.models.mask_heads.hiera_attention import use_hiera_attention
 from gdinousam.models.mask_heads.sam2 import MaskHead
 from gdinousam.models.small import random_small_mask_head
-from gdinousam.phrases import build_caption, tokenize_captions
+from gdinousam.prompts import build_caption, tokenize_captions
 from gdinousam.runtime import torch_seed
 
 Copy = Callable[[nn.Module], Any]

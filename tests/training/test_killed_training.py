@@ -13,7 +13,8 @@ from kills import done, each_kill
 from gdinousam.experiments.config import TrainConfig, load_config
 from gdinousam.experiments.train import train
 from gdinousam.folders import CONFIG_COPY, surviving_folder
-from gdinousam.training.checkpoints import BEST, LAST, STATE
+from gdinousam.models.weights.choice import BEST
+from gdinousam.training.checkpoints import LAST, STATE
 
 TIMES = {"seconds", "images_per_second", "peak_memory_mb"}
 SOME_OR_ALL = pytest.mark.parametrize(
@@ -33,7 +34,7 @@ def config(tmp_path: Path, phantom_data: Path, run: Path) -> TrainConfig:
     paths |= {f"{split}_ann": f"{phantom_data}/{split}.CSV" for split in ("train", "val")}
     tree = {
         "data": {**paths, "num_workers": 0, "batch_size": 1, "max_images": 2},
-        "resize": {"size": 32},
+        "resize": {"size": 64},
         "model": {"detector": "random-small"},
         "training": {
             "tune": "full",

@@ -6,6 +6,7 @@ tested, but shown as examples to a method that asks for some.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 Split = Literal["train", "val", "test"]
@@ -22,6 +23,25 @@ PART_FOLDERS: dict[Part, tuple[str, str]] = {
     "support": ("support", "support_mask"),
 }
 SPLIT_FOLDERS: dict[Split, tuple[str, str]] = {split: PART_FOLDERS[split] for split in SPLITS}
+
+
+def layout_settings(folder: Path, program: Literal["train", "test"]) -> dict[str, str]:
+    """The settings of a config that name files, for a folder in this layout: by dotted key, relative as ``folder`` is.
+
+    Validation images are named where they are there, masks of the training where they are.
+    """
+    named: dict[str, str] = {}
+    parts: list[tuple[str, Split]] = [("data", "test"), ("validation", "val")]
+    if program == "train":
+        parts = [("data", "train"), ("data", "val")]
+    for group, split in parts:
+        images, masks = (folder / name for name in SPLIT_FOLDERS[split])
+        if split == "val" and not images.is_dir():
+            continue
+        named |= {f"{group}.{split}_dir": str(images), f"{group}.{split}_ann": str(folder / csv_name(split))}
+        if program == "test" or masks.is_dir():
+            named[f"{group}.{split}_masks"] = str(masks)
+    return named
 
 
 def csv_name(part: Part) -> str:

@@ -95,7 +95,7 @@ def implausible(rows: Sequence[CheckedRow], fits: Sequence[Fit]) -> Iterator[Pro
         yield Problem(with_box[0].file, None, column, what, f"{_EXPECTED[what]} (rows {named}{more})")
     for row in with_box:
         if _is_fraction(row.box_xywh()):
-            yield row.problem(contract.BOX_COLUMNS[2], "a box in pixels; this one is no larger than one pixel")
+            yield row.problem(contract.BOX_COLUMNS[2], "a box in pixels; this one is no larger  than one pixel")
     for fit in fits:
         if not _is_plausible(fit) and fit.inside > 0:  # without a common pixel the row has its problem already
             yield fit.rows[0].problem(contract.MASK_NAME, _row_text(fit))

@@ -18,8 +18,8 @@ from gdinousam.data.contract import reading as contract
 from gdinousam.data.contract.layout import PART_FOLDERS, PARTS, Part, csv_name
 from gdinousam.errors import InputError
 from gdinousam.files import sync_folder, sync_tree, write_json
-from gdinousam.json_files import read_json_object
 from gdinousam.locks import locked
+from gdinousam.reading import read_json_object
 
 FILES = "files"  # in the collecting folder: what moves into place, under the paths it will have
 ROWS = "rows"  # in the collecting folder: this dataset's rows of each split and of the support set
@@ -132,7 +132,7 @@ def _replace_rows(csv_path: Path, rows_path: Path, tag: str) -> None:
             contract.write_table(rows, csv_path)
         return
     table = contract.read_table(csv_path)
-    # an import is no dataset: what an interrupted move has already added is known by the rows themselves
+    # an import is not a dataset: what an interrupted move has already added is known by the rows themselves
     added = set(rows.itertuples(index=False, name=None)) if list(rows.columns) == list(table.columns) else set()
     is_added = [row in added for row in table.itertuples(index=False, name=None)]
     ours = (table[contract.DATASET] == tag) | pd.Series(is_added, index=table.index, dtype=bool)

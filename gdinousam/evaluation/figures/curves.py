@@ -34,7 +34,7 @@ class Run:
 def read_run(folder: Path) -> Run:
     """Read the metrics of a run, also where a spreadsheet saved them since (``delimited``).
 
-    Raises InputError where there are none, or where one is no number.
+    Raises InputError where there are none, or where one is not a number.
     """
     path = folder / METRICS_NAME
     if not path.is_file():

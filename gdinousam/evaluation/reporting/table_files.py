@@ -265,7 +265,7 @@ def _markdown_text(text: str) -> str:
 
 
 def _latex_cell(cell: Cell, marks: Mapping[str, str]) -> str:
-    text = re.sub(r"(?<!\S)-(?=\d)", "$-$", latex_text(cell.text))  # a hyphen is no minus
+    text = re.sub(r"(?<!\S)-(?=\d)", "$-$", latex_text(cell.text))  # a hyphen is not a minus
     text = rf"\textbf{{{text}}}" if cell.best else text
     return text + "".join(rf"\textsuperscript{{{marks[note]}}}" for note in cell.notes)
 

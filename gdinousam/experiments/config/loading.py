@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -60,10 +60,12 @@ def load_config(
         for override in overrides:
             _override(tree, override)
     _leave_aside(tree, config_class.left_aside)
+    _require_program(tree, config_class, path)
     try:
         return config_class.model_validate(tree, context={"folder": path.parent if folder is None else folder})
     except ValidationError as error:
-        raise InputError(f"{path}: {_explain(error, config_class)}") from error
+        given = {override.partition("=")[0] for override in overrides}
+        raise InputError(_explain(error, config_class, path, given)) from error
 
 
 def dump_config(config: Settings) -> str:
@@ -85,7 +87,7 @@ def _override(tree: dict[str, Any], override: str, rename: bool = True) -> None:
     try:
         value = parse_yaml(text, "--set")
     except InputError as error:
-        raise InputError(f"--set {one_line(override)}: {text!r} is no YAML value") from error
+        raise InputError(f"--set {one_line(override)}: {text!r} is not a YAML value") from error
     key_here = _name_here(key, "--set") if rename else key
     if key_here is not None:
         _assign(tree, key_here, _from_command_line(value))
@@ -152,20 +154,41 @@ def _name_here(key: str, source: str) -> str | None:
     return new
 
 
-def _explain(error: ValidationError, config_class: type[Settings]) -> str:
-    """All problems of a config in one line."""
-    problems = []
+# groups that the config of one program has and no other
+_PROGRAMS = {"training": "train.py", "ablation": "scripts/ablation.py", "evaluation": "test.py"}
+
+
+def _require_program(tree: Mapping[str, Any], config_class: type[Settings], path: Path) -> None:
+    """Raise InputError for a config of another program."""
+    foreign = [group for group in _PROGRAMS if group in tree and group not in config_class.model_fields]
+    wanted = [group for group in _PROGRAMS if group in config_class.model_fields]
+    if foreign and wanted and not any(group in tree for group in wanted):
+        raise InputError(
+            f"{path} is a config for {_PROGRAMS[foreign[0]]} (group {foreign[0]}), and this program needs one for "
+            f"{_PROGRAMS[wanted[0]]} (group {wanted[0]}); name another with --config"
+        )
+
+
+def _explain(error: ValidationError, config_class: type[Settings], path: Path, given: Collection[str]) -> str:
+    """All problems of a config in one line, those of the command line first. given: keys after --set."""
+    problems: list[str] = []
+    of_command_line: list[str] = []
     for problem in error.errors(include_url=False):
         key = _key(problem["loc"], config_class) or "the settings together"
         if problem["type"] == "extra_forbidden":
-            problems.append(f"{key} is no setting{_nearest(key, config_class)}")
+            line = f"{key} is not a setting{_nearest(key, config_class)}"
         elif problem["type"] == "missing":
-            problems.append(f"{key} is missing; add it")
+            line = f"{key} is missing; add it"
         else:
             message = problem["msg"].removeprefix("Value error, ")
-            given = "" if isinstance(problem["input"], dict) else f" = {problem['input']!r}"
-            problems.append(f"{key}{given}: {message[:1].lower()}{message[1:]}")
-    return one_line("; ".join(problems))
+            value = "" if isinstance(problem["input"], dict) else f" = {problem['input']!r}"
+            line = f"{key}{value}: {message[:1].lower()}{message[1:]}"
+        # a group that --set has made is blamed on it as well
+        is_given = any(key == one or key.startswith(f"{one}.") or one.startswith(f"{key}.") for one in given)
+        (of_command_line if is_given else problems).append(line)
+    parts = [f"--set: {'; '.join(of_command_line)}"] if of_command_line else []
+    parts += [f"{path}: {'; '.join(problems)}"] if problems else []
+    return one_line(". ".join(parts))
 
 
 def _key(location: Sequence[int | str], config_class: type[Settings]) -> str:

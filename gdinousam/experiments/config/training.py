@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pydantic import Field, model_validator
 
-from gdinousam.geometry import ResizeSettings
 from gdinousam.methods.ours.learners import detector_learner, mask_head_learner
 from gdinousam.methods.registry import AnyLearner
 from gdinousam.models.adapters.lora import LoraSettings
 from gdinousam.models.loading import RANDOM_SMALL
+from gdinousam.preprocessing import ResizeSettings
 from gdinousam.settings import ModelName, Settings
 from gdinousam.training.images import LearningConfig, TrainingImages
 from gdinousam.training.learner import Learner

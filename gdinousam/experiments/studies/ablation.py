@@ -24,10 +24,10 @@ from gdinousam.experiments.config import (
 )
 from gdinousam.experiments.evaluate import build_method, evaluate_method, read_test_records
 from gdinousam.experiments.studies.folders import is_begun, is_finished, study_folder
-from gdinousam.geometry import ResizeSettings
 from gdinousam.methods.config import TRAINED_BOX_LAYER
-from gdinousam.models.detector.prediction_settings import PredictionSettings
+from gdinousam.models.detector.operating_point import PredictionSettings
 from gdinousam.models.detector.public_rule import PublicRuleSettings
+from gdinousam.preprocessing import ResizeSettings
 from gdinousam.processes import Processes, joined_processes
 from gdinousam.records import ImageRecord
 from gdinousam.runtime import torch_seed

@@ -20,8 +20,8 @@ from gdinousam.experiments.studies.prompt_table import prompt_table
 from gdinousam.experiments.studies.prompts_file import Wording, phrases_of_groups, read_prompts
 from gdinousam.experiments.studies.rewording import AskedTogether, Reworded, only_phrases
 from gdinousam.models.segmenter import TextSegmenter
-from gdinousam.phrases import split_into_captions
 from gdinousam.processes import Processes, joined_processes
+from gdinousam.prompts import split_into_captions
 from gdinousam.records import ImageRecord
 from gdinousam.settings import SettingsPath, derive
 

@@ -11,7 +11,6 @@ import torch
 from pydantic import Field
 
 from gdinousam.evaluation.scoring.notes import NO_NOTES, Notes
-from gdinousam.geometry import ResizeSettings
 from gdinousam.methods.hints import HintedMethod, HintSettings
 from gdinousam.methods.interface import Weights
 from gdinousam.methods.leaks import leak_notes
@@ -21,6 +20,7 @@ from gdinousam.methods.samus.task import SamusTask
 from gdinousam.methods.samus.weights import load_samus, start_from_sam
 from gdinousam.methods.true_hints import TrueHints, fixed_click
 from gdinousam.models.adapters.lora import count_parameters
+from gdinousam.preprocessing import ResizeSettings
 from gdinousam.records import HintedSegmenter, ImageRecord
 from gdinousam.settings import ModelName
 from gdinousam.training.images import TrainData, TrainingImages

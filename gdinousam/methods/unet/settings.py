@@ -12,7 +12,6 @@ from pydantic import Field
 from gdinousam.data.contract.names import datasets_of
 from gdinousam.errors import InputError
 from gdinousam.evaluation.scoring.methods import ByDataset, Method
-from gdinousam.geometry import ResizeSettings
 from gdinousam.identity import same_name
 from gdinousam.methods.config import ModelsConfig
 from gdinousam.methods.interface import ComparedMethod, Weights
@@ -22,9 +21,11 @@ from gdinousam.methods.unet.task import UNetTask
 from gdinousam.methods.unet.weights import DESCRIPTION, load_unet
 from gdinousam.models.adapters.lora import count_parameters
 from gdinousam.models.loading import pick_device
+from gdinousam.models.weights.choice import BEST
+from gdinousam.preprocessing import ResizeSettings
 from gdinousam.records import ImageRecord, WeightsKind
 from gdinousam.settings import SettingsPath
-from gdinousam.training.checkpoints import BEST, LAST
+from gdinousam.training.checkpoints import LAST
 from gdinousam.training.images import TrainData, TrainingImages, training_phrases
 from gdinousam.training.learner import Learner, LearnerSettings
 from gdinousam.training.sheets import segmenter_sheet

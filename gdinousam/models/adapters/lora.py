@@ -170,7 +170,7 @@ def prepare_for_adapters(model: GroundingDinoForObjectDetection) -> None:
 
 def count_parameters(model: nn.Module) -> ParameterCount:
     """Count adapted modules, trainable and all parameters of the original model with its adapters."""
-    # the frozen original that peft keeps beside a fully trained module is no parameter of the adapted model
+    # the frozen original that peft keeps beside a fully trained module is not a parameter of the adapted model
     parameters = {id(p): p for name, p in model.named_parameters() if ".original_module." not in name}.values()
     return ParameterCount(
         adapted_modules=sum(isinstance(module, LoraLayer) for module in model.modules()),

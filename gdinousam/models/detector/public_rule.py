@@ -17,9 +17,9 @@ from pydantic import Field
 from torchvision.ops import batched_nms
 from transformers import PreTrainedTokenizerBase
 
-from gdinousam.geometry import boxes_xyxy_pixels
 from gdinousam.models.detector.detector import LayerPrediction
-from gdinousam.phrases import SEPARATOR
+from gdinousam.preprocessing import boxes_xyxy_pixels
+from gdinousam.prompts import SEPARATOR
 from gdinousam.records import Detection
 from gdinousam.settings import Settings
 

@@ -7,7 +7,6 @@ transport and keeps what it needs to go on in ``.cache`` inside the folder. Vers
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,8 +32,8 @@ from gdinousam.models.weights.checksums import (
     read_sums,
     sha256_of,
 )
+from gdinousam.models.weights.choice import best_of_run, downloaded, is_hub_id, is_reachable
 from gdinousam.models.weights.registry import HubRepository
-from gdinousam.settings import OWN_MODEL_NAMES, WEIGHT_SUFFIXES
 
 # What transformers reads beside the weights; a repository holds some of these.
 _SETTINGS = (
@@ -187,15 +186,6 @@ def _root_reason(error: BaseException) -> str:
 
 logger = logging.getLogger(__name__)
 
-_HUB_ID = r"[\w][\w.-]*/[\w.-]+"
-
-
-def is_hub_id(name: str | Path) -> bool:
-    """Whether a name is OWNER/NAME, nothing on disk, and does not end as a weight file does."""
-    if str(name) in OWN_MODEL_NAMES or Path(name).suffix in WEIGHT_SUFFIXES or Path(name).exists():
-        return False
-    return re.fullmatch(_HUB_ID, str(name)) is not None
-
 
 def file_beside(name: str | Path, file: str) -> Path | None:
     """A file beside weights, ``None`` where there is none.
@@ -203,13 +193,17 @@ def file_beside(name: str | Path, file: str) -> Path | None:
     name: a folder, a weight file, which is taken to have nothing beside it, or a hub id, of which the hub is asked, or
     the cache where there is no network. Where neither can tell that is logged.
     """
+    name = downloaded(name) or best_of_run(name)
     if not is_hub_id(name):
         path = Path(name) / file
         return path if path.is_file() else None
+    is_reachable()  # without a connection the cache alone is asked
     try:
         return Path(hf_hub_download(str(name), file))
     except LocalEntryNotFoundError:
-        logger.info("%s: the hub cannot be asked and the cache does not hold %s; it is taken to be missing", name, file)
+        logger.debug(
+            "%s: the hub cannot be asked and the cache does not hold %s; it is taken to be missing", name, file
+        )
     except (EntryNotFoundError, HFValidationError):
         pass
     except (OSError, TRANSPORT_ERROR, RuntimeError) as error:
@@ -226,7 +220,7 @@ def folder_with(name: str | Path, file: str, others: Iterable[str]) -> Path | No
     found = file_beside(name, file)
     if found is None:
         return None
-    if is_hub_id(name):
+    if is_hub_id(name) and downloaded(name) is None:
         for other in others:
             try:
                 hf_hub_download(str(name), other, revision=found.parent.name)  # the cache calls it by its commit

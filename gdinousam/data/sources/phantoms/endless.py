@@ -13,7 +13,7 @@ from gdinousam.data.dataset import Examples, RawExample
 from gdinousam.data.masks import tight_box_xywh
 from gdinousam.data.samples import to_sample
 from gdinousam.data.sources.phantoms import VARIED, make_phantom, phrases_of
-from gdinousam.geometry import ResizeSettings
+from gdinousam.preprocessing import ResizeSettings
 from gdinousam.settings import Settings
 
 

@@ -1,0 +1,52 @@
+"""The phrases that a detector was trained with, from the list beside its weights, and a word on those it never had."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+
+from gdinousam.identity import phrase_identity
+from gdinousam.models.loading import note_beside
+from gdinousam.models.weights.origin import TRAINING_NOTE
+from gdinousam.reading import read_json_object
+
+logger = logging.getLogger(__name__)
+
+PHRASES = "phrases"  # in the note of a training
+_MOST_SHOWN = 6
+
+
+def trained_phrases(weights: str | Path) -> tuple[str, ...]:
+    """The phrases that a detector or adapter was trained with; empty where no list lies beside it.
+
+    weights: a folder, hub id or own name; an adapter is judged by its own list. Raises InputError for a note that
+    cannot be read.
+    """
+    path = note_beside(weights, TRAINING_NOTE)
+    noted = read_json_object(path).get(PHRASES, []) if path is not None else []
+    return tuple(map(str, noted)) if isinstance(noted, list) else ()
+
+
+def warn_of_new_phrases(detector: str | Path, adapter: str | Path | None, asked: Iterable[str]) -> tuple[str, ...]:
+    """Log which of the phrases neither training had, of detector nor of adapter, and return them.
+
+    None where the last training has left no list.
+    """
+    last = trained_phrases(adapter or detector)
+    known = tuple(dict.fromkeys((*last, *(trained_phrases(detector) if last and adapter else ()))))
+    identities = {phrase_identity(phrase) for phrase in known}
+    new = tuple(phrase for phrase in dict.fromkeys(asked) if phrase_identity(phrase) not in identities) if known else ()
+    if new:
+        logger.warning(
+            "the training of %s never had %s, so its answers to that are guesses; it had: %s",
+            adapter or detector,
+            _listed(new),
+            _listed(known),
+        )
+    return new
+
+
+def _listed(phrases: tuple[str, ...]) -> str:
+    more = len(phrases) - _MOST_SHOWN
+    return ", ".join(map(repr, phrases[:_MOST_SHOWN])) + (f" and {more} more" if more > 0 else "")
