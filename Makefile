@@ -36,9 +36,9 @@ quickstart: install
 	$(RUN) train.py --config configs/quickstart/train.yaml --overwrite
 	$(RUN) scripts/operating_point.py --config configs/quickstart/after.yaml
 	$(RUN) test.py --config configs/quickstart/after.yaml --overwrite
-	$(RUN) scripts/compare.py results/quickstart/before results/quickstart/after --out results/quickstart
-	$(RUN) scripts/figures.py results/quickstart/before results/quickstart/after --out results/quickstart/figures
-	$(RUN) scripts/report.py results/quickstart/before results/quickstart/after --out results/quickstart/report.html
+	$(RUN) scripts/compare.py results/quickstart/before results/quickstart/after --out results/quickstart --overwrite
+	$(RUN) scripts/figures.py results/quickstart/before results/quickstart/after --out results/quickstart/figures --overwrite
+	$(RUN) scripts/report.py results/quickstart/before results/quickstart/after --out results/quickstart/report.html --overwrite
 	@echo "report: results/quickstart/report.html, pictures: results/quickstart/figures, training curves: runs/quickstart"
 	@echo "the same on your data with full-size weights, once they are downloaded (README, Weights):"
 	@echo "  $(RUN) train.py --set model.detector=weights/grounding-dino-tiny"

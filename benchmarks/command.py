@@ -8,6 +8,7 @@ from importlib import import_module
 
 from gdinousam.commands.benchmark import benchmark_command as table_command
 from gdinousam.commands.common import run
+from gdinousam.errors import InputError
 
 # Loaded when asked for: most of them need torch, which the help of the others does not wait for.
 COMMANDS = {
@@ -28,8 +29,12 @@ def main() -> None:
 def benchmark_command(arguments: Sequence[str] | None = None) -> int:
     """Hand the arguments to the command that their first word names, else to table 6; returns the exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    if not arguments or arguments[0] not in COMMANDS:
+    if not arguments or arguments[0].startswith("-"):
         return table_command(arguments, "python scripts/benchmark.py")
+    if arguments[0] not in COMMANDS:
+        raise InputError(
+            f"{arguments[0]!r} is not a benchmark; give {', '.join(COMMANDS)}, or options only for table 6"
+        )
     module, _, name = COMMANDS[arguments[0]].partition(":")
     code: int = getattr(import_module(module), name)(arguments[1:])
     return code

@@ -53,7 +53,7 @@ VALUES = (
     *(f"!!{tag} {text}" for tag, text in itertools.product(TAGS, TEXTS)),
     *TEXTS,
     *("&a [*a]", "&a {b: *a}", "*none", "!x 1", "!!python/name:os.system", '"\\ud800"', '"a\\0b"', "a\nb: c", "- a"),
-    *("1e999", ".nan", "-.inf", "9" * 400, "9" * 5000, "~nobody-here/a", "[" * 3000, "x" * 5000, "null", "true", "-1"),
+    *("1e999", ".nan", "-.inf", "9" * 400, "9" * 5000, "~nobody-here/a", "[" * 900, "x" * 5000, "null", "true", "-1"),
     *("{<<: 1}", "{<<: [1]}", "{? [a] : b}", "{.nan: 1, .nan: 2}", "{1: 2, true: 3}", "%", "@", "`", "\t", "a: b: c"),
 )
 

@@ -20,7 +20,6 @@ LEVELS = [
         "records",
         "identity",
         "reading",
-        "json_files",
         "yaml_files",
         "settings",
         "runtime",

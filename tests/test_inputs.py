@@ -19,7 +19,7 @@ from gdinousam.inputs import as_boxes, as_hints, as_images, as_phrases, as_setti
 from gdinousam.methods.medsam.segmenter import load_medsam
 from gdinousam.methods.ours.references import WholeImageSegmenter
 from gdinousam.methods.ultrasam.segmenter import load_ultrasam
-from gdinousam.models.detector.prediction_settings import PredictionSettings
+from gdinousam.models.detector.operating_point import PredictionSettings
 from gdinousam.models.loading import load_mask_head, pick_device
 from gdinousam.models.precision import pick_precision
 from gdinousam.models.segmenter import TextSegmenter

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -27,11 +28,13 @@ from gdinousam.folders import (
     run_folder,
     surviving_folder,
 )
-from gdinousam.models.detector.operating_point import OPERATING_POINT, OperatingPoint, save_point
-from gdinousam.models.detector.prediction_settings import Point
+from gdinousam.models.detector.operating_point import OPERATING_POINT, OperatingPoint, Point, save_point
 from gdinousam.records import BoxXYXY, Detection, Image, Need
 
 NAMES = "abc"
+SOME_OR_ALL = pytest.mark.parametrize(
+    "most", [pytest.param(3, id="some"), pytest.param(None, id="all", marks=pytest.mark.slow)]
+)
 
 
 def fill(folder: Path, text: str) -> None:
@@ -85,39 +88,33 @@ def test_a_file_is_the_earlier_or_the_new_one(tmp_path: Path) -> None:
         assert tree(path.parent) == {"notes.json": b"new" * 10}, point
 
 
-def test_the_state_of_a_run_survives_every_pair_of_kills(tmp_path: Path) -> None:
-    run = tmp_path / "run"
+@SOME_OR_ALL
+def test_the_state_of_a_run_survives_every_pair_of_kills(tmp_path: Path, most: int | None) -> None:
+    run, left = tmp_path / "run", tmp_path / "left"
     state = run / "state"
 
     def save(text: str) -> None:
         fill(begin_replacement(state), text)
         finish_replacement(state)
 
-    num_pairs = 0
-    for first in each_kill(lambda: save("2"), run, lambda: fill(state, "1")):
-        left = tree(run)
-
-        def as_left(left: dict[str, bytes] = left) -> None:
-            for name, content in left.items():
-                (run / name).parent.mkdir(parents=True, exist_ok=True)
-                (run / name).write_bytes(content)
-
-        for second in each_kill(lambda: save("3"), run, as_left, most=12):
+    for first in each_kill(lambda: save("2"), run, lambda: fill(state, "1"), most):
+        shutil.rmtree(left, ignore_errors=True)
+        shutil.copytree(run, left)
+        for second in each_kill(lambda: save("3"), run, lambda: shutil.copytree(left, run), most):
             assert text_of(surviving_folder(state)) in ("1", "2", "3"), (first, second)
             save("4")
             assert text_of(surviving_folder(state)) == "4", (first, second)
-            num_pairs += 1
-    assert num_pairs > 200
 
 
-def test_a_replaced_folder_is_the_earlier_or_the_new_one(tmp_path: Path) -> None:
+@SOME_OR_ALL
+def test_a_replaced_folder_is_the_earlier_or_the_new_one(tmp_path: Path, most: int | None) -> None:
     folder = tmp_path / "run" / "best"
 
     def replace(text: str) -> None:
         with replaced_folder(folder) as new:
             fill(new, text)
 
-    for point in each_kill(lambda: replace("new"), folder.parent, lambda: fill(folder, "old")):
+    for point in each_kill(lambda: replace("new"), folder.parent, lambda: fill(folder, "old"), most):
         with pytest.raises(KeyError), replaced_folder(folder):
             raise KeyError  # an error puts back what a kill moved away
         assert text_of(folder) in ("old", "new"), point
@@ -125,7 +122,8 @@ def test_a_replaced_folder_is_the_earlier_or_the_new_one(tmp_path: Path) -> None
         assert text_of(folder) == "newer" and [path.name for path in folder.parent.iterdir()] == ["best"], point
 
 
-def test_a_run_that_was_being_overwritten_can_be_overwritten(tmp_path: Path) -> None:
+@SOME_OR_ALL
+def test_a_run_that_was_being_overwritten_can_be_overwritten(tmp_path: Path, most: int | None) -> None:
     run = tmp_path / "run"
 
     def begin() -> None:
@@ -138,7 +136,7 @@ def test_a_run_that_was_being_overwritten_can_be_overwritten(tmp_path: Path) -> 
             write_text(run / CONFIG_COPY, "new")
             fill(run / "state", "new")
 
-    for point in each_kill(overwrite, run, begin):
+    for point in each_kill(overwrite, run, begin, most):
         overwrite()
         assert {path.name for path in run.iterdir()} == {CONFIG_COPY, "state"}, point
         assert text_of(run / "state") == "new", point
@@ -176,8 +174,9 @@ def source(tmp_path: Path) -> Path:
     return tmp_path / "source"
 
 
+@SOME_OR_ALL
 @pytest.mark.parametrize("write", [save_operating_point, predict])
-def test_every_file_is_the_earlier_or_the_new_one(tmp_path: Path, source: Path, write: Any) -> None:
+def test_every_file_is_the_earlier_or_the_new_one(tmp_path: Path, source: Path, write: Any, most: int | None) -> None:
     out = tmp_path / "out"
     out.mkdir()
     write(out, source, 1)
@@ -190,7 +189,7 @@ def test_every_file_is_the_earlier_or_the_new_one(tmp_path: Path, source: Path, 
         out.mkdir()
         write(out, source, 1)
 
-    for point in each_kill(lambda: write(out, source, 2), out, begin):
+    for point in each_kill(lambda: write(out, source, 2), out, begin, most):
         left = {name: content for name, content in tree(out).items() if not name.startswith(".")}
         assert all(content in (old[name], new[name]) for name, content in left.items()), point
         assert left.keys() == old.keys(), point
@@ -198,7 +197,8 @@ def test_every_file_is_the_earlier_or_the_new_one(tmp_path: Path, source: Path, 
         assert tree(out) == new, point
 
 
-def test_filled_masks_come_all_or_not_at_all(tmp_path: Path) -> None:
+@SOME_OR_ALL
+def test_filled_masks_come_all_or_not_at_all(tmp_path: Path, most: int | None) -> None:
     masks = tmp_path / "masks"
     masks.mkdir()
     for number in (1, 2):
@@ -207,11 +207,12 @@ def test_filled_masks_come_all_or_not_at_all(tmp_path: Path) -> None:
         pixels[6:24, 6:24] = 0 if number == 1 else 255
         PIL.Image.fromarray(pixels).save(masks / f"{number}.png")
     out = tmp_path / "run" / "filled"
-    for point in each_kill(lambda: write_filled(masks, out), out.parent, lambda: None):
+    for point in each_kill(lambda: write_filled(masks, out), out.parent, lambda: None, most):
         finish_or_be_there(lambda: write_filled(masks, out), out, {"1.png", "2.png"}, point)
 
 
-def test_converted_exams_come_all_or_not_at_all(tmp_path: Path) -> None:
+@SOME_OR_ALL
+def test_converted_exams_come_all_or_not_at_all(tmp_path: Path, most: int | None) -> None:
     exams = tmp_path / "exams"
     exams.mkdir()
     for name in ("first", "second"):
@@ -226,7 +227,7 @@ def test_converted_exams_come_all_or_not_at_all(tmp_path: Path) -> None:
         out.parent.mkdir()
 
     names = {"frames.csv", *(f"case000{case}_frame000{frame}.png" for case in (1, 2) for frame in (1, 2))}
-    for point in each_kill(convert, out.parent, begin):
+    for point in each_kill(convert, out.parent, begin, most):
         finish_or_be_there(convert, out, names, point)
         with mapping.open(newline="", encoding="utf-8") as file:
             assert [row["case"] for row in csv.DictReader(file)] == ["case0001", "case0002"], point

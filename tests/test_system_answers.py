@@ -11,7 +11,7 @@ import pytest
 from safetensors import SafetensorError
 
 from gdinousam.commands.common import BAD_INPUT, run
-from gdinousam.commands.faults import fault_line
+from gdinousam.commands.surroundings import fault_line
 
 ROOT = Path(__file__).parents[1]
 PRINTING = """

@@ -7,14 +7,12 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Concatenate, Literal, ParamSpec
 
 from gdinousam.assets import example_configs
-from gdinousam.commands.environment import complete_environment
-from gdinousam.commands.faults import fault_line
-from gdinousam.commands.streams import make_streams_lasting
+from gdinousam.commands.surroundings import complete_environment, fault_line, make_streams_lasting
 from gdinousam.data.contract.layout import csv_name, layout_settings
 from gdinousam.errors import InputError
 
@@ -72,7 +70,7 @@ def add_config_options(parser: argparse.ArgumentParser, default: str | None, sma
     """Add --print-config and --overwrite to what ``add_config_choice`` adds."""
     add_config_choice(parser, default, small)
     parser.add_argument("--print-config", action="store_true", help="print the resolved config and do nothing else")
-    parser.add_argument("--overwrite", action="store_true", help="replace an earlier run in the output folder")
+    add_overwrite_option(parser, "replace an earlier run in the output folder")
 
 
 def add_config_choice(parser: argparse.ArgumentParser, default: str | None, small: str | None = None) -> None:
@@ -143,6 +141,21 @@ def _of_data(options: argparse.Namespace) -> list[str]:
         raise InputError(f"--data {folder}: no {needed.name} in it; give a folder as docs/data.md shows it")
     named = layout_settings(folder, program).items()
     return [f"{key}={json.dumps(path)}" for key, path in named if key.split(".")[0] not in options.without]
+
+
+def add_overwrite_option(parser: argparse.ArgumentParser, help: str = "replace files of an earlier call") -> None:
+    """Add --overwrite."""
+    parser.add_argument("--overwrite", action="store_true", help=help)
+
+
+def refuse_earlier(paths: Iterable[Path], options: argparse.Namespace, option: str = "--out") -> None:
+    """Raise InputError where one of the files is there already, unless --overwrite was given.
+
+    option: by which the user names another place.
+    """
+    there = next((path for path in paths if path.exists()), None)
+    if there is not None and not options.overwrite:
+        raise InputError(f"{there} is there already; replace it by --overwrite, or name another place with {option}")
 
 
 def add_override_option(parser: argparse.ArgumentParser) -> None:

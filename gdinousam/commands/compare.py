@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from gdinousam.commands.common import run
+from gdinousam.commands.common import add_overwrite_option, refuse_earlier, run
 
 PROGRAM = "gdinousam compare"
 
@@ -44,7 +44,11 @@ def compare_command(arguments: Sequence[str] | None = None, program: str = PROGR
         "--common", action="store_true", help="compare the queries that all results hold and count the others"
     )
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="also write Markdown, LaTeX and CSV into a folder")
+    add_overwrite_option(parser)
     options = parser.parse_args(arguments)
+    stem = f"table{options.table}_{options.protocol}" if options.table else f"comparison_{options.protocol}"
+    if options.out:
+        refuse_earlier(options.out.glob(f"{stem}*"), options)
 
     from gdinousam.evaluation.reporting.comparison import compare, of_paper_table, rename
     from gdinousam.evaluation.reporting.comparison_tables import comparison_tables
@@ -60,7 +64,6 @@ def compare_command(arguments: Sequence[str] | None = None, program: str = PROGR
     tables = comparison_tables(compared, options.table)
     print("\n".join(as_plain(table) for table in tables.values()))
     if options.out:
-        stem = f"table{options.table}_{options.protocol}" if options.table else f"comparison_{options.protocol}"
         paths = write_table_files(tables, options.out, stem)
         print(f"{', '.join(path.name for path in paths)} in {options.out}")
     return 0

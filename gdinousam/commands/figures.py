@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from gdinousam.commands.common import run
+from gdinousam.commands.common import add_overwrite_option, refuse_earlier, run
 from gdinousam.errors import InputError
 
 if TYPE_CHECKING:
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from gdinousam.evaluation.scoring.results import Results
 
 EXAMPLE = (
-    "example: %(prog)s results/ours results/other --choose worst --method ours. Overlays need results "
-    "with masks: evaluate with --set evaluation.save_masks=true"
+    "example: %(prog)s results/ours results/other --choose worst --method ours. Overlays need the "
+    "masks that test.py keeps"
 )
 PROGRAM = "gdinousam figures"
 
@@ -40,6 +40,9 @@ def figures_command(arguments: Sequence[str] | None = None, program: str = PROGR
     options = parser.parse_args(arguments)
     if not options.results and not options.training:
         raise InputError("nothing to draw; name folders of results, or of training runs with --training")
+    stems = [_overlays_stem(options), "box_plots", "reliability"] if options.results else []
+    stems += ["training_curves"] if options.training else []
+    refuse_earlier((path for stem in stems for path in options.out.glob(f"{stem}.*")), options)
 
     from gdinousam.evaluation.figures.curves import read_run, training_curves
     from gdinousam.evaluation.figures.saving import figure_style, save_figure
@@ -72,6 +75,11 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--training", type=Path, nargs="+", metavar="RUN", help="folders that train.py wrote")
     parser.add_argument("--out", type=Path, default=Path("figures"), metavar="FOLDER", help="default: %(default)s")
     add_comparison_options(parser)
+    add_overwrite_option(parser)
+
+
+def _overlays_stem(options: argparse.Namespace) -> str:
+    return f"overlays_{Path(options.choose).stem}"
 
 
 def add_comparison_options(parser: argparse.ArgumentParser) -> None:
@@ -135,7 +143,7 @@ def _overlays(
     if not places:
         raise InputError("no strict query with a target in these results, so no case to choose by Dice; name images")
     pictures = CasePictures(results, options.data)
-    return write_overlays(compared, places, pictures, options.out, f"overlays_{Path(options.choose).stem}")
+    return write_overlays(compared, places, pictures, options.out, _overlays_stem(options))
 
 
 if __name__ == "__main__":

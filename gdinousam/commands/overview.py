@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from gdinousam.commands.common import run
+from gdinousam.commands.common import add_overwrite_option, refuse_earlier, run
 
 PROGRAM = "gdinousam overview"
 
@@ -30,7 +30,11 @@ def overview_command(arguments: Sequence[str] | None = None, program: str = PROG
     parser.add_argument("--names", nargs="+", metavar="NAME", help="what to call them, one for each of the results")
     parser.add_argument("--protocol", choices=("strict", "paper"), default="strict", help="(default: %(default)s)")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="also write Markdown, LaTeX and CSV into a folder")
+    add_overwrite_option(parser)
     options = parser.parse_args(arguments)
+    stem = f"overview_{options.protocol}"
+    if options.out:
+        refuse_earlier(options.out.glob(f"{stem}*"), options)
 
     from gdinousam.evaluation.reporting.comparison import rename
     from gdinousam.evaluation.reporting.overview import overview_table
@@ -43,7 +47,7 @@ def overview_command(arguments: Sequence[str] | None = None, program: str = PROG
     table = overview_table(results, options.protocol)
     print(as_plain(table))
     if options.out:
-        paths = write_table_files({"overview": table}, options.out, f"overview_{options.protocol}")
+        paths = write_table_files({"overview": table}, options.out, stem)
         print(f"{', '.join(path.name for path in paths)} in {options.out}")
     return 0
 

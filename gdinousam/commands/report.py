@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from gdinousam.commands.common import run
+from gdinousam.commands.common import add_overwrite_option, refuse_earlier, run
 from gdinousam.commands.figures import add_comparison_options
 
 PROGRAM = "gdinousam report"
@@ -26,13 +26,15 @@ def report_command(arguments: Sequence[str] | None = None, program: str = PROGRA
         description="Write one HTML file that needs nothing else: tables of both protocols, plots, strata, and a "
         "gallery of the worst, median and best cases that can be filtered. Several results are compared.",
         epilog="example: %(prog)s results/ours results/other --out report.html. The gallery needs "
-        "results with masks: evaluate with --set evaluation.save_masks=true",
+        "the masks that test.py keeps",
     )
     parser.add_argument("results", type=Path, nargs="+", metavar="RESULTS", help="folder that test.py wrote")
     parser.add_argument("--out", type=Path, default=Path("report.html"), metavar="FILE", help="default: %(default)s")
     parser.add_argument("--no-gallery", action="store_true", help="leave out the pictures; needs no masks and no data")
     add_comparison_options(parser)
+    add_overwrite_option(parser)
     options = parser.parse_args(arguments)
+    refuse_earlier([options.out], options)
 
     from gdinousam.evaluation.figures.report import write_report
     from gdinousam.evaluation.reporting.comparison import rename

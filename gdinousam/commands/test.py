@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from gdinousam.commands.common import add_config_options, add_data_option, config_source, is_first_process, run
+from gdinousam.commands.common import (
+    INTERRUPTED,
+    add_config_options,
+    add_data_option,
+    config_source,
+    is_first_process,
+    run,
+)
 from gdinousam.errors import InputError
+from gdinousam.folders import CONFIG_COPY
 
 PROGRAM = "gdinousam test"
 DEFAULT_CONFIG = "configs/test_config.yaml"
@@ -55,11 +64,23 @@ def evaluate_command(
     if options.print_config:
         print(dump_config(config.resolved()), end="")
         return 0
-    tables = evaluate_config(config, options.overwrite, options.resume)
+    try:
+        tables = evaluate_config(config, options.overwrite, options.resume)
+    except KeyboardInterrupt:
+        if is_first_process() and (config.evaluation.output_dir / CONFIG_COPY).is_file():
+            again = shlex.join([*program.split(), *_without_overwrite(arguments), "--resume"])
+            print(f"interrupted; what is scored is kept, go on with: {again}", file=sys.stderr)
+            return INTERRUPTED
+        raise
     if is_first_process():
         print(tables)
         print(f"rows, tables and pictures in {config.evaluation.output_dir}")
     return 0
+
+
+def _without_overwrite(arguments: Sequence[str] | None) -> list[str]:
+    given = sys.argv[1:] if arguments is None else arguments
+    return [one for one in given if one not in ("--overwrite", "--resume")]
 
 
 if __name__ == "__main__":

@@ -21,17 +21,19 @@ from gdinousam.records import Detection, Image, Mask, Segmenter
 
 MAX_NAME_BYTES = 250  # usual file systems allow 255, and while it is written a file has a longer name
 _OVERLAY = ""  # no phrase is empty
+_PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm"}
 
 
 def predict_files(
-    segmenter: Segmenter, paths: Sequence[Path], phrases: Sequence[str], output_dir: Path
+    segmenter: Segmenter, paths: Sequence[Path], phrases: Sequence[str], output_dir: Path, overwrite: bool = False
 ) -> Iterator[str]:
     """Segment every phrase in every image file and yield one line of report per image and phrase.
 
     Writes into output_dir, per image ``<name>_overlay.png`` and per phrase that is found ``<name>_<phrase>.png``, an
-    8-bit mask of the image's size, 255 inside; all detections of a phrase together. Earlier files of these names are
-    replaced. Raises InputError, before anything is written, where a file is missing or two results would have one
-    name or one too long a name, and on reaching it for an image that cannot be read or a detection without a mask.
+    8-bit mask of the image's size, 255 inside; all detections of a phrase together. overwrite: replace earlier files of
+    these names. Raises InputError, before anything is written, where a file is missing, one to write is there already,
+    or two results would have one name or one too long a name, and on reaching it for an image that cannot be read or a
+    detection without a mask.
     """
     paths = [as_path(path) for path in paths]
     missing = [path for path in paths if not path.is_file()]
@@ -42,6 +44,9 @@ def predict_files(
     names = [name for of_image in file_names for name in of_image.values()]
     _refuse_equal_names(names)
     _refuse_long_names(names)
+    earlier = next((path for name in names if (path := output_dir / name).exists()), None)
+    if earlier is not None and not overwrite:
+        raise InputError(f"{earlier} is there already; replace it by --overwrite, or name another place with --output")
     for path, name_of in zip(ProgressBar(len(paths), "predicting").over(paths), file_names, strict=True):
         image = read_image(path)
         found = segmenter.segment([image], [phrases])[0]
@@ -56,6 +61,23 @@ def predict_files(
             write_picture(mask_hw.astype(np.uint8) * 255, mask_path)
             boxes = ", ".join(_box_text(one) for one in found if one.phrase == phrase)
             yield f"{path}: {phrase}: {boxes}, {int(mask_hw.sum())} pixels -> {mask_path}"
+
+
+def image_paths(given: Sequence[Path]) -> list[Path]:
+    """The images that files and folders stand for: of a folder the pictures directly in it, by name.
+
+    Raises InputError for a folder without one.
+    """
+    found: list[Path] = []
+    for path in given:
+        if not path.is_dir():
+            found.append(path)
+            continue
+        in_folder = sorted(one for one in path.iterdir() if one.suffix.lower() in _PICTURES and one.is_file())
+        if not in_folder:
+            raise InputError(f"{path}: no image in this folder ({', '.join(sorted(_PICTURES))})")
+        found += in_folder
+    return found
 
 
 def _file_names(stem: str, phrases: Sequence[str]) -> dict[str, str]:

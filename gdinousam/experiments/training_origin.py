@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gdinousam.errors import InputError
-from gdinousam.json_files import read_json_object
+from gdinousam.reading import read_json_object
 
 DATA_NAME = "data.json"
 EARLIER = "earlier"  # in that file: what the run was trained on before, oldest first

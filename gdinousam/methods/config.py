@@ -10,7 +10,7 @@ from gdinousam.errors import InputError
 from gdinousam.geometry import ResizeSettings
 from gdinousam.models.compute import ComputeSettings
 from gdinousam.models.detector.box_finder import BoxFinder
-from gdinousam.models.detector.prediction_settings import PredictionSettings
+from gdinousam.models.detector.operating_point import PredictionSettings
 from gdinousam.models.detector.public_rule import PublicRuleSettings
 from gdinousam.models.segmenter import load_box_finder
 from gdinousam.models.weights.trained_phrases import warn_of_new_phrases

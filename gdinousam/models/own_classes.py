@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping
 import transformers
 from torch import nn
 
+OwnClasses = Mapping[type[nn.Module], type[nn.Module]]
 
-def give_own_classes(
-    modules: Iterable[nn.Module], own: Mapping[type[nn.Module], type[nn.Module]], expected: int
-) -> None:
+
+def give_own_classes(modules: Iterable[nn.Module], own: OwnClasses, expected: int) -> None:
     """Give modules the classes of ours, in place; modules that have them already are counted and stay.
 
     modules: a module may come several times; classes that ``own`` does not name are passed over. own: by the exact

@@ -14,7 +14,7 @@ from gdinousam.drawing import PALETTE, Mark, draw_panel, side_by_side, write_pic
 from gdinousam.geometry import ResizeSettings
 from gdinousam.models.detector.box_finder import BoxFinder
 from gdinousam.models.detector.detector import Detector
-from gdinousam.models.detector.prediction_settings import PredictionSettings
+from gdinousam.models.detector.operating_point import PredictionSettings
 from gdinousam.models.mask_heads.sam2 import Sam2MaskHead
 from gdinousam.records import BoxXYXY, Detection, Image, ImageRecord, Mask
 

@@ -70,6 +70,7 @@ def test_a_comparison_is_not_replaced_unasked(tmp_path: Path, capsys: pytest.Cap
         (("training", "--against", "official", *SMALL), "no small size"),
         (("inference", *SMALL, "--mask-head", "large"), "--against official"),
         (("inference", *SMALL, "--images", 1, "--official-images", 2), "more than --images"),
+        (("inferences", *SMALL), "'inferences' is not a benchmark; give inference, training"),
     ],
 )
 def test_mistakes_are_one_line(

@@ -12,6 +12,7 @@ from benchmarks.operators import _BytesMoved
 from gdinousam.errors import InputError
 
 
+@pytest.mark.slow
 def test_the_small_model_is_profiled(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["profile", "--size", "small", "--device", "cpu", "--out", str(tmp_path)]
     assert benchmark_command(arguments) == 0

@@ -12,6 +12,7 @@ from damage import FEW_OR_MANY, num_refused, refusal
 
 from gdinousam.data.images import image_size, read_image, read_mask_file
 
+pytestmark = pytest.mark.filterwarnings("ignore")  # decoders warn of what they make do with
 GREY = np.kron(np.arange(12, dtype=np.uint8).reshape(3, 4) * 20, np.ones((8, 8), dtype=np.uint8))
 COLOUR = np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)
 DEEP = GREY.astype(np.uint16) * 200

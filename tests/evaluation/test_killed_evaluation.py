@@ -11,13 +11,13 @@ from kills import done, each_kill, kill, kill_points
 from gdinousam.data.contract.reading import read_records
 from gdinousam.data.images import union_mask
 from gdinousam.evaluation.scoring.kept import mask_names, write_masks
-from gdinousam.experiments.config import TestConfig
+from gdinousam.experiments.config import TestConfig as EvaluateConfig
 from gdinousam.experiments.evaluate import evaluate_config
 from gdinousam.folders import CONFIG_COPY
 from gdinousam.records import Detection
 
 SOME_OR_ALL = pytest.mark.parametrize(
-    "most", [pytest.param(6, id="some"), pytest.param(None, id="all", marks=pytest.mark.slow)]
+    "most", [pytest.param(3, id="some"), pytest.param(None, id="all", marks=pytest.mark.slow)]
 )
 
 
@@ -27,7 +27,7 @@ def out(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def config(tmp_path: Path, phantom_data: Path, out: Path) -> TestConfig:
+def config(tmp_path: Path, phantom_data: Path, out: Path) -> EvaluateConfig:
     """Scores masks that are exact where an object is and say nothing elsewhere; writes pictures and masks too."""
     csv_path, images, masks = (phantom_data / name for name in ("test.CSV", "test_image", "test_mask"))
     records = read_records(csv_path, images, masks)
@@ -51,7 +51,7 @@ def config(tmp_path: Path, phantom_data: Path, out: Path) -> TestConfig:
             "save_masks": True,
         },
     }
-    return TestConfig.model_validate(tree)
+    return EvaluateConfig.model_validate(tree)
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -59,7 +59,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture
-def expected(config: TestConfig, out: Path) -> dict[str, bytes]:
+def expected(config: EvaluateConfig, out: Path) -> dict[str, bytes]:
     """The files of the evaluation that nothing stopped."""
     done(lambda: evaluate_config(config))
     files = tree(out)
@@ -68,20 +68,20 @@ def expected(config: TestConfig, out: Path) -> dict[str, bytes]:
     return files
 
 
-def go_on(config: TestConfig, out: Path) -> None:
+def go_on(config: EvaluateConfig, out: Path) -> None:
     """As the user is told: by --resume where there is a run to go on with, by the same command where there is none."""
     evaluate_config(config, resume=(out / CONFIG_COPY).is_file())
 
 
 @SOME_OR_ALL
-def test_a_new_one(config: TestConfig, out: Path, expected: dict[str, bytes], most: int | None) -> None:
+def test_a_new_one(config: EvaluateConfig, out: Path, expected: dict[str, bytes], most: int | None) -> None:
     for point in each_kill(lambda: evaluate_config(config), out, lambda: None, most):
         go_on(config, out)
         assert tree(out) == expected, point
 
 
 @SOME_OR_ALL
-def test_one_that_goes_on(config: TestConfig, out: Path, expected: dict[str, bytes], most: int | None) -> None:
+def test_one_that_goes_on(config: EvaluateConfig, out: Path, expected: dict[str, bytes], most: int | None) -> None:
     stopped = out.with_name("stopped")
     points = kill_points(lambda: evaluate_config(config), out)
     shutil.rmtree(out)
@@ -94,7 +94,9 @@ def test_one_that_goes_on(config: TestConfig, out: Path, expected: dict[str, byt
 
 
 @SOME_OR_ALL
-def test_one_that_replaces_another(config: TestConfig, out: Path, expected: dict[str, bytes], most: int | None) -> None:
+def test_one_that_replaces_another(
+    config: EvaluateConfig, out: Path, expected: dict[str, bytes], most: int | None
+) -> None:
     def begin() -> None:
         for name, content in expected.items():
             (out / name).parent.mkdir(parents=True, exist_ok=True)

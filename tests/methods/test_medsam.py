@@ -15,7 +15,7 @@ from gdinousam.methods.medsam.segmenter import FirstLabelFinder, StudyFrame, loa
 from gdinousam.models.checkpoints.sam import sam_from
 from gdinousam.models.detector.box_finder import BoxFinder
 from gdinousam.models.detector.detector import LayerPrediction
-from gdinousam.models.detector.prediction_settings import PredictionSettings
+from gdinousam.models.detector.operating_point import PredictionSettings
 from gdinousam.models.loading import load_detector
 from gdinousam.models.mask_heads.sam import MedSamFrame, SamMaskHead
 from gdinousam.records import Hint, Image

@@ -13,12 +13,14 @@ from gdinousam.models.adapters.loading import save_adapter
 from gdinousam.models.adapters.lora import LoraSettings, add_lora
 from gdinousam.models.detector.operating_point import (
     OPERATING_POINT,
+    UNCHOSEN,
     OperatingPoint,
+    Point,
+    PredictionSettings,
     noted_point,
     resolve_prediction,
     save_point,
 )
-from gdinousam.models.detector.prediction_settings import UNCHOSEN, Point, PredictionSettings
 from gdinousam.models.loading import load_grounding_dino
 from gdinousam.models.segmenter import load_box_finder, load_segmenter
 from gdinousam.models.weights.conversion import export_adapter

@@ -9,7 +9,7 @@ from transformers import PreTrainedTokenizerBase
 from gdinousam.geometry import ResizeSettings
 from gdinousam.models.detector.box_finder import BoxFinder
 from gdinousam.models.detector.detector import LayerPrediction
-from gdinousam.models.detector.prediction_settings import PredictionSettings
+from gdinousam.models.detector.operating_point import PredictionSettings
 from gdinousam.models.detector.public_rule import KeptBoxes, PublicRuleSettings, public_boxes, public_text
 from gdinousam.models.loading import load_detector
 from gdinousam.models.small import small_tokenizer

@@ -13,7 +13,7 @@ from accelerate.state import AcceleratorState
 from damage import FEW_OR_MANY, changed_json, num_refused, refusal
 
 from gdinousam.experiments.training_origin import DATA_NAME, noted_data
-from gdinousam.json_files import read_json
+from gdinousam.reading import read_json
 from gdinousam.training.checkpoints import STATE, RunCheckpoints
 from gdinousam.training.metrics_file import MetricsFile
 from gdinousam.training.progress import Progress

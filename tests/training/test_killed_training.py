@@ -34,7 +34,7 @@ def config(tmp_path: Path, phantom_data: Path, run: Path) -> TrainConfig:
     paths |= {f"{split}_ann": f"{phantom_data}/{split}.CSV" for split in ("train", "val")}
     tree = {
         "data": {**paths, "num_workers": 0, "batch_size": 1, "max_images": 2},
-        "resize": {"size": 32},
+        "resize": {"size": 64},
         "model": {"detector": "random-small"},
         "training": {
             "tune": "full",

@@ -14,7 +14,7 @@ from gdinousam.data.dataset import Batch, TrainingDataset, collate
 from gdinousam.geometry import ResizeSettings
 from gdinousam.models.adapters.lora import LoraSettings, add_lora
 from gdinousam.models.detector.detector import Detector
-from gdinousam.models.loading import load_detector, load_grounding_dino, load_mask_head, trained_resize
+from gdinousam.models.loading import base_name, load_detector, load_grounding_dino, load_mask_head, trained_resize
 from gdinousam.models.mask_heads.sam2 import Sam2MaskHead
 from gdinousam.phrases import build_caption, tokenize_captions
 from gdinousam.records import ImageRecord
@@ -47,7 +47,8 @@ def mask_batch_of(records: Sequence[ImageRecord], task: MaskHeadTask) -> Batch:
 def lora_task(folder: Path, settings: LossSettings) -> DetectorTask:
     model, tokenizer = load_grounding_dino(str(folder))
     with torch_seed(1):
-        return DetectorTask(Detector(add_lora(model, LoraSettings(rank=2)), tokenizer), settings, RESIZE)
+        detector = Detector(add_lora(model, LoraSettings(rank=2)), tokenizer)
+    return DetectorTask(detector, settings, RESIZE, base=base_name(str(folder)))
 
 
 def full_task(folder: Path, settings: LossSettings) -> DetectorTask:

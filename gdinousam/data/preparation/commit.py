@@ -18,8 +18,8 @@ from gdinousam.data.contract import reading as contract
 from gdinousam.data.contract.layout import PART_FOLDERS, PARTS, Part, csv_name
 from gdinousam.errors import InputError
 from gdinousam.files import sync_folder, sync_tree, write_json
-from gdinousam.json_files import read_json_object
 from gdinousam.locks import locked
+from gdinousam.reading import read_json_object
 
 FILES = "files"  # in the collecting folder: what moves into place, under the paths it will have
 ROWS = "rows"  # in the collecting folder: this dataset's rows of each split and of the support set

@@ -11,13 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
+from gdinousam.data.images import read_mask_file
 from gdinousam.data.sources.mask_layers import phrase_slugs
 from gdinousam.drawing import PALETTE, Color, Mark, draw_panel, side_by_side, write_picture
 from gdinousam.errors import InputError
 from gdinousam.evaluation.scoring.rows import ScoreRow
 from gdinousam.records import Detection, Image, ImageRecord, Mask, Query
 
-MASKS_NAME = "masks"  # the folder of ours among the results
+MASKS_NAME, PICTURES_NAME = "masks", "pictures"  # the folders among the results
 
 MaskNames = dict[Path, dict[str, str]]  # by the path of an image: the file name of each of its phrases
 
@@ -72,6 +73,26 @@ def choose_pictures(num_images: int, num_pictures: int) -> set[int]:
     """
     num_pictures = min(num_images, num_pictures)
     return {number * num_images // num_pictures for number in range(num_pictures)}
+
+
+def read_kept(folder: Path, names: Mapping[str, str], record: ImageRecord, rows: Sequence[ScoreRow]) -> list[Detection]:
+    """What ``write_masks`` kept of an image, as detections: the boxes of each row, the best of them with the mask.
+
+    rows: of the image. Raises InputError for a mask that cannot be read.
+    """
+    found = []
+    for row in rows:
+        if row.protocol != "strict" or not row.detected_boxes:
+            continue
+        mask_hw = read_mask_file(folder / names[row.phrase]).foreground
+        for place, (x0, y0, x1, y1, score) in enumerate(row.detected_boxes):
+            found.append(Detection(row.phrase, (x0, y0, x1, y1), score, None if place else mask_hw))
+    return found
+
+
+def picture_path(output_dir: Path, number: int, record: ImageRecord) -> Path:
+    """Where the picture of an image lies; the number keeps images of one name from two datasets apart."""
+    return output_dir / PICTURES_NAME / f"{number:05d}_{record.path.stem}.png"
 
 
 def draw_scores(

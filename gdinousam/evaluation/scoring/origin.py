@@ -41,6 +41,7 @@ _FREE_KEYS = {
     "data.num_workers",
     "prediction.batch_size",
     "evaluation.output_dir",
+    "evaluation.num_pictures",
 }
 
 

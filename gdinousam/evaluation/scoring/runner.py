@@ -15,7 +15,16 @@ from pathlib import Path
 from gdinousam.drawing import write_picture
 from gdinousam.errors import InputError
 from gdinousam.evaluation.scoring.cases import Case, read_ahead
-from gdinousam.evaluation.scoring.kept import MASKS_NAME, choose_pictures, draw_scores, mask_names, write_masks
+from gdinousam.evaluation.scoring.kept import (
+    MASKS_NAME,
+    PICTURES_NAME,
+    choose_pictures,
+    draw_scores,
+    mask_names,
+    picture_path,
+    read_kept,
+    write_masks,
+)
 from gdinousam.evaluation.scoring.methods import (
     Method,
     OwnSize,
@@ -40,11 +49,9 @@ from gdinousam.evaluation.scoring.results import ROWS_NAME
 from gdinousam.evaluation.scoring.rows import ScoreRow, write_rows
 from gdinousam.processes import Processes
 from gdinousam.progress_bar import ProgressBar
-from gdinousam.records import Answer, Detection, ImageRecord, PublicChooser
+from gdinousam.records import Answer, ImageRecord, PublicChooser
 
 logger = logging.getLogger(__name__)
-
-PICTURES_NAME = "pictures"
 
 
 def evaluate(
@@ -64,7 +71,8 @@ def evaluate(
     digits change.
     num_workers: threads that read images and masks ahead; 0 counts as 1. num_pictures: pictures to draw; may be 0.
     save_masks: write what was found as ``masks/``, a folder that ``SavedMasks`` reads.
-    resume: go on where an interrupted run with the same records stopped, if there is one; a finished one is only read.
+    resume: go on where an interrupted run with the same records stopped, if there is one. Of a finished one the rows
+    are only read, and pictures that are missing are drawn from its masks.
     processes: those that share the images; ``None``: this one alone.
     Writes ``rows.csv`` and ``pictures/`` into output_dir, which is made if missing; an interrupted run leaves
     ``rows.csv.part``. Returns the rows in the order of the records, in all but the first of several processes an empty
@@ -97,7 +105,8 @@ def evaluate(
                 rows = score_image(case.record, detections, case.truth, seconds, public_choice, unsupported)
                 # The rows come last, because they say that an image is done.
                 if case.number in to_draw:
-                    _write_picture(output_dir / PICTURES_NAME, case, detections, rows)
+                    picture = draw_scores(case.image, case.record, case.truth, detections, rows)
+                    write_picture(picture, picture_path(output_dir, case.number, case.record))
                 if save_masks:
                     # a black mask would say that nothing was found
                     of_image = {one: name for one, name in names[case.record.path].items() if one not in unsupported}
@@ -106,6 +115,30 @@ def evaluate(
             bar.update(len(cases))
     processes.wait()
     return _finish(output_dir, records) if processes.is_first else []
+
+
+def _draw_missing(
+    output_dir: Path, records: Sequence[ImageRecord], rows: Sequence[ScoreRow], num_pictures: int, num_workers: int
+) -> None:
+    """Draw the pictures that a finished evaluation lacks, from the masks that it kept; without masks there are none."""
+    wanted = sorted(choose_pictures(len(records), num_pictures))
+    missing = [number for number in wanted if not picture_path(output_dir, number, records[number]).exists()]
+    if not missing:
+        return
+    if not (output_dir / MASKS_NAME).is_dir():
+        logger.warning("%d pictures are not there, and no masks to draw them from were kept", len(missing))
+        return
+    names = mask_names(records)
+    rows_of: dict[tuple[str, str], list[ScoreRow]] = {}
+    for row in rows:
+        rows_of.setdefault((row.dataset, row.image_name), []).append(row)
+    (output_dir / PICTURES_NAME).mkdir(exist_ok=True)
+    for (case,) in read_ahead(records, [[number] for number in missing], num_workers):
+        of_image = rows_of[case.record.dataset, case.record.path.name]
+        found = read_kept(output_dir / MASKS_NAME, names[case.record.path], case.record, of_image)
+        picture = draw_scores(case.image, case.record, case.truth, found, of_image)
+        write_picture(picture, picture_path(output_dir, case.number, case.record))
+    logger.info("drew %d pictures from the masks that were kept", len(missing))
 
 
 def check_records(records: Sequence[ImageRecord]) -> None:
@@ -215,12 +248,6 @@ def _batches(num_images: int, batch_size: int, done: set[int]) -> list[range]:
 def _bar(batches: Sequence[range], processes: Processes) -> ProgressBar:
     what = "evaluating" if processes.count == 1 else f"evaluating, share of 1 of {processes.count} processes"
     return ProgressBar(sum(map(len, batches)), what, is_shown=processes.is_first)
-
-
-def _write_picture(folder: Path, case: Case, detections: Sequence[Detection], rows: Sequence[ScoreRow]) -> None:
-    # The number keeps images of one name from two datasets apart.
-    path = folder / f"{case.number:05d}_{case.record.path.stem}.png"
-    write_picture(draw_scores(case.image, case.record, case.truth, detections, rows), path)
 
 
 def _shares_a_mask(record: ImageRecord) -> bool:

@@ -26,7 +26,7 @@ from gdinousam.experiments.evaluate import build_method, evaluate_method, read_t
 from gdinousam.experiments.studies.folders import is_begun, is_finished, study_folder
 from gdinousam.geometry import ResizeSettings
 from gdinousam.methods.config import TRAINED_BOX_LAYER
-from gdinousam.models.detector.prediction_settings import PredictionSettings
+from gdinousam.models.detector.operating_point import PredictionSettings
 from gdinousam.models.detector.public_rule import PublicRuleSettings
 from gdinousam.processes import Processes, joined_processes
 from gdinousam.records import ImageRecord

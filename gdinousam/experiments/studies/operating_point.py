@@ -43,8 +43,7 @@ from gdinousam.experiments.studies.operating_choice import (
 )
 from gdinousam.experiments.studies.operating_table import choice_table, interval_json, percent
 from gdinousam.methods.ours.settings import PipelineSettings
-from gdinousam.models.detector.operating_point import OPERATING_POINT, OperatingPoint, save_point
-from gdinousam.models.detector.prediction_settings import Point
+from gdinousam.models.detector.operating_point import OPERATING_POINT, OperatingPoint, Point, save_point
 from gdinousam.models.mask_heads.sam2 import MaskHead
 from gdinousam.models.segmenter import TextSegmenter
 from gdinousam.records import ImageRecord

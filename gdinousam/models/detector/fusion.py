@@ -35,12 +35,11 @@ class ImageTextAttention(GroundingDinoBiMultiHeadAttention):
         text_features: torch.Tensor,
         vision_attention_mask: torch.Tensor | None = None,
         text_attention_mask: torch.Tensor | None = None,
-    ) -> Attended:
-        """See ``attend``, whose shapes these are."""
-        inputs = vision_features, text_features, vision_attention_mask, text_attention_mask
+    ) -> Any:
+        """See ``attend``, whose inputs and answers these are."""
+        inputs: Any = vision_features, text_features, vision_attention_mask, text_attention_mask
         is_plain = all(type(getattr(self, name)) is nn.Linear for name in _PROJECTIONS)
-        answer: Attended = attend(self, *inputs) if is_plain else super().forward(*inputs)
-        return answer
+        return attend(self, *inputs) if is_plain else super().forward(*inputs)
 
 
 def attend(

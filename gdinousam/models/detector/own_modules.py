@@ -6,7 +6,6 @@ from the model's config, for transformers 4.57 as for 5.23; ``give_own_classes``
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -30,7 +29,7 @@ from gdinousam.models.detector.corrections import OfficialDecoder
 from gdinousam.models.detector.deformable_choice import sampler_for
 from gdinousam.models.detector.fusion import ImageTextAttention
 from gdinousam.models.detector.text_encoder import TextEncoder
-from gdinousam.models.own_classes import give_own_classes
+from gdinousam.models.own_classes import OwnClasses, give_own_classes
 
 
 class DeformableSampling(MultiScaleDeformableAttention):
@@ -40,7 +39,7 @@ class DeformableSampling(MultiScaleDeformableAttention):
         self,
         value: Tensor,
         value_spatial_shapes: Tensor,
-        value_spatial_shapes_list: Sequence[tuple[int, int]],
+        value_spatial_shapes_list: list[tuple[int, int]],
         level_start_index: Tensor,
         sampling_locations: Tensor,
         attention_weights: Tensor,
@@ -123,20 +122,20 @@ def use_own_modules(model: GroundingDinoForObjectDetection) -> None:
     give_own_classes(modules, {GroundingDinoBiMultiHeadAttention: ImageTextAttention}, expected=num_encoder_layers)
     give_own_classes(modules, {MultiScaleDeformableAttention: DeformableSampling}, expected=num_layers)
     give_own_classes(modules, {GroundingDinoDecoder: OfficialDecoder}, expected=1)
-    linear = {nn.Linear: LinearInFloat32, LoraLinear: AdaptedLinearInFloat32}
+    linear: OwnClasses = {nn.Linear: LinearInFloat32, LoraLinear: AdaptedLinearInFloat32}
     give_own_classes(_sampling_offsets(model), linear, expected=num_layers)
-    box_heads = {GroundingDinoMLPPredictionHead: BoxHeadInFloat32}
+    box_heads: OwnClasses = {GroundingDinoMLPPredictionHead: BoxHeadInFloat32}
     give_own_classes(_box_heads(model), box_heads, expected=2 * num_decoder_layers + 1)
-    token_scores = {GroundingDinoContrastiveEmbedding: TokenScoresInFloat32}
+    token_scores: OwnClasses = {GroundingDinoContrastiveEmbedding: TokenScoresInFloat32}
     give_own_classes(_token_scores(model), token_scores, expected=num_decoder_layers + 1)
 
 
 def recompute_layers(model: GroundingDinoForObjectDetection) -> None:
     """Make all layers of encoder and decoder ``Recomputed``, in place: gradient checkpointing."""
     encoder, decoder = model.model.encoder.layers, model.model.decoder.layers
-    own_encoder = {GroundingDinoEncoderLayer: RecomputedEncoderLayer}
+    own_encoder: OwnClasses = {GroundingDinoEncoderLayer: RecomputedEncoderLayer}
     give_own_classes(encoder, own_encoder, expected=model.config.encoder_layers)
-    own_decoder = {GroundingDinoDecoderLayer: RecomputedDecoderLayer}
+    own_decoder: OwnClasses = {GroundingDinoDecoderLayer: RecomputedDecoderLayer}
     give_own_classes(decoder, own_decoder, expected=model.config.decoder_layers)
 
 

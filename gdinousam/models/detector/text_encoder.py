@@ -86,7 +86,8 @@ class TextEncoder(BertModel):
         memory.keep_for(self)
         device = input_ids.device
         precision = torch.get_autocast_dtype(device.type) if torch.is_autocast_enabled(device.type) else None
-        lengths = input_ids.ne(self.config.pad_token_id).sum(dim=1).tolist()
+        padding: Any = self.config.pad_token_id
+        lengths = input_ids.ne(padding).sum(dim=1).tolist()
         features = []
         for row, (tokens, length) in enumerate(zip(input_ids.tolist(), lengths, strict=True)):
             compute = partial(self._computed, inputs, row, length, options)

@@ -19,6 +19,7 @@ from gdinousam.data.sources.medical.dicom import has_picture
 from gdinousam.data.sources.medical.dicom_opening import is_dicom
 from gdinousam.data.sources.medical.formats import read_frames
 
+pytestmark = pytest.mark.filterwarnings("ignore")  # decoders warn of what they make do with
 CLIP = np.random.default_rng(0).integers(0, 256, (3, 12, 16), dtype=np.uint8)
 COLOURS = np.random.default_rng(1).integers(0, 256, (2, 12, 16, 3), dtype=np.uint8)
 WINDOW = {"WindowCenter": 2000, "WindowWidth": 1500, "RescaleSlope": 2, "RescaleIntercept": -5}

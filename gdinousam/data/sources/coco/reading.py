@@ -15,7 +15,7 @@ from typing import Any
 from gdinousam.data.contract import reading as contract
 from gdinousam.errors import InputError
 from gdinousam.identity import has_no_text
-from gdinousam.json_files import read_json
+from gdinousam.reading import read_json
 from gdinousam.records import BoxXYWH
 
 # Fields of image records that COCO does not define; importing reads them and exporting writes them.
