@@ -40,7 +40,7 @@ def test_every_file_is_the_earlier_or_the_new_one(
     out = tmp_path / "out"
 
     def write(*folders: Path) -> None:
-        assert run(command, [*map(str, folders), *arguments]) == 0
+        assert run(command, [*map(str, folders), *arguments, "--overwrite"]) == 0
 
     out.mkdir()
     done(lambda: write(first))
