@@ -348,7 +348,7 @@ def test_a_hub_name_without_a_network_is_one_line_of_the_whole_program(train_con
         [*command, "--set", "model.detector=nobody/nothing"], env=environment(), capture_output=True, text=True
     )
     assert (result.returncode, result.stdout) == (BAD_INPUT, "")
-    assert result.stderr.startswith("error: model 'nobody/nothing' is nothing on disk and could not be fetched")
+    assert result.stderr.startswith("error: nobody/nothing: these weights are not here and the hub cannot be reached; ")
     assert result.stderr.count("\n") == 1
     assert not output.exists()
 

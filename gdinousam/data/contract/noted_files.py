@@ -26,7 +26,7 @@ def note_files(folder: Path, parts: Parts) -> None:
 
 
 def require_noted_files(folder: Path, parts: Parts, remedy: str) -> None:
-    """Raise InputError where a file is no longer  what the run in the folder noted. remedy: what else can be done.
+    """Raise InputError where a file is no longer what the run in the folder noted. remedy: what else can be done.
 
     Files that are as large as they were and all have other times are taken for a copy of the data. Files that were not
     noted, and runs of older versions, are not judged.

@@ -17,7 +17,7 @@ from gdinousam.models.checkpoints.files import Tensors, is_wrapped, read_tensors
 from gdinousam.models.checkpoints.keys import listed
 from gdinousam.models.config_values import require_kinds, require_possible
 from gdinousam.models.small import SEPARATOR_TOKENS
-from gdinousam.phrases import build_caption, tokenize_captions
+from gdinousam.prompts import build_caption, tokenize_captions
 from gdinousam.reading import read_json_object
 
 _LONGEST_REASON = 160

@@ -18,7 +18,7 @@ from gdinousam.models.checkpoints.grounding_dino import grounding_dino_from, off
 from gdinousam.models.detector.detector import Detector
 from gdinousam.models.loading import load_detector
 from gdinousam.models.small import small_tokenizer, small_vocabulary
-from gdinousam.phrases import build_caption, tokenize_captions
+from gdinousam.prompts import build_caption, tokenize_captions
 
 ROOT = Path(__file__).parents[3]
 RECORDING = ROOT / "tests" / "parity" / "recorded" / "grounding_dino_swin_t.npz"
