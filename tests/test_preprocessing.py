@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from gdinousam.data.samples import to_sample
-from gdinousam.geometry import (
+from gdinousam.preprocessing import (
     ResizeSettings,
     boxes_cxcywh_norm,
     boxes_xyxy_pixels,
@@ -70,7 +70,7 @@ def test_a_resized_rectangle_fills_its_resized_box(mode: str) -> None:
 
 def test_impossible_resizes_are_refused() -> None:
     for values, message in (
-        ({"size": 0}, "greater than or equal to 1"),
+        ({"size": 0}, "greater than or equal to 2"),
         ({"mode": "shortest_edge", "size": 800, "longest_edge": 800}, "longest_edge = 800"),
         ({"mode": "crop"}, "'square' or 'shortest_edge'"),
     ):

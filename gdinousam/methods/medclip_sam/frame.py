@@ -14,7 +14,7 @@ import PIL.Image
 import torch
 from torchvision.transforms.v2 import functional
 
-from gdinousam.geometry import image_to_tensor
+from gdinousam.preprocessing import image_to_tensor
 from gdinousam.records import Image
 
 View = Literal["cropped", "whole"]

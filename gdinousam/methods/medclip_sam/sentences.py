@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from gdinousam.errors import InputError
 from gdinousam.identity import phrase_identity, spellings
-from gdinousam.phrases import caption_form
+from gdinousam.prompts import caption_form
 from gdinousam.reading import reason_of
 from gdinousam.yaml_files import read_yaml
 

@@ -9,13 +9,13 @@ from torch import nn
 from torchvision.transforms.v2 import functional
 
 from gdinousam.data.dataset import Batch, Example
-from gdinousam.geometry import image_of
 from gdinousam.methods.medclip_sam.biomedclip import BiomedClip
 from gdinousam.methods.medclip_sam.dhn_nce import DhnNce
 from gdinousam.methods.medclip_sam.frame import CLIP_MEAN, CLIP_STD
 from gdinousam.methods.medclip_sam.segmenter import SentenceReader
 from gdinousam.methods.medclip_sam.sentences import Sentences
 from gdinousam.methods.medclip_sam.weights import save_biomedclip
+from gdinousam.preprocessing import image_of
 from gdinousam.training.losses import Term
 from gdinousam.training.tasks import IMAGES, Task
 

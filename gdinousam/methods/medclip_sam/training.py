@@ -8,7 +8,6 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from gdinousam.geometry import ResizeSettings
 from gdinousam.methods.medclip_sam.dhn_nce import DhnNce
 from gdinousam.methods.medclip_sam.kept_maps import KeptMaps
 from gdinousam.methods.medclip_sam.segmenter import SegmenterParts, SentenceReader
@@ -16,6 +15,7 @@ from gdinousam.methods.medclip_sam.sentences import read_sentences
 from gdinousam.methods.medclip_sam.task import PairsTask
 from gdinousam.methods.medclip_sam.v2 import MedClipSamV2
 from gdinousam.methods.medclip_sam.weights import load_biomedclip
+from gdinousam.preprocessing import ResizeSettings
 from gdinousam.records import Detection, Image, ImageRecord
 from gdinousam.settings import ModelName, SettingsPath
 from gdinousam.training.images import TrainData, TrainingImages
