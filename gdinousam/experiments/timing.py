@@ -20,6 +20,7 @@ from gdinousam.data.contract.names import of_datasets
 from gdinousam.data.contract.reading import read_records
 from gdinousam.data.images import read_image
 from gdinousam.errors import InputError
+from gdinousam.evaluation.scoring.methods import Untimed
 from gdinousam.evaluation.timing.clock import Clock, Place, watched
 from gdinousam.evaluation.timing.measurement import DECODE, DETECTOR, MASK_HEAD, METHOD, Measurement
 from gdinousam.experiments.config import TestConfig, dump_config
@@ -91,10 +92,13 @@ def time_batches(
     One phrase is asked per image, that of its last CSV row, as in the paper. Returns the seconds per image and stage of
     the first call, and of each of num_batches batches after num_warm_up untimed ones: ``decode``, reading the files;
     ``method``, everything that the method does; and of a ``TextSegmenter`` also its parts ``detector`` and
-    ``mask head``. Raises InputError without images or for one that cannot be read.
+    ``mask head``. Raises InputError without images, for one that cannot be read, and
+    for a method that keeps what it computed.
     """
     if not records:
         raise InputError("no images to time; give a test CSV with at least one row")
+    if isinstance(segmenter, Untimed):
+        raise InputError("what earlier runs computed is kept, so a time says nothing; set baseline.kept_maps=null")
     places = _places(segmenter)
     parts = [stage for _, _, stage in places]
     clock = Clock(device)

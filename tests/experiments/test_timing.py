@@ -11,6 +11,7 @@ import torch
 
 from gdinousam.data.contract.reading import read_records
 from gdinousam.errors import InputError
+from gdinousam.evaluation.scoring.methods import Untimed
 from gdinousam.evaluation.timing.measurement import DECODE, DETECTOR, MASK_HEAD, METHOD
 from gdinousam.experiments.timing import time_batches
 from gdinousam.models.segmenter import TextSegmenter, load_segmenter
@@ -51,6 +52,14 @@ def test_seconds_are_per_image_and_the_first_call_is_apart(records: tuple[ImageR
     for stages, seconds in zip(counted, [method.seconds[0], *method.seconds[3:]], strict=True):
         assert seconds / 3 <= stages[METHOD] < seconds / 2
         assert stages[DECODE] > 0
+
+
+def test_a_method_that_keeps_its_answers_is_not_timed(records: tuple[ImageRecord, ...]) -> None:
+    class Keeper(Sleeper, Untimed):
+        """Answers from earlier runs."""
+
+    with pytest.raises(InputError, match=r"a time says nothing; set baseline\.kept_maps=null"):
+        time_batches(Keeper(), records, CPU, batch_size=1, num_batches=1, num_warm_up=0)
 
 
 def test_every_batch_is_full_and_asks_one_phrase_per_image(records: tuple[ImageRecord, ...]) -> None:
