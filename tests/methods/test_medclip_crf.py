@@ -21,8 +21,8 @@ def arrays() -> dict[str, npt.NDArray[np.generic]]:
 @pytest.mark.parametrize("case", CASES)
 def test_both_crfs_give_the_recorded_masks_to_the_pixel(arrays: dict[str, npt.NDArray[np.generic]], case: str) -> None:
     image, levels = arrays[f"{case}_image_bgr_u8"][..., ::-1], arrays[f"{case}_saliency_u8"]
-    assert np.array_equal(CRF_V1.foreground(image, levels / 255), arrays[f"{case}_crf_v1"] > 0)
-    region = CRF_V2.foreground(image, levels / 255)
+    assert np.array_equal(CRF_V1.of(image).foreground(levels / 255), arrays[f"{case}_crf_v1"] > 0)
+    region = CRF_V2.of(image).foreground(levels / 255)
     for num_parts in (1, 2):
         assert np.array_equal(largest_parts(region, num_parts), arrays[f"{case}_crf_top{num_parts}"] > 0)
 
@@ -55,16 +55,16 @@ def test_colours_draw_the_edge_where_the_map_is_undecided() -> None:
     image = np.zeros((60, 80, 3), np.uint8)
     image[:, 30:] = 200
     probability = np.tile(np.linspace(0.1, 0.9, 80), (60, 1))  # a half at column 40, ten columns beside the edge
-    found = CRF_V1.foreground(image, probability)
+    found = CRF_V1.of(image).foreground(probability)
     assert found[:, 32:].all() and not found[:, :28].any()
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0])
 def test_a_map_that_is_sure_of_everything_stays_so(value: float) -> None:
     image = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
-    assert (CRF_V1.foreground(image, np.full((20, 30), value)) == bool(value)).all()
+    assert (CRF_V1.of(image).foreground(np.full((20, 30), value)) == bool(value)).all()
 
 
 def test_an_image_of_one_pixel_is_taken() -> None:
     image = np.zeros((1, 1, 3), np.uint8)
-    assert CRF_V1.foreground(image, np.array([[0.9]])).tolist() == [[True]]
+    assert CRF_V1.of(image).foreground(np.array([[0.9]])).tolist() == [[True]]

@@ -121,7 +121,7 @@ def test_every_rule_gives_a_part_of_what_stands_out(parts: Parts, rule: str, pha
     image = np.repeat((levels > 0)[..., None].astype(np.uint8) * 90, 3, axis=2)
     expected = np.zeros((90, 120), bool)
     expected[20:50, 30:70] = True
-    found = segmenter.region_of(levels, image)
+    found = segmenter.regions_in(image)(levels)
     assert (found != expected).mean() < 0.02 and not found[60:].any()
 
 

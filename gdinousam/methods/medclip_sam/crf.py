@@ -7,6 +7,7 @@ longer builds. Recorded masks of pydensecrf2 come out the same to the pixel.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,30 +35,38 @@ class Crf:
     alike_weight: float
     num_steps: int = 1
 
-    def foreground(self, image: Image, probability_hw: Floats) -> Mask:
-        """The pixels that are more probably foreground, (H, W) bool, possibly none.
-
-        image: (H, W, 3) uint8 RGB. probability_hw: (H, W) floating point in [0, 1], of being foreground by itself.
-        """
-        foreground = probability_hw.astype(float).ravel()
-        probability = np.stack([1 - foreground, foreground], axis=1)  # (N, 2)
-        cost = -np.log(probability + _TINY) / (_TAU * expit(probability))
-        kernels = self._kernels(image)
-        belief: Floats = softmax(-cost, axis=1)
-        for _ in range(self.num_steps):
-            belief = softmax(-cost + sum(kernel.agreement(belief) for kernel in kernels), axis=1)
-        return np.asarray(belief[:, 1] > belief[:, 0]).reshape(probability_hw.shape)
-
-    def _kernels(self, image: Image) -> list[_Kernel]:
+    def of(self, image: Image) -> ImageCrf:
+        """The field of an (H, W, 3) uint8 RGB image, for any number of maps."""
         height, width = image.shape[:2]
         y, x = np.mgrid[:height, :width].reshape(2, -1)
         place = np.stack([x, y], axis=1)
         # blue first as the published code reads images: the lattice, an approximation, depends a little on the order
         grey = image.reshape(-1, 3)[:, ::-1]
-        return [
+        kernels = (
             _Kernel(place / self.near, self.near_weight),
             _Kernel(np.concatenate([place / self.alike, grey / self.alike_grey], axis=1), self.alike_weight),
-        ]
+        )
+        return ImageCrf(kernels, self.num_steps)
+
+
+class ImageCrf:
+    """The field of one image; ``Crf.of`` makes it."""
+
+    def __init__(self, kernels: Sequence[_Kernel], num_steps: int) -> None:
+        self._kernels, self._num_steps = kernels, num_steps
+
+    def foreground(self, probability_hw: Floats) -> Mask:
+        """The pixels that are more probably foreground, (H, W) bool, possibly none.
+
+        probability_hw: (H, W) floating point in [0, 1], of being foreground by itself.
+        """
+        foreground = probability_hw.astype(float).ravel()
+        probability = np.stack([1 - foreground, foreground], axis=1)  # (N, 2)
+        cost = -np.log(probability + _TINY) / (_TAU * expit(probability))
+        belief: Floats = softmax(-cost, axis=1)
+        for _ in range(self._num_steps):
+            belief = softmax(-cost + sum(kernel.agreement(belief) for kernel in self._kernels), axis=1)
+        return np.asarray(belief[:, 1] > belief[:, 0]).reshape(probability_hw.shape)
 
 
 class _Kernel:

@@ -6,7 +6,7 @@ Shapes: G tokens along a side of the square that BiomedCLIP sees, E numbers of a
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -121,8 +121,8 @@ class SentenceSegmenter(ABC):
         """The map in the image's size."""
 
     @abstractmethod
-    def region_of(self, levels_hw: Levels, image: Image) -> Mask:
-        """The region that the map stands out in; may be empty."""
+    def regions_in(self, image: Image) -> Callable[[Levels], Mask]:
+        """What makes of a map of this image the region that it stands out in, which may be empty."""
 
     @abstractmethod
     def box_of(self, region_hw: Mask) -> BoxXYXY | None:
@@ -133,10 +133,13 @@ class SentenceSegmenter(ABC):
         return mask_hw
 
     def _segment(self, image: Image, phrases: Sequence[str]) -> list[Detection]:
+        if not phrases:
+            return []
         regions, boxes, scores = {}, {}, {}
+        region_of = self.regions_in(image)
         for phrase in phrases:
             levels_hw = self.levels(image, phrase)
-            region_hw = self.region_of(levels_hw, image)
+            region_hw = region_of(levels_hw)
             box_xyxy = self.box_of(region_hw)
             if box_xyxy is not None:
                 regions[phrase], boxes[phrase] = region_hw, box_xyxy

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -46,9 +47,10 @@ class MedClipSam(SentenceSegmenter):
         levels_hw = stretched(map_gg, image.shape[:2])
         return levels_hw if self._map_form == "plain" else seen_in_colours(levels_hw, image)
 
-    def region_of(self, levels_hw: Levels, image: Image) -> Mask:
+    def regions_in(self, image: Image) -> Callable[[Levels], Mask]:
         """What the dense CRF takes for foreground; may be empty."""
-        return CRF_V1.foreground(image, levels_hw / 255)
+        crf = CRF_V1.of(image)
+        return lambda levels_hw: crf.foreground(levels_hw / 255)
 
     def box_of(self, region_hw: Mask) -> BoxXYXY:
         """Round the largest part; as published round the whole image where the region is empty."""

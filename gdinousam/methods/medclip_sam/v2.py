@@ -5,7 +5,7 @@ of all parts.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import torch
@@ -69,15 +69,18 @@ class MedClipSamV2(SentenceSegmenter):
         """See ``stretched_from_square``."""
         return stretched_from_square(map_gg, self.model.size.image_size, image.shape[:2])
 
-    def region_of(self, levels_hw: Levels, image: Image) -> Mask:
-        """The largest parts of what the rule takes; empty for a map of one value."""
+    def regions_in(self, image: Image) -> Callable[[Levels], Mask]:
+        """The largest parts of what the rule takes; may be empty."""
+        take = self._taken_in(image)
+        return lambda levels_hw: largest_parts(take(levels_hw), self._num_parts)
+
+    def _taken_in(self, image: Image) -> Callable[[Levels], Mask]:
         if self._region_rule == "kmeans":
-            region_hw = brighter_of_two_groups(levels_hw)
-        elif self._region_rule == "threshold":
-            region_hw = levels_hw > self._threshold * _WHITE
-        else:
-            region_hw = CRF_V2.foreground(image, levels_hw / _WHITE)
-        return largest_parts(region_hw, self._num_parts)
+            return brighter_of_two_groups
+        if self._region_rule == "threshold":
+            return lambda levels_hw: levels_hw > self._threshold * _WHITE
+        crf = CRF_V2.of(image)
+        return lambda levels_hw: crf.foreground(levels_hw / _WHITE)
 
     def box_of(self, region_hw: Mask) -> BoxXYXY | None:
         """Round all parts; ``None`` for an empty region, at which the published code stops with an error."""
