@@ -81,6 +81,7 @@ setup(
             "py.typed",
             "evaluation/reporting/*.yaml",
             "evaluation/figures/*.j2",
+            "assets/*.txt",
             "assets/small/*.*",
             "assets/small/*/*",
         ]
