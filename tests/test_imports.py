@@ -30,7 +30,7 @@ LEVELS = [
         "progress_bar",
         "assets",
     },
-    {"phrases", "geometry", "drawing", "inputs"},
+    {"prompts", "preprocessing", "drawing", "inputs"},
     {"data", "models"},
     {"training", "evaluation"},
     {"methods"},

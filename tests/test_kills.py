@@ -161,7 +161,7 @@ def save_operating_point(out: Path, source: Path, number: int) -> None:
 
 
 def predict(out: Path, source: Path, number: int) -> None:
-    list(predict_files(WholeImages(), [source / f"{number}" / "scan.png"], ["cyst"], out))
+    list(predict_files(WholeImages(), [source / f"{number}" / "scan.png"], ["cyst"], out, overwrite=True))
 
 
 @pytest.fixture

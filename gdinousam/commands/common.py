@@ -42,7 +42,8 @@ def run(
         sys.stdout.flush()
         return code
     except InputError as error:
-        print(f"error: {' '.join(str(error).splitlines())}", file=sys.stderr)
+        # a value of the user's that the message repeats may have several lines
+        print("error:", error if error.is_table else " ".join(str(error).splitlines()), file=sys.stderr)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED

@@ -44,7 +44,7 @@ def train(config: AnyTrainConfig, resume: bool = False, overwrite: bool = False,
     """Train as the config says into ``training.output_dir``; see ``gdinousam.training.loop.Trainer``.
 
     resume: go on with the run in that folder. overwrite: replace an earlier run there. other_data: resume although the
-    data is no longer  what the run began with.
+    data is no longer what the run began with.
     Raises InputError, before anything is written, for data with problems, weights that do not load, a folder in use.
     """
     device = pick_device(config.training.device)

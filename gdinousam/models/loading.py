@@ -18,7 +18,6 @@ from transformers import (
 
 from gdinousam.assets import ASSETS
 from gdinousam.errors import InputError
-from gdinousam.geometry import ResizeSettings
 from gdinousam.models.adapters.files import ADAPTER_CONFIG, PREPROCESSING, adapter_folder
 from gdinousam.models.adapters.loading import base_of, forget_trained_layers, load_adapter, merged
 from gdinousam.models.checkpoints.files import kind_of, read_tensors, require_kind
@@ -33,6 +32,7 @@ from gdinousam.models.small import random_small_detector, random_small_mask_head
 from gdinousam.models.weights.choice import chosen, is_hub_id
 from gdinousam.models.weights.hub import file_beside
 from gdinousam.models.weights.pretrained import from_folder_or_hub, model_type_of, pretrained_tokenizer
+from gdinousam.preprocessing import ResizeSettings
 from gdinousam.reading import read_json_object
 from gdinousam.settings import OWN_MODEL_NAMES
 

@@ -17,9 +17,9 @@ from gdinousam.data.images import read_image, union_mask
 from gdinousam.evaluation.scoring.protocols import score_image
 from gdinousam.evaluation.scoring.results import read_results
 from gdinousam.experiments.studies.operating_choice import query_curves
-from gdinousam.geometry import ResizeSettings
 from gdinousam.models.detector.operating_point import OPERATING_POINT, Point, PredictionSettings, noted_point
 from gdinousam.models.segmenter import load_segmenter
+from gdinousam.preprocessing import ResizeSettings
 from gdinousam.records import Query
 
 

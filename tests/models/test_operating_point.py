@@ -55,7 +55,7 @@ def test_weights_without_a_folder_have_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "is not a JSON file"),
+        ("{", "not readable as JSON"),
         ("{}", "overall: Field required"),
         ('{"overall": {"box_threshold": 2, "max_detections": 1, "further_threshold": 0}}', "overall.box_threshold"),
     ],

@@ -26,9 +26,9 @@ from gdinousam.errors import InputError
 from gdinousam.experiments.config import TrainConfig, load_config
 from gdinousam.experiments.train import train
 from gdinousam.experiments.training_origin import noted_data
-from gdinousam.geometry import ResizeSettings
 from gdinousam.models.detector.operating_point import PredictionSettings
 from gdinousam.models.segmenter import load_segmenter
+from gdinousam.preprocessing import ResizeSettings
 
 ROOT = Path(__file__).parents[2]
 TIMES = {"seconds", "images_per_second", "peak_memory_mb"}

@@ -13,7 +13,6 @@ import torch
 from servers import MiniatureHub
 from transformers import SamModel
 
-from gdinousam.geometry import ResizeSettings
 from gdinousam.methods.medsam.segmenter import load_medsam
 from gdinousam.models.adapters.base_note import describe_base
 from gdinousam.models.adapters.loading import save_adapter
@@ -22,6 +21,7 @@ from gdinousam.models.detector.operating_point import OPERATING_POINT, Operating
 from gdinousam.models.loading import load_grounding_dino, save_resize
 from gdinousam.models.mask_heads.sam import save_sam_preprocessing
 from gdinousam.models.weights.choice import is_hub_id
+from gdinousam.preprocessing import ResizeSettings
 from gdinousam.runtime import torch_seed
 
 ROOT = Path(__file__).parents[2]

@@ -37,7 +37,7 @@ EXPLAINED_IOU = 0.75  # median that another reading must reach to be named where
 CERTAIN_IOU = 0.9  # and where they could be meant, as loose boxes; no other reading makes those tight
 NUM_NAMED = 5  # rows that the cause of a whole file names
 
-ALLOW_ODD = "Take boxes and masks that obey the contract but look wrong to the checker (docs/data.md)."
+ALLOW_ODD = "Accept boxes and masks that follow the format but look wrong to the checker (docs/data.md)."
 
 Cause = tuple[str, Sequence[CheckedRow]]  # what explains a whole file, and the rows that it concerns
 
@@ -95,7 +95,7 @@ def implausible(rows: Sequence[CheckedRow], fits: Sequence[Fit]) -> Iterator[Pro
         yield Problem(with_box[0].file, None, column, what, f"{_EXPECTED[what]} (rows {named}{more})")
     for row in with_box:
         if _is_fraction(row.box_xywh()):
-            yield row.problem(contract.BOX_COLUMNS[2], "a box in pixels; this one is no larger  than one pixel")
+            yield row.problem(contract.BOX_COLUMNS[2], "a box in pixels; this one is no larger than one pixel")
     for fit in fits:
         if not _is_plausible(fit) and fit.inside > 0:  # without a common pixel the row has its problem already
             yield fit.rows[0].problem(contract.MASK_NAME, _row_text(fit))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from gdinousam.errors import InputError
 from gdinousam.identity import phrase_identity
-from gdinousam.phrases import caption_form
+from gdinousam.prompts import caption_form
 from gdinousam.yaml_files import read_yaml
 
 _LONGEST_NAME = 80  # characters of a folder name; file systems allow 255 bytes

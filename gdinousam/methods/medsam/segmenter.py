@@ -13,13 +13,13 @@ import torch
 from transformers import SamModel
 
 from gdinousam.errors import InputError
-from gdinousam.geometry import boxes_xyxy_pixels, image_to_tensor, normalize_image
 from gdinousam.models.detector.box_finder import BoxFinder
 from gdinousam.models.detector.detector import LayerPrediction
 from gdinousam.models.loading import RANDOM_SMALL, load_mask_head
 from gdinousam.models.mask_heads.random_sam import RANDOM, random_sam
 from gdinousam.models.mask_heads.sam import Frame, MedSamFrame, SamMaskHead
-from gdinousam.phrases import strongest_token
+from gdinousam.preprocessing import boxes_xyxy_pixels, image_to_tensor, normalize_image
+from gdinousam.prompts import strongest_token
 from gdinousam.records import Detection, Image
 
 

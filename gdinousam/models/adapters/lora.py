@@ -43,21 +43,21 @@ _ADAPTED_PER_DECODER_LAYER = 8
 
 
 class LoraSettings(Settings):
-    """Size of the adapters; the defaults are the public adaptation's."""
+    """The adapters; the defaults are those of the public adaptation."""
 
     rank: int = Field(32, ge=1, description="Rank of the adapters.")
     alpha: int = Field(32, ge=1, description="The update of an adapter is scaled by alpha / rank.")
     dropout: float = Field(0.0, ge=0, lt=1, description="Dropout before each adapter.")
     box_head: BoxHead = Field(
         "last_layer",
-        description="last_layer: adapters on the first two layers of the box head, the last trained in full (public "
-        "code); full: all three trained in full (paper's text).",
+        description="last_layer: adapters on the first two layers of the box head, and the last layer trained "
+        "in full (public code); full: all three trained in full (paper's text).",
     )
 
     attention_outputs: bool = Field(
         True,
-        description="Train the adapters of the output projections of plain attention (18 of the 81). false: keep them "
-        "without effect, as in the public code, where torch's fused attention never calls them.",
+        description="Train the adapters of the output projections of plain attention (18 of the 81). false: "
+        "they have no effect, as in the public code, where torch's fused attention never calls them.",
     )
 
 

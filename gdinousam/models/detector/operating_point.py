@@ -17,20 +17,20 @@ from pydantic import Field, ValidationError
 from gdinousam.errors import InputError
 from gdinousam.files import write_text
 from gdinousam.models.loading import note_beside
-from gdinousam.phrases import caption_form
+from gdinousam.prompts import caption_form
 from gdinousam.reading import read_json_object
 from gdinousam.settings import Settings
 
-_UNSET = "null: as the operating point beside the weights says, else "
+_UNSET = "null: the value of the operating point beside the weights, otherwise "
 
 
 class Point(Settings):
-    """From which score boxes of a phrase count, and how many."""
+    """Which boxes of a phrase count, by score and number."""
 
-    box_threshold: float = Field(ge=0, le=1, description="A box counts where a token of its phrase reaches this.")
+    box_threshold: float = Field(ge=0, le=1, description="A box counts if a token of its phrase reaches this.")
     max_detections: int = Field(ge=1, description="Boxes kept per image and phrase, best first.")
     further_threshold: float = Field(
-        ge=0, le=1, description="Boxes after the best count where their score reaches this."
+        ge=0, le=1, description="Boxes after the best one count if their score reaches this."
     )
 
 
@@ -46,7 +46,7 @@ class PredictionSettings(Settings):
         None,
         ge=0,
         le=1,
-        description=f"A box counts where a token of its phrase reaches this. {_UNSET}{UNCHOSEN.box_threshold}.",
+        description=f"A box counts if a token of its phrase reaches this. {_UNSET}{UNCHOSEN.box_threshold}.",
     )
     max_detections: int | None = Field(
         None, ge=1, description=f"Boxes kept per image and phrase, best first. {_UNSET}{UNCHOSEN.max_detections}."
@@ -55,21 +55,24 @@ class PredictionSettings(Settings):
         None,
         ge=0,
         le=1,
-        description="Boxes after the best count where their score, the mean over the phrase's tokens, reaches this. "
+        description="Boxes after the best one count if their score, the mean over the phrase's tokens, reaches this. "
         f"{_UNSET}{UNCHOSEN.further_threshold}.",
     )
     by_phrase: dict[str, Point] = Field(
-        {}, description="Other values for single phrases, by the phrase; letter case does not count."
+        {}, description="Other values for single phrases, by phrase; letter case does not matter."
     )
     text_threshold: float = Field(
         0.3,
         ge=0,
         le=1,
-        description="In a caption of several phrases a box goes to its best phrase, and to any other with a token "
-        "above this.",
+        description="In a caption with several phrases, a box is assigned to its best phrase, and to any other "
+        "with a token above this.",
     )
     nms_threshold: float = Field(
-        0.1, ge=0, le=1, description="Boxes of one phrase that overlap more (IoU) are one; the best stays."
+        0.1,
+        ge=0,
+        le=1,
+        description="Of boxes for the same phrase that overlap by more than this (IoU), only the best stays.",
     )
     joint_caption: bool = Field(
         False,

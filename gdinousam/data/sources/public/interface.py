@@ -126,6 +126,6 @@ class PublicDataset(ABC):
     def read(self, case: RawCase) -> Iterator[RawImage]:
         """Open a case: one picture, or the slices of a volume that hold an object, one after the other.
 
-        Raises ``InputError`` naming the file for one that does not decode, for a mask that is no pure  scaling of its
+        Raises ``InputError`` naming the file for one that does not decode, for a mask that is no pure scaling of its
         image, and for values or colours that the release should not hold.
         """

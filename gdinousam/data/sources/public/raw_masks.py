@@ -44,7 +44,7 @@ def binarise(grey_hw: GreyMask, size_hw: tuple[int, int], path: Path) -> tuple[M
 
     A file that holds 0 and one other value is foreground wherever that value stands; any other is cut at 128, after
     resizing, so that interpolated edges fall where they belong. path: of the file, for messages. Returns the mask,
-    which may be empty, and remarks. Raises ``InputError`` where the size is no pure  scaling of the image's.
+    which may be empty, and remarks. Raises ``InputError`` where the size is no pure scaling of the image's.
     """
     remarks = []
     mask_hw, is_cut, _ = foreground(grey_hw, may_be_labels=False)
