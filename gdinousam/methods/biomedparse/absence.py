@@ -10,10 +10,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, PositiveFloat, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 from scipy import stats
 
 from gdinousam.errors import InputError
@@ -28,7 +29,8 @@ _FEWEST_BYTE = 128  # probabilities count as bytes, and pixels from here on are 
 _BYTES = 256
 _EXPONENT = 0.24  # brings the product of four p-values back to the scale of one, in the official code
 
-Beta = tuple[PositiveFloat, PositiveFloat]
+Shape = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Beta = tuple[Shape, Shape]
 Betas = tuple[Beta, Beta, Beta, Beta]
 _OBJECTS = TypeAdapter(dict[str, Betas])
 
@@ -110,8 +112,8 @@ def p_value(image: Image, probability_hw: npt.NDArray[np.floating], betas: Betas
     means = (in_bytes[inside].mean(dtype=np.float64), *image[inside].mean(axis=0, dtype=np.float64))
     product = 1.0
     for mean, (a, b) in zip(means, betas, strict=True):
-        below = float(stats.beta.cdf(mean / _BYTES, a, b))
-        product *= 2 * min(below, 1 - below)  # what a Kolmogorov-Smirnov test says of a single number
+        rarest = min(stats.beta.cdf(mean / _BYTES, a, b), stats.beta.sf(mean / _BYTES, a, b))
+        product *= 2 * float(rarest)  # what a Kolmogorov-Smirnov test says of a single number
     return product**_EXPONENT
 
 

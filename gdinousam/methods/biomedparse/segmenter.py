@@ -18,6 +18,7 @@ from gdinousam.methods.biomedparse.absence import AbsenceTest
 from gdinousam.methods.biomedparse.network import BiomedParse
 from gdinousam.methods.biomedparse.text import tokenize
 from gdinousam.methods.detections import detection_of
+from gdinousam.prompts import caption_form
 from gdinousam.records import Detection, Image, Need
 
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)  # of ImageNet, in bytes
@@ -46,8 +47,9 @@ class BiomedParseSegmenter:
         return self
 
     def sentence(self, phrase: str) -> str:
-        """What is asked for a phrase."""
-        return self._sentences.get(phrase_identity(phrase), phrase)
+        """What is asked for a phrase, the same for all its spellings; InputError for one without a letter or digit."""
+        form = caption_form(phrase)
+        return self._sentences.get(form, form)
 
     def token_ids(self, phrase: str) -> list[int]:
         """The tokens of what is asked for a phrase; InputError where they are too many."""

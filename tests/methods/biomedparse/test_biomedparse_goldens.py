@@ -130,9 +130,7 @@ def test_the_best_query_of_each_text_is_the_recorded_one(found: Found, recorded:
 
 
 @pytest.mark.slow
-def test_masks_of_all_queries_are_as_recorded(
-    found: Found, image: EncodedImage, recorded: Recorded, case: str
-) -> None:
+def test_masks_of_all_queries_are_as_recorded(found: Found, image: EncodedImage, recorded: Recorded, case: str) -> None:
     logits = torch.einsum("qc,chw->qhw", found.kernels[0], image.pixels[0])
     assert difference(logits.mean(dim=(1, 2)), recorded[f"{case}_all_mask_mean"]) < MASK_TOLERANCE
 

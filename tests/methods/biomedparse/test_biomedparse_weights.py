@@ -66,7 +66,7 @@ def test_what_does_not_fit_is_named(shapes: Shapes, change: dict[str, tuple[int,
 
 def test_a_small_model_is_not_the_official_one(shapes: Shapes, tmp_path: Path) -> None:
     torch.save(by_rule(shapes), tmp_path / FILE)
-    with pytest.raises(InputError, match="biomedparse_v1.pt lacks 660 tensors"):
+    with pytest.raises(InputError, match=r"biomedparse_v1\.pt lacks 660 tensors"):
         load_biomedparse(str(tmp_path / FILE))
 
 
@@ -74,7 +74,7 @@ def test_files_of_other_models_are_refused_by_name(tmp_path: Path) -> None:
     torch.save({"enc_blocks.0.cross.cross_conv.weight": torch.zeros(1)}, tmp_path / "universeg.pt")
     with pytest.raises(InputError, match=r"holds a UniverSeg model; expected an official BiomedParse file"):
         load_biomedparse(str(tmp_path / "universeg.pt"))
-    with pytest.raises(InputError, match="nowhere.pt: no such weight file"):
+    with pytest.raises(InputError, match=r"nowhere\.pt: no such weight file"):
         load_biomedparse("nowhere.pt")
 
 
