@@ -36,14 +36,12 @@ _OBJECTS = TypeAdapter(dict[str, Betas])
 
 
 class AbsenceSettings(Settings):
-    """When what was found is taken back, because no such object looks like it."""
+    """When a mask is taken back because its object does not look like that."""
 
     distributions: SettingsPath = Field(description="target_dist.json, which is published beside the weights.")
-    modality: str = Field(description="The part of that file for the images, such as the ultrasound of one organ.")
-    objects: dict[str, str] = Field(
-        {}, description="What the file calls the object of a phrase, where that is not the phrase."
-    )
-    level: float = Field(0.05, ge=0, le=1, description="p-values below it take back what was found.")
+    modality: str = Field(description="The part of that file that is about such images.")
+    objects: dict[str, str] = Field({}, description="Names of objects in that file, for phrases that are not in it.")
+    level: float = Field(0.05, ge=0, le=1, description="Masks with a p-value below it are taken back.")
 
 
 class AbsenceTest:

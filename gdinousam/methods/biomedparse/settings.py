@@ -21,8 +21,12 @@ from gdinousam.records import ImageRecord, WeightsKind
 from gdinousam.runtime import torch_seed
 from gdinousam.settings import ModelName
 
-# The ultrasound in its training data (Zhao and others, 2024); BreastUS is BUSI as far as its description tells.
-TRAINED_ON = ("BUSI", "CAMUS", "FH-PS-AOP")
+# The ultrasound in its training data (Zhao and others, 2024), where BUSI goes by another name, if it is BUSI.
+TRAINED_ON, PROBABLY_TRAINED_ON = ("CAMUS", "FH-PS-AOP"), ("BUSI",)
+_PROBABLY = (
+    "The published weights of BiomedParse were trained on images called BreastUS, which are probably of this dataset: "
+    "the score may be optimistic."
+)
 
 
 class BiomedParseSettings(ComparedMethod):
@@ -31,10 +35,11 @@ class BiomedParseSettings(ComparedMethod):
     name: Literal["biomedparse"] = Field(description="The method.")
     weights: ModelName = Field(description="Its official file of version 1, random or random-small.")
     sentences: dict[str, str] = Field(
-        {}, description="What is asked in place of a phrase; a phrase that is not here is asked as it is."
+        {}, description="What is asked instead of a phrase; phrases that are not listed are asked as they are."
     )
     absence: AbsenceSettings | None = Field(
-        None, description="The authors' test that takes back what is found where nothing is; none: it is not made."
+        None,
+        description="The authors' test for objects that are absent, which takes back what was found; null: no test.",
     )
 
     @field_validator("sentences")
@@ -62,8 +67,12 @@ class BiomedParseSettings(ComparedMethod):
         return segmenter
 
     def notes(self, records: Sequence[ImageRecord]) -> Notes:
-        """Marks the ultrasound datasets that it was trained on."""
-        return leak_notes("BiomedParse", self.weights, TRAINED_ON, records)
+        """Marks the ultrasound datasets that it was trained on, or probably was."""
+        certain, probable = (
+            leak_notes("BiomedParse", self.weights, names, records).of_datasets
+            for names in (TRAINED_ON, PROBABLY_TRAINED_ON)
+        )
+        return Notes(of_datasets={**certain, **dict.fromkeys(probable, _PROBABLY)})
 
     def own_weights(self) -> Mapping[str, Weights]:
         """See ``MethodSettings``; the distributions of the authors' test are numbers that were fitted too."""

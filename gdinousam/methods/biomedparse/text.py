@@ -89,15 +89,18 @@ def tokenize(text: str, num_tokens: int) -> list[int]:
 
     Raises InputError for a text of more than ``num_tokens``, which the official code would cut off.
     """
-    ids = [_START, *_tokenizer().encode(text), _END]
+    ids = [_START, *clip_tokenizer().encode(text), _END]
     if len(ids) > num_tokens:
         raise InputError(f"{text!r} has {len(ids)} tokens and BiomedParse reads {num_tokens}; ask in fewer words")
     return ids
 
 
 @lru_cache
-def _tokenizer() -> Any:
-    """CLIP's tokenizer, whose vocabulary comes with open_clip, so that nothing has to be fetched."""
+def clip_tokenizer() -> Any:
+    """CLIP's tokenizer, whose vocabulary comes with open_clip, so that nothing has to be fetched.
+
+    Raises InputError where open_clip is not installed.
+    """
     try:
         return import_module("open_clip.tokenizer").SimpleTokenizer()
     except ImportError as error:

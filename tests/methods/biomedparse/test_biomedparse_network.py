@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from gdinousam.errors import InputError
 from gdinousam.methods.biomedparse.config import SMALL
 from gdinousam.methods.biomedparse.layers import Attention, sine_positions
 from gdinousam.methods.biomedparse.network import BiomedParse, EncodedImage, Found
-from gdinousam.methods.biomedparse.text import EmbeddedTexts, tokenize
+from gdinousam.methods.biomedparse.text import EmbeddedTexts, clip_tokenizer, tokenize
 
 CONFIG = Path(__file__).parents[3] / "configs" / "baselines" / "test_biomedparse.yaml"
 TEXTS = ["cyst", "benign tumor in breast ultrasound", "left heart ventricle"]
@@ -160,6 +161,20 @@ def test_any_phrase_has_them(published_tokenizer: CLIPTokenizer, text: str) -> N
 
 def test_known_tokens_of_clip() -> None:
     assert tokenize("a photo of a cat", 77) == [49406, 320, 1125, 539, 320, 2368, 49407]
+
+
+@pytest.mark.parametrize(
+    ("module", "missing"), [("timm.models.focalnet", "timm"), ("open_clip.tokenizer", "open_clip")]
+)
+def test_a_missing_library_is_named_with_the_command_that_installs_it(
+    monkeypatch: pytest.MonkeyPatch, module: str, missing: str
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)  # what Python takes for a module that is not there
+    clip_tokenizer.cache_clear()
+    with pytest.raises(
+        InputError, match=rf'^{missing}.* is not installed; run pip install "gdinousam\[biomedparse\]"$'
+    ):
+        tokenize("cyst", 77) if missing == "open_clip" else BiomedParse(SMALL)
 
 
 def test_a_text_that_is_too_long_is_refused() -> None:

@@ -140,5 +140,7 @@ def test_published_weights_are_marked_where_they_were_trained() -> None:
     ]
     settings = BiomedParseSettings(name="biomedparse", weights="weights/biomedparse_v1.pt")
     notes = settings.notes(records)
-    assert list(notes.of_datasets) == ["busi", "camus"] and not notes.remarks
+    assert set(notes.of_datasets) == {"busi", "camus"} and not notes.remarks
+    assert "called BreastUS, which are probably of this dataset" in notes.of_datasets["busi"]
+    assert "were trained on images of this dataset" in notes.of_datasets["camus"]
     assert settings.model_copy(update={"weights": "random"}).notes(records) == NO_NOTES
