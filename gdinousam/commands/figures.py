@@ -42,7 +42,7 @@ def figures_command(arguments: Sequence[str] | None = None, program: str = PROGR
         raise InputError("nothing to draw; name folders of results, or of training runs with --training")
     stems = [_overlays_stem(options), "box_plots", "reliability"] if options.results else []
     stems += ["training_curves"] if options.training else []
-    refuse_earlier((path for stem in stems for path in options.out.glob(f"{stem}.*")), options)
+    refuse_earlier((path for stem in stems for path in options.out.glob(f"{stem}*")), options)
 
     from gdinousam.evaluation.figures.curves import read_run, training_curves
     from gdinousam.evaluation.figures.saving import figure_style, save_figure
