@@ -12,7 +12,9 @@ from gdinousam.models.checkpoints.keys import listed, rename, translate
 from gdinousam.models.checkpoints.sam_parts import WEIGHT
 from gdinousam.models.loading import RANDOM_SMALL
 from gdinousam.models.mask_heads.random_sam import RANDOM, reset_plain_layers
+from gdinousam.models.weights.choice import is_hub_id
 
+FILE = "biomedparse_v1.pt"
 _HEAD = r"sem_seg_head"
 _BLOCK = r"backbone\.layers\.(\d)\.blocks\.(\d+)"
 _NEW_BLOCK = r"backbone.stages.\1.blocks.\2"
@@ -104,6 +106,11 @@ def load_biomedparse(weights: str) -> BiomedParse:
         reset_plain_layers(network.backbone)
     else:
         path = Path(weights)
+        if is_hub_id(weights) and not path.exists():
+            raise InputError(
+                f"{weights}: BiomedParse is read from its file; run hf download microsoft/BiomedParse {FILE} "
+                f"--local-dir weights, and name weights/{FILE} in baseline.weights"
+            )
         network = biomedparse_from(require_kind(read_tensors(path), "BiomedParse", path), path)
     return network.requires_grad_(False).eval()
 
@@ -129,6 +136,6 @@ def biomedparse_from(tensors: Tensors, path: Path, config: BiomedParseConfig | N
     }
     for verb, names in wrong.items():
         if names:
-            raise InputError(f"{path} {verb} {listed(names)}; give biomedparse_v1.pt")
+            raise InputError(f"{path} {verb} {listed(names)}; give {FILE} of version 1")
     network.load_state_dict(renamed)
     return network

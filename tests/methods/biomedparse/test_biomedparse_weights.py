@@ -76,6 +76,8 @@ def test_files_of_other_models_are_refused_by_name(tmp_path: Path) -> None:
         load_biomedparse(str(tmp_path / "universeg.pt"))
     with pytest.raises(InputError, match=r"nowhere\.pt: no such weight file"):
         load_biomedparse("nowhere.pt")
+    with pytest.raises(InputError, match=r"is read from its file; run hf download microsoft/BiomedParse"):
+        load_biomedparse("microsoft/BiomedParse")
 
 
 def test_files_of_biomedparse_are_known_by_name(shapes: Shapes) -> None:
