@@ -129,6 +129,8 @@ def _type(annotation: Any) -> str:
         return f"list of {_type(arguments[0])}"
     if origin is tuple:
         return f"list of {len(arguments)} {_type(arguments[0])}s"
+    if origin is dict:
+        return f"{_type(arguments[1])} for each {_type(arguments[0])}"
     names = {int: "integer", float: "number", bool: "true or false", str: "text", Path: "path"}
     return names[annotation]
 
