@@ -84,6 +84,20 @@ def test_a_run_that_goes_on_asks_for_no_map_again(phantom_data: Path, tmp_path: 
     assert all(math.isnan(row.seconds) for row in again.rows)
 
 
+def test_a_run_does_not_go_on_with_other_sentences(
+    phantom_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    sentences = tmp_path / "sentences.yaml"
+    sentences.write_text("sentences: {cyst: A cyst.}", encoding="utf-8")
+    tree = tree_of(phantom_data, tmp_path / "out", FIRST | {"sentences": str(sentences)})
+    evaluated(tree, tmp_path)
+    evaluated(tree, tmp_path, "--resume")
+    sentences.write_text("sentences: {cyst: Another cyst.}", encoding="utf-8")
+    capsys.readouterr()
+    assert run(evaluate_command, ["--config", str(tmp_path / "test.yaml"), "--resume"]) == BAD_INPUT
+    assert "begun with something else (weights of the sentences in method.json)" in capsys.readouterr().err
+
+
 @both
 def test_an_image_of_the_user_s_is_segmented(phantom_data: Path, tmp_path: Path, baseline: dict[str, Any]) -> None:
     config = write(tree_of(phantom_data, tmp_path / "out", baseline), tmp_path / "test.yaml")

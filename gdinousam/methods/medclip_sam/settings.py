@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Literal
 
 from pydantic import Field
@@ -11,8 +12,9 @@ from pydantic import Field
 from gdinousam import __version__
 from gdinousam.errors import InputError
 from gdinousam.evaluation.scoring.notes import Notes
+from gdinousam.evaluation.scoring.trace import Trace
 from gdinousam.methods.config import ModelsConfig
-from gdinousam.methods.interface import ComparedMethod, Weights
+from gdinousam.methods.interface import ComparedMethod, Weights, weights_used
 from gdinousam.methods.leaks import leak_notes
 from gdinousam.methods.medclip_sam.bottleneck import BottleneckSettings
 from gdinousam.methods.medclip_sam.frame import View
@@ -77,6 +79,13 @@ class SentenceMethod(ComparedMethod):
     def own_weights(self) -> Mapping[str, Weights]:
         """See ``MethodSettings``."""
         return {"biomedclip": Weights(self.weights), "sam": Weights(self.sam)}
+
+    def trace(self, config: ModelsConfig) -> Trace:
+        """The file of sentences too, so that a run does not go on with others than it began with."""
+        traced = super().trace(config)
+        if self.sentences is None:
+            return traced
+        return replace(traced, models={**traced.models, "sentences": weights_used(str(self.sentences))})
 
 
 class MedClipSamSettings(SentenceMethod):
