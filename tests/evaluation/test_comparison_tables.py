@@ -12,7 +12,7 @@ from gdinousam.evaluation.reporting.comparison import Compared, compare, of_pape
 from gdinousam.evaluation.reporting.comparison_tables import comparison_tables
 from gdinousam.evaluation.reporting.paper_numbers import AVERAGE, OURS, paper_table
 from gdinousam.evaluation.reporting.statistics import holm
-from gdinousam.evaluation.reporting.table_files import Cell, Table
+from gdinousam.evaluation.reporting.table import Cell, Table
 from gdinousam.evaluation.scoring.rows import ScoreRow
 
 DICE = {"A": [0.2, 0.4, 0.6], "B": [0.5, 0.5, 0.5], "C": [0.39, 0.4, 0.41]}

@@ -9,7 +9,8 @@ from made_results import made_results, made_row
 from gdinousam.evaluation.reporting.comparison import compare
 from gdinousam.evaluation.reporting.comparison_tables import comparison_tables
 from gdinousam.evaluation.reporting.overview import overview_table
-from gdinousam.evaluation.reporting.table_files import Table, as_markdown, as_plain, write_csv
+from gdinousam.evaluation.reporting.table import Table
+from gdinousam.evaluation.reporting.table_files import as_markdown, as_plain, write_csv
 from gdinousam.evaluation.reporting.tables import protocol_tables, strata_tables, write_tables
 from gdinousam.evaluation.scoring.notes import NO_NOTES, Notes
 from gdinousam.evaluation.scoring.origin import about_method

@@ -9,25 +9,21 @@ from pathlib import Path
 import pytest
 
 from gdinousam.errors import InputError
-from gdinousam.evaluation.reporting.table_files import (
+from gdinousam.evaluation.reporting.latex import as_latex, latex_text
+from gdinousam.evaluation.reporting.table import (
     Cell,
     Column,
     Table,
-    as_latex,
-    as_markdown,
-    as_plain,
     count_cell,
     difference_cell,
     interval_cell,
-    latex_text,
     number_cell,
     probability_cell,
     spread_cell,
     text_cell,
     text_column,
-    write_csv,
-    write_table_files,
 )
+from gdinousam.evaluation.reporting.table_files import as_markdown, as_plain, write_csv, write_table_files
 
 NAN = math.nan
 NOTE, OTHER_NOTE = "50 % of what_it_was", "second"

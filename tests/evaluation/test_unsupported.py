@@ -17,7 +17,7 @@ from gdinousam.evaluation.reporting.comparison import compare
 from gdinousam.evaluation.reporting.comparison_tables import comparison_tables
 from gdinousam.evaluation.reporting.overview import overview_table
 from gdinousam.evaluation.reporting.summary import summarize, summary_of
-from gdinousam.evaluation.reporting.table_files import Table
+from gdinousam.evaluation.reporting.table import Table
 from gdinousam.evaluation.reporting.tables import write_tables
 from gdinousam.evaluation.scoring.box_precision import box_precision
 from gdinousam.evaluation.scoring.methods import answerable, unsupported_phrases, unsupported_remarks

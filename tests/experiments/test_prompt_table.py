@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from gdinousam.evaluation.reporting.table_files import Table
+from gdinousam.evaluation.reporting.table import Table
 from gdinousam.evaluation.scoring.notes import Notes, weights_remarks
 from gdinousam.evaluation.scoring.rows import ScoreRow
 from gdinousam.experiments.studies.prompt_table import prompt_table

@@ -20,7 +20,7 @@ from gdinousam.evaluation.figures.saving import as_svg, figure_style, weights_no
 from gdinousam.evaluation.reporting.calibration_tables import calibration_tables
 from gdinousam.evaluation.reporting.comparison import Compared, compare
 from gdinousam.evaluation.reporting.comparison_tables import comparison_tables
-from gdinousam.evaluation.reporting.table_files import NOTHING, Table
+from gdinousam.evaluation.reporting.table import NOTHING, Table
 from gdinousam.evaluation.reporting.tables import PROTOCOLS, RULES, protocol_tables, strata_tables
 from gdinousam.evaluation.scoring.notes import NO_NOTES
 from gdinousam.evaluation.scoring.results import Results

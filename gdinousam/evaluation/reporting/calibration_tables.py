@@ -12,7 +12,7 @@ from gdinousam.evaluation.reporting.calibration import (
     calibrations_by_dataset,
     scores_are_shares,
 )
-from gdinousam.evaluation.reporting.table_files import (
+from gdinousam.evaluation.reporting.table import (
     Cell,
     Column,
     Table,

@@ -22,7 +22,7 @@ from gdinousam.evaluation.reporting.paper_columns import (
 from gdinousam.evaluation.reporting.paper_numbers import AVERAGE, ScoreTable
 from gdinousam.evaluation.reporting.statistics import PairedTest, holm, paired_test, resampling_unit
 from gdinousam.evaluation.reporting.summary import POOLED, Summary, summarize
-from gdinousam.evaluation.reporting.table_files import (
+from gdinousam.evaluation.reporting.table import (
     Cell,
     Column,
     Table,

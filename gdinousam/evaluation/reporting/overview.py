@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from gdinousam.evaluation.reporting.summary import Summary, summarize, summary_of
-from gdinousam.evaluation.reporting.table_files import (
+from gdinousam.evaluation.reporting.table import (
     Cell,
     Column,
     Table,

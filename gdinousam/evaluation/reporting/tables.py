@@ -17,19 +17,16 @@ from typing import Any
 from gdinousam.evaluation.reporting.calibration import scores_are_shares
 from gdinousam.evaluation.reporting.calibration_tables import NO_SHARES, calibration_tables
 from gdinousam.evaluation.reporting.summary import FEW, Summary, summarize, summary_of
-from gdinousam.evaluation.reporting.table_files import (
-    NOTES_COLUMN,
+from gdinousam.evaluation.reporting.table import (
     Cell,
     Column,
     Table,
-    as_markdown,
-    as_plain,
     count_cell,
     number_cell,
     text_cell,
     text_column,
-    write_csv,
 )
+from gdinousam.evaluation.reporting.table_files import NOTES_COLUMN, as_markdown, as_plain, write_csv
 from gdinousam.evaluation.scoring.notes import NO_NOTES, Notes
 from gdinousam.evaluation.scoring.rows import ProtocolName, ScoreRow
 from gdinousam.evaluation.scoring.strata import ABSENT, Stratum, stratify

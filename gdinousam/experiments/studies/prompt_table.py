@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from gdinousam.evaluation.reporting.best import NO_CANDIDATES, RULE, Score, best_method
 from gdinousam.evaluation.reporting.paper_numbers import PaperScore, dataset_in_paper, paper_prompts
 from gdinousam.evaluation.reporting.summary import FEW, Summary, summarize
-from gdinousam.evaluation.reporting.table_files import (
+from gdinousam.evaluation.reporting.table import (
     Cell,
     Column,
     Table,
