@@ -53,8 +53,8 @@ def text_width(text: str, size: FontSize, bold: bool = False) -> float:
 
 
 def pieces(text: str) -> list[str]:
-    """The parts of a text between which a line may be broken: behind spaces and hyphens."""
-    return [piece for piece in re.split(r"(?<=[\s-])(?=\S)", text) if piece]
+    """The parts of a text between which a line may be broken: behind spaces, hyphens and similar signs."""
+    return [piece for piece in re.split(r"(?<=[\s\-+/_])(?=\S)", text) if piece]
 
 
 def wrapped(text: str, width: float, size: FontSize) -> list[str]:
