@@ -32,6 +32,7 @@ from gdinousam.experiments.config import TestConfig, TestData, dump_config
 from gdinousam.folders import run_folder
 from gdinousam.models.loading import pick_device
 from gdinousam.models.precision import pick_precision
+from gdinousam.models.weights.trained_datasets import trained_datasets
 from gdinousam.processes import ALONE, Processes, joined_processes
 from gdinousam.records import ImageRecord, WeightsKind
 from gdinousam.runtime import LIBRARIES, device_name
@@ -114,7 +115,7 @@ def evaluate_method(
     unsupported = unsupported_remarks(method, records)
     for remark in unsupported:
         logger.warning("%s: %s", config.evaluation.method, remark)
-    notes = replace(notes, remarks=(*notes.remarks, *unsupported))
+    notes = replace(notes, remarks=(*notes.remarks, *unsupported), trained_on=_trained_on(config))
     is_first = processes.is_first
     traced = config.method.trace(config) if is_first else NO_TRACE
     if is_first and not resume and part_paths(folder) and not overwrite:
@@ -157,6 +158,14 @@ def _begin(
         require_same_origin(folder, config_text, data_print, about, records)
     else:
         write_origin(folder, config_text, data_print, about, records)
+
+
+def _trained_on(config: TestConfig) -> tuple[str, ...] | None:
+    """The datasets that the detector and its adapter were trained on; ``None`` where nothing says so."""
+    if not config.method.finds_by_phrase:
+        return None
+    model = config.named_model
+    return trained_datasets(one for one in (model.adapter, model.detector) if one is not None)
 
 
 def _about(config: TestConfig, method: Method, notes: Notes, weights: WeightsKind, traced: Trace) -> dict[str, Any]:

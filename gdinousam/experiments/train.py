@@ -22,6 +22,7 @@ from gdinousam.models.adapters.base_note import portable_name
 from gdinousam.models.detector.deformable_choice import want_kernel
 from gdinousam.models.loading import pick_device
 from gdinousam.models.precision import allow_tf32
+from gdinousam.models.weights.trained_datasets import DATASETS
 from gdinousam.models.weights.trained_phrases import PHRASES
 from gdinousam.processes import joined_processes
 from gdinousam.runtime import LIBRARIES, device_name, keep_freed_memory, seed_everything
@@ -116,6 +117,7 @@ def _notes(learner: Learner, described: dict[str, Any], phrases: Sequence[str], 
         "train_csv_sha256": described.get("csv_sha256"),
         "num_train_images": described.get("num_images", 0),
         "phantoms_per_epoch": described.get("phantoms_per_epoch"),
+        DATASETS: sorted(described.get("datasets", {})),
         PHRASES: sorted(phrases),
         "libraries": {name: version(name) for name in LIBRARIES},
         "device": device,

@@ -65,7 +65,7 @@ def calibration_tables(rows: Sequence[ScoreRow]) -> dict[str, Table]:
     lines = tuple(map(_error_line, calibrations))
     bins = tuple(_bin_line(one.name, part) for one in calibrations for part in one.bins if part.num_queries)
     return {
-        "calibration": Table("Calibration", _ERROR_COLUMNS, lines, remarks, num_summaries=1),
+        "calibration": Table("Calibration", _ERROR_COLUMNS, lines, remarks, num_summaries=int(len(lines) > 1)),
         "reliability": Table("Reliability", _BIN_COLUMNS, bins),
     }
 
