@@ -43,8 +43,8 @@ from gdinousam.evaluation.reporting.table import (
     text_column,
 )
 from gdinousam.evaluation.timing.clock import Clock
-from gdinousam.geometry import ResizeSettings
 from gdinousam.models.loading import pick_device
+from gdinousam.preprocessing import ResizeSettings
 from gdinousam.runtime import keep_freed_memory
 
 NAME = "profile"

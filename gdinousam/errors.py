@@ -1,4 +1,4 @@
-"""The one exception for what a user can mend."""
+"""The one exception for what a user can fix."""
 
 
 class InputError(ValueError):
@@ -7,3 +7,5 @@ class InputError(ValueError):
     The message is one line that says what is wrong, where, and what to do. The command line prints it and exits
     with code 2; library callers catch it as a ``ValueError``.
     """
+
+    is_table = False  # true in a subclass whose message is a table of several lines

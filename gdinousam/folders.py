@@ -48,7 +48,7 @@ def _require_free(folder: Path, key: str, overwrite: bool) -> None:
     if not overwrite:
         raise InputError(f"{key}: {folder} holds an earlier run; name another folder or add --overwrite")
     if not (folder / CONFIG_COPY).is_file():
-        raise InputError(f"{key}: {folder} is no run of ours (no {CONFIG_COPY} in it); name another folder")
+        raise InputError(f"{key}: {folder} is not a run of ours (no {CONFIG_COPY} in it); name another folder")
 
 
 def _is_of_no_run(path: Path) -> bool:

@@ -64,7 +64,7 @@ def same_name(text: str, others: Iterable[str], of_phrases: bool = False) -> str
 
 
 def has_no_text(text: str) -> bool:
-    """Whether there is something in a text that is no character: what Python makes of bytes that are no UTF-8, and
+    """Whether there is something in a text that is not a character: what Python makes of bytes that are not UTF-8, and
     halves of pairs as JSON and YAML can write them. No file of text can hold it.
     """
     return any("\ud800" <= character <= "\udfff" for character in text)

@@ -64,7 +64,7 @@ def as_phrases(phrases: object, num_images: int, name: str = "phrases") -> list[
 
 
 def as_texts(texts: object, name: str) -> tuple[str, ...]:
-    """A list of phrases, as given; InputError for a single text and for what is no text."""
+    """A list of phrases, as given; InputError for a single text and for what is not text."""
     if isinstance(texts, str):
         raise InputError(f"{name} is the text {texts!r}; give a list of phrases, such as ['cyst']")
     row = _listed(texts, name, "phrases")
@@ -77,7 +77,7 @@ def as_texts(texts: object, name: str) -> tuple[str, ...]:
 def as_hints(hints: object, num_images: int) -> list[tuple[Hint, ...]]:
     """The hints of a call: for each image its own, as given, their boxes and clicks checked.
 
-    Raises InputError for what is no hint, for a box that is not four finite numbers (x0, y0, x1, y1) in rising
+    Raises InputError for what is not a hint, for a box that is not four finite numbers (x0, y0, x1, y1) in rising
     order, for a click that is none or not finite, and where there is not one list for each image.
     """
     rows = _listed(hints, "hints", "lists of hints")

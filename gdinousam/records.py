@@ -183,7 +183,7 @@ class HintedSegmenter(Protocol):
         Returns one list per image, in the order of its hints, a detection for each with the hint's phrase and
         score; its box is the hint's, or where that has none the one round the mask, and then an empty mask gives no
         detection. Batch and single give the same answer. Raises InputError where the lists differ in length, and for
-        what is no hint or lacks what the method needs.
+        what is not a hint or lacks what the method needs.
         """
         ...
 

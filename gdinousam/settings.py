@@ -69,7 +69,7 @@ def _placed(value: str | Path, info: ValidationInfo) -> Path:
     try:
         return (_base_folder(value, info) / Path(value).expanduser()).resolve()
     except (RuntimeError, OSError) as error:  # ~ of an unknown user, links in a circle, a name that is too long
-        raise ValueError(f"is no path here ({reason_of(error)})") from error
+        raise ValueError(f"is not a path here ({reason_of(error)})") from error
 
 
 def _resolve_model_name(value: object, info: ValidationInfo) -> object:

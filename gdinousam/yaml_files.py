@@ -60,7 +60,7 @@ def parse_yaml(text: str, source: str) -> Any:
     """The content of a YAML text: mappings, lists, texts, numbers, truth values, ``None``.
 
     source: where it comes from, for messages. Raises ``InputError`` naming it, and where there is one the line, for a
-    text that is no YAML, for a tag that does not fit its value, for a key that stands there twice, and for aliases that
+    text that is not YAML, for a tag that does not fit its value, for a key that stands twice, and for aliases that
     contain themselves or multiply beyond ``_MOST_VALUES``.
     """
     try:
@@ -92,7 +92,7 @@ def _require_bounded(content: object, source: str) -> None:
 def read_yaml(path: Path, missing: str) -> Any:
     """The content of a YAML file; see ``parse_yaml``.
 
-    missing: the message where there is no such file. Raises ``InputError`` too for what is no text in UTF-8.
+    missing: the message where there is no such file. Raises ``InputError`` too for what is not UTF-8 text.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")

@@ -1,4 +1,4 @@
-"""The audit's command: exit codes, table, JSON, and one line for what the user can mend."""
+"""The audit's command: exit codes, table, JSON, and one line for what the user can fix."""
 
 from __future__ import annotations
 

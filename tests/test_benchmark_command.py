@@ -72,6 +72,13 @@ def test_mistakes_are_one_line(config: Path, tmp_path: Path, capsys: pytest.Capt
     assert not (tmp_path / "times").exists()
 
 
+def test_what_is_not_installed_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert benchmark("inference", "--size", "small") == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and error.count("\n") == 1
+    assert error.endswith("in a checkout, run python scripts/benchmark.py inference\n")
+
+
 def test_only_the_named_datasets_are_timed(
     config: Path, tmp_path: Path, phantom_data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -73,7 +73,7 @@ def test_phrases_and_negatives_are_options(phantom_data: Path, capsys: pytest.Ca
         ("- a", "holds no mapping"),
         ("", "holds no mapping"),
         ("true: cyst", "True: 'cyst' are not two texts; put both in quotes"),
-        ("zyst: cyst", "'zyst' is no category of the file"),
+        ("zyst: cyst", "'zyst' is not a category of the file"),
     ],
 )
 def test_a_mapping_that_does_not_fit_is_one_line(

@@ -131,7 +131,7 @@ def test_the_printed_config_of_a_test_names_its_thresholds(
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("training.patients=3", "training.patients is no setting; did you mean training.patience?"),
+        ("training.patients=3", "training.patients is not a setting; did you mean training.patience?"),
         ("training.num_epochs=0", "training.num_epochs = 0: input should be greater than or equal to 1"),
         ("data.train_ann=none.CSV", "none.CSV: no such CSV file"),
         ("data.train_ann=empty.CSV", "empty.CSV: no header in the first line"),
@@ -179,7 +179,7 @@ def test_overwriting_what_is_no_run_is_refused(train_config: Path, capsys: pytes
     Path("thesis").mkdir()
     Path("thesis/chapter.txt").write_text("mine")
     arguments = ("--config", train_config, "--set", "training.output_dir=thesis", "--overwrite")
-    assert "is no run of ours" in error_of(capsys, train_command, *arguments)
+    assert "is not a run of ours" in error_of(capsys, train_command, *arguments)
     assert Path("thesis/chapter.txt").read_text() == "mine"
 
 
@@ -239,7 +239,7 @@ def broken_detector(folder: Path, kind: str) -> str:
         (folder / "config.json").write_text(json.dumps(config | {"num_queries": 7}), encoding="utf-8")
         return "size mismatch for weight"
     (folder / "config.json").write_text("{", encoding="utf-8")
-    return "is no JSON file"
+    return "not readable as JSON"
 
 
 @pytest.mark.parametrize(
@@ -348,7 +348,7 @@ def test_a_hub_name_without_a_network_is_one_line_of_the_whole_program(train_con
         [*command, "--set", "model.detector=nobody/nothing"], env=environment(), capture_output=True, text=True
     )
     assert (result.returncode, result.stdout) == (BAD_INPUT, "")
-    assert result.stderr.startswith("error: model 'nobody/nothing' is nothing on disk and could not be fetched")
+    assert result.stderr.startswith("error: nobody/nothing: these weights are not here and the hub cannot be reached; ")
     assert result.stderr.count("\n") == 1
     assert not output.exists()
 

@@ -170,12 +170,12 @@ def test_a_group_that_the_file_switches_off_can_be_set(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("data.bath_size", 2, "data.bath_size is no setting; did you mean data.batch_size?"),
-        ("training.lr", 2, "training.lr is no setting; known here: training.output_dir, training.num_epochs"),
-        ("training.patients", 2, "training.patients is no setting; did you mean training.patience?"),
-        ("lora.ranks", 2, "lora.ranks is no setting; did you mean lora.rank?"),
-        ("trainig.part", "detector", "trainig is no setting; did you mean training?"),
-        ("training.rank", 2, "training.rank is no setting; did you mean lora.rank?"),
+        ("data.bath_size", 2, "data.bath_size is not a setting; did you mean data.batch_size?"),
+        ("training.lr", 2, "training.lr is not a setting; known here: training.output_dir, training.num_epochs"),
+        ("training.patients", 2, "training.patients is not a setting; did you mean training.patience?"),
+        ("lora.ranks", 2, "lora.ranks is not a setting; did you mean lora.rank?"),
+        ("trainig.part", "detector", "trainig is not a setting; did you mean training?"),
+        ("training.rank", 2, "training.rank is not a setting; did you mean lora.rank?"),
         ("data.batch_size", "four", "data.batch_size = 'four': input should be a valid integer"),
         ("data.batch_size", 0, "data.batch_size = 0: input should be greater than or equal to 1"),
         ("data.batch_size", 2.5, "data.batch_size = 2.5: input should be a valid integer"),
@@ -265,12 +265,12 @@ def test_a_baseline_is_trained_with_the_settings_of_the_loop(tmp_path: Path) -> 
             ["baseline.name=vnet"],
             "baseline: input tag 'vnet' found using 'name' does not match any of the expected tags",
         ),
-        (["baseline.chanels=[8, 16]"], "baseline.chanels is no setting; did you mean baseline.channels?"),
+        (["baseline.chanels=[8, 16]"], "baseline.chanels is not a setting; did you mean baseline.channels?"),
         (["baseline.channels=[8]"], "baseline.channels = [8]: "),
         (["baseline.channels=[8, 0]"], "baseline.channels.1 = 0: input should be greater than or equal to 1"),
         (["baseline.size=200"], "5 levels make size a multiple of 16, at least 32; 200 is not"),
         (["baseline.size=16"], "5 levels make size a multiple of 16, at least 32; 16 is not"),
-        (["training.part=detector"], "training.part is no setting"),
+        (["training.part=detector"], "training.part is not a setting"),
         (["data.train_masks=null"], "a unet learns from masks; name their folder in data.train_masks"),
         (["data.val_dir=v", "data.val_ann=v.CSV"], "a unet learns from masks; name their folder in data.val_masks"),
         (["data.datasets=[]"], "data.datasets = []: "),
@@ -283,7 +283,24 @@ def test_what_is_wrong_with_the_training_of_a_baseline_is_named(
     path = write(tmp_path, baseline_tree())
     with pytest.raises(InputError) as caught:
         load_config(BaselineTrainConfig, path, overrides)
-    assert str(caught.value).startswith(f"{path}: ") and message in str(caught.value)
+    blamed = f"{path}: " if "learns from masks" in message else "--set: "
+    assert str(caught.value).startswith(blamed) and message in str(caught.value)
+
+
+def test_the_file_and_the_command_line_are_blamed_for_their_own(tmp_path: Path) -> None:
+    tree = baseline_tree()
+    tree["data"]["bath_size"] = 2
+    path = write(tmp_path, tree)
+    with pytest.raises(InputError) as caught:
+        load_config(BaselineTrainConfig, path, ["baseline.chanels=[8]"])
+    of_command_line, of_file = str(caught.value).split(". ", 1)
+    assert of_command_line.startswith("--set: baseline.chanels") and of_file.startswith(f"{path}: data.bath_size")
+
+
+def test_a_config_of_another_program_is_told(tmp_path: Path) -> None:
+    path = write(tmp_path, baseline_tree())
+    with pytest.raises(InputError, match=r"is a config for train\.py \(group training\).*needs one for test\.py"):
+        load_config(EvaluateConfig, path)
 
 
 @pytest.mark.parametrize(
@@ -291,10 +308,10 @@ def test_what_is_wrong_with_the_training_of_a_baseline_is_named(
     [
         ("training.num_epochs", "--set training.num_epochs: write it as group.key=value"),
         ("=3", "--set =3: write it as group.key=value"),
-        ("training.num_epochs=[1", "--set training.num_epochs=[1: '[1' is no YAML value"),
+        ("training.num_epochs=[1", "--set training.num_epochs=[1: '[1' is not a YAML value"),
         ("training.num_epochs.more=1", "training.num_epochs.more"),
-        ("training.num_epoch=1", "training.num_epoch is no setting; did you mean training.num_epochs?"),
-        ("num_epochs=1", "num_epochs is no setting; did you mean training.num_epochs?"),
+        ("training.num_epoch=1", "training.num_epoch is not a setting; did you mean training.num_epochs?"),
+        ("num_epochs=1", "num_epochs is not a setting; did you mean training.num_epochs?"),
     ],
 )
 def test_an_override_that_cannot_be_is_refused(tmp_path: Path, override: str, message: str) -> None:

@@ -20,7 +20,6 @@ from weight_files import (
 )
 
 from gdinousam.errors import InputError
-from gdinousam.geometry import ResizeSettings
 from gdinousam.models.adapters.base_note import BASE_NOTE, weights_sha256
 from gdinousam.models.adapters.lora import prepare_for_adapters
 from gdinousam.models.checkpoints.files import read_tensors
@@ -35,7 +34,8 @@ from gdinousam.models.loading import (
 )
 from gdinousam.models.mask_heads.sam import SamMaskHead, SamPreprocessing, frame_of
 from gdinousam.models.weights.conversion import ORIGIN_NOTE, convert_checkpoint, export_adapter
-from gdinousam.phrases import build_caption, tokenize_captions
+from gdinousam.preprocessing import ResizeSettings
+from gdinousam.prompts import build_caption, tokenize_captions
 from gdinousam.runtime import torch_seed
 
 NO_CHANGE = 1e-5  # merging adds the same numbers in another order
@@ -191,7 +191,7 @@ def test_the_published_lora_is_merged_directly(
 
 def test_what_is_no_adapter_is_not_merged(small_detector: Path, tmp_path: Path, out: Path) -> None:
     for adapter in (small_detector, tmp_path / "missing"):
-        assert f"{adapter} is no LoRA adapter" in refusal(lambda adapter=adapter: export_adapter(adapter, out))
+        assert f"{adapter} is not a LoRA adapter" in refusal(lambda adapter=adapter: export_adapter(adapter, out))
     assert not out.exists()
 
 

@@ -141,7 +141,7 @@ def test_a_folder_that_is_no_conversion_is_never_overwritten(
     Path("thesis/chapter.txt").write_text("mine")
     for command in (convert_checkpoint_command, export_adapter_command):
         arguments = (lora_file, "thesis", "--detector", small_detector, "--overwrite")
-        assert "thesis is no conversion of ours" in error_of(capsys, command, *arguments)
+        assert "thesis is not a conversion of ours" in error_of(capsys, command, *arguments)
     assert Path("thesis/chapter.txt").read_text() == "mine"
 
 

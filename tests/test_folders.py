@@ -54,7 +54,7 @@ def test_overwriting_empties_an_earlier_run(tmp_path: Path) -> None:
 
 def test_overwriting_never_removes_what_is_no_run(tmp_path: Path) -> None:
     folder = fill(tmp_path / "thesis", "years of work")
-    with pytest.raises(InputError, match="is no run of ours"), run_folder(folder, "output", overwrite=True):
+    with pytest.raises(InputError, match="is not a run of ours"), run_folder(folder, "output", overwrite=True):
         pass
     assert content(folder) == {"weights": "years of work"}
 

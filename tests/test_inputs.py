@@ -14,15 +14,15 @@ from gdinousam import load_segmenter, read_image
 from gdinousam.data.images import image_size, read_mask_file
 from gdinousam.errors import InputError
 from gdinousam.experiments.predict import predict_files
-from gdinousam.geometry import ResizeSettings
 from gdinousam.inputs import as_boxes, as_hints, as_images, as_phrases, as_settings
 from gdinousam.methods.medsam.segmenter import load_medsam
 from gdinousam.methods.ours.references import WholeImageSegmenter
 from gdinousam.methods.ultrasam.segmenter import load_ultrasam
-from gdinousam.models.detector.prediction_settings import PredictionSettings
+from gdinousam.models.detector.operating_point import PredictionSettings
 from gdinousam.models.loading import load_mask_head, pick_device
 from gdinousam.models.precision import pick_precision
 from gdinousam.models.segmenter import TextSegmenter
+from gdinousam.preprocessing import ResizeSettings
 from gdinousam.records import Click, Detection, Hint, Image
 
 # a row of four greys and a row of colours

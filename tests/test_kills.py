@@ -28,8 +28,7 @@ from gdinousam.folders import (
     run_folder,
     surviving_folder,
 )
-from gdinousam.models.detector.operating_point import OPERATING_POINT, OperatingPoint, save_point
-from gdinousam.models.detector.prediction_settings import Point
+from gdinousam.models.detector.operating_point import OPERATING_POINT, OperatingPoint, Point, save_point
 from gdinousam.records import BoxXYXY, Detection, Image, Need
 
 NAMES = "abc"
@@ -162,7 +161,7 @@ def save_operating_point(out: Path, source: Path, number: int) -> None:
 
 
 def predict(out: Path, source: Path, number: int) -> None:
-    list(predict_files(WholeImages(), [source / f"{number}" / "scan.png"], ["cyst"], out))
+    list(predict_files(WholeImages(), [source / f"{number}" / "scan.png"], ["cyst"], out, overwrite=True))
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from gdinousam.data.samples import to_sample
-from gdinousam.geometry import (
+from gdinousam.preprocessing import (
     ResizeSettings,
     boxes_cxcywh_norm,
     boxes_xyxy_pixels,

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from gdinousam.errors import InputError
 from gdinousam.identity import phrases_in
 from gdinousam.models.small import SEPARATOR_TOKENS, small_tokenizer
-from gdinousam.phrases import (
+from gdinousam.prompts import (
     TokenizedCaptions,
     build_caption,
     build_public_caption,

@@ -202,7 +202,7 @@ def test_each_file_belongs_to_its_program(study: Path) -> None:
         ("training.patient", 0, "training.patient = 0: give a whole number"),
         ("data.val_ann", None, "data.val_ann is missing, which the public code needs too"),
         ("model.weights_path", None, "model.weights_path is missing"),
-        ("training.num_epoch", 3, "training.num_epoch is no setting; did you mean training.num_epochs?"),
+        ("training.num_epoch", 3, "training.num_epoch is not a setting; did you mean training.num_epochs?"),
     ],
 )
 def test_what_cannot_be_run_is_one_line(study: Path, key: str, value: Any, message: str) -> None:

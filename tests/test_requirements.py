@@ -26,7 +26,7 @@ def read_pins() -> dict[str, Version]:
         if not line.split("#")[0].strip():
             continue
         pin = re.fullmatch(r"([A-Za-z0-9._-]+)==([0-9][0-9a-z.]*)", line.strip())
-        assert pin, f"requirements.txt: {line!r} is no exact pin"
+        assert pin, f"requirements.txt: {line!r} is not an exact pin"
         name = canonicalize_name(pin[1])
         assert name not in pins, f"requirements.txt: {name} appears twice"
         pins[name] = Version(pin[2])

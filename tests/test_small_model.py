@@ -17,7 +17,6 @@ from gdinousam.data.contract.reading import read_records
 from gdinousam.data.images import read_image, union_mask
 from gdinousam.data.sources.phantoms import VARIED, make_phantom
 from gdinousam.evaluation.scoring.metrics import dice
-from gdinousam.geometry import ResizeSettings
 from gdinousam.models.adapters.base_note import BASE_NOTE, weights_sha256
 from gdinousam.models.adapters.lora import LoraSettings, add_lora
 from gdinousam.models.detector.detector import Detector
@@ -34,6 +33,7 @@ from gdinousam.models.loading import (
 from gdinousam.models.mask_heads.random_sam import RANDOM
 from gdinousam.models.segmenter import TextSegmenter, load_segmenter
 from gdinousam.models.small import SMALL_DETECTOR_SIZE
+from gdinousam.preprocessing import ResizeSettings
 from gdinousam.records import Mask
 from gdinousam.settings import OWN_MODEL_NAMES, TRUE_BOX, WHOLE_IMAGE
 from gdinousam.training.settings import LossSettings

@@ -11,7 +11,7 @@ import pytest
 from safetensors import SafetensorError
 
 from gdinousam.commands.common import BAD_INPUT, run
-from gdinousam.commands.faults import fault_line
+from gdinousam.commands.surroundings import fault_line
 
 ROOT = Path(__file__).parents[1]
 PRINTING = """
@@ -81,7 +81,7 @@ def raising(error: BaseException) -> int:
         ),
         (
             UnicodeEncodeError("utf-8", "M\udcfcller", 1, 2, "surrogates not allowed"),
-            "'M\\udcfcller' holds bytes that are no UTF-8 text, so it cannot be written into a text file; rename the "
+            "'M\\udcfcller' holds bytes that are not UTF-8 text, so it cannot be written into a text file; rename the "
             "file, or write the text as UTF-8",
         ),
     ],

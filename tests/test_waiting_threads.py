@@ -67,7 +67,7 @@ def test_what_the_user_set_stays() -> None:
 @pytest.mark.skipif(platform.system() != "Linux", reason="elsewhere torch comes with another OpenMP, which says less")
 def test_the_openmp_of_torch_takes_it_up() -> None:
     environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
-    program = "import gdinousam.geometry"
+    program = "import gdinousam.preprocessing"
     done = subprocess.run(
         [sys.executable, "-c", program],
         cwd=ROOT,

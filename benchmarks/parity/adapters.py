@@ -37,7 +37,7 @@ from gdinousam.models.checkpoints.files import Tensors
 from gdinousam.models.checkpoints.grounding_dino import grounding_dino_from, official_tokenizer
 from gdinousam.models.checkpoints.published_lora import LAST_BOX_LAYER, adapted_modules
 from gdinousam.models.detector.detector import Detector, LayerPrediction
-from gdinousam.phrases import tokenize_captions
+from gdinousam.prompts import tokenize_captions
 from gdinousam.records import Image
 
 logger = logging.getLogger(__name__)

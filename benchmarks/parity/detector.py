@@ -29,11 +29,11 @@ from benchmarks.parity.recorded import Recording, recording_of, save_recording
 from benchmarks.parity.rows import ParityRow, largest_difference
 from benchmarks.parity.topk import ReplayTopk
 from gdinousam.data.sources.phantoms import PhantomSettings, make_phantom
-from gdinousam.geometry import image_to_tensor, normalize_image, pad_images
 from gdinousam.models.checkpoints.files import Tensors, read_tensors
 from gdinousam.models.checkpoints.grounding_dino import grounding_dino_from, official_tokenizer
 from gdinousam.models.detector.detector import Detector
-from gdinousam.phrases import Caption, build_caption, tokenize_captions
+from gdinousam.preprocessing import image_to_tensor, normalize_image, pad_images
+from gdinousam.prompts import Caption, build_caption, tokenize_captions
 from gdinousam.records import Image
 
 logger = logging.getLogger(__name__)

@@ -55,7 +55,7 @@ class ReplayTopk(TorchFunctionMode):
             raise ValueError("topk is called more often than was recorded")
         choice = self.remaining.pop(0)
         scores = arguments[0].gather(-1, choice)
-        difference = float((scores - result.values).abs().max())
+        difference = float((scores - result.values).detach().abs().max())
         if not difference <= self.largest_difference:  # also where it is not a number
             self.largest_difference = difference
         return torch.return_types.topk((scores, choice))

@@ -23,7 +23,7 @@ from benchmarks.parity.topk import RecordTopk, ReplayTopk
 from benchmarks.speed.comparison import Agreement, agreement_of
 from benchmarks.speed.official import OfficialAnswer, OfficialStack
 from benchmarks.speed.programs import OurPipeline
-from gdinousam.geometry import boxes_xyxy_pixels
+from gdinousam.preprocessing import boxes_xyxy_pixels
 from gdinousam.records import Detection, Image, Mask
 
 SAME_BOX_IOU = 0.9  # boxes that overlap so much are one choice

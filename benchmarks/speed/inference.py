@@ -26,8 +26,8 @@ from benchmarks.speed.official import OfficialStack
 from benchmarks.speed.programs import STAGES, Precision, Program, load_ours
 from benchmarks.speed.turns import take_turns
 from gdinousam.evaluation.timing.clock import Clock, Seconds, watched
-from gdinousam.geometry import ResizeSettings
 from gdinousam.models.loading import pick_device
+from gdinousam.preprocessing import ResizeSettings
 from gdinousam.records import Detection
 from gdinousam.runtime import keep_freed_memory
 

@@ -17,7 +17,7 @@ from gdinousam.evaluation.timing.clock import Place
 from gdinousam.models.checkpoints.grounding_dino import official_tokenizer
 from gdinousam.models.checkpoints.published_lora import LAST_BOX_LAYER, adapted_modules
 from gdinousam.models.detector.detector import Detector, DetectorOutput
-from gdinousam.phrases import build_caption, positive_map, tokenize_captions
+from gdinousam.prompts import build_caption, positive_map, tokenize_captions
 from gdinousam.training.losses import DetectionTarget, detection_sums
 from gdinousam.training.settings import LossSettings
 from gdinousam.training.tasks import DetectorTask, to_device

@@ -36,9 +36,9 @@ from benchmarks.speed.programs import (
     TEXT,
 )
 from gdinousam.evaluation.timing.clock import Clock, Place
-from gdinousam.geometry import boxes_xyxy_pixels
 from gdinousam.models.checkpoints.grounding_dino import official_tokenizer
-from gdinousam.phrases import build_caption, phrase_scores, tokenize_captions
+from gdinousam.preprocessing import boxes_xyxy_pixels
+from gdinousam.prompts import build_caption, phrase_scores, tokenize_captions
 from gdinousam.records import BoxXYXY, Detection
 
 # The public script's own sizes and ImageNet's statistics.

@@ -9,10 +9,10 @@ from typing import Literal, Protocol
 from benchmarks.machine import weights_bytes
 from gdinousam.data.images import read_image
 from gdinousam.evaluation.timing.clock import Clock, Place
-from gdinousam.geometry import ResizeSettings
-from gdinousam.models.detector.prediction_settings import PredictionSettings
+from gdinousam.models.detector.operating_point import PredictionSettings
 from gdinousam.models.mask_heads.sam2 import Sam2MaskHead
 from gdinousam.models.segmenter import TextSegmenter, load_segmenter
+from gdinousam.preprocessing import ResizeSettings
 from gdinousam.records import Detection, Image
 
 Precision = Literal["float32", "bfloat16"]

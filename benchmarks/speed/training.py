@@ -29,10 +29,10 @@ from benchmarks.speed.learners import (
 from benchmarks.speed.programs import Precision
 from benchmarks.speed.turns import take_turns
 from gdinousam.evaluation.timing.clock import Clock, Seconds, watched
-from gdinousam.geometry import ResizeSettings
 from gdinousam.models.adapters.lora import LoraSettings, add_lora
 from gdinousam.models.detector.detector import Detector
 from gdinousam.models.loading import load_grounding_dino, pick_device
+from gdinousam.preprocessing import ResizeSettings
 from gdinousam.runtime import keep_freed_memory
 from gdinousam.training.settings import TrainingSettings
 from gdinousam.training.tasks import DetectorTask

@@ -12,9 +12,7 @@ from pathlib import Path
 from typing import Concatenate, Literal, ParamSpec
 
 from gdinousam.assets import example_configs
-from gdinousam.commands.environment import complete_environment
-from gdinousam.commands.faults import fault_line
-from gdinousam.commands.streams import make_streams_lasting
+from gdinousam.commands.surroundings import complete_environment, fault_line, make_streams_lasting
 from gdinousam.data.contract.layout import csv_name, layout_settings
 from gdinousam.errors import InputError
 
@@ -44,7 +42,8 @@ def run(
         sys.stdout.flush()
         return code
     except InputError as error:
-        print(f"error: {' '.join(str(error).splitlines())}", file=sys.stderr)
+        # a value of the user's that the message repeats may have several lines
+        print("error:", error if error.is_table else " ".join(str(error).splitlines()), file=sys.stderr)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED

@@ -23,7 +23,7 @@ from torchvision.transforms.v2 import functional
 
 from gdinousam.data.samples import Sample
 from gdinousam.data.sides import SIDE_WORDS, Sides
-from gdinousam.geometry import box_scale, resize_part
+from gdinousam.preprocessing import box_scale, resize_part
 from gdinousam.runtime import torch_seed
 from gdinousam.settings import Settings
 
@@ -58,38 +58,40 @@ Area = Annotated[float, Field(gt=0.0, le=0.5)]
 
 
 class AugmentationSettings(Settings):
-    """How training samples are changed, in the order of the fields; grey values first, so that borders stay black."""
+    """How training samples are changed, in the order of the fields. Grey values come first, so borders stay black."""
 
     horizontal_flip: Probability = Field(0.5, description="Probability of swapping left and right, in [0, 1].")
     side_words: Annotated[tuple[tuple[str, str], ...], AfterValidator(_once_each)] = Field(
         SIDE_WORDS,
-        description="Pairs of words for sides, which a horizontal flip swaps in the phrases of the image; "
-        "[] leaves phrases as they are.",
+        description="Pairs of words for sides. A horizontal flip swaps them in the phrases of the image; [] "
+        "leaves phrases as they are.",
     )
     swap_sides: bool = Field(
         True,
-        description="false: an image whose phrases name a side is never flipped. true: only one is not of which a "
-        "swapped phrase is none of the training data (left ventricle, where no right ventricle is labelled).",
+        description="false: images whose phrases name a side are never flipped. true: only those are not "
+        "flipped for which a swapped phrase does not occur in the training data (left ventricle, if no right "
+        "ventricle is labelled).",
     )
     vertical_flip: Probability = Field(
-        0.0, description="Probability of swapping top and bottom, in [0, 1]; off, because depth runs downwards."
+        0.0,
+        description="Probability of swapping top and bottom, in [0, 1]; off by default, because depth runs downwards.",
     )
     brightness: Amount = Field(0.0, description="Largest change b of brightness, factor in [1 - b, 1 + b]; 0 is off.")
     contrast: Amount = Field(0.0, description="Largest change c of contrast, factor in [1 - c, 1 + c]; 0 is off.")
     gamma: Amount = Field(0.0, description="Largest change g of gamma, exponent in [1 - g, 1 + g]; 0 is off.")
-    crop_probability: Probability = Field(0.5, description="Probability of cutting out a part of the image, in [0, 1].")
+    crop_probability: Probability = Field(0.5, description="Probability of cropping the image, in [0, 1].")
     crop_min_scale: float = Field(
         0.7, ge=0.1, le=1.0, description="Smallest height and width of a crop as fractions of the image's, in [0.1, 1]."
     )
     resize_scale: Annotated[tuple[Scale, Scale], AfterValidator(_rising)] = Field(
         (0.8, 1.25),
-        description="Range of the factor by which the content grows on a canvas that keeps its size, in [0.25, 4]; "
-        "(1, 1) is off.",
+        description="Range of the factor by which the content is scaled on a canvas that keeps its size, in "
+        "[0.25, 4]; (1, 1) is off.",
     )
     pad_fraction: float = Field(
         0.1, ge=0.0, le=1.0, description="Largest black border on each side as a fraction of the image's, in [0, 1]."
     )
-    erase_probability: Probability = Field(0.25, description="Probability of blackening one rectangle, in [0, 1].")
+    erase_probability: Probability = Field(0.25, description="Probability of making one rectangle black, in [0, 1].")
     erase_area: Annotated[tuple[Area, Area], AfterValidator(_rising)] = Field(
         (0.02, 0.1), description="Range of the erased area as a fraction of the image's, in (0, 0.5]."
     )
@@ -97,8 +99,8 @@ class AugmentationSettings(Settings):
         0.7,
         ge=0.05,
         le=1.0,
-        description="Fraction of every object that each crop, enlargement and erasing leaves visible, in [0.05, 1]; "
-        "one that would hide more is drawn anew and in the end left out.",
+        description="Fraction of every object that must stay visible after each crop, enlargement and erasing, "
+        "in [0.05, 1]. A change that would hide more is drawn again, and left out after several tries.",
     )
 
 

@@ -17,8 +17,8 @@ from gdinousam.data.augmentation import Augmentation, seeded
 from gdinousam.data.images import read_mask, read_record_image
 from gdinousam.data.samples import Sample, to_sample
 from gdinousam.errors import InputError
-from gdinousam.geometry import ResizeSettings, boxes_cxcywh_norm, build_resize, normalize_image, pad_images
 from gdinousam.identity import phrase_identity, spellings
+from gdinousam.preprocessing import ResizeSettings, boxes_cxcywh_norm, build_resize, normalize_image, pad_images
 from gdinousam.records import ImageRecord
 from gdinousam.runtime import derived_seed
 

@@ -48,7 +48,7 @@ def read_image(path: str | Path) -> Image:
     Returns (H, W, 3) uint8 in [0, 255] of the stored size. One channel becomes three equal ones, a palette its
     colours; transparent parts are laid on black, the background of ultrasound. Values beyond 8 bits are scaled as
     ``scale_to_uint8`` says. Raises ``InputError`` naming the file where it is missing, damaged, or of several frames,
-    and for what is no path.
+    and for what is not a path.
     """
     stored, _ = _read_pixels(as_path(path))
     pixels = scale_to_uint8(stored)

@@ -11,7 +11,7 @@ from torchvision import tv_tensors
 from torchvision.ops import box_convert
 
 from gdinousam.errors import InputError
-from gdinousam.geometry import box_scale, image_to_tensor
+from gdinousam.preprocessing import box_scale, image_to_tensor
 from gdinousam.records import BoxXYWH, Image, Mask
 
 

@@ -17,13 +17,13 @@ from gdinousam.settings import Settings, groups_in
 _INTRODUCTION = """\
 # Configuration
 
-<!-- Written by `python scripts/describe_config.py`; a test holds it equal. Change the settings, not this file. -->
+<!-- Written by `python scripts/describe_config.py`; a test compares them. Change the settings, not this file. -->
 
-A config is a YAML file of groups of settings. Unknown keys, wrong types and impossible values are errors that name the
-nearest correct key. Paths in the file are relative to the file. `--set group.key=value` replaces one setting for one
-run; paths given there are relative to the working folder. `--print-config` prints every setting as resolved and does
-nothing else, and the same text is written as `config.yaml` beside every result. `null` stands for "none",
-switches are true or false (yes, no, on, off); a key may stand once only.
+A config is a YAML file with groups of settings. Unknown keys, wrong types and impossible values are errors; for an
+unknown key the error names the most similar correct one. Paths in the file are relative to the file.
+`--set group.key=value` replaces one setting for one run; paths given there are relative to the working folder.
+`--print-config` only prints every setting as resolved; the same text is written as `config.yaml` beside every result.
+`null` means "none". Switches are true or false (also yes, no, on, off). Each key may occur only once.
 """
 
 _BASELINE_TRAINING = """\
@@ -41,7 +41,7 @@ The groups `data`, `resize`, `prediction` and `public_rule` are those of test.py
 _PUBLIC_KEYS = """\
 ## Keys of the paper's public repository
 
-They keep loading, with a warning.
+They still load, with a warning.
 
 | key there | key here |
 | --- | --- |

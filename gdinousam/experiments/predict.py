@@ -15,8 +15,8 @@ from gdinousam.drawing import PALETTE, Mark, draw_panel, write_picture
 from gdinousam.errors import InputError
 from gdinousam.identity import spellings
 from gdinousam.inputs import as_path, as_texts
-from gdinousam.phrases import caption_form
 from gdinousam.progress_bar import ProgressBar
+from gdinousam.prompts import caption_form
 from gdinousam.records import Detection, Image, Mask, Segmenter
 
 MAX_NAME_BYTES = 250  # usual file systems allow 255, and while it is written a file has a longer name

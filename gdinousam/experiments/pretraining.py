@@ -54,7 +54,7 @@ class PretrainConfig(Settings):
     def stage(self, name: str) -> TrainConfig:
         """The config of a stage with the paths of the real images; InputError for an unknown name."""
         if name not in self.stages:
-            raise InputError(f"{name} is no stage; stages: {', '.join(self.stages)}")
+            raise InputError(f"{name} is not a stage; stages: {', '.join(self.stages)}")
         config = self.stages[name]
         if self.images is None:
             return config

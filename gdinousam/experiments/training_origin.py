@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gdinousam.errors import InputError
-from gdinousam.json_files import read_json_object
+from gdinousam.reading import read_json_object
 
 DATA_NAME = "data.json"
 EARLIER = "earlier"  # in that file: what the run was trained on before, oldest first
@@ -26,7 +26,7 @@ def noted_data(folder: Path, described: Mapping[str, Any], resume: bool, other_d
     before = read_json_object(path, "start again without --resume")
     earlier = before.pop(EARLIER, [])
     if not isinstance(earlier, list):
-        raise InputError(f"{path}: {EARLIER} is no list; start again without --resume")
+        raise InputError(f"{path}: {EARLIER} is not a list; start again without --resume")
     now = json.loads(json.dumps(described))  # tuples as lists, as the file holds them
     differing = [key for key in before if before[key] != now.get(key)]
     if not differing:

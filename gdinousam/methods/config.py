@@ -7,39 +7,39 @@ from collections.abc import Iterable
 from pydantic import Field, model_validator
 
 from gdinousam.errors import InputError
-from gdinousam.geometry import ResizeSettings
 from gdinousam.models.compute import ComputeSettings
 from gdinousam.models.detector.box_finder import BoxFinder
-from gdinousam.models.detector.prediction_settings import PredictionSettings
+from gdinousam.models.detector.operating_point import PredictionSettings
 from gdinousam.models.detector.public_rule import PublicRuleSettings
 from gdinousam.models.segmenter import load_box_finder
 from gdinousam.models.weights.trained_phrases import warn_of_new_phrases
+from gdinousam.preprocessing import ResizeSettings
 from gdinousam.settings import REFERENCES, AdapterName, ModelName, Settings
 
 TRAINED_BOX_LAYER = Field(
     True,
-    description="Use the last layer of the box head as it was trained with the adapter. false: as before the training, "
-    "which is what the public code tests with, by mistake.",
+    description="Use the last layer of the box head as it was trained with the adapter. false: as it was "
+    "before the training, which is what the public code does by mistake.",
 )
 
 
 class ModelSettings(Settings):
-    """Which weights: a local folder or file, a hub id, ``small`` (bundled), or ``random-small``."""
+    """The weights: a local folder or file, a hub id, ``small`` (bundled), or ``random-small``."""
 
     detector: ModelName = Field(
-        description="Grounding DINO, or an adapter folder that names its base; true-box or whole-image for the two "
-        "references without a detector: the boxes of the truth, or one box around every image."
+        description="Grounding DINO, or an adapter folder that names its base. true-box or whole-image for the "
+        "two references without a detector: the true boxes, or one box around every image."
     )
-    adapter: AdapterName | None = Field(None, description="LoRA folder or file to put on the detector, or its hub id.")
+    adapter: AdapterName | None = Field(None, description="LoRA folder or file that tunes the detector, or its hub id.")
     trained_box_layer: bool = TRAINED_BOX_LAYER
     mask_head: ModelName | None = Field(
-        None, description="SAM2 of any size, SAM or MedSAM; none where a compared method makes the masks."
+        None, description="SAM2 of any size, SAM or MedSAM; null if a compared method makes the masks."
     )
 
     @model_validator(mode="after")
     def _adapter_has_a_detector(self) -> ModelSettings:
         if self.is_reference and self.adapter is not None:
-            raise ValueError(f"{self.detector} is no detector that an adapter fits on; leave out adapter")
+            raise ValueError(f"{self.detector} is not a detector that an adapter fits on; leave out adapter")
         return self
 
     @property
@@ -51,9 +51,9 @@ class ModelSettings(Settings):
 class ModelsConfig(Settings):
     """Models, thresholds, and where they run."""
 
-    resize: ResizeSettings | None = Field(None, description="none: as the detector was trained.")
+    resize: ResizeSettings | None = Field(None, description="null: as the detector was trained.")
     model: ModelSettings | None = Field(
-        None, description="Needed unless evaluation.predictions is given, or a baseline that needs no detector."
+        None, description="Required unless evaluation.predictions is given, or a baseline that needs no detector."
     )
     prediction: PredictionSettings = PredictionSettings()
     public_rule: PublicRuleSettings = PublicRuleSettings()

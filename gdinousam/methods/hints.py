@@ -36,22 +36,22 @@ _CLICKS: dict[str, ClickRule] = {
 
 
 class HintSettings(Settings):
-    """Who shows the method where the objects lie."""
+    """Who shows the method where the objects are."""
 
     source: Literal["detector", "truth", "user"] = Field(
         "detector",
-        description="detector: the boxes that model.detector finds for the phrase, or their centres as clicks, so that "
-        "nothing but the phrase is given; truth: boxes or clicks from the true masks, as these methods were published; "
-        "user: boxes or clicks from user_csv.",
+        description="detector: the boxes that model.detector finds for the phrase, or their centres as clicks, "
+        "so that only the phrase is given; truth: boxes or clicks from the true masks, as these methods were "
+        "published; user: boxes or clicks from user_csv.",
     )
     click: Literal["fixed", "random", "centroid"] = Field(
         "fixed",
-        description="Where in a true mask a click lies. fixed: the middle one of its pixels, row by row (SAMUS's test "
-        "code); random: any of its pixels (SAMUS's training, the study's text); centroid: the mean of its pixels, "
-        "which may lie outside (UltraSam).",
+        description="Position of a click in a true mask. fixed: the middle one of its pixels, row by row "
+        "(SAMUS's test code); random: any of its pixels (SAMUS's training, the study's text); centroid: the "
+        "mean of its pixels, which may lie outside it (UltraSam).",
     )
-    seed: int = Field(0, ge=0, description="For random clicks; each depends on it, the image and the object alone.")
-    user_csv: SettingsPath | None = Field(None, description="What a person drew, for source user.")
+    seed: int = Field(0, ge=0, description="Seed of random clicks; each depends only on it, the image and the object.")
+    user_csv: SettingsPath | None = Field(None, description="CSV of what a person drew, for source user.")
 
     @model_validator(mode="after")
     def _source_has_its_file(self) -> HintSettings:

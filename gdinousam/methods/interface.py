@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,11 +16,11 @@ from gdinousam.errors import InputError
 from gdinousam.evaluation.scoring.methods import Method, RecordSegmenter
 from gdinousam.evaluation.scoring.notes import NO_NOTES, Notes
 from gdinousam.evaluation.scoring.trace import Thresholds, Trace, UsedWeights
-from gdinousam.methods.config import ModelsConfig
-from gdinousam.methods.used_weights import detector_used, weights_used
-from gdinousam.models.weights.origin import weights_kind, worst_kind
+from gdinousam.methods.config import ModelsConfig, ModelSettings
+from gdinousam.models.loading import SMALL, SMALL_DETECTOR, detector_and_adapter
+from gdinousam.models.weights.origin import weights_hash, weights_kind, worst_kind
 from gdinousam.records import ImageRecord, Segmenter, WeightsKind
-from gdinousam.settings import Settings
+from gdinousam.settings import OWN_MODEL_NAMES, Settings
 
 
 @dataclass(frozen=True)
@@ -126,3 +126,34 @@ class ComparedMethod(MethodSettings):
         """Raise ValueError where the config names models that the method does not use, or none where it does."""
         if config.model is not None:
             raise ValueError(f"{self.name} is given no detector's boxes here; leave out model")
+
+
+_SHOWN_PARTS = 2  # of a folder's path: runs are told apart by their own name and that of the weights in them
+
+
+def detector_used(model: ModelSettings) -> dict[str, UsedWeights]:
+    """The detector and, where there is one, the adapter on it; both have been fetched."""
+    name, folder = detector_and_adapter(model.detector, model.adapter)
+    used = {"detector": weights_used(name, SMALL_DETECTOR)}
+    if folder is None:
+        return used
+    # by the name in the config: the folder of a hub id is one of its cache
+    return used | {"adapter": replace(weights_used(str(folder)), name=_short(str(model.adapter or model.detector)))}
+
+
+def weights_used(name: str, small: Path | None = None) -> UsedWeights:
+    """A file, folder, hub id or own name with its hashes. small: the folder of the bundled weights, where the name may
+    mean them.
+    """
+    found = weights_hash(str(small) if name == SMALL and small is not None else name)
+    if found is None:
+        return UsedWeights(_short(name), None, None)
+    return UsedWeights(_short(name), found.weights, found.settings)
+
+
+def _short(name: str) -> str:
+    """A file's name, the end of a folder's path; other names as they are."""
+    path = Path(name)
+    if name in OWN_MODEL_NAMES or not path.exists():
+        return name
+    return path.name if path.is_file() else "/".join(path.resolve().parts[-_SHOWN_PARTS:])

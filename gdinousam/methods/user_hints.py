@@ -47,7 +47,7 @@ def read_user_hints(csv_path: Path, records: Sequence[ImageRecord], need: Need) 
 
     records: of the test file; need: ``box`` or ``point``, which the columns must hold. An image without rows has no
     hints. Raises InputError, with the row, for a missing column, an image or phrase that is not in the test file, and
-    a box or click that is no number or not on the image.
+    a box or click that is not a number or not on the image.
     """
     csv_path = find_csv(csv_path)
     table, uneven = read_cells(csv_path, CLICK_COLUMNS)
@@ -63,9 +63,9 @@ def read_user_hints(csv_path: Path, records: Sequence[ImageRecord], need: Need) 
         record = record_of.get(row[IMAGE_NAME])
         phrase = None if record is None else same_name(row[PHRASE], record.phrases, of_phrases=True)
         if record is None or phrase is None:
-            what = "image" if record is None else "phrase of this image"
+            what = "an image" if record is None else "a phrase of this image"
             value = row[IMAGE_NAME] if record is None else row[PHRASE]
-            raise InputError(f"{where}: {value!r} is no {what} in the test file; correct or remove the row")
+            raise InputError(f"{where}: {value!r} is not {what} in the test file; correct or remove the row")
         row = {**row, PHRASE: phrase}
         hint = _box_hint(row, record, where) if need == "box" else _click_hint(row, record, where)
         hints[record.path.name] = (*hints.get(record.path.name, ()), hint)
@@ -102,5 +102,5 @@ def _number(row: Mapping[str, str], column: str, where: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise InputError(f"{where}: {column} is {row[column]!r}, which is no number; correct it")
+        raise InputError(f"{where}: {column} is {row[column]!r}, which is not a number; correct it")
     return value

@@ -21,24 +21,25 @@ class ComputeSettings(Settings):
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where to run.")
     precision: Precision = Field(
         "float32",
-        description="Number type of the matrix products of detector and image encoder: float32, bfloat16, or auto for "
-        "bfloat16 where GPU or CPU has it in hardware. Positions, boxes, scores and the mask decoder stay in float32.",
+        description="Number type of the matrix products of detector and image encoder. float32 for numbers that "
+        "you publish; auto: bfloat16 if the GPU or CPU computes it fast, otherwise float32. Positions, boxes, "
+        "scores and the mask decoder stay in float32.",
     )
     tf32: bool = Field(
         False,
-        description="CUDA: compute products and convolutions of float32 numbers in TensorFloat-32, which keeps 10 bits "
-        "behind the point instead of 23. false: never, although torch would for convolutions.",
+        description="CUDA: compute float32 matrix products and convolutions in TensorFloat-32, with 10 bits of "
+        "mantissa instead of 23. false: never, although torch would do so for convolutions.",
     )
     deformable_kernel: Kernel = Field(
         "auto",
-        description="CUDA: what samples in the detector's deformable attention. auto: the Triton kernel where it has "
-        "just given the same values and gradients as plain code on that GPU, else plain code; triton: the kernel or an "
-        "error; plain: transformers' own code.",
+        description="CUDA: the code for sampling in the detector's deformable attention. auto: the Triton "
+        "kernel if it has just given the same values and gradients as plain code on that GPU, otherwise plain "
+        "code; triton: the kernel or an error; plain: transformers' own code.",
     )
     compile: bool = Field(
         False,
-        description="Let torch.compile have the image encoders: minutes at the start for some time per image "
-        "(docs/performance.md); on a CPU it needs a C++ compiler.",
+        description="Compile the image encoders with torch.compile: takes minutes at the start and saves some "
+        "time per image (docs/performance.md); on a CPU it needs a C++ compiler.",
     )
 
     def prepare_process(self) -> torch.device:

@@ -18,8 +18,6 @@ from transformers import (
 
 from gdinousam.assets import ASSETS
 from gdinousam.errors import InputError
-from gdinousam.geometry import ResizeSettings
-from gdinousam.json_files import read_json_object
 from gdinousam.models.adapters.files import ADAPTER_CONFIG, PREPROCESSING, adapter_folder
 from gdinousam.models.adapters.loading import base_of, forget_trained_layers, load_adapter, merged
 from gdinousam.models.checkpoints.files import kind_of, read_tensors, require_kind
@@ -34,6 +32,8 @@ from gdinousam.models.small import random_small_detector, random_small_mask_head
 from gdinousam.models.weights.choice import chosen, is_hub_id
 from gdinousam.models.weights.hub import file_beside
 from gdinousam.models.weights.pretrained import from_folder_or_hub, model_type_of, pretrained_tokenizer
+from gdinousam.preprocessing import ResizeSettings
+from gdinousam.reading import read_json_object
 from gdinousam.settings import OWN_MODEL_NAMES
 
 logger = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ def load_detector(name: str, adapter: str | Path | None = None, trained_box_laye
 
 
 def detector_and_adapter(name: str | Path, adapter: str | Path | None = None) -> tuple[str, Path | None]:
-    """The name of a detector that is no adapter, and where the adapter on it lies on this machine, if there is one.
+    """The name of a detector that is not an adapter, and where the adapter on it lies on this machine, if there is one.
 
     name, adapter: as for ``load_detector``; what is named by a hub id is fetched. Raises InputError where the adapter
     names no base or one that is not found, for an adapter on an adapter, and for a hub id without an adapter.

@@ -6,15 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from gdinousam.geometry import ResizeSettings
 from gdinousam.inputs import as_images, as_settings
 from gdinousam.models.detector.box_finder import BoxFinder
-from gdinousam.models.detector.operating_point import resolve_prediction
-from gdinousam.models.detector.prediction_settings import PredictionSettings
+from gdinousam.models.detector.operating_point import PredictionSettings, resolve_prediction
 from gdinousam.models.detector.public_rule import PublicRuleSettings
 from gdinousam.models.loading import detector_and_adapter, load_detector, load_mask_head, place, trained_resize
 from gdinousam.models.mask_heads.sam2 import MaskHead
 from gdinousam.models.precision import Precision
+from gdinousam.preprocessing import ResizeSettings
 from gdinousam.records import Answer, Click, Detection, Hint, HintedSegmenter, Image, Need
 
 Head = TypeVar("Head", bound=HintedSegmenter)

@@ -10,7 +10,7 @@ from transformers import PreTrainedTokenizerBase
 
 from gdinousam.data.dataset import Batch, Example
 from gdinousam.errors import InputError
-from gdinousam.phrases import CaptionOf, build_caption, fits_a_caption, split_into_captions
+from gdinousam.prompts import CaptionOf, build_caption, fits_a_caption, split_into_captions
 from gdinousam.records import ImageRecord
 
 

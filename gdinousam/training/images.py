@@ -24,8 +24,8 @@ from gdinousam.data.dataset import Examples, JoinedExamples, TrainingDataset
 from gdinousam.data.sources.phantoms import phrases_of
 from gdinousam.data.sources.phantoms.endless import EndlessPhantoms, PhantomData
 from gdinousam.errors import InputError
-from gdinousam.geometry import ResizeSettings
 from gdinousam.identity import spellings
+from gdinousam.preprocessing import ResizeSettings
 from gdinousam.processes import ALONE, Processes
 from gdinousam.records import ImageRecord
 from gdinousam.runtime import derived_seed
@@ -38,33 +38,38 @@ Records = tuple[ImageRecord, ...]
 
 
 class TrainData(Settings):
-    """Where the training and validation images lie and how they are batched."""
+    """The training and validation data and its batches."""
 
-    train_dir: SettingsPath | None = Field(None, description="Folder of the training images; none: phantoms alone.")
+    train_dir: SettingsPath | None = Field(None, description="Folder of the training images; null: only phantoms.")
     train_ann: SettingsPath | None = Field(None, description="CSV of the training boxes and phrases.")
-    train_masks: SettingsPath | None = Field(None, description="Folder of the training masks; not for the detector.")
-    val_dir: SettingsPath | None = Field(None, description="Folder of the validation images; none: no validation.")
+    train_masks: SettingsPath | None = Field(
+        None, description="Folder of the training masks; not used for the detector."
+    )
+    val_dir: SettingsPath | None = Field(None, description="Folder of the validation images; null: no validation.")
     val_ann: SettingsPath | None = Field(None, description="CSV of the validation boxes and phrases.")
     val_masks: SettingsPath | None = Field(None, description="Folder of the validation masks.")
     unlike_dir: SettingsPath | None = Field(
         None, description="Folder of test images; training images that are near-duplicates of one are left out."
     )
     phantoms: PhantomData | None = Field(None, description="null: none.")
-    batch_size: int = Field(4, ge=1, description="Images per batch and process.")
-    num_workers: int = Field(4, ge=0, description="Processes that read images; 0: the main process reads.")
+    batch_size: int = Field(4, ge=1, description="Images per batch in each process.")
+    num_workers: int = Field(4, ge=0, description="Processes that read images; 0: the main process reads them.")
     num_absent_phrases: int = Field(
-        0, ge=0, description="Phrases of other images added to each caption as negatives (the public code: none)."
+        0,
+        ge=0,
+        description="Number of phrases of other images added to each caption as negatives (the public code: none).",
     )
     captions: Literal["distinct_phrases", "phrase_per_box"] = Field(
         "distinct_phrases",
-        description="What a training caption holds. distinct_phrases: each phrase of the image once; phrase_per_box: "
-        "the phrase of every box in turn, and of a phrase with slashes one part at random (public code).",
+        description="Contents of a training caption. distinct_phrases: each phrase of the image once; "
+        "phrase_per_box: the phrase of every box in turn, and of a phrase with slashes one part at random "
+        "(public code).",
     )
     datasets: tuple[str, ...] | None = Field(
-        None, min_length=1, description="Use only the images of these datasets, of both files."
+        None, min_length=1, description="Use only the images of these datasets, in both files."
     )
     max_images: int | None = Field(
-        None, ge=1, description="Use only the first so many images of each file, of the datasets named."
+        None, ge=1, description="Use only this many images of each file, the first ones of the datasets used."
     )
     allow_odd: bool = Field(False, description=ALLOW_ODD)
 

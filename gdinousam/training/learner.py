@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from gdinousam.geometry import ResizeSettings
+from gdinousam.preprocessing import ResizeSettings
 from gdinousam.records import ImageRecord
 from gdinousam.settings import Settings
 from gdinousam.training.images import TrainData, TrainingImages

@@ -39,7 +39,7 @@ class Trainer:
     folder: the run folder; only the main process writes. notes: what to keep beside weights. sheet: draws a picture of
     predictions into a file, or ``None``.
     ``best`` holds the model of the epoch with the least ``stop_on`` loss; where that is the validation loss and there
-    are no validation images, only ``last`` is written.
+    are not validation images, only ``last`` is written.
     """
 
     def __init__(

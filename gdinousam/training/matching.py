@@ -28,8 +28,8 @@ class MatchingCosts(Settings):
     tokens: float = Field(2.0, ge=0, description="Weight of the cost of the phrase's tokens.")
     token_cost: TokenCost = Field(
         "focal",
-        description="Cost of the phrase's tokens. focal: what the focal loss would change, averaged over them "
-        "(Grounding DINO); probability: minus their mean probability (DETR, public code).",
+        description="Cost of the phrase's tokens. focal: the change in focal loss, averaged over them "
+        "(Grounding DINO); probability: their mean probability, negated (DETR, public code).",
     )
     l1: float = Field(5.0, ge=0, description="Weight of the L1 distance of the boxes.")
     giou: float = Field(2.0, ge=0, description="Weight of the negative GIoU of the boxes.")

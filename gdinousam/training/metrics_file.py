@@ -17,7 +17,7 @@ class MetricsFile:
 
     num_epochs: epochs to keep of an earlier run that goes on; later rows, of an epoch that will be run again, are
     dropped. A file that a spreadsheet saved since is written anew with commas and points. Raises ``InputError`` for one
-    that is no table any more.
+    that is not a table any more.
     """
 
     def __init__(self, path: Path, num_epochs: int) -> None:

@@ -19,13 +19,13 @@ class LossSettings(Settings):
     giou: float = Field(2.0, ge=0, description="Weight of the GIoU loss of matched boxes.")
     token_targets: Literal["ones", "shares"] = Field(
         "ones",
-        description="What the focal loss wants of the n tokens of a box's phrase. ones: 1 each; shares: 1/n each "
-        "(public code).",
+        description="Target of the focal loss for the n tokens of a box's phrase. ones: 1 each; shares: 1/n "
+        "each (public code).",
     )
     focal_divisor: Literal["boxes", "images"] = Field(
         "boxes",
-        description="What the sum of the focal loss is divided by: the number of true boxes of the batch, or of its "
-        "images (public code). L1 and GIoU are always divided by the boxes.",
+        description="Divisor of the summed focal loss: the number of true boxes of the batch, or of its images "
+        "(public code). L1 and GIoU are always divided by the number of boxes.",
     )
     matching: MatchingCosts = Field(MatchingCosts(), description="Weights of the matching cost.")
     earlier_layers: bool = Field(
@@ -34,21 +34,25 @@ class LossSettings(Settings):
     encoder_matches: int = Field(
         0,
         ge=0,
-        description="Also apply the loss to the encoder's proposals, with so many proposals per object. 0: not (the "
-        "paper); from random weights 1 is needed, and several learn faster (one-to-many matching).",
+        description="Also apply the loss to the encoder's proposals, with this many proposals per object. 0: do "
+        "not (the paper). Training from random weights needs at least 1; several make it learn faster "
+        "(one-to-many matching).",
     )
 
 
 class OneCycleSettings(Settings):
     """Shape of the schedule one_cycle; the defaults are torch's."""
 
-    pct_start: float = Field(0.3, gt=0, lt=1, description="Share of the steps in which the rate rises.")
-    div_factor: float = Field(25.0, gt=1, description="The rate begins at learning_rate / div_factor.")
-    final_div_factor: float = Field(1e4, gt=1, description="It ends at its beginning / final_div_factor.")
+    pct_start: float = Field(0.3, gt=0, lt=1, description="Share of the steps during which the learning rate rises.")
+    div_factor: float = Field(25.0, gt=1, description="The learning rate begins at learning_rate / div_factor.")
+    final_div_factor: float = Field(
+        1e4, gt=1, description="The learning rate ends at its initial value / final_div_factor."
+    )
     whole_batches: bool = Field(
         False,
-        description="Count an epoch as floor(images / batch) steps (public code), so that with a short last batch the "
-        "cycle is over before the run is; the rate then stays at its end, where the public code stops with an error.",
+        description="Count an epoch as floor(images / batch) steps (public code), so that with a short last "
+        "batch the cycle ends before the run does. The learning rate then stays at its final value, whereas the "
+        "public code stops with an error.",
     )
 
 
@@ -56,41 +60,41 @@ class LoopSettings(Settings):
     """How to train, whatever the model; the defaults are the paper's (section 2.5)."""
 
     output_dir: SettingsPath = Field(description="Folder of the run; new for every run.")
-    num_epochs: int = Field(200, ge=1, description="Passes over the training images at most.")
+    num_epochs: int = Field(200, ge=1, description="Maximum number of passes over the training images.")
     learning_rate: float = Field(5e-4, gt=0, description="Peak learning rate of AdamW.")
     weight_decay: float = Field(1e-4, ge=0, description="Weight decay of AdamW.")
     schedule: Literal["constant", "linear", "cosine", "one_cycle"] = Field(
         "constant", description="Learning rate over the run, after the warm-up."
     )
-    one_cycle: OneCycleSettings = Field(OneCycleSettings(), description="Shape of the schedule one_cycle.")
+    one_cycle: OneCycleSettings = Field(OneCycleSettings(), description="Only for this schedule.")
     warmup_steps: int = Field(0, ge=0, description="Optimizer steps of linear warm-up (not used by one_cycle).")
     accumulation_steps: int = Field(1, ge=1, description="Batches whose gradients make one optimizer step.")
-    max_gradient_norm: float = Field(1.0, ge=0, description="Gradients are clipped to this norm; 0: not clipped.")
+    max_gradient_norm: float = Field(1.0, ge=0, description="Gradients are clipped to this norm; 0: no clipping.")
     mixed_precision: Literal["no", "bf16", "fp16"] = Field(
         "no", description="Precision of matrix products; positions, boxes and losses stay in float32."
     )
     tf32: bool = Field(
         False,
-        description="CUDA: compute products and convolutions of float32 numbers in TensorFloat-32, which keeps 10 bits "
-        "behind the point instead of 23. false: never, although torch would for convolutions.",
+        description="CUDA: compute float32 matrix products and convolutions in TensorFloat-32, with 10 bits of "
+        "mantissa instead of 23. false: never, although torch would do so for convolutions.",
     )
     stop_on: Literal["val_loss", "train_loss"] = Field(
-        "val_loss", description="Loss that picks the best epoch and stops the run (public code: train_loss)."
+        "val_loss", description="Loss that selects the best epoch and stops the run (public code: train_loss)."
     )
     patience: int = Field(
         20,
         ge=0,
-        description="Epochs without a better loss before the run stops; 0: after the first epoch. The public code "
-        "counts the best epoch as well, so that its 20 is 19 here.",
+        description="Epochs without a better loss before the run stops; 0: after the first epoch. The public "
+        "code counts the best epoch too, so its 20 is 19 here.",
     )
     sample_pictures_every: int = Field(5, ge=0, description="Epochs between pictures of predictions; 0: none.")
     num_sample_pictures: int = Field(8, ge=1, description="Images per sheet of pictures.")
     log_every: int = Field(10, ge=1, description="Optimizer steps between entries in TensorBoard and the log file.")
-    seed: int = Field(0, ge=0, description="Everything random in the run derives from it.")
+    seed: int = Field(0, ge=0, description="Seed of everything random in the run.")
     deterministic: bool = Field(
         False,
-        description="Refuse operations that may differ between equal runs; the detector's deformable attention then "
-        "runs in plain code whose gradients add up in one order.",
+        description="Refuse operations whose results may differ between equal runs; the detector's deformable "
+        "attention then uses plain code that adds up gradients in a fixed order.",
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where to train.")
 
@@ -106,31 +110,33 @@ class TrainingSettings(LoopSettings):
 
     gradient_checkpointing: bool = Field(
         False,
-        description="Detector: compute the layers' activations again in the backward pass instead of keeping them; "
-        "slower, and much less memory (docs/performance.md).",
+        description="Detector: recompute activations in the backward pass instead of keeping them; slower, but "
+        "with much less memory (docs/performance.md).",
     )
     deformable_kernel: Kernel = Field(
         "auto",
-        description="Detector on CUDA: what samples in its deformable attention. auto: the Triton kernel where it has "
-        "just given the same values and gradients as plain code on that GPU, else plain code; triton: the kernel or an "
-        "error; plain: transformers' own code.",
+        description="Detector on CUDA: the code for sampling in its deformable attention. auto: the Triton "
+        "kernel if it has just given the same values and gradients as plain code on that GPU, otherwise plain "
+        "code; triton: the kernel or an error; plain: transformers' own code.",
     )
     part: Literal["detector", "mask_head"] = Field(
-        "detector", description="What is trained. The mask head stays frozen in the paper; small models train theirs."
+        "detector", description="Part to train. The mask head stays frozen in the paper; small models train theirs."
     )
     tune: Literal["lora", "full"] = Field(
-        "lora", description="Adapters on a frozen detector, or every parameter (small models from random weights)."
+        "lora",
+        description="lora: adapters on a frozen detector; full: every parameter (small models from random weights).",
     )
     frozen_parts: Literal["eval", "train"] = Field(
         "eval",
-        description="Detector: mode of the parts below which nothing is trained. eval: no dropout and no dropped "
-        "layers in them; train: as the public code has it, with both, and captions encoded anew at every step.",
+        description="Detector: mode of the parts in which nothing is trained. eval: no dropout and no dropped "
+        "layers; train: both, as in the public code, and captions are encoded again at every step.",
     )
     box_jitter: float = Field(
         0.1,
         ge=0,
         le=0.5,
-        description="Mask head: box prompts move by up to this fraction of their size, as detected boxes do.",
+        description="Mask head: box prompts are shifted by up to this fraction of their size, to resemble "
+        "detected boxes.",
     )
 
     @model_validator(mode="after")

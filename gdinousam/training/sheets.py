@@ -11,11 +11,11 @@ from torch import nn
 
 from gdinousam.data.images import read_record_image
 from gdinousam.drawing import PALETTE, Mark, draw_panel, side_by_side, write_picture
-from gdinousam.geometry import ResizeSettings
 from gdinousam.models.detector.box_finder import BoxFinder
 from gdinousam.models.detector.detector import Detector
-from gdinousam.models.detector.prediction_settings import PredictionSettings
+from gdinousam.models.detector.operating_point import PredictionSettings
 from gdinousam.models.mask_heads.sam2 import Sam2MaskHead
+from gdinousam.preprocessing import ResizeSettings
 from gdinousam.records import BoxXYXY, Detection, Image, ImageRecord, Mask
 
 _TRUE_COLOR, _PREDICTED_COLOR = PALETTE[2], PALETTE[1]

@@ -14,14 +14,14 @@ from torch import nn
 from torchvision.ops import clip_boxes_to_image
 
 from gdinousam.data.dataset import Batch, Example
-from gdinousam.geometry import ResizeSettings, boxes_xyxy_pixels
 from gdinousam.models.adapters.base_note import BaseNote, describe_base
 from gdinousam.models.adapters.loading import save_adapter
 from gdinousam.models.adapters.lora import adapter_change
 from gdinousam.models.detector.detector import Detector, DetectorOutput, LayerPrediction
 from gdinousam.models.loading import save_resize
 from gdinousam.models.mask_heads.sam2 import Sam2MaskHead
-from gdinousam.phrases import Caption, build_caption, positive_map, tokenize_captions
+from gdinousam.preprocessing import ResizeSettings, boxes_xyxy_pixels
+from gdinousam.prompts import Caption, build_caption, positive_map, tokenize_captions
 from gdinousam.training.captions import with_captions_that_fit
 from gdinousam.training.losses import DetectionTarget, Term, detection_sums, mask_sums, means
 from gdinousam.training.settings import LossSettings

@@ -22,7 +22,8 @@ def answer(script: Path, folder: Path) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
 def test_a_script_runs_from_another_folder(script: Path, tmp_path: Path) -> None:
     done = answer(script, tmp_path)
-    assert (done.returncode, done.stderr) == (0, "") and f"usage: {script.name}" in done.stdout
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("usage: ") and f"{script.name} [-h]" in done.stdout.splitlines()[0]
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)

@@ -17,7 +17,7 @@ from gdinousam.data.dataset import Example, TrainingDataset, collate
 from gdinousam.data.images import read_image
 from gdinousam.data.sources.phantoms import LESION_KINDS
 from gdinousam.errors import InputError
-from gdinousam.geometry import ResizeSettings, boxes_xyxy_pixels, build_resize, image_to_tensor, normalize_image
+from gdinousam.preprocessing import ResizeSettings, boxes_xyxy_pixels, build_resize, image_to_tensor, normalize_image
 from gdinousam.records import ImageRecord
 
 SQUARE = ResizeSettings(size=64)

@@ -10,7 +10,7 @@ from gdinousam.data.augmentation import AugmentationSettings, build_augmentation
 from gdinousam.data.dataset import JoinedExamples
 from gdinousam.data.sources.phantoms import phrases_of
 from gdinousam.data.sources.phantoms.endless import EndlessPhantoms, PhantomData
-from gdinousam.geometry import ResizeSettings
+from gdinousam.preprocessing import ResizeSettings
 
 RESIZE = ResizeSettings(size=64)
 

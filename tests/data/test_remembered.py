@@ -144,10 +144,11 @@ def test_a_user_without_a_home_has_no_cache(monkeypatch: pytest.MonkeyPatch, che
     assert checks.num_looked == 2
 
 
-def test_a_damaged_note_is_made_again(cache: Path, checks: Checks) -> None:
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"sound": 1}', "[" * 10**5])
+def test_a_damaged_note_is_made_again(cache: Path, checks: Checks, content: str) -> None:
     checks()
     (note,) = cache.iterdir()
-    note.write_text("{")
+    note.write_text(content)
     checks()
     assert checks.num_looked == 2 and json.loads(note.read_text())["sound"].endswith("train.CSV")
 

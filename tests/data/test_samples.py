@@ -6,7 +6,7 @@ import torch
 
 from gdinousam.data.samples import to_sample
 from gdinousam.errors import InputError
-from gdinousam.geometry import ResizeSettings, build_resize
+from gdinousam.preprocessing import ResizeSettings, build_resize
 
 
 def painted(height: int, width: int, box_xywh: tuple[int, int, int, int]) -> tuple[np.ndarray, np.ndarray]:

@@ -17,7 +17,7 @@ from gdinousam.data.contract.unchanged import checked_records
 from gdinousam.data.dataset import TrainingDataset
 from gdinousam.data.images import read_mask, read_record_image, union_mask
 from gdinousam.errors import InputError
-from gdinousam.geometry import ResizeSettings
+from gdinousam.preprocessing import ResizeSettings
 from gdinousam.records import ImageRecord
 
 CHANGED = "has changed since this run looked through its data"

@@ -119,7 +119,7 @@ def test_neither_a_reference_nor_random_weights_are_the_best() -> None:
     random = made_results(BETTER, "C (random)", weights="random")
     table = comparison_tables(compare([reference, *candidates, random]))["methods"]
     assert best_of(table) == {"A"}
-    assert any(remark.endswith("References and random weights are no candidates for the best.") for remark in
+    assert any(remark.endswith("References and random weights are not candidates for the best.") for remark in
                table.remarks)  # fmt: skip
     plain = comparison_tables(compare([made_results(BETTER, "true box"), *candidates]))["methods"]
     assert best_of(plain) == {"true box"}  # as long as nobody says what it is

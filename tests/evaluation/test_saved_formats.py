@@ -1,4 +1,4 @@
-"""Mask files of every format hold the same mask, and what is no mask is refused in one line."""
+"""Mask files of every format hold the same mask, and what is not a mask is refused in one line."""
 
 from __future__ import annotations
 

@@ -109,9 +109,12 @@ from gdinousam.commands.common import run
 from gdinousam.errors import InputError
 from gdinousam.processes import joined_processes
 
+class Table(InputError):
+    is_table = True
+
 def work():
     if sys.argv[2] == "errs":
-        raise InputError("two problems" + chr(10) + "the first and the second")
+        raise Table("two problems" + chr(10) + "the first and the second")
     return os.environ["RANK"]
 
 def main(arguments):

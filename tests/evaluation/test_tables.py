@@ -317,5 +317,5 @@ def test_a_table_rebuilt_from_the_rows_file_equals_the_printed_one_to_the_last_d
     [({"dice": NAN}, "dice"), ({"surface_dice": NAN}, "surface_dice"), ({"box_iou": math.inf}, "box_iou")],
 )
 def test_a_score_that_is_missing_is_an_error_and_no_smaller_n(damage, name):
-    with pytest.raises(InputError, match=f"A 1.png 'liver': {name} is no number in a strict row"):
+    with pytest.raises(InputError, match=f"A 1.png 'liver': {name} is not a number in a strict row"):
         summarize([*ROWS[1:], replace(ROWS[0], **damage)], "strict")

@@ -215,7 +215,7 @@ def column(table: Table, title: str, group: str = "") -> list[str]:
 @pytest.mark.parametrize("protocol", ["strict", "paper"])
 def test_compared_methods_have_their_own_n_and_the_table_says_why(protocol: ProtocolName) -> None:
     parts, wholes = ([replace(row, protocol=protocol) for row in rows] for rows in (PART, WHOLE))
-    if protocol == "paper":  # an absent phrase is no query there
+    if protocol == "paper":  # an absent phrase is not a query there
         del parts[3], wholes[3]
     compared = compare([made_results(parts, OURS), made_results(wholes, "whole")], protocol)
     tables = comparison_tables(compared)

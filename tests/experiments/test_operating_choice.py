@@ -17,7 +17,7 @@ from gdinousam.experiments.studies.operating_choice import (
     specificity,
 )
 from gdinousam.experiments.studies.operating_table import choice_table, interval_json
-from gdinousam.models.detector.prediction_settings import Point
+from gdinousam.models.detector.operating_point import Point
 
 
 def point(threshold: float, number: int = 1, further: float = 1.0) -> Point:

@@ -17,10 +17,9 @@ from gdinousam.data.images import read_image, union_mask
 from gdinousam.evaluation.scoring.protocols import score_image
 from gdinousam.evaluation.scoring.results import read_results
 from gdinousam.experiments.studies.operating_choice import query_curves
-from gdinousam.geometry import ResizeSettings
-from gdinousam.models.detector.operating_point import OPERATING_POINT, noted_point
-from gdinousam.models.detector.prediction_settings import Point, PredictionSettings
+from gdinousam.models.detector.operating_point import OPERATING_POINT, Point, PredictionSettings, noted_point
 from gdinousam.models.segmenter import load_segmenter
+from gdinousam.preprocessing import ResizeSettings
 from gdinousam.records import Query
 
 
@@ -193,7 +192,7 @@ def test_what_cannot_be_chosen_for_is_one_line(
     config = written(tmp_path, tree | {"model": reference, "evaluation": named})
     assert "chosen for a detector with its mask head" in refusal(capsys, config)
     bundled = written(tmp_path, tree | {"model": {"detector": "small", "mask_head": "small"}})
-    assert "small is no folder of yours" in refusal(capsys, bundled)
+    assert "small is not a folder of yours" in refusal(capsys, bundled)
     phrases = {"by_phrase": {"cyst": {"box_threshold": 0.1, "max_detections": 1, "further_threshold": 1}}}
     assert "prediction.by_phrase sets what is to be chosen" in refusal(
         capsys, written(tmp_path, tree | {"prediction": phrases})

@@ -32,7 +32,7 @@ def test_a_reference_is_built_without_a_detector(config: Path, name: str, kind: 
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("model.adapter=lora", "true-box is no detector that an adapter fits on"),
+        ("model.adapter=lora", "true-box is not a detector that an adapter fits on"),
         ("evaluation={output_dir: output}", "true-box is a reference, not our method; name it in evaluation.method"),
     ],
 )

@@ -13,8 +13,8 @@ from gdinousam.data.contract.reading import read_records
 from gdinousam.errors import InputError
 from gdinousam.evaluation.timing.measurement import DECODE, DETECTOR, MASK_HEAD, METHOD
 from gdinousam.experiments.timing import time_batches
-from gdinousam.geometry import ResizeSettings
 from gdinousam.models.segmenter import TextSegmenter, load_segmenter
+from gdinousam.preprocessing import ResizeSettings
 from gdinousam.records import Detection, Image, ImageRecord, Need
 
 CPU = torch.device("cpu")

@@ -10,14 +10,14 @@ import torch
 
 from benchmarks.parity.weights import rule_values
 from gdinousam.errors import InputError
-from gdinousam.geometry import ResizeSettings
 from gdinousam.methods.medsam.segmenter import FirstLabelFinder, StudyFrame, load_medsam
 from gdinousam.models.checkpoints.sam import sam_from
 from gdinousam.models.detector.box_finder import BoxFinder
 from gdinousam.models.detector.detector import LayerPrediction
-from gdinousam.models.detector.prediction_settings import PredictionSettings
+from gdinousam.models.detector.operating_point import PredictionSettings
 from gdinousam.models.loading import load_detector
 from gdinousam.models.mask_heads.sam import MedSamFrame, SamMaskHead
+from gdinousam.preprocessing import ResizeSettings
 from gdinousam.records import Hint, Image
 from gdinousam.runtime import torch_seed
 

@@ -318,7 +318,7 @@ def test_weights_of_unknown_training_data_are_said_to_be_so() -> None:
     [
         ({"baseline": {"name": "samus"}}, "baseline.weights is missing"),
         ({"baseline": {"name": "sam", "weights": "random"}}, "'sam'"),
-        ({"baseline": {"name": "medsam", "weights": "random", "masks": "plain"}}, "baseline.masks is no setting"),
+        ({"baseline": {"name": "medsam", "weights": "random", "masks": "plain"}}, "baseline.masks is not a setting"),
         ({"baseline": {"name": "samus", "weights": "random-small"}}, "name one in model.detector, or choose truth"),
         (
             {"baseline": {"name": "samus", "weights": "random-small", "prompts": {"source": "user"}}},

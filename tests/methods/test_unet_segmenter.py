@@ -192,7 +192,7 @@ def test_what_is_no_folder_of_a_unet_is_refused(folder: Path, tmp_path: Path) ->
     with pytest.raises(InputError, match="no such weight file"):
         load_unet(folder)
     (folder / DESCRIPTION).write_text("{")
-    with pytest.raises(InputError, match="is no JSON file"):
+    with pytest.raises(InputError, match="not readable as JSON"):
         load_unet(folder)
 
 

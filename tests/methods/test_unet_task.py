@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from gdinousam.data.dataset import Batch, Example, collate
-from gdinousam.geometry import boxes_cxcywh_norm
 from gdinousam.methods.unet.network import UNet, UNetDescription
 from gdinousam.methods.unet.task import UNetTask
+from gdinousam.preprocessing import boxes_cxcywh_norm
 from gdinousam.runtime import torch_seed
 from gdinousam.training.losses import mask_sums
 

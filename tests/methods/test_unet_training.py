@@ -215,9 +215,11 @@ def test_ctrl_c_saves_and_resume_gives_the_same_numbers_as_never_stopping(
         assert all(resumed[key].equal(tensor) for key, tensor in expected.items())
 
 
-def test_bfloat16_trains_to_finite_losses(config_path: Path) -> None:
+def test_bfloat16_trains_to_the_losses_of_float32(config_path: Path) -> None:
     folder = run(config_path, "training.mixed_precision=bf16", "training.num_epochs=1")
-    assert 0 < float(rows(folder)[0]["val_loss"]) < 10
+    in_bfloat16 = float(rows(folder)[0]["val_loss"])
+    folder = run(config_path, "training.num_epochs=1", f"training.output_dir={folder}_float32")
+    assert in_bfloat16 == pytest.approx(float(rows(folder)[0]["val_loss"]), rel=0.05)
 
 
 def test_phantoms_alone_give_their_phrases(config_path: Path) -> None:

@@ -14,7 +14,6 @@ from transformers import GroundingDinoForObjectDetection
 from weight_files import linear, merge_by_hand, published_lora, write
 
 from gdinousam.errors import InputError
-from gdinousam.geometry import ResizeSettings
 from gdinousam.models.adapters.base_note import BASE_NOTE, describe_base, weights_sha256
 from gdinousam.models.adapters.loading import describe_adapter, load_adapter, save_adapter
 from gdinousam.models.adapters.lora import LoraSettings, add_lora, count_parameters, prepare_for_adapters
@@ -22,7 +21,8 @@ from gdinousam.models.checkpoints.files import Tensors
 from gdinousam.models.checkpoints.published_lora import LAST_BOX_LAYER, adapted_modules
 from gdinousam.models.detector.detector import Detector
 from gdinousam.models.loading import base_name, load_detector, load_grounding_dino
-from gdinousam.phrases import build_caption, tokenize_captions
+from gdinousam.preprocessing import ResizeSettings
+from gdinousam.prompts import build_caption, tokenize_captions
 from gdinousam.runtime import torch_seed
 from gdinousam.training.settings import LossSettings
 from gdinousam.training.tasks import DetectorTask

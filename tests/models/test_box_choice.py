@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 import torch
 
-from gdinousam.geometry import ResizeSettings
 from gdinousam.models.detector.box_choice import choose_boxes, num_let_in
 from gdinousam.models.detector.box_finder import BoxFinder
 from gdinousam.models.detector.detector import LayerPrediction
-from gdinousam.models.detector.prediction_settings import Point, PredictionSettings
+from gdinousam.models.detector.operating_point import Point, PredictionSettings
 from gdinousam.models.loading import load_detector
+from gdinousam.preprocessing import ResizeSettings
 from gdinousam.records import Detection, Image
 
 SIZE_HW = (100, 200)

@@ -11,12 +11,12 @@ from mask_checks import count_rows
 from torchvision.ops import box_iou
 
 from gdinousam.errors import InputError
-from gdinousam.geometry import ResizeSettings, boxes_xyxy_pixels, build_resize, image_to_tensor, normalize_image
 from gdinousam.models.detector.box_finder import BoxFinder
 from gdinousam.models.detector.detector import Detector
-from gdinousam.models.detector.prediction_settings import PredictionSettings
+from gdinousam.models.detector.operating_point import PredictionSettings
 from gdinousam.models.loading import load_detector
-from gdinousam.phrases import build_caption, tokenize_captions
+from gdinousam.preprocessing import ResizeSettings, boxes_xyxy_pixels, build_resize, image_to_tensor, normalize_image
+from gdinousam.prompts import build_caption, tokenize_captions
 from gdinousam.records import Detection, Image
 
 PHRASES = ("cyst", "benign lesion", "left kidney")

@@ -13,7 +13,7 @@ from gdinousam.models.detector.corrections import inverse_sigmoid, normalize_off
 from gdinousam.models.detector.detector import Detector
 from gdinousam.models.loading import load_grounding_dino
 from gdinousam.models.mask_heads.random_sam import random_sam
-from gdinousam.phrases import build_caption, tokenize_captions
+from gdinousam.prompts import build_caption, tokenize_captions
 from gdinousam.runtime import torch_seed
 
 

@@ -13,7 +13,7 @@ from torch import nn
 from gdinousam.models.adapters.lora import LoraSettings, add_lora
 from gdinousam.models.detector.detector import Detector, DetectorOutput, LayerPrediction
 from gdinousam.models.loading import load_grounding_dino
-from gdinousam.phrases import TokenizedCaptions, build_caption, tokenize_captions
+from gdinousam.prompts import TokenizedCaptions, build_caption, tokenize_captions
 from gdinousam.runtime import torch_seed
 
 CAPTIONS = (("cyst",), ("benign lesion", "left kidney", "liver"))

@@ -11,11 +11,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from gdinousam.errors import InputError
-from gdinousam.geometry import ResizeSettings
 from gdinousam.models.adapters.lora import LoraSettings, add_lora
 from gdinousam.models.detector.detector import Detector
 from gdinousam.models.loading import (
     PREPROCESSING,
+    base_name,
     load_detector,
     load_grounding_dino,
     load_mask_head,
@@ -23,7 +23,8 @@ from gdinousam.models.loading import (
     save_resize,
     trained_resize,
 )
-from gdinousam.phrases import build_caption, tokenize_captions
+from gdinousam.preprocessing import ResizeSettings
+from gdinousam.prompts import build_caption, tokenize_captions
 from gdinousam.runtime import torch_seed
 
 
@@ -85,6 +86,18 @@ def test_an_adapter_folder_finds_its_base(small_detector: Path, adapter: Path) -
     expected = boxes_of(load_detector(str(small_detector), adapter))
     assert torch.equal(boxes_of(load_detector(str(adapter))), expected)
     assert not torch.allclose(boxes_of(load_detector(str(small_detector))), expected, atol=1e-3)
+
+
+def test_an_adapter_names_its_base_as_it_was_loaded(tmp_path: Path) -> None:
+    (tmp_path / "downloaded.pth").touch()
+    (tmp_path / "latest.pth").symlink_to(tmp_path / "downloaded.pth")
+    assert base_name(str(tmp_path / "latest.pth")) == str((tmp_path / "downloaded.pth").resolve())
+    assert [base_name(name) for name in ("small", "owner/detector", str(tmp_path))] == [
+        "small",
+        "owner/detector",
+        str(tmp_path),
+    ]
+    assert base_name("random-small") == ""  # no name finds these weights again
 
 
 def test_loading_an_adapter_is_silent(adapter: Path) -> None:

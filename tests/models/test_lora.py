@@ -20,7 +20,7 @@ from gdinousam.models.adapters.lora import (
 )
 from gdinousam.models.detector.detector import Detector, DetectorOutput
 from gdinousam.models.loading import load_detector, load_grounding_dino
-from gdinousam.phrases import TokenizedCaptions, build_caption, tokenize_captions
+from gdinousam.prompts import TokenizedCaptions, build_caption, tokenize_captions
 from gdinousam.runtime import torch_seed
 
 RANK = 32  # of the public adaptation

@@ -9,9 +9,9 @@ from mask_checks import agreement, count_calls
 from torch import nn
 from transformers import Sam2ImageProcessorFast, Sam2Processor
 
-from gdinousam.geometry import image_to_tensor, normalize_image
 from gdinousam.models.loading import load_mask_head
 from gdinousam.models.mask_heads.sam2 import Sam2MaskHead
+from gdinousam.preprocessing import image_to_tensor, normalize_image
 from gdinousam.records import Image
 
 BOXES_XYXY = torch.tensor([[20.0, 30.0, 90.0, 100.0], [60.5, 10.0, 150.0, 80.0], [5.0, 90.0, 40.0, 140.0]])

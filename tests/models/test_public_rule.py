@@ -6,13 +6,13 @@ import pytest
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from gdinousam.geometry import ResizeSettings
 from gdinousam.models.detector.box_finder import BoxFinder
 from gdinousam.models.detector.detector import LayerPrediction
-from gdinousam.models.detector.prediction_settings import PredictionSettings
+from gdinousam.models.detector.operating_point import PredictionSettings
 from gdinousam.models.detector.public_rule import KeptBoxes, PublicRuleSettings, public_boxes, public_text
 from gdinousam.models.loading import load_detector
 from gdinousam.models.small import small_tokenizer
+from gdinousam.preprocessing import ResizeSettings
 from gdinousam.records import Image
 
 SIZE_HW = (100, 200)

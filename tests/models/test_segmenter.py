@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from gdinousam.data.images import read_image
-from gdinousam.geometry import ResizeSettings
-from gdinousam.models.detector.prediction_settings import PredictionSettings
+from gdinousam.models.detector.operating_point import PredictionSettings
 from gdinousam.models.loading import save_resize
 from gdinousam.models.segmenter import TextSegmenter, load_segmenter
+from gdinousam.preprocessing import ResizeSettings
 from gdinousam.records import Detection, Image, Segmenter
 
 PHRASES = [["cyst", "left kidney"], ["malignant lesion"], ["liver", "cyst", "benign lesion"]]

@@ -15,7 +15,7 @@ from gdinousam.models.small import (
     small_tokenizer,
     small_vocabulary,
 )
-from gdinousam.phrases import build_caption, tokenize_captions
+from gdinousam.prompts import build_caption, tokenize_captions
 from gdinousam.runtime import torch_seed
 
 

@@ -15,7 +15,7 @@ from torch import nn
 from gdinousam.models.detector.detector import Detector
 from gdinousam.models.detector.text_encoder import TextEncoder
 from gdinousam.models.loading import load_grounding_dino
-from gdinousam.phrases import build_caption, tokenize_captions
+from gdinousam.prompts import build_caption, tokenize_captions
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ from gdinousam.experiments.config import TrainConfig, load_config
 from gdinousam.models.adapters.lora import LoraSettings, add_lora
 from gdinousam.models.checkpoints.published_lora import LAST_BOX_LAYER, adapted_modules
 from gdinousam.models.detector.detector import Detector
-from gdinousam.phrases import build_public_caption
+from gdinousam.prompts import build_public_caption
 from gdinousam.runtime import torch_seed
 from gdinousam.training.schedule import build_schedule
 from gdinousam.training.tasks import DetectorTask

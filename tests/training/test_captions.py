@@ -7,11 +7,11 @@ import torch
 
 from gdinousam.data.dataset import Batch, Example
 from gdinousam.errors import InputError
-from gdinousam.geometry import ResizeSettings
 from gdinousam.models.detector.detector import Detector
 from gdinousam.models.loading import load_grounding_dino
 from gdinousam.models.small import small_tokenizer
-from gdinousam.phrases import build_public_caption
+from gdinousam.preprocessing import ResizeSettings
+from gdinousam.prompts import build_public_caption
 from gdinousam.records import ImageRecord
 from gdinousam.training.captions import require_askable, with_captions_that_fit
 from gdinousam.training.settings import LossSettings

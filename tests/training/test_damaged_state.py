@@ -13,7 +13,7 @@ from accelerate.state import AcceleratorState
 from damage import FEW_OR_MANY, changed_json, num_refused, refusal
 
 from gdinousam.experiments.training_origin import DATA_NAME, noted_data
-from gdinousam.json_files import read_json
+from gdinousam.reading import read_json
 from gdinousam.training.checkpoints import STATE, RunCheckpoints
 from gdinousam.training.metrics_file import MetricsFile
 from gdinousam.training.progress import Progress
@@ -42,7 +42,7 @@ def checkpoints(tmp_path: Path) -> RunCheckpoints:
     return checkpoints
 
 
-@pytest.mark.parametrize("count", [10, pytest.param(1000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [10, pytest.param(200, marks=pytest.mark.slow)])
 def test_a_damaged_state_is_taken_or_refused_in_one_line(checkpoints: RunCheckpoints, count: int) -> None:
     files = sorted(path for path in (checkpoints.folder / STATE).iterdir())
     assert len(files) >= 4  # weights, optimizer, schedule and progress, random states

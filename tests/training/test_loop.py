@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from accelerate.state import AcceleratorState
@@ -25,7 +26,9 @@ from gdinousam.errors import InputError
 from gdinousam.experiments.config import TrainConfig, load_config
 from gdinousam.experiments.train import train
 from gdinousam.experiments.training_origin import noted_data
+from gdinousam.models.detector.operating_point import PredictionSettings
 from gdinousam.models.segmenter import load_segmenter
+from gdinousam.preprocessing import ResizeSettings
 
 ROOT = Path(__file__).parents[2]
 TIMES = {"seconds", "images_per_second", "peak_memory_mb"}
@@ -293,13 +296,24 @@ def test_lora_training_writes_an_adapter_that_the_pipeline_loads(
         config_path, "training.tune=lora", f"model.detector={small_detector}", "lora.rank=4", "training.num_epochs=1"
     )
     assert (folder / "best" / "adapter_model.safetensors").is_file()
-    segmenter = load_segmenter(str(folder / "best"), str(small_mask_head), device="cpu")
-    assert segmenter.box_finder.detector.grounding_dino.config.d_model == 128
+    image, phrases = np.full((96, 96, 3), 90, np.uint8), [["cyst"]]
+    image[30:60, 30:60] = 20
+    anything = PredictionSettings(box_threshold=0.0)
+    tuned, untuned = (
+        load_segmenter(str(name), str(small_mask_head), None, ResizeSettings(size=64), anything, "cpu").segment(
+            [image], phrases
+        )[0][0]
+        for name in (folder / "best", small_detector)
+    )
+    # an adapter that is ignored would change nothing
+    assert tuned.score != untuned.score and tuned.box_xyxy != untuned.box_xyxy
 
 
-def test_bfloat16_trains_to_finite_losses(config_path: Path) -> None:
+def test_bfloat16_trains_to_the_losses_of_float32(config_path: Path) -> None:
     folder = run(config_path, "training.mixed_precision=bf16", "training.num_epochs=1")
-    assert 0 < float(rows(folder)[0]["val_loss"]) < 1000
+    in_bfloat16 = float(rows(folder)[0]["val_loss"])
+    folder = run(config_path, "training.num_epochs=1", f"training.output_dir={folder}_float32")
+    assert in_bfloat16 == pytest.approx(float(rows(folder)[0]["val_loss"]), rel=0.05)
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_with_a_remedy(config_path: Path) -> None:

@@ -11,12 +11,12 @@ from torch import nn
 
 from gdinousam.data.contract.reading import read_records
 from gdinousam.data.dataset import Batch, TrainingDataset, collate
-from gdinousam.geometry import ResizeSettings
 from gdinousam.models.adapters.lora import LoraSettings, add_lora
 from gdinousam.models.detector.detector import Detector
 from gdinousam.models.loading import base_name, load_detector, load_grounding_dino, load_mask_head, trained_resize
 from gdinousam.models.mask_heads.sam2 import Sam2MaskHead
-from gdinousam.phrases import build_caption, tokenize_captions
+from gdinousam.preprocessing import ResizeSettings
+from gdinousam.prompts import build_caption, tokenize_captions
 from gdinousam.records import ImageRecord
 from gdinousam.runtime import torch_seed
 from gdinousam.training.settings import LossSettings

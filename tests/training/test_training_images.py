@@ -10,7 +10,7 @@ import pytest
 
 from gdinousam.errors import InputError
 from gdinousam.experiments.config import BaselineTrainConfig
-from gdinousam.geometry import ResizeSettings
+from gdinousam.preprocessing import ResizeSettings
 from gdinousam.training.images import (
     TrainingImages,
     read_training_images,

@@ -13,16 +13,15 @@ import torch
 from servers import MiniatureHub
 from transformers import SamModel
 
-from gdinousam.geometry import ResizeSettings
 from gdinousam.methods.medsam.segmenter import load_medsam
 from gdinousam.models.adapters.base_note import describe_base
 from gdinousam.models.adapters.loading import save_adapter
 from gdinousam.models.adapters.lora import LoraSettings, add_lora
-from gdinousam.models.detector.operating_point import OPERATING_POINT, OperatingPoint, save_point
-from gdinousam.models.detector.prediction_settings import Point
+from gdinousam.models.detector.operating_point import OPERATING_POINT, OperatingPoint, Point, save_point
 from gdinousam.models.loading import load_grounding_dino, save_resize
 from gdinousam.models.mask_heads.sam import save_sam_preprocessing
 from gdinousam.models.weights.choice import is_hub_id
+from gdinousam.preprocessing import ResizeSettings
 from gdinousam.runtime import torch_seed
 
 ROOT = Path(__file__).parents[2]
@@ -31,7 +30,7 @@ PROGRAM = """
 import logging, sys
 import numpy as np
 from gdinousam.errors import InputError
-from gdinousam.models.detector.prediction_settings import PredictionSettings
+from gdinousam.models.detector.operating_point import PredictionSettings
 from gdinousam.models.loading import load_mask_head, trained_resize
 from gdinousam.models.segmenter import load_box_finder
 

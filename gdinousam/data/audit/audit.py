@@ -72,7 +72,7 @@ def _read_splits(folder: Path) -> dict[Part, tuple[ImageRecord, ...]]:
 
 
 def _unknown_patients(folder: Path, records: Mapping[Part, tuple[ImageRecord, ...]]) -> dict[Part, int]:
-    """Number of images of each split without a group, or with one that is no patient by the column group_kind."""
+    """Number of images of each split without a group, or with one that is not a patient by the column group_kind."""
     unknown = {}
     for split, of_split in records.items():
         table = read_table(find_csv(folder / csv_name(split)))

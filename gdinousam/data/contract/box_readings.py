@@ -83,7 +83,7 @@ def _is_far_outside(box: BoxXYWH, size: Size) -> bool:
 def _by_place(shares: Shares) -> tuple[str, list[int]] | None:
     x, y, width, height = shares.T
     right, bottom = 1 - x - width, 1 - y - height
-    # one of those that hardly differ, so that a clip of one patient is no evidence
+    # one of those that hardly differ, so that a clip of one patient is not evidence
     kinds = np.unique(np.round(shares * STEPS), axis=0, return_index=True)[1]
     if len(kinds) < MANY_BOXES:
         return None

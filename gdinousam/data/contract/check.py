@@ -72,7 +72,7 @@ def check_table(
     every row with a box must have a mask. progress: show a bar in a terminal where the check takes a while. datasets:
     look at the files of these alone, as only they are used; the rows are all checked. allow_odd: take boxes and masks
     that obey the contract and yet look wrong (see ``plausibility``). resize_masks: a mask of another size than its
-    image is no problem and is checked at the image's. Each image and mask is decoded once. Returns the
+    image is not a problem and is checked at the image's. Each image and mask is decoded once. Returns the
     problems by row, an empty list for sound data. Raises ``InputError`` only for a CSV that cannot be read as a table
     at all, and for required masks without a mask folder.
     """

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from gdinousam.errors import InputError
 from gdinousam.files import write_text
+from gdinousam.reading import reading
 from gdinousam.records import FileState, ImageRecord
 
 logger = logging.getLogger(__name__)
@@ -65,11 +66,9 @@ def _pair(state: FileState) -> list[int]:
 def _read(path: Path, remedy: str) -> dict[str, dict[str, list[int]]]:
     if not path.is_file():
         return {}
-    try:
+    with reading(path, "the note of a run on its files", f"remove it to go on unchecked, or {remedy}"):
         content = json.loads(path.read_text(encoding="utf-8"))
         return {
             kind: {name: [int(size), int(time)] for name, (size, time) in files.items()}
             for kind, files in content.items()
         }
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise InputError(f"{path}: not readable ({error}); remove it to go on unchecked, or {remedy}") from error

@@ -37,7 +37,7 @@ EXPLAINED_IOU = 0.75  # median that another reading must reach to be named where
 CERTAIN_IOU = 0.9  # and where they could be meant, as loose boxes; no other reading makes those tight
 NUM_NAMED = 5  # rows that the cause of a whole file names
 
-ALLOW_ODD = "Take boxes and masks that obey the contract but look wrong to the checker (docs/data.md)."
+ALLOW_ODD = "Accept boxes and masks that follow the format but look wrong to the checker (docs/data.md)."
 
 Cause = tuple[str, Sequence[CheckedRow]]  # what explains a whole file, and the rows that it concerns
 

@@ -30,6 +30,8 @@ class Problem:
 class DataProblems(InputError):  # noqa: N818 (it holds many problems, not one error)
     """The data breaks the contract. ``problems`` has every breach, the message their table (several lines)."""
 
+    is_table = True
+
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__(problems)
         self.problems = tuple(problems)

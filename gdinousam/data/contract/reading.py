@@ -134,8 +134,8 @@ def read_cells(csv_path: Path, further_numbers: Sequence[str] = ()) -> tuple[pd.
 
     further_numbers: columns that hold numbers beside those of the contract. Returns the table as ``read_table`` does,
     without the rows that have more or fewer cells than the header, and for each of those rows its number of cells.
-    Lines without a filled cell are no rows, but count in row numbers. Raises ``InputError`` for an empty file, for one
-    that is no UTF-8 text or no CSV, and for a column that is named twice.
+    Lines without a filled cell are not rows, but count in row numbers. Raises ``InputError`` for an empty file, for one
+    that is not UTF-8 text or no CSV, and for a column that is named twice.
     """
     lines = read_delimited(csv_path, (*KNOWN_COLUMNS, *further_numbers), (*NUMBER_COLUMNS, *further_numbers))
     if not lines or not any(cell.strip() for cell in lines[0]):
@@ -167,7 +167,7 @@ def iterate_rows(table: pd.DataFrame) -> Iterator[tuple[int, Row]]:
 
 
 def parse_number(cell: str) -> float | None:
-    """The finite number that a cell holds, or ``None``: empty, text, nan and inf are no numbers."""
+    """The finite number that a cell holds, or ``None``: empty, text, nan and inf are not numbers."""
     try:
         number = float(cell)
     except ValueError:

@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 Json = dict[str, Any]
 
+_CHECKSUM = "sha256"  # beside an answer in its file
 _MOST_KEPT = 200  # answers, the latest; each is far smaller than its name
 _DECODERS = ("pillow", "numpy")
 
@@ -85,18 +86,26 @@ def _code() -> list[str]:
 
 
 def _read(path: Path) -> Json | None:
+    """A kept answer; ``None`` where there is none, or where it is not as it was kept."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
-    return content if isinstance(content, dict) else None
+    if not isinstance(content, dict):
+        return None
+    checksum = content.pop(_CHECKSUM, None)
+    return content if checksum == _checksum(content) else None
+
+
+def _checksum(found: Json) -> str:
+    return hashlib.sha256(json.dumps(found).encode()).hexdigest()
 
 
 def _keep(path: Path, found: Json) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replaced_file(path, durable=False) as new:
-            new.write_text(json.dumps(found), encoding="utf-8")
+            new.write_text(json.dumps(found | {_CHECKSUM: _checksum(found)}), encoding="utf-8")
         kept = sorted(path.parent.glob("*.json"), key=lambda one: one.stat().st_mtime_ns, reverse=True)
         for old in kept[_MOST_KEPT:]:
             old.unlink(missing_ok=True)

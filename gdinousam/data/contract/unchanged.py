@@ -45,7 +45,7 @@ def unchanged(path: Path, state: FileState | None) -> Iterator[None]:
     """
     try:
         yield
-    finally:  # also where it could not be read: half a new file is no damaged one
+    finally:  # also where it could not be read: half a new file is not a damaged one
         now = state_of(path) if state else None
         if state and now and state != now:
             raise InputError(

@@ -55,8 +55,8 @@ def unpacked(raw: Path, scratch: Path, progress: bool = True) -> Path:
 
     A folder without any archive is returned as it is. Where a folder holds archives, their content goes to
     ``scratch``, each into a folder of the archive's name, and the folder's other files are linked beside them.
-    Raises ``InputError`` for a path that does not exist, for a file that is no archive or damaged, and for an archive
-    with a path that leads outside; nothing outside ``scratch`` is ever written.
+    Raises ``InputError`` for a path that does not exist, for a file that is damaged or not an archive, and for an
+    archive with a path that leads outside; nothing outside ``scratch`` is ever written.
     """
     if raw.is_dir():
         archives = [path for path in sorted(raw.iterdir()) if _looks_like_archive(path)]

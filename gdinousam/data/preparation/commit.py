@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -18,8 +18,8 @@ from gdinousam.data.contract import reading as contract
 from gdinousam.data.contract.layout import PART_FOLDERS, PARTS, Part, csv_name
 from gdinousam.errors import InputError
 from gdinousam.files import sync_folder, sync_tree, write_json
-from gdinousam.json_files import read_json_object
 from gdinousam.locks import locked
+from gdinousam.reading import read_json_object
 
 FILES = "files"  # in the collecting folder: what moves into place, under the paths it will have
 ROWS = "rows"  # in the collecting folder: this dataset's rows of each split and of the support set
@@ -38,8 +38,9 @@ def collecting(data: Path, tag: str) -> Iterator[Path]:
     """
     data.mkdir(parents=True, exist_ok=True)
     with locked(data, tag, f"{data}: {tag}"):
-        for ready in sorted(data.glob(".*.ready")):
-            _move_into_place(data, ready)
+        with _moving(data):  # also where nothing is to be moved: it takes away what a killed program left of its lock
+            for ready in sorted(data.glob(".*.ready")):
+                _move_into_place(data, ready)
         folder = data / f".{tag}.new"
         shutil.rmtree(folder, ignore_errors=True)
         try:
@@ -68,7 +69,8 @@ def commit(data: Path, tag: str, folder: Path) -> None:
         sync_tree(folder / name)
     folder.rename(ready)
     sync_folder(data)
-    _move_into_place(data, ready)
+    with _moving(data):
+        _move_into_place(data, ready)
 
 
 def written_files(data: Path, tag: str) -> set[str]:
@@ -91,26 +93,29 @@ def _names_of_files(names: object, path: Path, remedy: str) -> set[str]:
     return set(names)
 
 
+def _moving(data: Path) -> AbstractContextManager[None]:
+    """Several datasets may end at the same time, and they share the CSVs."""
+    return locked(data, "commit", str(data), waits=True)
+
+
 def _move_into_place(data: Path, ready: Path) -> None:
     """Every step may be taken twice: what has been moved before the program was killed is not there to be moved."""
-    # several datasets may end at the same time, and they share the CSVs
-    with locked(data, "commit", str(data), waits=True):
-        if not (ready / PLAN).exists():  # all is in place; another program may have done it just now
-            shutil.rmtree(ready, ignore_errors=True)
-            return
-        tag, stale = _read_plan(ready / PLAN)
-        for name in sorted(_relative_files(ready / FILES)):
-            (data / name).parent.mkdir(parents=True, exist_ok=True)
-            (ready / FILES / name).replace(data / name)
-        for part in PARTS:
-            if (ready / ROWS / csv_name(part)).is_file():  # a version without support sets may have left it
-                _replace_rows(data / csv_name(part), ready / ROWS / csv_name(part), tag)
-        for name in sorted(stale):
-            (data / name).unlink(missing_ok=True)
-        for path in sorted(ready.iterdir()):
-            if path.is_dir():
-                shutil.rmtree(path)
-        shutil.rmtree(ready)  # the plan goes last, because without it nobody could go on
+    if not (ready / PLAN).exists():  # all is in place; another program may have done it just now
+        shutil.rmtree(ready, ignore_errors=True)
+        return
+    tag, stale = _read_plan(ready / PLAN)
+    for name in sorted(_relative_files(ready / FILES)):
+        (data / name).parent.mkdir(parents=True, exist_ok=True)
+        (ready / FILES / name).replace(data / name)
+    for part in PARTS:
+        if (ready / ROWS / csv_name(part)).is_file():  # a version without support sets may have left it
+            _replace_rows(data / csv_name(part), ready / ROWS / csv_name(part), tag)
+    for name in sorted(stale):
+        (data / name).unlink(missing_ok=True)
+    for path in sorted(ready.iterdir()):
+        if path.is_dir():
+            shutil.rmtree(path)
+    shutil.rmtree(ready)  # the plan goes last, because without it nobody could go on
 
 
 def _read_plan(path: Path) -> tuple[str, set[str]]:
@@ -132,7 +137,7 @@ def _replace_rows(csv_path: Path, rows_path: Path, tag: str) -> None:
             contract.write_table(rows, csv_path)
         return
     table = contract.read_table(csv_path)
-    # an import is no dataset: what an interrupted move has already added is known by the rows themselves
+    # an import is not a dataset: what an interrupted move has already added is known by the rows themselves
     added = set(rows.itertuples(index=False, name=None)) if list(rows.columns) == list(table.columns) else set()
     is_added = [row in added for row in table.itertuples(index=False, name=None)]
     ours = (table[contract.DATASET] == tag) | pd.Series(is_added, index=table.index, dtype=bool)

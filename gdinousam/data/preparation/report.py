@@ -53,7 +53,7 @@ class Report:
     """The outcome for one dataset.
 
     found: cases in the release by label. written: by split. left_out: (name, reason) of what is not in any split.
-    moved: (image, reason) of those that are not in the release's own split. remarks: how many images were mended in
+    moved: (image, reason) of those that are not in the release's own split. remarks: how many images were fixed in
     which way. split_hash: SHA-256 of the list of members. files: what was written, relative to the output folder.
     """
 
@@ -76,7 +76,7 @@ class Report:
         if self.moved:
             lines += ["", "not in the split of the release"] + _counted_reasons(self.moved)
         if self.remarks:
-            lines += ["", "mended"] + [f"{number:>8}  {remark}" for remark, number in self.remarks.items()]
+            lines += ["", "fixed"] + [f"{number:>8}  {remark}" for remark, number in self.remarks.items()]
         return "\n".join(lines)
 
     def json(self) -> str:

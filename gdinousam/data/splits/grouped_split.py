@@ -42,7 +42,7 @@ def grouped_split(
     which images this took out of their own. The other groups go to train and to those splits that have no official
     image, in proportion to their fractions: beside an official test set train and val share them 7 to 2. Each of these
     splits gets a group; of fewer groups than splits the first is for train, the second for test. Without images every
-    split is empty. Raises ``ValueError`` for two images of one name and for fractions that are no shares of one.
+    split is empty. Raises ``ValueError`` for two images of one name and for fractions that are not shares of one.
     """
     require_distinct_names(images)
     if min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-9 or fractions[0] == 0:

@@ -39,7 +39,7 @@ class Run:
 def read_run(folder: Path) -> Run:
     """Read the metrics of a run, also where a spreadsheet saved them since (``delimited``).
 
-    Raises InputError where there are none, or where one is no number.
+    Raises InputError where there are none, or where one is not a number.
     """
     path = folder / METRICS_NAME
     if not path.is_file():
@@ -66,7 +66,7 @@ def training_curves(runs: Sequence[Run], width: float = PAGE_WIDTH) -> Figure:
     """Loss, its terms and the learning rate over the epochs, a panel each; runs differ in colour and marker.
 
     runs: at least one. width: of the figure in inches. Dashed: training, where augmentation makes it harder; full:
-    validation, with a ring at its best epoch. What is zero or no number everywhere has no panel, nor have single terms
+    validation, with a ring at its best epoch. What is zero or nan everywhere has no panel, nor have single terms
     that repeat the loss. A note below says what the two losses are of.
     """
     from matplotlib.figure import Figure

@@ -49,7 +49,7 @@ def _contours(mask_hw: Mask, panel: Image) -> Sequence[npt.NDArray[np.int32]]:
     size_wh = panel.shape[1], panel.shape[0]
     grown = cv2.resize(mask_hw.astype(np.float32), size_wh, interpolation=cv2.INTER_LINEAR) >= 0.5
     if mask_hw.any() and not grown.any():  # a mask of single pixels must not vanish
-        grown = cv2.resize(mask_hw.astype(np.uint8), size_wh, interpolation=cv2.INTER_AREA) > 0
+        grown = cv2.resize(mask_hw.astype(np.float32), size_wh, interpolation=cv2.INTER_AREA) > 0
     return cv2.findContours(grown.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)[0]  # type: ignore[return-value]
 
 

@@ -25,14 +25,14 @@ RULE = (
     f"interval of its lead, on the queries that both are scored on, lies above 0, with {FEWEST_GROUPS} patients or "
     "images at least."
 )
-NO_CANDIDATES = "References and random weights are no candidates for the best."
+NO_CANDIDATES = "References and random weights are not candidates for the best."
 
 
 def best_method(rows: Mapping[Name, Sequence[ScoreRow]], score: Score) -> Name | None:
     """The method with the highest mean, if it leads every other beyond doubt as ``RULE`` says; else ``None``.
 
     rows: of each candidate, all of one protocol and with every query once. Means are over the datasets' means, so that
-    datasets weigh the same. Who has no score is no candidate; ``None`` also for fewer than two.
+    datasets weigh the same. Who has no score is not a candidate; ``None`` also for fewer than two.
     """
     means = {name: mean for name, of_method in rows.items() if not math.isnan(mean := _mean(of_method, score))}
     if len(means) < 2:

@@ -30,7 +30,7 @@ class Compared:
 
     protocol: the one that all rows are of. rows: of each method, the same queries in the same order, at least one.
     remarks: what a reader of the numbers must know of how they were put together, a sentence each. notes: by method.
-    weights: what those of each method are; one that is not in it: unknown. references: methods that are no candidates
+    weights: what those of each method are; one that is not in it: unknown. references: methods that are not candidates
     for the best.
     """
 

@@ -166,7 +166,7 @@ def _in_lines(lines: Sequence[str], side: Literal["l", "r", "c"]) -> str:
 
 
 def _cell(cell: Cell, marks: Mapping[str, str], may_break: bool) -> str:
-    text = re.sub(r"(?<!\S)-(?=\d)", "$-$", latex_text(cell.text))  # a hyphen is no minus
+    text = re.sub(r"(?<!\S)-(?=\d)", "$-$", latex_text(cell.text))  # a hyphen is not a minus
     if may_break:
         text = re.sub(r"(\+|/|\\_)(?=\S)", r"\1\\allowbreak{}", text)
     text = rf"\textbf{{{text}}}" if cell.best else text

@@ -81,7 +81,7 @@ def bootstrap_interval(
 
     groups: for each value the unit it belongs to, ``None``: a unit of its own; left out: every value is.
     The same call gives the same interval. Fewer than two units: low and high are nan. Equal values: an interval without
-    width. Raises ValueError for a value that is no finite number and for groups of another length than the values.
+    width. Raises ValueError for a value that is not a finite number and for groups of another length than the values.
     """
     return macro_intervals([([values], groups)], 1, num_resamples, seed, level)[0]
 
@@ -157,7 +157,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     """Holm's correction: p values of several comparisons, to be held against one level together.
 
     Returns them adjusted, in the order given: the smallest of m times m, the next times m - 1 and so on, never falling
-    and at most 1. A nan is no comparison and stays nan. Empty: empty. (Holm 1979; scipy has none.)
+    and at most 1. A nan is not a comparison and stays nan. Empty: empty. (Holm 1979; scipy has none.)
     """
     adjusted = [math.nan] * len(p_values)
     ranked = sorted((p, place) for place, p in enumerate(p_values) if not math.isnan(p))

@@ -203,8 +203,8 @@ def _require_scores(row: ScoreRow) -> None:
     lacking = [name for name, score in wanted.items() if not math.isfinite(score)]
     if lacking:
         raise InputError(
-            f"{row.dataset} {row.image_name} {row.phrase!r}: {', '.join(lacking)} is no number in a {row.protocol} row "
-            "that has to be scored; the rows were edited by hand or damaged: evaluate again"
+            f"{row.dataset} {row.image_name} {row.phrase!r}: {', '.join(lacking)} is not a number in a {row.protocol} "
+            "row that has to be scored; the rows were edited by hand or damaged: evaluate again"
         )
 
 

@@ -76,7 +76,7 @@ def phrases_by_dataset(records: Iterable[ImageRecord]) -> dict[str, tuple[str, .
 class Limited(Protocol):
     """A method that cannot answer every phrase or dataset, such as a network with a channel for each phrase.
 
-    It is only asked what it can answer. The rest is no miss: its rows are marked and counted, see ``ScoreRow``.
+    It is only asked what it can answer. The rest is not a miss: its rows are marked and counted, see ``ScoreRow``.
     """
 
     def unsupported(self, record: ImageRecord) -> Mapping[str, str]:

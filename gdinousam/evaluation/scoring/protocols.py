@@ -55,7 +55,7 @@ def score_image(
     were asked. unsupported: phrases that the method cannot answer and was not asked; their rows are marked, without a
     score.
     Returns one strict row per phrase in the record's order, then one paper row if the image has an instance.
-    Raises InputError where a detection has no mask or a score or box that is no number, or a present phrase has an
+    Raises InputError where a detection has no mask or a score or box that is not a number, or a present phrase has an
     empty mask; ValueError where a detection answers a phrase that was not asked or its mask has another size than the
     truth.
     """
@@ -166,7 +166,7 @@ def _check(
     for phrase in record.phrases:
         if Query(record, phrase).instances and not truth[phrase].any():
             # Scoring it would make silence a perfect answer for an object that the boxes say is there.
-            raise InputError(f"{record.path}: the mask of {phrase!r} is empty although it has a box; mend the mask")
+            raise InputError(f"{record.path}: the mask of {phrase!r} is empty although it has a box; fix the mask")
     for detection in detections:
         if detection.phrase not in record.phrases or detection.phrase in unsupported:
             raise ValueError(f"{record.path}: a detection of {detection.phrase!r}, which was not asked for")
@@ -174,7 +174,7 @@ def _check(
             # A nan would sort anywhere and take its query out of every mean without a word.
             raise InputError(
                 f"{record.path}: the method answered {detection.phrase!r} with score {detection.score} and box "
-                f"{tuple(map(float, detection.box_xyxy))}, which are not all numbers; mend the method or its weights"
+                f"{tuple(map(float, detection.box_xyxy))}, which are not all numbers; fix the method or its weights"
             )
         if detection.mask_hw is None:
             raise InputError(

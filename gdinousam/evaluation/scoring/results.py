@@ -13,8 +13,7 @@ from gdinousam.errors import InputError
 from gdinousam.evaluation.scoring.notes import NO_NOTES, Notes, method_name, weights_remarks
 from gdinousam.evaluation.scoring.rows import ScoreRow, read_rows
 from gdinousam.evaluation.scoring.trace import NO_TRACE, Trace
-from gdinousam.json_files import read_json_object
-from gdinousam.reading import reason_of
+from gdinousam.reading import read_json_object, reason_of
 from gdinousam.records import WeightsKind
 
 ROWS_NAME = "rows.csv"

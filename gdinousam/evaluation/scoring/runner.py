@@ -226,7 +226,7 @@ def _answer(method: Method, cases: Sequence[Case]) -> tuple[list[Answer], float]
     elif isinstance(method, RecordSegmenter):
         answers = [Answer(detections) for detections in method.segment_records(images, records)]
     elif isinstance(method, PublicChooser):
-        # An image without an object is no query of the paper protocol.
+        # An image without an object is not a query of the paper protocol.
         chosen = [(record.last_phrase,) if record.instances else () for record in records]
         answers = method.segment_and_choose(images, [record.phrases for record in records], chosen)
     else:

@@ -19,58 +19,73 @@ OUR_METHOD = "GroundingDINO-US-SAM"
 
 
 class TestData(Settings):
-    """Where the test images lie."""
+    """The test data."""
 
     test_dir: SettingsPath = Field(description="Folder of the test images.")
     test_ann: SettingsPath = Field(description="CSV of the test boxes and phrases.")
-    test_masks: SettingsPath = Field(description="Folder of the test masks, named as the images or in mask_name.")
-    batch_size: int = Field(4, ge=1, description="Images given to the method at once.")
+    test_masks: SettingsPath = Field(
+        description="Folder of the test masks, which have the names of the images or those in mask_name."
+    )
+    batch_size: int = Field(
+        4,
+        ge=1,
+        description="Images given to the method at once; another number changes at most the last digits of the "
+        "scores (docs/evaluation.md).",
+    )
     num_workers: int = Field(4, ge=0, description="Threads that read images and masks ahead.")
     datasets: tuple[str, ...] | None = Field(
         None, min_length=1, description="Use only the images of these datasets. null: all."
     )
-    max_images: int | None = Field(None, ge=1, description="Use only the first so many images, of the datasets named.")
+    max_images: int | None = Field(
+        None, ge=1, description="Use only this many images, the first ones of the datasets used."
+    )
     allow_odd: bool = Field(False, description=ALLOW_ODD)
     masks_of_other_size: Literal["refuse", "resize"] = Field(
         "refuse",
-        description="A mask of another size than its image. resize: bring it to the image's as the public test scripts "
-        "do (bicubic, whatever is not black then is foreground), for both protocols.",
+        description="What to do with a mask whose size differs from its image. resize: resize it as the public "
+        "test scripts do (bicubic; afterwards everything that is not black is foreground), for both protocols.",
     )
 
 
 class ValidationData(Settings):
-    """Where the images lie on which scripts/operating_point.py chooses thresholds; never those of the test."""
+    """The images on which scripts/operating_point.py chooses thresholds; never test images."""
 
     val_dir: SettingsPath = Field(description="Folder of the validation images.")
     val_ann: SettingsPath = Field(description="CSV of their boxes and phrases.")
-    val_masks: SettingsPath = Field(description="Folder of their masks, named as the images or in mask_name.")
-    datasets: tuple[str, ...] | None = Field(
-        None, min_length=1, description="Use only the images of these datasets; letter case counts. null: all."
+    val_masks: SettingsPath = Field(
+        description="Folder of their masks, which have the names of the images or those in mask_name."
     )
-    max_images: int | None = Field(None, ge=1, description="Use only the first so many images, of the datasets named.")
+    datasets: tuple[str, ...] | None = Field(
+        None, min_length=1, description="Use only the images of these datasets. null: all."
+    )
+    max_images: int | None = Field(
+        None, ge=1, description="Use only this many images, the first ones of the datasets used."
+    )
 
 
 class RunSettings(ComputeSettings):
     """What an evaluation writes, and how it is run."""
 
     output_dir: SettingsPath = Field(description="Folder of the results; new for every run.")
-    num_pictures: int = Field(20, ge=0, description="Images drawn with truth and prediction, spread over the file.")
+    num_pictures: int = Field(
+        20, ge=0, description="Number of images drawn with ground truth and prediction, spread over the file."
+    )
     save_masks: bool = Field(
         True,
-        description="Keep what was found as masks/, which figures and report show and --predictions can score again: "
-        "about 2 KB per image and phrase.",
+        description="Keep the predicted masks in masks/, for figures, the report and --predictions: about 2 KB "
+        "per image and phrase.",
     )
 
 
 class EvaluationSettings(RunSettings):
-    """What test.py writes, and whose masks it scores."""
+    """What test.py writes, and which masks it scores."""
 
     method: str = Field(OUR_METHOD, min_length=1, description="Name of the method in tables and figures.")
     predictions: SettingsPath | None = Field(
-        None, description="Folder of masks made by any other program, to score instead of running models."
+        None, description="Folder of masks made by another program, to score instead of running models."
     )
     needs: tuple[Need, ...] = Field(
-        ("text",), description="What the method that made those masks was given beside the image."
+        ("text",), description="What the method that made those masks was given besides the image."
     )
 
 
@@ -80,9 +95,9 @@ class TestConfig(PredictConfig):
     left_aside = ()
 
     data: TestData
-    validation: ValidationData | None = Field(None, description="For scripts/operating_point.py alone.")
+    validation: ValidationData | None = Field(None, description="Only for scripts/operating_point.py.")
     saved_masks: SavedMasksSettings | None = Field(
-        None, description="For evaluation.predictions only; null: all as by default."
+        None, description="Only for evaluation.predictions; null: the defaults."
     )
     evaluation: EvaluationSettings
 

@@ -87,7 +87,7 @@ def _override(tree: dict[str, Any], override: str, rename: bool = True) -> None:
     try:
         value = parse_yaml(text, "--set")
     except InputError as error:
-        raise InputError(f"--set {one_line(override)}: {text!r} is no YAML value") from error
+        raise InputError(f"--set {one_line(override)}: {text!r} is not a YAML value") from error
     key_here = _name_here(key, "--set") if rename else key
     if key_here is not None:
         _assign(tree, key_here, _from_command_line(value))

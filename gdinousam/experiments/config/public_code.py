@@ -60,7 +60,7 @@ TESTING: Tree = {
 }
 """What ``testGroundingDINOUSAM.py`` runs."""
 
-# SAM2.1 large is no setting there. Its file is looked for like any other path of theirs, then the hub's is meant.
+# SAM2.1 large is not a setting there. Its file is looked for like any other path of theirs, then the hub's is meant.
 _MASK_HEAD_FILES = ("weights/sam2.1_hiera_large.pt", "checkpoints/sam2.1_hiera_large.pt", "sam2.1_hiera_large.pt")
 _MASK_HEAD = "facebook/sam2.1-hiera-large"
 _IMAGES, _MASKS = "test_image", "test_mask"
@@ -122,7 +122,7 @@ class _Theirs:
     def found(self, value: Any, key: str) -> Any:
         """A path of theirs where it lies: beside the file, above a folder named configs, or in the working folder.
 
-        What was given on the command line, and the name of a model of ours, is no path of theirs.
+        What was given on the command line, and the name of a model of ours, is not a path of theirs.
         """
         if not isinstance(value, str) or isinstance(value, CommandLineText) or value in OWN_MODEL_NAMES:
             return value

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pydantic import Field, model_validator
 
-from gdinousam.geometry import ResizeSettings
 from gdinousam.methods.ours.learners import detector_learner, mask_head_learner
 from gdinousam.methods.registry import AnyLearner
 from gdinousam.models.adapters.lora import LoraSettings
 from gdinousam.models.loading import RANDOM_SMALL
+from gdinousam.preprocessing import ResizeSettings
 from gdinousam.settings import ModelName, Settings
 from gdinousam.training.images import LearningConfig, TrainingImages
 from gdinousam.training.learner import Learner
@@ -16,7 +16,7 @@ from gdinousam.training.settings import LossSettings, TrainingSettings
 
 
 class TrainModelSettings(Settings):
-    """What training starts from; the part that is trained must be named."""
+    """The weights that training starts from; those of the trained part must be named."""
 
     detector: ModelName | None = Field(None, description="Grounding DINO: folder, file, hub id, small or random-small.")
     mask_head: ModelName | None = Field(None, description="SAM2: folder, file, hub id, small or random-small.")

@@ -24,10 +24,10 @@ from gdinousam.experiments.config import (
 )
 from gdinousam.experiments.evaluate import build_method, evaluate_method, read_test_records
 from gdinousam.experiments.studies.folders import is_begun, is_finished, study_folder
-from gdinousam.geometry import ResizeSettings
 from gdinousam.methods.config import TRAINED_BOX_LAYER
-from gdinousam.models.detector.prediction_settings import PredictionSettings
+from gdinousam.models.detector.operating_point import PredictionSettings
 from gdinousam.models.detector.public_rule import PublicRuleSettings
+from gdinousam.preprocessing import ResizeSettings
 from gdinousam.processes import Processes, joined_processes
 from gdinousam.records import ImageRecord
 from gdinousam.runtime import torch_seed
@@ -51,28 +51,28 @@ class AblationModels(Settings):
     """The weights of all columns: a local folder or file, a hub id, or random-small."""
 
     detector: ModelName = Field(description="Grounding DINO before tuning.")
-    adapter: SettingsPath | None = Field(None, description="LoRA folder that tunes it.")
+    adapter: SettingsPath | None = Field(None, description="LoRA folder of the tuned detector.")
     trained_box_layer: bool = TRAINED_BOX_LAYER
     tuned_detector: ModelName | None = Field(
-        None, description="Where it was tuned in full: the tuned weights, in the place of adapter."
+        None, description="The tuned detector, if it was tuned in full; replaces adapter."
     )
-    mask_head: ModelName = Field(description="SAM2, the mask head of all columns but tuned_medsam.")
+    mask_head: ModelName = Field(description="SAM2, the mask head of all columns except tuned_medsam.")
     medsam: ModelName | None = Field(None, description="MedSAM; needed for the column tuned_medsam.")
 
 
 class AblationSettings(RunSettings):
     """What the ablation writes, and how its columns are run."""
 
-    output_dir: SettingsPath = Field(description="Folder of the results, one folder in it per column.")
-    num_pictures: int = Field(0, ge=0, description="Images drawn per column.")
-    columns: tuple[Column, ...] = Field(tuple(NAMES), min_length=1, description="What to evaluate, in this order.")
+    output_dir: SettingsPath = Field(description="Folder of the results, with one folder per column.")
+    num_pictures: int = Field(0, ge=0, description="Number of images drawn per column.")
+    columns: tuple[Column, ...] = Field(tuple(NAMES), min_length=1, description="Columns to evaluate, in this order.")
 
 
 class AblationConfig(Settings):
     """Everything scripts/ablation.py needs."""
 
     data: TestData
-    resize: ResizeSettings | None = Field(None, description="none: as each detector was trained.")
+    resize: ResizeSettings | None = Field(None, description="null: as each detector was trained.")
     model: AblationModels
     prediction: PredictionSettings = PredictionSettings()
     public_rule: PublicRuleSettings = PublicRuleSettings()

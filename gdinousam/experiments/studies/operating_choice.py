@@ -15,10 +15,10 @@ from gdinousam.evaluation.scoring.cases import Case, read_ahead
 from gdinousam.evaluation.scoring.metrics import dice
 from gdinousam.evaluation.scoring.strata import NUMBERS
 from gdinousam.models.detector.box_choice import num_let_in
-from gdinousam.models.detector.prediction_settings import Point, PredictionSettings
+from gdinousam.models.detector.operating_point import Point, PredictionSettings
 from gdinousam.models.mask_heads.sam2 import MaskHead
 from gdinousam.models.segmenter import TextSegmenter
-from gdinousam.phrases import caption_form
+from gdinousam.prompts import caption_form
 from gdinousam.records import BoxXYXY, Detection, Hint, ImageRecord, Mask, Query
 
 BATCH_SIZE = 8

@@ -43,8 +43,7 @@ from gdinousam.experiments.studies.operating_choice import (
 )
 from gdinousam.experiments.studies.operating_table import choice_table, interval_json, percent
 from gdinousam.methods.ours.settings import PipelineSettings
-from gdinousam.models.detector.operating_point import OPERATING_POINT, OperatingPoint, save_point
-from gdinousam.models.detector.prediction_settings import Point
+from gdinousam.models.detector.operating_point import OPERATING_POINT, OperatingPoint, Point, save_point
 from gdinousam.models.mask_heads.sam2 import MaskHead
 from gdinousam.models.segmenter import TextSegmenter
 from gdinousam.records import ImageRecord
@@ -104,7 +103,7 @@ def _validation_of(config: TestConfig) -> ValidationData:
 def _beside_weights(config: TestConfig) -> Path:
     weights = config.named_model.adapter or config.named_model.detector
     if str(weights) in OWN_MODEL_NAMES or not Path(weights).is_dir():
-        raise InputError(f"{weights} is no folder of yours that the result could lie in; name a file with --out")
+        raise InputError(f"{weights} is not a folder of yours that the result could lie in; name a file with --out")
     return Path(weights) / OPERATING_POINT
 
 

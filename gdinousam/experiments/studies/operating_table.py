@@ -24,7 +24,7 @@ from gdinousam.experiments.studies.operating_choice import (
     gain_of,
     reached,
 )
-from gdinousam.models.detector.prediction_settings import Point
+from gdinousam.models.detector.operating_point import Point
 
 _DECIMALS = 3  # of percentages in the file
 _OPTIMISTIC = "Chosen on these images, so a little too good for them; what it is worth the test says."

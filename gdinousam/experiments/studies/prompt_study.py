@@ -20,8 +20,8 @@ from gdinousam.experiments.studies.prompt_table import prompt_table
 from gdinousam.experiments.studies.prompts_file import Wording, phrases_of_groups, read_prompts
 from gdinousam.experiments.studies.rewording import AskedTogether, Reworded, only_phrases
 from gdinousam.models.segmenter import TextSegmenter
-from gdinousam.phrases import split_into_captions
 from gdinousam.processes import Processes, joined_processes
+from gdinousam.prompts import split_into_captions
 from gdinousam.records import ImageRecord
 from gdinousam.settings import SettingsPath, derive
 
@@ -35,12 +35,12 @@ def _as_list(value: object) -> object:
 
 
 class PromptStudyConfig(TestConfig):
-    """Everything scripts/prompt_study.py needs: the settings of test.py, and what to ask."""
+    """Everything scripts/prompt_study.py needs: the settings of test.py and the prompts."""
 
     prompts: Annotated[tuple[SettingsPath, ...], BeforeValidator(_as_list)] = Field(
         min_length=1,
-        description="YAML file, or a list of several: phrases of the data with prompts to ask instead, or prompts to "
-        "ask of every phrase.",
+        description="YAML file, or a list of several, with the prompts to ask instead of the phrases of the "
+        "data, or for every phrase.",
     )
 
     @model_validator(mode="before")

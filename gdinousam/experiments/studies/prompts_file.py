@@ -14,7 +14,7 @@ from pathlib import Path
 
 from gdinousam.errors import InputError
 from gdinousam.identity import phrase_identity
-from gdinousam.phrases import caption_form
+from gdinousam.prompts import caption_form
 from gdinousam.yaml_files import read_yaml
 
 _LONGEST_NAME = 80  # characters of a folder name; file systems allow 255 bytes
@@ -141,7 +141,7 @@ def _read_yaml(path: Path) -> dict[object, object] | list[object]:
 
 def _prompts_of(path: Path, name: str, listed: object) -> tuple[str, ...]:
     if not isinstance(listed, list):
-        raise InputError(f"{path}: {name}: {listed!r} is no list; write one prompt per line, each after '- '")
+        raise InputError(f"{path}: {name}: {listed!r} is not a list; write one prompt per line, each after '- '")
     return tuple(_text(path, prompt) for prompt in listed)
 
 
@@ -168,7 +168,7 @@ def _refuse_one_folder(where: str, wordings: Sequence[Wording]) -> None:
 def _text(path: Path, value: object) -> str:
     """A phrase or prompt as text that can be asked for; YAML takes words such as ``true`` for other things."""
     if not isinstance(value, str):
-        raise InputError(f"{path}: {value!r} is no text; put it in quotes")
+        raise InputError(f"{path}: {value!r} is not text; put it in quotes")
     try:
         caption_form(value)
     except InputError as error:

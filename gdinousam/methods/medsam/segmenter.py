@@ -13,13 +13,13 @@ import torch
 from transformers import SamModel
 
 from gdinousam.errors import InputError
-from gdinousam.geometry import boxes_xyxy_pixels, image_to_tensor, normalize_image
 from gdinousam.models.detector.box_finder import BoxFinder
 from gdinousam.models.detector.detector import LayerPrediction
 from gdinousam.models.loading import RANDOM_SMALL, load_mask_head
 from gdinousam.models.mask_heads.random_sam import RANDOM, random_sam
 from gdinousam.models.mask_heads.sam import Frame, MedSamFrame, SamMaskHead
-from gdinousam.phrases import strongest_token
+from gdinousam.preprocessing import boxes_xyxy_pixels, image_to_tensor, normalize_image
+from gdinousam.prompts import strongest_token
 from gdinousam.records import Detection, Image
 
 
@@ -28,7 +28,7 @@ def load_medsam(weights: str, as_in_study: bool = False) -> SamMaskHead:
 
     weights: the official file, a folder in transformers' format, a hub id, ``random`` or ``random-small``.
     as_in_study: show it images and boxes as the comparison study did (``StudyFrame``). Raises InputError where the
-    weights cannot be loaded or are no SAM.
+    weights cannot be loaded or are not those of a SAM.
     """
     frame: type[Frame] = StudyFrame if as_in_study else MedSamFrame
     return SamMaskHead(_load_sam(weights), frame).requires_grad_(False).eval()

@@ -19,12 +19,12 @@ from gdinousam.settings import ModelName
 
 
 class MedSamSettings(HintedMethod):
-    """MedSAM, shown a box."""
+    """MedSAM, given a box."""
 
     name: Literal["medsam"] = Field(description="The method.")
     weights: ModelName = Field(description="Official file, folder, hub id, random or random-small.")
     as_in_study: bool = Field(
-        False, description="Show images and boxes as the comparison study did, transposed picture included."
+        False, description="Give it images and boxes as the comparison study did, including the transposed image."
     )
     prompts: HintSettings = HintSettings()
 

@@ -6,12 +6,12 @@ import logging
 from typing import Literal
 
 from gdinousam.errors import InputError
-from gdinousam.geometry import ResizeSettings
 from gdinousam.models.adapters.lora import LoraSettings, add_lora, count_parameters
 from gdinousam.models.detector.detector import Detector
 from gdinousam.models.loading import base_name, load_grounding_dino, load_mask_head
 from gdinousam.models.mask_heads.sam2 import Sam2MaskHead
-from gdinousam.phrases import build_caption, build_public_caption
+from gdinousam.preprocessing import ResizeSettings
+from gdinousam.prompts import build_caption, build_public_caption
 from gdinousam.training.captions import require_askable
 from gdinousam.training.images import TrainingImages
 from gdinousam.training.learner import Learner

@@ -85,7 +85,7 @@ class ReferenceSettings(WithMaskHead):
 
 
 class TrueBoxSettings(ReferenceSettings):
-    """The mask head in the true boxes: what a perfect detector would reach."""
+    """The mask head with the true boxes: what a perfect detector would reach."""
 
     name: Literal["true-box"] = Field(description="The method.")
 
@@ -95,7 +95,7 @@ class TrueBoxSettings(ReferenceSettings):
 
 
 class WholeImageSettings(ReferenceSettings):
-    """The mask head with one box round every image: what it reaches when told nothing."""
+    """The mask head with one box around every image: what it reaches without being told anything."""
 
     name: Literal["whole-image"] = Field(description="The method.")
 

@@ -100,7 +100,7 @@ def square_of(image: Image, side: int) -> torch.Tensor:
 
     Made gray by Pillow's luminance (ITU-R 601; three equal channels stay what they are, exactly), stretched to S x S
     with Pillow's bilinear filter, which smooths where it shrinks, divided by 255, and repeated to three channels. There
-    is no further normalisation: the official network keeps SAM's statistics but does not use them.
+    is not a further normalisation: the official network keeps SAM's statistics but does not use them.
     """
     gray = PIL.Image.fromarray(image).convert("L").resize((side, side), PIL.Image.Resampling.BILINEAR)
     return (torch.from_numpy(np.array(gray)).float() / 255).expand(3, side, side)

@@ -11,7 +11,6 @@ import torch
 from pydantic import Field
 
 from gdinousam.evaluation.scoring.notes import NO_NOTES, Notes
-from gdinousam.geometry import ResizeSettings
 from gdinousam.methods.hints import HintedMethod, HintSettings
 from gdinousam.methods.interface import Weights
 from gdinousam.methods.leaks import leak_notes
@@ -21,6 +20,7 @@ from gdinousam.methods.samus.task import SamusTask
 from gdinousam.methods.samus.weights import load_samus, start_from_sam
 from gdinousam.methods.true_hints import TrueHints, fixed_click
 from gdinousam.models.adapters.lora import count_parameters
+from gdinousam.preprocessing import ResizeSettings
 from gdinousam.records import HintedSegmenter, ImageRecord
 from gdinousam.settings import ModelName
 from gdinousam.training.images import TrainData, TrainingImages
@@ -34,11 +34,11 @@ TRAINED_ON = ("BUSI", "TN3K", "TG3K", "CAMUS")
 
 
 class SamusSettings(HintedMethod):
-    """SAMUS, shown a click."""
+    """SAMUS, given a click."""
 
     name: Literal["samus"] = Field(description="The method.")
     weights: ModelName = Field(
-        description="Its official file, a folder of baselines/trainSAMUS.py, random or random-small."
+        description="Its official file, a folder written by baselines/trainSAMUS.py, random or random-small."
     )
     prompts: HintSettings = HintSettings()
 
@@ -58,17 +58,17 @@ class SamusSettings(HintedMethod):
 
 
 class SamusTraining(LearnerSettings):
-    """SAMUS from the weights of SAM, shown a random click on an object of each image."""
+    """SAMUS from the weights of SAM, given a random click on an object of each image."""
 
     needs_objects: ClassVar[bool] = True  # there is nothing to click on otherwise
 
     name: Literal["samus"] = Field(description="The method.")
-    start: ModelName = Field(description="Official file of SAM ViT-B; random or random-small for a first run.")
+    start: ModelName = Field(description="Official file of SAM ViT-B; random or random-small for a trial run.")
     tune: Literal["published", "full"] = Field(
         "published",
-        description="published: what SAM does not have (convolutional branch, adapters, halved positions) and the "
-        "relative positions of the global blocks, 39.65 million parameters; full: everything, which random weights "
-        "need.",
+        description="published: the parts that SAM does not have (convolutional branch, adapters, halved "
+        "positions) and the relative positions of the global blocks, 39.65 million parameters; full: "
+        "everything, which random weights need.",
     )
 
     def learner(self, data: TrainData, images: TrainingImages) -> Learner:

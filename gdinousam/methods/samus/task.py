@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from gdinousam.data.dataset import Batch, Example
-from gdinousam.geometry import grey_image
 from gdinousam.methods.samus.network import Samus
 from gdinousam.methods.samus.weights import save_samus
+from gdinousam.preprocessing import grey_image
 from gdinousam.training.losses import mask_sums
 from gdinousam.training.tasks import MASK_TERMS, MASKS, Task
 

@@ -11,7 +11,6 @@ from pydantic import TypeAdapter, ValidationError
 from safetensors.torch import save_file
 
 from gdinousam.errors import InputError
-from gdinousam.json_files import read_json_object
 from gdinousam.methods.samus.config import SMALL, SamusConfig
 from gdinousam.methods.samus.network import Samus, added_names, resized_names
 from gdinousam.models.checkpoints.files import Tensors, read_tensors, require_kind
@@ -19,6 +18,7 @@ from gdinousam.models.checkpoints.keys import listed, rename, translate
 from gdinousam.models.checkpoints.sam_parts import SAM_RULES, WEIGHT
 from gdinousam.models.loading import RANDOM_SMALL
 from gdinousam.models.mask_heads.random_sam import RANDOM
+from gdinousam.reading import read_json_object
 
 CONFIG_FILE = "gdinousam_samus.json"
 WEIGHTS_FILE = "gdinousam_samus.safetensors"

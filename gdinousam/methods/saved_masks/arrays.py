@@ -73,7 +73,9 @@ def foreground(values: Array, threshold: float, path: Path) -> Mask:
             raise InputError(f"{path}: holds nan or infinite scores; save it again without them")
         return np.asarray(values >= threshold)
     if values.dtype.kind == "i" and values.min() < 0:
-        raise InputError(f"{path}: holds negative whole numbers, which are no mask; save a mask, or scores as decimals")
+        raise InputError(
+            f"{path}: holds negative whole numbers, which are not a mask; save a mask, or scores as decimals"
+        )
     return np.asarray(values != 0)
 
 

@@ -66,7 +66,7 @@ def _open_plane(path: Path) -> Volume:
     return volume
 
 
-# Other pictures are no masks here, but somebody may take them for some.
+# Other pictures are not masks here, but somebody may take them for some.
 _OTHER_PICTURES = {".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".gif", ".webp"}
 
 

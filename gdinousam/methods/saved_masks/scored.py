@@ -22,17 +22,18 @@ from gdinousam.settings import SettingsPath
 
 
 class ScoredMasks(MethodSettings):
-    """Masks on disk, of another program or an earlier run of ours.
+    """Masks on disk, from another program or an earlier run of ours.
 
-    Those of ours are judged by what the evaluation that kept them says of itself; of those of other programs nothing is
-    known.
+    For those of ours, the evaluation that saved them says what their weights are; for others this is unknown.
     """
 
     runs_models: ClassVar[bool] = False
 
     name: Literal["saved-masks"] = Field("saved-masks", description="The method.")
     predictions: SettingsPath = Field(description="Folder of the masks, or a COCO results file.")
-    needs: tuple[Need, ...] = Field(("text",), description="What the method that made them was given.")
+    needs: tuple[Need, ...] = Field(
+        ("text",), description="What the method that made them was given besides the image."
+    )
     allowed: SavedMasksSettings = SavedMasksSettings()
 
     @property

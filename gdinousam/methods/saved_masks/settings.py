@@ -10,43 +10,48 @@ from gdinousam.settings import Settings, SettingsPath
 
 
 class SavedMasksSettings(Settings):
-    """How the masks of evaluation.predictions are read, and what is allowed of them (docs/predictions.md)."""
+    """How the masks of evaluation.predictions are read, and what is allowed (docs/predictions.md)."""
 
     missing: Literal["error", "nothing"] = Field(
         "error",
-        description="A mask that is not there: an error, or nothing found, which the paper protocol leaves out of its "
-        "mean and strict scores 0.",
+        description="What to do if a mask is missing. error: stop; nothing: it counts as nothing found, which "
+        "the paper protocol leaves out of its mean and strict scores 0.",
     )
     unknown: Literal["error", "ignore"] = Field(
-        "error", description="Masks and detections of images and phrases that the test file does not have."
+        "error",
+        description="What to do with masks and detections of images and phrases that the test file does not have.",
     )
     resize: Literal["never", "truth", "prediction"] = Field(
         "never",
-        description="A mask of another size than its image: an error; or image and truth are resized to the mask, as "
-        "the paper's study does; or the mask is resized to the image. By the nearest pixel.",
+        description="What to do with a mask whose size differs from its image. never: stop with an error; "
+        "truth: resize image and ground truth to the mask, as the paper's study does; prediction: resize the "
+        "mask to the image. By the nearest pixel.",
     )
     one_mask_answers: Literal["last", "all"] | None = Field(
         None,
-        description="There is one mask per image and not per phrase, and where an image has several phrases it answers "
-        "that of the image's last row, as the paper's study asks, or all of them; null: each phrase has its own mask.",
+        description="Set this if there is one mask per image and not per phrase. In an image with several "
+        "phrases it answers that of the image's last row (last), as the paper's study asks, or all of them "
+        "(all). null: each phrase has its own mask.",
     )
     empty: Literal["nothing", "answer"] | None = Field(
         None,
-        description="A mask without a pixel, where there is an object: nothing found, or an answer that scores 0 under "
-        "both protocols; null: answer where masks lie in folders of datasets, as the paper's study stores and scores "
-        "them, else nothing.",
+        description="Meaning of an empty mask where there is an object. nothing: nothing found; answer: an "
+        "answer that scores 0 under both protocols; null: answer if masks are in folders of datasets, as the "
+        "paper's study stores and scores them, otherwise nothing.",
     )
     array: str | None = Field(
         None, description="Name of the array in .npz files; null: the only one, or logits, arr or prediction."
     )
     threshold: float = Field(
-        0.5, allow_inf_nan=False, description="Scores (decimal numbers) from here on belong to the object."
+        0.5,
+        allow_inf_nan=False,
+        description="Threshold for scores (decimal numbers): pixels from this value on belong to the object.",
     )
     coco_file: SettingsPath | None = Field(
         None,
-        description="COCO file whose images and categories the ids of a COCO results file stand for; null: the ids are "
-        "names of image files and phrases.",
+        description="COCO file with the images and categories that the ids of a COCO results file refer to; "
+        "null: the ids are names of image files and phrases.",
     )
     coco_phrases: SettingsPath | None = Field(
-        None, description="YAML file with the phrases of COCO categories that have other names."
+        None, description="YAML file with the phrases of COCO categories whose names differ from them."
     )

@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 
 from gdinousam.errors import InputError
-from gdinousam.geometry import image_to_tensor, normalize_image
 from gdinousam.models.mask_heads.sam import OriginalFrame
+from gdinousam.preprocessing import image_to_tensor, normalize_image
 from gdinousam.records import Click, Image
 
 

@@ -43,15 +43,15 @@ TRAINED_ON = (
 
 
 class UltraSamSettings(HintedMethod):
-    """UltraSam, shown a box or a click."""
+    """UltraSam, given a box or a click."""
 
     name: Literal["ultrasam"] = Field(description="The method.")
     weights: ModelName = Field(description="Its mmengine checkpoint, random or random-small.")
-    shown: UltraSamHint = Field("box", description="What it is shown of an object: its box, or a click.")
+    shown: UltraSamHint = Field("box", description="What it is given for an object: its box, or a click.")
     masks: UltraSamMasks = Field(
         "published",
-        description="published: cut at 0 before they are enlarged, so that they come out a few percent larger; "
-        "plain: cut after it.",
+        description="published: thresholded at 0 before they are enlarged, so that they come out a few percent "
+        "larger; plain: thresholded afterwards.",
     )
     prompts: HintSettings = HintSettings()
 

@@ -20,12 +20,12 @@ class UNetShape(Settings):
     """The size of a U-Net."""
 
     name: Literal["unet"] = Field(description="The method.")
-    size: int = Field(192, ge=4, description="Pixels of the side of the square that images are stretched to.")
+    size: int = Field(192, ge=4, description="Side of the square that images are stretched to, in pixels.")
     channels: tuple[NumChannels, ...] = Field(
         (24, 48, 96, 192, 256),
         min_length=2,
-        description="Features of each level. The first has half the side, each further one half of the one before, but "
-        "the last the same.",
+        description="Features of each level. The first level has half the side of the image and each further "
+        "one half of the one before; the last has the same side as the one before it.",
     )
 
     @model_validator(mode="after")

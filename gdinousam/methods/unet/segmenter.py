@@ -8,11 +8,11 @@ import torch
 import torch.nn.functional as F
 
 from gdinousam.errors import InputError
-from gdinousam.geometry import ResizeSettings, build_resize, image_to_tensor, normalize_image
 from gdinousam.identity import phrase_identity
 from gdinousam.inputs import as_images, as_phrases
 from gdinousam.methods.detections import detection_of
 from gdinousam.methods.unet.network import UNet, UNetDescription
+from gdinousam.preprocessing import ResizeSettings, build_resize, image_to_tensor, normalize_image
 from gdinousam.records import Detection, Image, ImageRecord, Need
 
 

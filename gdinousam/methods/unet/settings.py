@@ -12,7 +12,6 @@ from pydantic import Field
 from gdinousam.data.contract.names import datasets_of
 from gdinousam.errors import InputError
 from gdinousam.evaluation.scoring.methods import ByDataset, Method
-from gdinousam.geometry import ResizeSettings
 from gdinousam.identity import same_name
 from gdinousam.methods.config import ModelsConfig
 from gdinousam.methods.interface import ComparedMethod, Weights
@@ -23,6 +22,7 @@ from gdinousam.methods.unet.weights import DESCRIPTION, load_unet
 from gdinousam.models.adapters.lora import count_parameters
 from gdinousam.models.loading import pick_device
 from gdinousam.models.weights.choice import BEST
+from gdinousam.preprocessing import ResizeSettings
 from gdinousam.records import ImageRecord, WeightsKind
 from gdinousam.settings import SettingsPath
 from gdinousam.training.checkpoints import LAST
@@ -34,11 +34,11 @@ logger = logging.getLogger(__name__)
 
 
 class UNetSettings(ComparedMethod):
-    """A U-Net of baselines/trainUNet.py."""
+    """A U-Net trained by baselines/trainUNet.py."""
 
     name: Literal["unet"] = Field(description="The method.")
     weights: SettingsPath = Field(
-        description="Folder of one U-Net, or a folder with one U-Net for each dataset, named as the dataset."
+        description="Folder of one U-Net, or a folder with one U-Net for each dataset, named like the dataset."
     )
 
     def build(self, config: ModelsConfig, records: Sequence[ImageRecord]) -> Method:
@@ -74,7 +74,7 @@ class UNetSettings(ComparedMethod):
 class UNetTraining(UNetShape, LearnerSettings):
     """A U-Net from random weights: one output channel for each phrase of the training images.
 
-    An image that is known to lack a phrase teaches its channel to stay empty, so images without objects count.
+    An image that is known to lack a phrase teaches its channel to stay empty, so images without objects are used.
     """
 
     def learner(self, data: TrainData, images: TrainingImages) -> Learner:

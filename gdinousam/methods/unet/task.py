@@ -19,7 +19,7 @@ class UNetTask(Task):
     """The U-Net with cross-entropy and soft Dice losses, averaged over the pairs of an image and a phrase it knows.
 
     Truth of a pair: all masks of the phrase's instances together, nothing where the phrase is absent. The channels of
-    phrases that an image says nothing about count for nothing: a benign lesion is no evidence against malignant ones.
+    phrases that an image says nothing about count for nothing: a benign lesion is not evidence against malignant ones.
     """
 
     terms = MASK_TERMS

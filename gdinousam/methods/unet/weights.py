@@ -8,11 +8,11 @@ from pydantic import ValidationError
 from safetensors.torch import save_file
 
 from gdinousam.errors import InputError
-from gdinousam.json_files import read_json_object
 from gdinousam.methods.unet.network import UNet, UNetDescription
 from gdinousam.methods.unet.segmenter import UNetSegmenter
 from gdinousam.models.checkpoints.files import read_tensors
 from gdinousam.models.weights.pretrained import first_line
+from gdinousam.reading import read_json_object
 
 DESCRIPTION, WEIGHTS = "unet.json", "unet.safetensors"
 

@@ -22,11 +22,11 @@ from gdinousam.settings import ModelName
 
 
 class UniverSegSettings(ComparedMethod):
-    """UniverSeg, shown examples of the dataset."""
+    """UniverSeg, given examples of the dataset."""
 
     name: Literal["universeg"] = Field(description="The method.")
     weights: ModelName = Field(description="Its official file, random or random-small.")
-    support: SupportSettings = Field(description="Where the examples come from.")
+    support: SupportSettings = Field(description="They are images with masks from the same dataset.")
 
     def build(self, config: ModelsConfig, records: Sequence[ImageRecord]) -> Method:
         """See ``MethodSettings``; InputError for examples that are among the records."""

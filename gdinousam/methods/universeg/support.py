@@ -34,7 +34,7 @@ _SET_ASIDE = "images of the dataset were set aside as UniverSeg's support set, a
 
 
 class SetAside(Settings):
-    """Images that were set aside of datasets without training images (scripts/prepare_dataset.py --support)."""
+    """Images set aside from datasets without training images (scripts/prepare_dataset.py --support)."""
 
     ann: SettingsPath = Field(description="CSV of these images, support.CSV.")
     images: SettingsPath = Field(description="Folder of these images.")
@@ -45,28 +45,31 @@ class SupportSettings(Settings):
     """Where UniverSeg's examples come from."""
 
     ann: SettingsPath | None = Field(
-        None, description="CSV of the images to draw from, as a rule the training file; needed without set_aside."
+        None, description="CSV of the images to draw from, usually the training file; required without set_aside."
     )
     images: SettingsPath | None = Field(None, description="Folder of these images.")
     masks: SettingsPath | None = Field(None, description="Folder of their masks.")
-    set_aside: SetAside | None = Field(
-        None, description="Images set aside instead: a dataset that is among them is shown these and no others."
+    set_aside: SetAside | None = Field(None, description="A dataset that occurs there uses only these images.")
+    size: int = Field(
+        16, ge=1, description="Examples given at once (the study: 16); memory and time grow with their number."
     )
-    size: int = Field(16, ge=1, description="Examples shown at once (the study: 16); memory and time grow with it.")
-    draws: int = Field(1, ge=1, description="Sets of examples; the answer is the mean of the probabilities of all.")
-    seed: int = Field(0, ge=0, description="Which images are drawn depends on it and on their names.")
+    draws: int = Field(
+        1, ge=1, description="Number of sets of examples; the answer is the mean of the probabilities of all sets."
+    )
+    seed: int = Field(0, ge=0, description="Seed of the draw, which depends only on it and on the names of the images.")
     names: SettingsPath | None = Field(
-        None, description="CSV with the columns dataset,image_name: draw from these images only; null: from all."
+        None, description="CSV with the columns dataset,image_name: draw only from these images; null: from all."
     )
     by: By = Field(
         "phrase",
-        description="phrase: examples of a dataset that show the phrase, with the masks of the phrase; dataset: one "
-        "set for all phrases of a dataset, with the masks of all objects, so that all its phrases get one answer.",
+        description="phrase: examples of a dataset that show the phrase, with the masks of the phrase; dataset: "
+        "one set for all phrases of a dataset, with the masks of all objects, so that all its phrases get the "
+        "same answer.",
     )
     skip_tested: bool = Field(
         False,
-        description="Draw from images that share no picture, near-duplicate or group with the test; false: draw from "
-        "all, and refuse to start where one that is tested too is drawn.",
+        description="true: draw only from images that have no picture, near-duplicate or group in common with "
+        "the test; false: draw from all, and refuse to start if an image is drawn that is also tested.",
     )
 
     @model_validator(mode="after")

@@ -16,8 +16,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import nn
 
 from gdinousam.errors import InputError
-from gdinousam.json_files import read_json_object
 from gdinousam.models.weights.choice import is_hub_id
+from gdinousam.reading import read_json_object
 from gdinousam.settings import OWN_MODEL_NAMES
 
 BASE_NOTE = "gdinousam_base.json"

@@ -11,11 +11,11 @@ import torch
 from peft import LoraConfig
 
 from gdinousam.errors import InputError
-from gdinousam.json_files import read_json_object
 from gdinousam.models.adapters.base_note import BASE_NOTE
 from gdinousam.models.checkpoints.files import Tensors, read_tensors
 from gdinousam.models.weights.hub import folder_with
 from gdinousam.models.weights.pretrained import first_line
+from gdinousam.reading import read_json_object
 
 logger = logging.getLogger(__name__)
 

@@ -23,7 +23,6 @@ from torch import nn
 from transformers import GroundingDinoForObjectDetection
 
 from gdinousam.errors import InputError
-from gdinousam.json_files import read_json_object
 from gdinousam.models.adapters.base_note import (
     BaseNote,
     digest_of,
@@ -50,7 +49,7 @@ from gdinousam.models.checkpoints.published_lora import (
     published_lora_from,
 )
 from gdinousam.models.weights.pretrained import first_line
-from gdinousam.reading import reason_of
+from gdinousam.reading import read_json_object, reason_of
 
 logger = logging.getLogger(__name__)
 
@@ -105,7 +104,7 @@ def describe_adapter(path: Path) -> str:
     """What an adapter is, in words, told without the model that it is for.
 
     path: as for ``load_adapter``. Kind, names and ranks are looked at, not yet whether shapes fit a model. Raises
-    InputError for what is no LoRA of a full-size Grounding DINO.
+    InputError for what is not a LoRA of a full-size Grounding DINO.
     """
     if path.is_dir():
         config, stored = read_adapter(path)

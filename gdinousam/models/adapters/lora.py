@@ -43,21 +43,21 @@ _ADAPTED_PER_DECODER_LAYER = 8
 
 
 class LoraSettings(Settings):
-    """Size of the adapters; the defaults are the public adaptation's."""
+    """The adapters; the defaults are those of the public adaptation."""
 
     rank: int = Field(32, ge=1, description="Rank of the adapters.")
     alpha: int = Field(32, ge=1, description="The update of an adapter is scaled by alpha / rank.")
     dropout: float = Field(0.0, ge=0, lt=1, description="Dropout before each adapter.")
     box_head: BoxHead = Field(
         "last_layer",
-        description="last_layer: adapters on the first two layers of the box head, the last trained in full (public "
-        "code); full: all three trained in full (paper's text).",
+        description="last_layer: adapters on the first two layers of the box head, and the last layer trained "
+        "in full (public code); full: all three trained in full (paper's text).",
     )
 
     attention_outputs: bool = Field(
         True,
-        description="Train the adapters of the output projections of plain attention (18 of the 81). false: keep them "
-        "without effect, as in the public code, where torch's fused attention never calls them.",
+        description="Train the adapters of the output projections of plain attention (18 of the 81). false: "
+        "they have no effect, as in the public code, where torch's fused attention never calls them.",
     )
 
 
@@ -170,7 +170,7 @@ def prepare_for_adapters(model: GroundingDinoForObjectDetection) -> None:
 
 def count_parameters(model: nn.Module) -> ParameterCount:
     """Count adapted modules, trainable and all parameters of the original model with its adapters."""
-    # the frozen original that peft keeps beside a fully trained module is no parameter of the adapted model
+    # the frozen original that peft keeps beside a fully trained module is not a parameter of the adapted model
     parameters = {id(p): p for name, p in model.named_parameters() if ".original_module." not in name}.values()
     return ParameterCount(
         adapted_modules=sum(isinstance(module, LoraLayer) for module in model.modules()),

@@ -159,7 +159,7 @@ def _read_torch(path: Path) -> Any:
             f"{path} is refused: reading it would run code ({wanted}); where you trust its origin, load it with the "
             "program that wrote it and save the state dict alone"
         ) from error
-    except Exception as error:  # bytes that are no pickle are read as instructions of one, and fail in any way
+    except Exception as error:  # bytes that are not a pickle are read as instructions of one, and fail in any way
         raise InputError(f"{path} is cut off or no torch file; fetch it again") from error
 
 

@@ -27,6 +27,7 @@ from gdinousam.errors import InputError
 from gdinousam.models.checkpoints.files import Tensors
 from gdinousam.models.checkpoints.keys import Rule, new_names, rename, translate
 from gdinousam.models.weights.pretrained import first_line, from_tensors, has_tokenizer, require_places
+from gdinousam.reading import reading
 
 _TEXT = "model.text_backbone."
 _IMAGE = "model.backbone.conv_encoder.model."
@@ -119,7 +120,8 @@ def grounding_dino_from(tensors: Tensors, path: Path) -> GroundingDinoForObjectD
     unknown, missing or of a shape that does not fit the others, or where the names of the shared box head disagree.
     """
     _require_one_box_head(tensors, path)
-    config = _config_from(tensors, path)
+    with reading(path, "an official Grounding DINO file", "fetch it again"):  # sizes are read off any shape
+        config = _config_from(tensors, path)
     # transformers 5 would build the model in the type that it finds
     floats = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
     renamed = translate(floats, _RULES, _IGNORED, path)

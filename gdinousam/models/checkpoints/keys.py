@@ -45,7 +45,7 @@ def translate(tensors: Tensors, rules: Sequence[Rule], ignored: str, path: Path)
     """Rename all tensors of a file.
 
     ignored: regular expression of the names that may be left out. path: the file, for messages. Raises InputError that
-    lists names without a rule.
+    lists names without a rule, and for a tensor that cannot be parted as its rule says.
     """
     renamed: Tensors = {}
     unknown = []
@@ -58,6 +58,11 @@ def translate(tensors: Tensors, rules: Sequence[Rule], ignored: str, path: Path)
             continue
         targets = new_names(name, (rule,))
         whole = len(targets) == 1 or rule.several == "copies"
+        if not whole and (not tensor.dim() or len(tensor) % len(targets) or not len(tensor)):
+            raise InputError(
+                f"{path} does not fit the architecture it looks like: {name} of shape {tuple(tensor.shape)} is not "
+                f"{len(targets)} parts of one size"
+            )
         parts = [tensor] * len(targets) if whole else tensor.chunk(len(targets))
         # copies: safetensors refuses to save tensors that share memory
         renamed |= {target: part.contiguous().clone() for target, part in zip(targets, parts, strict=True)}

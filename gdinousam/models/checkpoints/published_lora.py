@@ -149,5 +149,5 @@ def _require_one_rank(adapters: Tensors, path: Path) -> None:
 
 
 def _rank(name: str, tensor: torch.Tensor) -> int:
-    """The rank of an adapter's half; 0 for what is no matrix."""
+    """The rank of an adapter's half; 0 for what is not a matrix."""
     return int(tensor.shape[0 if name.endswith("lora_A") else 1]) if tensor.ndim == 2 else 0

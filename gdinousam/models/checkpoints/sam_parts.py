@@ -62,4 +62,4 @@ def encoder_size(tensors: Tensors, encoder: str) -> tuple[int, int]:
     projection = tensors.get(f"{encoder}.patch_embed.proj.weight")
     block = re.compile(rf"{re.escape(encoder)}\.blocks\.(\d+)\.")
     num_blocks = len({match[1] for name in tensors if (match := block.match(name))})
-    return 0 if projection is None else projection.shape[0], num_blocks
+    return 0 if projection is None or not projection.dim() else projection.shape[0], num_blocks

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 import torch
 from torchvision.ops import batched_nms, clip_boxes_to_image
 
-from gdinousam.geometry import boxes_xyxy_pixels
 from gdinousam.models.detector.detector import LayerPrediction
-from gdinousam.models.detector.prediction_settings import Point, PredictionSettings
-from gdinousam.phrases import phrase_scores, strongest_token
+from gdinousam.models.detector.operating_point import Point, PredictionSettings
+from gdinousam.preprocessing import boxes_xyxy_pixels
+from gdinousam.prompts import phrase_scores, strongest_token
 from gdinousam.records import Detection
 
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 
 import torch
 
-from gdinousam.geometry import ResizeSettings, build_resize, image_to_tensor, normalize_image
 from gdinousam.inputs import as_images, as_phrases
 from gdinousam.models.detector.backbone import ImageFeatures
 from gdinousam.models.detector.box_choice import choose_boxes
 from gdinousam.models.detector.detector import Detector, LayerPrediction
-from gdinousam.models.detector.prediction_settings import PredictionSettings
+from gdinousam.models.detector.operating_point import PredictionSettings
 from gdinousam.models.detector.public_rule import KeptBoxes, PublicRuleSettings, public_boxes, public_text
-from gdinousam.phrases import Caption, build_caption, split_into_captions, tokenize_captions
+from gdinousam.preprocessing import ResizeSettings, build_resize, image_to_tensor, normalize_image
+from gdinousam.prompts import Caption, build_caption, split_into_captions, tokenize_captions
 from gdinousam.records import Detection, Image
 
 

@@ -20,7 +20,7 @@ from gdinousam.models.detector.own_modules import answering, recompute_layers, u
 from gdinousam.models.detector.text_encoder import TextMemory
 from gdinousam.models.first_answer import explained
 from gdinousam.models.precision import MixedPrecision
-from gdinousam.phrases import TokenizedCaptions
+from gdinousam.prompts import TokenizedCaptions
 
 
 @dataclass(frozen=True, eq=False)

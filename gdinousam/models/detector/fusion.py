@@ -26,7 +26,7 @@ _LARGEST_SCORE = 50000.0  # as in both codes, which cut scores below the largest
 class ImageTextAttention(GroundingDinoBiMultiHeadAttention):
     """transformers' attention between image and text, by ``attend``.
 
-    Where a projection is no plain linear layer (an adapter sits on it), transformers' own forward stays.
+    Where a projection is not a plain linear layer (an adapter sits on it), transformers' own forward stays.
     """
 
     def forward(

@@ -17,20 +17,23 @@ from pydantic import Field
 from torchvision.ops import batched_nms
 from transformers import PreTrainedTokenizerBase
 
-from gdinousam.geometry import boxes_xyxy_pixels
 from gdinousam.models.detector.detector import LayerPrediction
-from gdinousam.phrases import SEPARATOR
+from gdinousam.preprocessing import boxes_xyxy_pixels
+from gdinousam.prompts import SEPARATOR
 from gdinousam.records import Detection
 from gdinousam.settings import Settings
 
 
 class PublicRuleSettings(Settings):
-    """The thresholds of the public test scripts' rule, for the protocol ``paper`` alone."""
+    """The thresholds of the public test scripts' rule; used only by the protocol ``paper``."""
 
-    box_threshold: float = Field(0.1, ge=0, le=1, description="A box counts where any token is above this.")
+    box_threshold: float = Field(0.1, ge=0, le=1, description="A box counts if any token is above this.")
     text_threshold: float = Field(0.3, ge=0, le=1, description="Tokens above this are the words of a box.")
     nms_threshold: float = Field(
-        0.1, ge=0, le=1, description="Boxes of the same words that overlap more (IoU) are one; the best stays."
+        0.1,
+        ge=0,
+        le=1,
+        description="Of boxes with the same words that overlap by more than this (IoU), only the best stays.",
     )
 
 

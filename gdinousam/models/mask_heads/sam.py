@@ -21,12 +21,12 @@ from torch import nn
 from transformers import SamModel
 
 from gdinousam.errors import InputError
-from gdinousam.geometry import box_scale, image_to_tensor, normalize_image
-from gdinousam.json_files import read_json_object
 from gdinousam.models.detector.corrections import normalize_officially
 from gdinousam.models.first_answer import explained
 from gdinousam.models.mask_heads.sam2 import MaskHead
 from gdinousam.models.weights.hub import file_beside
+from gdinousam.preprocessing import box_scale, image_to_tensor, normalize_image
+from gdinousam.reading import read_json_object
 from gdinousam.records import Image
 
 SamPreprocessing = Literal["sam", "medsam"]

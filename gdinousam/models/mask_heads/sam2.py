@@ -16,11 +16,11 @@ from torch import nn
 from transformers import Sam2Model
 
 from gdinousam.errors import InputError
-from gdinousam.geometry import ResizeSettings, box_scale, build_resize, image_to_tensor, normalize_image
 from gdinousam.inputs import as_boxes, as_hints, as_images
 from gdinousam.models.first_answer import explained
 from gdinousam.models.mask_heads.hiera_attention import use_hiera_attention
 from gdinousam.models.precision import MixedPrecision
+from gdinousam.preprocessing import ResizeSettings, box_scale, build_resize, image_to_tensor, normalize_image
 from gdinousam.records import BoxXYXY, Detection, Hint, Image, Mask, Need
 
 

@@ -31,7 +31,7 @@ def git_blob_id_of(path: Path) -> str:
 def read_sums(folder: Path) -> dict[str, str]:
     """File name -> sha256 as an earlier run wrote them; empty where none did.
 
-    Raises InputError for a file that is no list of sums.
+    Raises InputError for a file that is not a list of sums.
     """
     path = folder / SUMS
     if not path.is_file():

@@ -48,7 +48,7 @@ def convert_checkpoint(source: Path, out: Path, detector: str | None = None, ove
     kind = kind_of(tensors)
     logger.info("%s: %s, %d tensors", source, kind or "unknown", len(tensors))
     if detector is not None and kind != "LoRA":
-        logger.warning("the detector %s is not used: %s is no LoRA file", detector, source)
+        logger.warning("the detector %s is not used: %s is not a LoRA file", detector, source)
     if kind == "LoRA":
         return _convert_lora(source, out, detector)
     if kind == "Grounding DINO":
@@ -126,7 +126,7 @@ def _base_named_by(adapter: Path) -> str:
         return base_of(adapter)
     if adapter.is_file():
         raise InputError(f"{adapter} is a file, which does not name its base; add --detector BASE")
-    raise InputError(f"{adapter} is no LoRA adapter; give a folder of train.py or peft, or the published LoRA file")
+    raise InputError(f"{adapter} is not a LoRA adapter; give a folder of train.py or peft, or the published LoRA file")
 
 
 def _require_free(out: Path, inputs: Sequence[Path], overwrite: bool) -> None:
@@ -137,7 +137,7 @@ def _require_free(out: Path, inputs: Sequence[Path], overwrite: bool) -> None:
     if not overwrite:
         raise InputError(f"{out} is in use; name a new folder, or add --overwrite to replace an earlier conversion")
     if not (target / ORIGIN_NOTE).is_file():
-        raise InputError(f"{out} is no conversion of ours (no {ORIGIN_NOTE} in it); name another folder")
+        raise InputError(f"{out} is not a conversion of ours (no {ORIGIN_NOTE} in it); name another folder")
     for path in inputs:
         if path.resolve().is_relative_to(target):
             raise InputError(f"{path} lies in {out}, which would be replaced; name another folder")

@@ -12,13 +12,13 @@ from typing import Any
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
-from gdinousam.json_files import read_json_object
 from gdinousam.models.adapters.base_note import BASE_NOTE
 from gdinousam.models.adapters.files import adapter_folder
 from gdinousam.models.detector.operating_point import OPERATING_POINT
 from gdinousam.models.loading import RANDOM_SMALL, SMALL
 from gdinousam.models.mask_heads.random_sam import RANDOM
 from gdinousam.models.weights.checksums import sha256_of
+from gdinousam.reading import read_json_object
 from gdinousam.records import WeightsKind
 from gdinousam.settings import REFERENCES
 

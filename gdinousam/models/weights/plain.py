@@ -105,7 +105,7 @@ def fetch_file(
         partial.finish(path)
     except OSError as error:
         raise InputError(
-            f"{path}: cannot be written ({error.strerror}); what arrived is kept; mend that and run again to go on"
+            f"{path}: cannot be written ({error.strerror}); what arrived is kept; fix that and run again to go on"
         ) from error
     return found
 

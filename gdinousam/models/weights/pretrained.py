@@ -13,12 +13,12 @@ from transformers import AutoTokenizer, PretrainedConfig, PreTrainedModel, PreTr
 from transformers.utils import logging
 
 from gdinousam.errors import InputError
-from gdinousam.json_files import read_json_object
 from gdinousam.models.checkpoints.files import Tensors, is_wrapped, read_tensors, require_finite
 from gdinousam.models.checkpoints.keys import listed
 from gdinousam.models.config_values import require_kinds, require_possible
 from gdinousam.models.small import SEPARATOR_TOKENS
-from gdinousam.phrases import build_caption, tokenize_captions
+from gdinousam.prompts import build_caption, tokenize_captions
+from gdinousam.reading import read_json_object
 
 _LONGEST_REASON = 160
 _MOST_TOKENS = 100  # that one short word can take, letter by letter
@@ -100,7 +100,7 @@ def from_tensors(model_class: type[PreTrainedModel], config: PretrainedConfig, t
                 ignore_mismatched_sizes=True,  # they are named below, which transformers' own error does not do
                 output_loading_info=True,
             )
-        except (RuntimeError, ValueError) as error:
+        except Exception as error:  # of sizes that nothing can be built of
             raise InputError(f"{path} does not fit the architecture it looks like: {first_line(error)}") from error
     # transformers 5 gives each with its two shapes
     mismatched = [key if isinstance(key, str) else key[0] for key in info["mismatched_keys"]]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from gdinousam.json_files import read_json_object
 from gdinousam.models.loading import note_beside
 from gdinousam.models.weights.origin import TRAINING_NOTE
+from gdinousam.reading import read_json_object
 
 DATASETS = "datasets"  # in the note of a training
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from gdinousam.identity import phrase_identity
-from gdinousam.json_files import read_json_object
 from gdinousam.models.loading import note_beside
 from gdinousam.models.weights.origin import TRAINING_NOTE
+from gdinousam.reading import read_json_object
 
 logger = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""What the audit finds in a folder: every kind of leak, what is no leak, counts, sizes, and bad folders."""
+"""What the audit finds in a folder: every kind of leak, what is not a leak, counts, sizes, and bad folders."""
 
 from __future__ import annotations
 

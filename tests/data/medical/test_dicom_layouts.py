@@ -233,6 +233,11 @@ def test_a_header_that_contradicts_a_compressed_frame_is_named(tmp_path, syntax,
         list(read_dicom(one_frame(tmp_path / "a.dcm", syntax, **elements)))
 
 
+def test_signed_numbers_that_the_compression_cannot_hold_are_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"a\.dcm: signed numbers contradict JPEG Baseline"):
+        read_dicom(one_frame(tmp_path / "a.dcm", JPEGBaseline8Bit, PixelRepresentation=1))
+
+
 @pytest.mark.parametrize("syntax", [JPEGBaseline8Bit, JPEG2000Lossless], ids=lambda one: one.keyword)
 def test_swapped_sides_of_a_compressed_frame_are_named(tmp_path: Path, syntax: str) -> None:
     with pytest.raises(InputError, match="first frame has 32 x 24 pixels, but the header says 24 x 32"):
@@ -246,6 +251,7 @@ def test_swapped_sides_of_a_compressed_frame_are_named(tmp_path: Path, syntax: s
         (GREY, {"BitsStored": 16, "HighBit": 15}, "not readable as DICOM"),
         (GREY.astype(np.uint32), {}, "32 bits per pixel, but at most 16 can be read"),
         (GREY.astype(np.int32), {}, "32 bits per pixel, but at most 16 can be read"),
+        (RGB, {"PhotometricInterpretation": "RGB", "PixelRepresentation": 1}, "signed numbers contradict RGB"),
         (RGB, {"PhotometricInterpretation": "ARGB"}, "pixels stored as ARGB"),
         (RGB, {"PhotometricInterpretation": "CMYK"}, "pixels stored as CMYK"),
         (RGB, {"PhotometricInterpretation": "RGB", "PlanarConfiguration": None}, "not readable as DICOM"),

@@ -142,7 +142,7 @@ def test_more_rows_than_a_page_holds_go_to_further_pages(tmp_path: Path) -> None
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == one_page | {"overlays_mine_2.png", "overlays_mine_2.pdf"}
     (tmp_path / "mine.txt").write_text("im0000.png")
-    draw(tmp_path / "out", *options)
+    draw(tmp_path / "out", *options, "--overwrite")
     assert {path.name for path in (tmp_path / "out").iterdir()} == one_page
 
 

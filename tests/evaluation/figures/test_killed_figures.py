@@ -40,7 +40,7 @@ def test_every_file_is_the_earlier_or_the_new_one(
     out = tmp_path / "out"
 
     def write(*folders: Path) -> None:
-        assert run(command, [*map(str, folders), *arguments]) == 0
+        assert run(command, [*map(str, folders), *arguments, "--overwrite"]) == 0
 
     out.mkdir()
     done(lambda: write(first))
@@ -49,7 +49,7 @@ def test_every_file_is_the_earlier_or_the_new_one(
     done(lambda: write(first, second))
     new = tree(out)
     assert old != new
-    for point in each_kill(lambda: write(first, second), out, lambda: shutil.copytree(earlier, out), 4):
+    for point in each_kill(lambda: write(first, second), out, lambda: shutil.copytree(earlier, out), 3):
         for name, content in tree(out).items():
             assert Path(name).name.startswith(".") or content in (old.get(name), new.get(name)), (point, name)
         done(lambda: write(first, second))

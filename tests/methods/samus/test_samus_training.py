@@ -18,13 +18,13 @@ from gdinousam.commands.train_baseline import train_baseline_command
 from gdinousam.data.contract.reading import read_records
 from gdinousam.data.dataset import TrainingDataset, collate
 from gdinousam.data.images import read_image
-from gdinousam.geometry import ResizeSettings, grey_image, image_to_tensor, normalize_image
 from gdinousam.methods.samus.config import SMALL
 from gdinousam.methods.samus.network import Samus, trainable_names
 from gdinousam.methods.samus.segmenter import SamusSegmenter, square_of
 from gdinousam.methods.samus.task import SamusTask
 from gdinousam.methods.samus.weights import load_samus
 from gdinousam.methods.true_hints import TrueHints, fixed_click
+from gdinousam.preprocessing import ResizeSettings, grey_image, image_to_tensor, normalize_image
 from gdinousam.records import Image
 from gdinousam.runtime import torch_seed
 

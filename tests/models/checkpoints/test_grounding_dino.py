@@ -18,7 +18,7 @@ from gdinousam.models.checkpoints.grounding_dino import grounding_dino_from, off
 from gdinousam.models.detector.detector import Detector
 from gdinousam.models.loading import load_detector
 from gdinousam.models.small import small_tokenizer, small_vocabulary
-from gdinousam.phrases import build_caption, tokenize_captions
+from gdinousam.prompts import build_caption, tokenize_captions
 
 ROOT = Path(__file__).parents[3]
 RECORDING = ROOT / "tests" / "parity" / "recorded" / "grounding_dino_swin_t.npz"
@@ -257,3 +257,25 @@ def test_a_file_of_half_precision_makes_a_model_of_float32(tensors: Tensors, dty
     model = grounding_dino_from(halved, PATH)
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
     assert torch.equal(model.model.text_projection.weight, halved["feat_map.weight"].float())
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "transformer.level_embed",
+        "transformer.encoder.layers.0.linear1.bias",
+        "transformer.decoder.layers.0.ca_text.in_proj_weight",
+        "bert.embeddings.word_embeddings.weight",
+        "backbone.0.layers.0.blocks.0.attn.relative_position_bias_table",
+    ],
+)
+@pytest.mark.parametrize(
+    "change", [torch.sum, torch.flatten, lambda tensor: tensor[None], lambda tensor: tensor[:0]], ids=range(4)
+)
+def test_a_tensor_of_other_axes_is_refused_in_one_line(
+    tensors: Tensors, name: str, change: Callable[[torch.Tensor], torch.Tensor]
+) -> None:
+    whole = tensors[name]
+    tensors[name] = change(whole)
+    if tensors[name].shape != whole.shape:  # a flat bias is the bias
+        assert str(PATH) in refusal(lambda: grounding_dino_from(tensors, PATH))

@@ -37,15 +37,15 @@ def read_phrase_mapping(path: str | Path) -> dict[str, str]:
 def phrase_of_categories(categories: Sequence[str], mapping: Mapping[str, str]) -> dict[str, str]:
     """The phrase of every category.
 
-    mapping: of the names that are no phrases; may be empty; two names may get the same phrase, and those that read
+    mapping: of the names that are not phrases; may be empty; two names may get the same phrase, and those that read
     alike get one spelling. Raises ``InputError``
-    for a name that is no category, and for a phrase without a letter or digit.
+    for a name that is not a category, and for a phrase without a letter or digit.
     """
     for name in mapping:
         if name not in categories:
             nearest = difflib.get_close_matches(name, categories, n=1)
             hint = f"did you mean {nearest[0]!r}" if nearest else f"they are {', '.join(map(repr, categories))}"
-            raise InputError(f"phrases: {name!r} is no category of the file; {hint}")
+            raise InputError(f"phrases: {name!r} is not a category of the file; {hint}")
     phrase_of = {name: mapping.get(name, name) for name in categories}
     spelling_of = spellings(phrase_of.values(), of_phrases=True)
     phrase_of = {name: spelling_of[phrase] for name, phrase in phrase_of.items()}
@@ -112,7 +112,7 @@ def _mask(annotation: CocoAnnotation, image: CocoImage, size_hw: tuple[int, int]
     try:
         return decode_segmentation(annotation.segmentation, size_hw)
     except ValueError as error:
-        raise InputError(f"{image.file_name}, {annotation.label}: {error}; mend it or export the file again") from error
+        raise InputError(f"{image.file_name}, {annotation.label}: {error}; fix it or export the file again") from error
 
 
 def _box(

@@ -15,7 +15,7 @@ from typing import Any
 from gdinousam.data.contract import reading as contract
 from gdinousam.errors import InputError
 from gdinousam.identity import has_no_text
-from gdinousam.json_files import read_json
+from gdinousam.reading import read_json
 from gdinousam.records import BoxXYWH
 
 # Fields of image records that COCO does not define; importing reads them and exporting writes them.
@@ -100,7 +100,7 @@ def read_coco(path: str | Path) -> CocoFile:
         _require_none(unknown_images, "annotations of images that it does not list")
         _require_none(unknown_categories, "annotations of categories that it does not list")
     except ValueError as error:
-        raise InputError(f"{path}: {error}; mend the file or export it again") from error
+        raise InputError(f"{path}: {error}; fix the file or export it again") from error
     images = [replace(image, annotations=tuple(annotations_of[key])) for key, image in image_of.items()]
     return CocoFile(path, tuple(images), tuple(dict.fromkeys(category_of.values())))
 
@@ -221,8 +221,8 @@ def _text(entry: dict[str, Any], name: str, label: str) -> str | None:
     if isinstance(value, bool) or not isinstance(value, int | str):
         # the value may be a patient's, so it is not shown
         raise ValueError(f"{label}: its {name} is a {type(value).__name__}, expected a text")
-    if name != FILE_NAME and has_no_text(str(value)):  # the name of a file may be bytes that are no text
-        raise ValueError(f"{label}: its {name} {value!a} holds bytes that are no text")
+    if name != FILE_NAME and has_no_text(str(value)):  # the name of a file may be bytes that are not text
+        raise ValueError(f"{label}: its {name} {value!a} holds bytes that are not text")
     return str(value)
 
 

@@ -20,7 +20,7 @@ from skimage.measure import find_contours
 
 from gdinousam.data.sources.coco.reading import DAMAGED, box_of, id_of, is_finite
 from gdinousam.errors import InputError
-from gdinousam.json_files import read_json
+from gdinousam.reading import read_json
 from gdinousam.records import BoxXYWH, Mask
 
 Rle = dict[str, Any]  # size: [height, width]; counts: text

@@ -94,7 +94,7 @@ def _require_new_mapping(files: Sequence[Path], mapping: Path, out: Path) -> Non
     if mapping.resolve().is_relative_to(out.resolve()):
         raise InputError(f"--mapping: {mapping} lies among the anonymous images; keep it apart from {out}")
     if not mapping.resolve().parent.is_dir():
-        raise InputError(f"--mapping: {mapping.parent} is no folder; make it first")
+        raise InputError(f"--mapping: {mapping.parent} is not a folder; make it first")
 
 
 def _is_mapping_of(files: Sequence[Path], mapping: Path) -> bool:
@@ -150,7 +150,7 @@ def _padded(number: int) -> str:
 def _write_mapping(files: Sequence[Path], mapping: Path) -> None:
     with replaced_file(mapping) as new:
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        # names that are no UTF-8 keep their bytes, so that each still names its file
+        # names that are not UTF-8 keep their bytes, so that each still names its file
         with os.fdopen(descriptor, "w", newline="", encoding="utf-8", errors="surrogateescape") as file:
             _write_cases(files, file)
 

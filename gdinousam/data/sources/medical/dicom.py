@@ -123,6 +123,9 @@ def _require_agreement(header: Any, path: Path) -> None:
     expected = 3 if photometric in COLOURS else 1
     if photometric in (*GREY, PALETTE, *COLOURS) and num_channels != expected:
         raise InputError(f"{path}: {num_channels} numbers per pixel contradict {photometric}; export the file again")
+    unsigned = photometric if photometric in COLOURS else _unsigned_compression(header)
+    if unsigned and header.get("PixelRepresentation"):
+        raise InputError(f"{path}: signed numbers contradict {unsigned}; export the file again")
     if header.file_meta.TransferSyntaxUID.is_encapsulated:
         require_coded_size(header, path)
         return
@@ -143,6 +146,13 @@ def _require_agreement(header: Any, path: Path) -> None:
             f"{path}: {length} bytes of pixels, but size, bits and frames of the header ask for {announced:.0f}; "
             "export the file again"
         )
+
+
+def _unsigned_compression(header: Any) -> str | None:
+    """The name of a compression that holds no sign (PS3.5, section 8.2.1): with one, bright pixels would be dark."""
+    uid = library("pydicom.uid")
+    syntax = header.file_meta.TransferSyntaxUID
+    return str(syntax.name) if syntax in (uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit) else None
 
 
 def _table(header: Any, path: Path) -> PixelTable | None:

@@ -41,7 +41,7 @@ def medical_files(sources: Sequence[Path]) -> tuple[list[Path], int]:
     """The files to read, and how many others the folders hold.
 
     sources: files, taken as they are, and folders, of which every medical picture at any depth is taken in natural
-    order. Others are those that are no medical format and those that hold no picture, such as reports; hidden files do
+    order. Others are those of no medical format and those that hold no picture, such as reports; hidden files do
     not count. A file that is named twice comes once. Raises ``InputError`` for a source that does not exist.
     """
     found: dict[Path, Path] = {}
@@ -64,7 +64,7 @@ def _files_below(folder: Path) -> list[Path]:
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """Every entry that is no folder, at any depth. Linked folders are entered, each real folder once."""
+    """Every entry that is not a folder, at any depth. Linked folders are entered, each real folder once."""
     entered: set[Path] = set()
     for below, folders, files in os.walk(folder, followlinks=True):
         entered.add(Path(below).resolve())

@@ -84,7 +84,7 @@ def open_volume(path: Path) -> Volume:
 
 
 def _require_agreement(stored: Any, path: Path) -> None:
-    """Raise ``InputError`` for numbers that are no greys, and for uncompressed files longer than their header asks."""
+    """Raise ``InputError`` for numbers that are not greys, and for uncompressed files longer than their header asks."""
     if stored.dtype.kind == "c":
         raise InputError(f"{path}: holds complex numbers; save their magnitude, or what is to be shown, as real ones")
     announced = int(stored.offset) + int(np.prod(stored.shape)) * stored.dtype.itemsize

@@ -13,16 +13,16 @@ from gdinousam.data.dataset import Examples, RawExample
 from gdinousam.data.masks import tight_box_xywh
 from gdinousam.data.samples import to_sample
 from gdinousam.data.sources.phantoms import VARIED, make_phantom, phrases_of
-from gdinousam.geometry import ResizeSettings
+from gdinousam.preprocessing import ResizeSettings
 from gdinousam.settings import Settings
 
 
 class PhantomData(Settings):
-    """Phantoms drawn during training, beside the images or instead of them."""
+    """Phantoms drawn during training, in addition to the images or instead of them."""
 
-    families: tuple[str, ...] = Field(min_length=1, description="Families of phantoms, drawn in turn.")
-    num_train: int = Field(ge=1, description="New phantoms in every epoch.")
-    num_val: int = Field(0, ge=0, description="Phantoms for validation, the same in every epoch.")
+    families: tuple[str, ...] = Field(min_length=1, description="Families of phantoms, used in turn.")
+    num_train: int = Field(ge=1, description="Number of new phantoms in every epoch.")
+    num_val: int = Field(0, ge=0, description="Number of phantoms for validation, the same in every epoch.")
 
     @field_validator("families")
     @classmethod

@@ -33,7 +33,7 @@ def draw_kidney(generator: np.random.Generator, size_hw: tuple[int, int], settin
     """Draw a kidney below the abdominal wall and beside the liver.
 
     Its capsule contains cortex and central echo complex, which do not overlap. The pyramids of the medulla are drawn
-    and are no objects: each is a few speckles wide.
+    and are not objects: each is a few speckles wide.
     """
     height, width = size_hw
     scene = blank_scene(generator, size_hw, settings.attenuation_db)

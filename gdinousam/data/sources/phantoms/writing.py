@@ -71,7 +71,7 @@ def _check_target(folder: Path, replace: bool) -> None:
     ours = {name for names in SPLIT_FOLDERS.values() for name in names} | {csv_name(split) for split in SPLIT_FOLDERS}
     foreign = sorted(path.name for path in folder.iterdir() if path.name not in ours) if folder.is_dir() else [""]
     if foreign:
-        raise InputError(f"{folder / foreign[0]} is no part of a phantom dataset: choose another folder")
+        raise InputError(f"{folder / foreign[0]} is not a part of a phantom dataset: choose another folder")
 
 
 def _write_split(

@@ -92,7 +92,7 @@ class RawImage:
 
     name: as ``RawCase.name``; pictures of one volume add their slice. image: (H, W, 3) uint8 RGB in [0, 255].
     instances: its objects, each mask as large as the image; empty in a normal image and where the mask holds nothing.
-    paper_rows: the rows that the paper's script makes of it, in its order. remarks: what was mended or dropped, in the
+    paper_rows: the rows that the paper's script makes of it, in its order. remarks: what was fixed or dropped, in the
     same words for every image so that they can be counted ("mask resized to the image").
     """
 

@@ -77,7 +77,7 @@ class KidneyUS(PublicDataset):
         """The files of the label table in its order, then images that it does not list.
 
         A file in which the sonographer outlined nothing is ``unannotated``. Most are too poor to be outlined, so they
-        are no examples of images without a kidney. The group joins files of one image, and files of one leading number.
+        are not examples of images without a kidney. A group joins files of one image, and of one leading number.
         """
         regions_of_file = read_regions(root / TABLE)
         images = release_files(root / "images", r".*\.png")
@@ -218,7 +218,7 @@ def _masks_by_value(
     values = [int(value) for value in np.unique(labels_hw) if value]
     unknown = [value for value in values if value not in structures]
     if unknown:
-        raise InputError(f"{path}: holds the value {unknown[0]}, which is no structure; fetch the file again")
+        raise InputError(f"{path}: holds the value {unknown[0]}, which is not a structure; fetch the file again")
     return {structures[value]: np.asarray(labels_hw == value) for value in values}
 
 

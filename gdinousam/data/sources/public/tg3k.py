@@ -33,7 +33,7 @@ class Tg3k(ThyroidPairs):
     def cases(self, root: Path) -> list[RawCase]:
         """The frames in numeric order; the group of each is its run of frames of one size.
 
-        The head of each picture is read for its size, so that a file that is no picture raises ``InputError`` here.
+        The head of each picture is read for its size, so that a file that is not a picture raises ``InputError`` here.
         """
         pairs = self.pairs(root, "thyroid-image", "thyroid-mask", ".jpg")
         runs = _runs_of_one_size(image for image, _ in pairs)

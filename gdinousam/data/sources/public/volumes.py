@@ -59,7 +59,7 @@ def mask_slices(image_path: Path, label_path: Path, transposed: bool, channels: 
     axis of several structures, of which the first is taken. A slice whose mask is smaller than what
     ``raw_masks.components`` drops as a speck, measured against the largest slice of the volume, is ``too_small``: where
     an organ ends, the outline of the last slices is a matter of chance. Raises ``InputError`` naming the file for one
-    that is missing or damaged, for labels of another size than the image, and for values that are no mask.
+    that is missing or damaged, for labels of another size than the image, and for values that are not those of a mask.
     """
     image, label = open_volume(image_path), open_volume(label_path)
     _require_same_voxels(image, label, channels)
@@ -112,7 +112,7 @@ def _label_values(label: Volume) -> _LabelValues:
         found.update((float(lowest), float(highest)), np.unique(others).tolist())
         largest = max(largest, int(np.count_nonzero(plane)))
     if not np.isfinite(list(found)).all() or min(found) < 0:
-        raise InputError(f"{label.path}: holds values below 0, nan or infinite, which are no labels; fetch it again")
+        raise InputError(f"{label.path}: holds values below 0, nan or infinite, which are not labels; fetch it again")
     is_whole = all(value == int(value) for value in found)
     if is_whole and len(found - {0}) > 1:
         known = ", ".join(f"{value:g}" for value in sorted(found)[:NUM_SHOWN])

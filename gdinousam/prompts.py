@@ -68,10 +68,10 @@ def caption_form(phrase: str) -> str:
     """The phrase as it stands in a caption: its ``phrase_identity``, so phrases that read alike are one.
 
     Raises InputError for a phrase without a letter or digit, for several written as one (``cyst. mass.``), and for
-    bytes that are no text.
+    bytes that are not text.
     """
     if has_no_text(phrase):
-        raise InputError(f"phrase {phrase!a} holds bytes that are no UTF-8 text; write it as UTF-8")
+        raise InputError(f"phrase {phrase!a} holds bytes that are not UTF-8 text; write it as UTF-8")
     parts = phrases_in(phrase)
     if len(parts) > 1 and phrase.rstrip().endswith(SEPARATOR):
         raise InputError(f"{phrase!r} reads as {len(parts)} phrases; give each as its own: {', '.join(parts)}")

@@ -26,15 +26,18 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 class ResizeSettings(Settings):
-    """How an image is sized for the detector."""
+    """How an image is resized for the detector."""
 
     mode: Literal["square", "shortest_edge"] = Field(
         "square",
-        description="square: stretch to size x size (paper, section 2.1); shortest_edge: keep the aspect, shortest "
-        "edge size unless the longest would pass longest_edge (public code).",
+        description="square: stretch to size x size (paper, section 2.1); shortest_edge: keep the aspect ratio "
+        "and scale the shortest edge to size, or less if the longest edge would exceed longest_edge (public "
+        "code).",
     )
-    size: int = Field(800, ge=1, description="Pixels of the square's side or of the shortest edge.")
-    longest_edge: int = Field(1333, ge=1, description="Most pixels of the longest edge, with shortest_edge.")
+    size: int = Field(800, ge=1, description="Side of the square, or length of the shortest edge, in pixels.")
+    longest_edge: int = Field(
+        1333, ge=1, description="Largest length of the longest edge in pixels, with shortest_edge."
+    )
 
     @model_validator(mode="after")
     def _edges_fit(self) -> ResizeSettings:
