@@ -161,11 +161,10 @@ def _begin(
 
 
 def _trained_on(config: TestConfig) -> tuple[str, ...] | None:
-    """The datasets that the detector and its adapter were trained on; ``None`` where nothing says so."""
-    if not config.method.finds_by_phrase:
-        return None
-    model = config.named_model
-    return trained_datasets(one for one in (model.adapter, model.detector) if one is not None)
+    """The datasets that the weights were trained on, adapter and all; ``None`` where nothing says so."""
+    own = [one.name for one in config.method.own_weights().values() if Path(one.name).exists()]
+    detector = (config.named_model.adapter, config.named_model.detector) if config.method.finds_by_phrase else ()
+    return trained_datasets([*own, *(one for one in detector if one is not None)])
 
 
 def _about(config: TestConfig, method: Method, notes: Notes, weights: WeightsKind, traced: Trace) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from accelerate import Accelerator, DistributedDataParallelKwargs, PartialState
 
 from gdinousam import __version__
 from gdinousam.data.contract.noted_files import note_files, require_noted_files
+from gdinousam.data.sources.phantoms.writing import DATASET_NAME as PHANTOMS
 from gdinousam.errors import InputError
 from gdinousam.experiments.config import AnyTrainConfig, TrainConfig, dump_config
 from gdinousam.experiments.training_origin import DATA_NAME, noted_data
@@ -117,7 +118,7 @@ def _notes(learner: Learner, described: dict[str, Any], phrases: Sequence[str], 
         "train_csv_sha256": described.get("csv_sha256"),
         "num_train_images": described.get("num_images", 0),
         "phantoms_per_epoch": described.get("phantoms_per_epoch"),
-        DATASETS: sorted(described.get("datasets", {})),
+        DATASETS: sorted({*described.get("datasets", {}), *([PHANTOMS] if "phantoms_per_epoch" in described else [])}),
         PHRASES: sorted(phrases),
         "libraries": {name: version(name) for name in LIBRARIES},
         "device": device,
