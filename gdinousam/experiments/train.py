@@ -13,7 +13,6 @@ from accelerate import Accelerator, DistributedDataParallelKwargs, PartialState
 
 from gdinousam import __version__
 from gdinousam.data.contract.noted_files import note_files, require_noted_files
-from gdinousam.data.sources.phantoms.writing import DATASET_NAME as PHANTOMS
 from gdinousam.errors import InputError
 from gdinousam.experiments.config import AnyTrainConfig, TrainConfig, dump_config
 from gdinousam.experiments.training_origin import DATA_NAME, noted_data
@@ -32,6 +31,7 @@ from gdinousam.training.images import (
     TrainingImages,
     describe_images,
     read_training_images,
+    training_datasets,
     training_examples,
     training_phrases,
     validation_examples,
@@ -94,7 +94,13 @@ def train(config: AnyTrainConfig, resume: bool = False, overwrite: bool = False,
             config.training,
             folder,
             accelerator,
-            notes=_notes(learner, described, training_phrases(config.data, images), device_name(device)),
+            notes=_notes(
+                learner,
+                described,
+                training_phrases(config.data, images),
+                training_datasets(config.data, images),
+                device_name(device),
+            ),
             sheet=_sheet(config, learner, images.val or images.train),
         )
         logger.info("training on %s, %d images, validating on %d", device, len(train_set), len(val_set or ()))
@@ -109,7 +115,9 @@ def _sheet(config: AnyTrainConfig, learner: Learner, records: Records) -> Callab
     return lambda path: learner.sheet(spread, path)
 
 
-def _notes(learner: Learner, described: dict[str, Any], phrases: Sequence[str], device: str) -> dict[str, Any]:
+def _notes(
+    learner: Learner, described: dict[str, Any], phrases: Sequence[str], datasets: Sequence[str], device: str
+) -> dict[str, Any]:
     """What is kept beside weights so that one can tell later where they came from."""
     return {
         "gdinousam": __version__,
@@ -118,7 +126,7 @@ def _notes(learner: Learner, described: dict[str, Any], phrases: Sequence[str], 
         "train_csv_sha256": described.get("csv_sha256"),
         "num_train_images": described.get("num_images", 0),
         "phantoms_per_epoch": described.get("phantoms_per_epoch"),
-        DATASETS: sorted({*described.get("datasets", {}), *([PHANTOMS] if "phantoms_per_epoch" in described else [])}),
+        DATASETS: list(datasets),
         PHRASES: sorted(phrases),
         "libraries": {name: version(name) for name in LIBRARIES},
         "device": device,
