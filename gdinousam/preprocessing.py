@@ -34,9 +34,11 @@ class ResizeSettings(Settings):
         "and scale the shortest edge to size, or less if the longest edge would exceed longest_edge (public "
         "code).",
     )
-    size: int = Field(800, ge=1, description="Side of the square, or length of the shortest edge, in pixels.")
+    size: int = Field(
+        800, ge=2, le=10_000, description="Side of the square, or length of the shortest edge, in pixels."
+    )
     longest_edge: int = Field(
-        1333, ge=1, description="Largest length of the longest edge in pixels, with shortest_edge."
+        1333, ge=1, le=10_000, description="Largest length of the longest edge in pixels, with shortest_edge."
     )
 
     @model_validator(mode="after")

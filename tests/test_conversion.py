@@ -220,7 +220,7 @@ def test_only_an_earlier_conversion_is_replaced_and_only_when_asked(
     assert names_in(out) == before
     (out / ORIGIN_NOTE).unlink()
     message = refusal(lambda: convert_checkpoint(lora_file, out, str(small_detector), overwrite=True))
-    assert "no conversion of ours" in message
+    assert "is not a conversion of ours" in message
     assert "in use" in refusal(lambda: convert_checkpoint(lora_file, lora_file, str(small_detector)))
 
 

@@ -113,7 +113,7 @@ def broken(kind: str, lora_file: Path) -> str:
         tensors = torch.load(lora_file)["model"]
         write(lora_file, {name: t for name, t in tensors.items() if "encoder.layers.1." not in name}, rename=str)
         return "it is incomplete, or for another detector"
-    return "could not be fetched"
+    return "these weights are not here and the hub cannot be reached"
 
 
 @pytest.mark.parametrize(

@@ -130,7 +130,7 @@ def test_the_mapping_may_not_lie_among_the_images_nor_replace_a_file(
     for mapping, expected in (
         ("out/map.csv", "keep it apart"),
         ("old.csv", "there already"),
-        ("no/map.csv", "no folder"),
+        ("no/map.csv", "is not a folder"),
     ):
         assert convert(exams, "--out", tmp_path / "out", "--mapping", tmp_path / mapping) == 2
         assert expected in capsys.readouterr().err

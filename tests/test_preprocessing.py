@@ -70,7 +70,7 @@ def test_a_resized_rectangle_fills_its_resized_box(mode: str) -> None:
 
 def test_impossible_resizes_are_refused() -> None:
     for values, message in (
-        ({"size": 0}, "greater than or equal to 1"),
+        ({"size": 0}, "greater than or equal to 2"),
         ({"mode": "shortest_edge", "size": 800, "longest_edge": 800}, "longest_edge = 800"),
         ({"mode": "crop"}, "'square' or 'shortest_edge'"),
     ):

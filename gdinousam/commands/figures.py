@@ -50,7 +50,7 @@ def figures_command(arguments: Sequence[str] | None = None, program: str = PROGR
         raise InputError("nothing to draw; name folders of results, or of training runs with --training")
     stems = _stems(options) if options.results else []
     stems += ["training_curves"] if options.training else []
-    refuse_earlier((path for stem in stems for path in options.out.glob(f"{stem}.*")), options)
+    refuse_earlier((path for stem in stems for path in options.out.glob(f"{stem}*")), options)
 
     from gdinousam.evaluation.figures.curves import read_run, training_curves
     from gdinousam.evaluation.figures.saving import WIDTH_OF, figure_style, save_figure

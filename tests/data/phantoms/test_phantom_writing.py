@@ -69,7 +69,7 @@ def test_existing_folder_is_replaced_only_on_request_and_only_if_it_holds_phanto
 
 def test_a_file_in_the_way_and_a_negative_number_are_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="no part of a phantom dataset"):
+    with pytest.raises(InputError, match="is not a part of a phantom dataset"):
         write_phantoms(tmp_path / "file", 1, 1, 1, replace=True)
     with pytest.raises(InputError, match="val"):
         write_phantoms(tmp_path / "new", 1, -1, 1)

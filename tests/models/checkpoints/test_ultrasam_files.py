@@ -126,7 +126,7 @@ def test_a_tensor_of_another_shape_is_named(zeros: Tensors) -> None:
 def test_a_checkpoint_of_mmengine_becomes_ultrasam(zeros: Tensors, tmp_path: Path) -> None:
     path = tmp_path / "UltraSam.pth"
     torch.save(mmengine_checkpoint(zeros), path)
-    method = load_ultrasam(str(path), prompt="point", masks="plain")
+    method = load_ultrasam(str(path), hint="point", masks="plain")
     assert (method.needs, method.masks, method.frame.side) == ({"point"}, "plain", 1024)
     assert not method.model.training
 
