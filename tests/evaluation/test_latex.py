@@ -85,6 +85,7 @@ def test_latex_has_caption_label_booktabs_and_notes() -> None:
 
 
 def test_latex_takes_no_word_for_a_command() -> None:
+    assert latex_text("--protocol") == "-{}-protocol"
     assert latex_text(r"a\b_c & 5 % {x} #1 $ ~ ^ < > | [ *") == (
         r"a\textbackslash{}b\_c \& 5 \% \{x\} \#1 \$ \textasciitilde{} \textasciicircum{} $<$ $>$ \textbar{} {[} {*}"
     )
@@ -127,6 +128,8 @@ def test_columns_in_panels_still_say_what_they_are_of() -> None:
     assert text.count(r"\begin{tabular}") > 1
     for number in ("Dice", "IoU"):
         assert re.search(rf"{number} \\%: *(\\\\ )?95", text), number
+    headers = [line for line in text.splitlines() if line.startswith("method &")]
+    assert [line.count(r"IoU \%") > 1 for line in headers if r"& IoU \%" in line] == [True], "beside its interval"
 
 
 def test_footnotes_of_a_table_of_one_line_are_listed() -> None:

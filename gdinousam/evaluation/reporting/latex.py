@@ -87,7 +87,7 @@ def estimated_width(table: Table, layout: Layout) -> float:
 
 def latex_text(text: str) -> str:
     """Words with everything escaped that LaTeX would take for a command."""
-    return "".join(_LATEX.get(letter, letter) for letter in text)
+    return "".join(_LATEX.get(letter, letter) for letter in text).replace("--", "-{}-")  # two would be a dash
 
 
 def _label(text: str) -> str:

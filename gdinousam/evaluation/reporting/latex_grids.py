@@ -50,7 +50,7 @@ def arranged(table: Table, width: float) -> tuple[list[Grid], FontSize]:
             for size in SIZES:
                 grid = _broken(form, size, width) if break_words else form
                 if grid_width(grid, size) <= _SURE * width:
-                    return [grid], size
+                    return [_widened(grid, size, width)], size
     return _panels(_broken(forms[-1], SIZES[-1], width), SIZES[-1], width), SIZES[-1]
 
 
@@ -97,13 +97,18 @@ def _heading(table: Table, line: Sequence[Cell], single: Sequence[int]) -> str:
 
 def _panels(grid: Grid, size: FontSize, width: float) -> list[Grid]:
     """The columns in as many grids as are needed, the leading columns of words in each."""
+    titles = [column.title for column in grid.columns]
     grid = replace(grid, columns=_told_apart(grid.columns))
     num_keys = next((at for at, column in enumerate(grid.columns) if not column.is_text), len(grid.columns))
-    keys, rest = list(range(num_keys)), list(range(num_keys, len(grid.columns)))
+    keys = list(range(num_keys))
     panels: list[list[int]] = []
-    for place in rest:
+    for place in range(num_keys, len(titles)):
         if panels and grid_width(_chosen(grid, [*keys, *panels[-1], place]), size) <= _SURE * width:
             panels[-1].append(place)
+            continue
+        belongs_to_last = titles.count(titles[place]) > 1 and titles.count(titles[place - 1]) == 1
+        if panels and len(panels[-1]) > 1 and belongs_to_last:  # a score moves on with its interval
+            panels.append([panels[-1].pop(), place])
         else:
             panels.append([place])
     return [_chosen(grid, [*keys, *panel]) for panel in panels] or [grid]
@@ -127,17 +132,26 @@ def _chosen(grid: Grid, places: Sequence[int]) -> Grid:
 
 
 def parts(grids: Sequence[Grid], size: FontSize, notes_height: float) -> Iterator[list[Grid]]:
-    """The grids of each table: the same lines of each grid, as many as fit on a page, headings repeated.
+    """The grids of each table: one with all of them where they fit on a page, else one grid after the other, as many
+    lines of it as fit, headings repeated.
 
     notes_height: points that the notes take below the last one.
     """
-    room = _HEIGHT - sum(_header_height(grid, size) for grid in grids)
     heights = [
-        sum(_line_height(grid, line, size) for grid, line in zip(grids, same, strict=True))
-        for same in zip(*(grid.lines for grid in grids), strict=True)
+        _header_height(grid, size) + sum(_line_height(grid, line, size) for line in grid.lines) for grid in grids
     ]
-    lines, begin, end = grids[0].lines, 0, 0
-    while begin < len(lines) or not lines:
+    if sum(heights) + notes_height <= _HEIGHT:
+        yield list(grids)
+        return
+    for number, grid in enumerate(grids, start=1):
+        yield from _parts_of(grid, size, notes_height if number == len(grids) else 0.0)
+
+
+def _parts_of(grid: Grid, size: FontSize, notes_height: float) -> Iterator[list[Grid]]:
+    room = _HEIGHT - _header_height(grid, size)
+    heights = [_line_height(grid, line, size) for line in grid.lines]
+    lines, begin = grid.lines, 0
+    while begin < len(lines):
         end = len(lines)
         if sum(heights[begin:]) + notes_height > room and end - begin > 1:
             end = begin + max(1, sum(sum(heights[begin : at + 1]) <= room for at in range(begin, len(lines))))
@@ -145,9 +159,7 @@ def parts(grids: Sequence[Grid], size: FontSize, notes_height: float) -> Iterato
             headings = [at for at in range(begin + 1, end) if lines[at].heading]
             if headings and not lines[end].heading:
                 end = headings[-1]  # a block that would be cut begins the next part
-        yield [_part(grid, begin, end) for grid in grids]
-        if not lines:
-            return
+        yield [_part(grid, begin, end)]
         begin = end
 
 
@@ -186,6 +198,17 @@ def _broken(grid: Grid, size: FontSize, width: float) -> Grid:
         texts = [line.cells[at].text for line in grid.lines if line.cells]
         cap = max([share, *(longest_piece(text, size) for text in texts)])
         caps.append(cap if column.is_text and any(text_width(text, size) > cap for text in texts) else None)
+    return replace(grid, caps=tuple(caps))
+
+
+def _widened(grid: Grid, size: FontSize, width: float) -> Grid:
+    """The grid with what is left of the width given to the columns whose words take several lines."""
+    num_broken = sum(cap is not None for cap in grid.caps)
+    left = (_SURE * width - grid_width(grid, size)) / max(1, num_broken)
+    caps = []
+    for at, cap in enumerate(grid.caps):
+        longest = max((text_width(line.cells[at].text, size) for line in grid.lines if line.cells), default=0.0)
+        caps.append(None if cap is None else min(longest, cap + left))
     return replace(grid, caps=tuple(caps))
 
 
