@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from gdinousam.evaluation.figures.case_pictures import CasePictures
 from gdinousam.evaluation.figures.choice import choose
@@ -46,7 +47,8 @@ def write_errors(
     captions = [_caption(number, compared.rows[method][at], int(cell / LETTER)) for number, at in enumerate(places, 1)]
     row_height = cell * _SHAPE + LINE * max(map(len, captions)) + 0.12
     notes = wrapped_notes([f"{method}. {LEGEND}", *weights_notes(compared)], int(page_width / LETTER))
-    height = num_rows * row_height + LINE * len(notes) + 0.05
+    height = num_rows * row_height + LINE * len(notes) + 0.08
+    look: dict[str, Any] = {"ha": "center", "va": "top", "size": 7, "linespacing": 1.1}
     with figure_style():
         figure = Figure(figsize=(page_width, height))
         for number, (place, lines) in enumerate(zip(places, captions, strict=True)):
@@ -58,8 +60,8 @@ def write_errors(
             axes.imshow(outlined(pictures.image(row), pictures.prediction(method, row), pictures.truth(row)))
             axes.set_axis_off()
             below = 1 - (top + cell * _SHAPE + 0.03) / height
-            figure.text((left + cell / 2) / page_width, below, "\n".join(lines), ha="center", va="top", size=7)
-        figure.text(0.5, (LINE * len(notes)) / height, "\n".join(notes), ha="center", va="top", size=7)
+            figure.text((left + cell / 2) / page_width, below, "\n".join(lines), **look)
+        figure.text(0.5, (LINE * len(notes) + 0.05) / height, "\n".join(notes), **look)
         paths = save_figure(figure, folder, "errors")
     paths.append(folder / "errors.csv")
     write_list(compared, places, paths[-1])

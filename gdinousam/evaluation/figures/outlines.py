@@ -19,7 +19,7 @@ FOUND: Color = PALETTE[4]  # vermilion: four times darker than white, five times
 TRUTH: tuple[Color, Color] = ((255, 255, 255), (0, 0, 0))  # dashes: one of them shows on every image
 _CASING: Color = (0, 0, 0)
 # In pixels of a panel whose longer side has 640.
-_FOUND_WIDTH, _CASING_WIDTH, _TRUTH_WIDTH, _DASH = 5, 8, 2, 9
+_FOUND_WIDTH, _CASING_WIDTH, _TRUTH_WIDTH, _DASH = 5, 8, 2, 10
 _LONGER_SIDE = 640
 
 
@@ -57,4 +57,4 @@ def _draw_dashes(panel: Image, contour: npt.NDArray[np.int32], width: int, dash:
     points = np.concatenate([contour, contour[:1]])
     for number, start in enumerate(range(0, len(points), dash)):
         piece = points[start : start + dash + 1]
-        cv2.polylines(panel, [piece], False, TRUTH[number % 2], width, cv2.LINE_AA)
+        cv2.polylines(panel, [piece], False, TRUTH[number % 2], width)

@@ -136,7 +136,7 @@ def _draw_page(rows: Sequence[_Row], titles: Sequence[str], width: float, notes:
     from matplotlib.figure import Figure
 
     page_width = _LEFT + len(titles) * (width + _GAP)
-    page_height = _TITLE + sum(row.whole_height for row in rows) + LINE * len(notes)
+    page_height = _TITLE + sum(row.whole_height for row in rows) + LINE * len(notes) + 0.04
     figure = Figure(figsize=(page_width, page_height))
 
     def write(lines: Sequence[str], x: float, y: float, **look: Any) -> None:

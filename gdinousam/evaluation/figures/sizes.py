@@ -32,7 +32,7 @@ def size_scatter(compared: Compared, datasets: Sequence[str], width: float) -> F
     and marker; queries without Dice are left out.
     """
     from matplotlib.figure import Figure
-    from matplotlib.ticker import FuncFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     below = wrapped_notes([_NOTE, *weights_notes(compared)], int(width / _NOTE_LETTER))
     num_methods = len(compared.rows)
@@ -55,6 +55,8 @@ def size_scatter(compared: Compared, datasets: Sequence[str], width: float) -> F
             face = color if found else "none"
             axes.plot(sizes, [100 * row.dice for row in of_kind], markerfacecolor=face, alpha=0.8, **look)
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.set(ylim=(-3, 103), xlabel="target, % of the image", ylabel="Dice %")
     axes.grid(color=GRID, linewidth=0.4, alpha=0.6)

@@ -22,7 +22,7 @@ from gdinousam.evaluation.reporting.latex_grids import (
     grid_width,
     parts,
 )
-from gdinousam.evaluation.reporting.latex_widths import SIZES, FontSize, wrapped
+from gdinousam.evaluation.reporting.latex_widths import SIZES, FontSize, pieces, wrapped
 from gdinousam.evaluation.reporting.table import Cell, Table, column_groups, footnote_marks
 
 Layout = Literal["column", "page"]
@@ -166,8 +166,9 @@ def _in_lines(lines: Sequence[str], side: Literal["l", "r", "c"]) -> str:
 
 
 def _cell(cell: Cell, marks: Mapping[str, str], may_break: bool) -> str:
-    text = re.sub(r"(?<!\S)-(?=\d)", "$-$", latex_text(cell.text))  # a hyphen is not a minus
     if may_break:
-        text = re.sub(r"(\+|/|\\_)(?=\S)", r"\1\\allowbreak{}", text)
+        text = r"\allowbreak{}".join(map(latex_text, pieces(cell.text)))
+    else:
+        text = re.sub(r"(?<!\S)-(?=\d)", "$-$", latex_text(cell.text))  # a hyphen is not a minus
     text = rf"\textbf{{{text}}}" if cell.best else text
     return text + "".join(rf"\textsuperscript{{{marks[note]}}}" for note in cell.notes)

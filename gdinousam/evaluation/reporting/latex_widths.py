@@ -28,6 +28,7 @@ _GROUPS = {
 }
 _WIDTH_OF = {letter: width for width, letters in _GROUPS.items() for letter in letters}
 _OTHER = 778  # letters with accents, dashes and the like
+_LONGEST_WORD = 24  # letters that stay together
 _BOLD = 1.16  # cmbx10 beside cmr10
 
 
@@ -53,8 +54,11 @@ def text_width(text: str, size: FontSize, bold: bool = False) -> float:
 
 
 def pieces(text: str) -> list[str]:
-    """The parts of a text between which a line may be broken: behind spaces, hyphens and similar signs."""
-    return [piece for piece in re.split(r"(?<=[\s\-+/_])(?=\S)", text) if piece]
+    """The parts of a text between which a line may be broken: behind spaces, hyphens and similar signs, and in words
+    that are longer than any.
+    """
+    words = re.split(r"(?<=[\s\-+/_])(?=\S)", text)
+    return [word[at : at + _LONGEST_WORD] for word in words for at in range(0, len(word), _LONGEST_WORD)]
 
 
 def wrapped(text: str, width: float, size: FontSize) -> list[str]:
