@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 import pandas as pd
@@ -136,7 +137,23 @@ def read_cells(csv_path: Path, further_numbers: Sequence[str] = ()) -> tuple[pd.
     without the rows that have more or fewer cells than the header, and for each of those rows its number of cells.
     Lines without a filled cell are not rows, but count in row numbers. Raises ``InputError`` for an empty file, for one
     that is not UTF-8 text or no CSV, and for a column that is named twice.
+
+    A file is parsed once for its checker and its readers, until it changes.
     """
+    try:
+        state = csv_path.stat()
+    except OSError:  # is said where it is opened
+        return _parsed(csv_path, tuple(further_numbers))
+    table, uneven = _parsed_once(csv_path, tuple(further_numbers), state.st_ino, state.st_mtime_ns, state.st_size)
+    return table.copy(), dict(uneven)
+
+
+@lru_cache(maxsize=8)
+def _parsed_once(csv_path: Path, further_numbers: tuple[str, ...], *state: int) -> tuple[pd.DataFrame, dict[int, int]]:
+    return _parsed(csv_path, further_numbers)
+
+
+def _parsed(csv_path: Path, further_numbers: tuple[str, ...]) -> tuple[pd.DataFrame, dict[int, int]]:
     lines = read_delimited(csv_path, (*KNOWN_COLUMNS, *further_numbers), (*NUMBER_COLUMNS, *further_numbers))
     if not lines or not any(cell.strip() for cell in lines[0]):
         raise InputError(f"{csv_path}: no header in the first line; it must name the columns {','.join(COLUMNS)}")
