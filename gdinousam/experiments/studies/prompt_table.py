@@ -76,7 +76,7 @@ def prompt_table(
     columns = [text_column("phrase"), *([text_column("dataset")] if len(datasets) > 1 else [])]
     columns += [text_column("prompt"), Column("n", ("n",))]
     columns += [Column("left out", ("left out",))] if protocol == "paper" else []
-    columns += [Column("answered %", ("detected %",))]
+    columns += [Column("answered %", ("answered %",))]
     for score in ("Dice", "IoU"):
         columns += [
             Column(f"{score} %", (f"{score} %", f"{score} % std")),
