@@ -41,6 +41,8 @@ REQUIRED = [
 EXTRAS = {
     # formats of clinics: DICOM, NIfTI, MetaImage
     "medical": ["pydicom>=3.0", "nibabel>=5.3", "SimpleITK>=2.4"],
+    # the backbone and the tokenizer of BiomedParse
+    "biomedparse": ["timm>=1.0.17", "open_clip_torch>=3.2"],
     # the official code: what parity tests and benchmarks compare with; groundingdino-py 0.4.0 needs transformers < 5
     "official": ["groundingdino-py==0.4.0", "sam2>=1.1"],
     "dev": [
@@ -81,6 +83,7 @@ setup(
             "py.typed",
             "evaluation/reporting/*.yaml",
             "evaluation/figures/*.j2",
+            "assets/*.txt",
             "assets/small/*.*",
             "assets/small/*/*",
         ]

@@ -52,6 +52,27 @@ def test_methods_gather_in_one_table(config: Path, tmp_path: Path, capsys: pytes
     assert not (tmp_path / "unused").exists()
 
 
+def test_a_compared_method_has_no_stages_of_ours(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tree = yaml.safe_load(config.read_text(encoding="utf-8"))
+    del tree["model"], tree["resize"]
+    tree["evaluation"]["method"] = "BiomedParse"
+    fast = ["--config", config, "--out", tmp_path / "times", "--images", 2, "--warm-up", 1]
+    config.write_text(yaml.safe_dump(tree | {"baseline": {"name": "biomedparse", "weights": "random-small"}}))
+    assert benchmark(*fast) == 0
+    measurement = read_measurement(tmp_path / "times" / "BiomedParse.json")
+    assert set(measurement.first_call) == {"decode", "method"} and measurement.weights == "random"
+    assert measurement.detector_input is measurement.mask_head_side is None
+    printed = capsys.readouterr().out
+    assert "BiomedParse (random)" in printed and "mask head at" not in printed
+    prompts = {"source": "truth"}
+    tree["baseline"] = {"name": "samus", "weights": "random-small", "prompts": prompts}
+    config.write_text(yaml.safe_dump(tree))
+    assert benchmark(*fast, "--overwrite") == 2
+    assert "samus is shown more than an image and a phrase (point)" in capsys.readouterr().err
+
+
 def test_a_measurement_is_not_replaced_unasked(
     config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

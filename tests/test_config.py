@@ -12,7 +12,7 @@ from gdinousam.experiments.config import BaselineTrainConfig, TrainConfig, dump_
 from gdinousam.experiments.config import (
     TestConfig as EvaluateConfig,  # pytest would collect a class that is named Test...
 )
-from gdinousam.experiments.config_reference import describe_config
+from gdinousam.experiments.config_reference import all_setting_names, describe_config
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = ROOT / "configs"
@@ -418,3 +418,8 @@ def test_settings_never_change_after_loading(tmp_path: Path) -> None:
 def test_the_reference_page_is_what_the_settings_say() -> None:
     page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
     assert page == describe_config(), "run: python scripts/describe_config.py > docs/configuration.md"
+
+
+def test_the_list_of_setting_names_is_what_the_settings_say() -> None:
+    written = (ROOT / "gdinousam" / "assets" / "setting_names.txt").read_text(encoding="utf-8")
+    assert written == all_setting_names(), "run: gdinousam config --names > gdinousam/assets/setting_names.txt"

@@ -295,3 +295,14 @@ def test_after_training_a_compared_method_too(program: str, expected: str) -> No
     assert what_tests(program, "unet") == expected
     named = expected.split()[-1]
     assert (ROOT / named).is_file()
+
+
+def test_a_typo_behind_set_is_told_before_torch_is_loaded() -> None:
+    program = (
+        "import sys; from gdinousam.commands.test import evaluate_command; from gdinousam.commands.common import run; "
+        "code = run(evaluate_command, ['--set', 'evaluation.output_dri=x']); "
+        "sys.exit(10 * ('torch' in sys.modules) + code)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
+    said = "error: --set: evaluation.output_dri is not a setting; did you mean evaluation.output_dir?\n"
+    assert (done.returncode, done.stderr) == (2, said)

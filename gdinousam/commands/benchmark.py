@@ -1,4 +1,4 @@
-"""``gdinousam benchmark --table 6``: seconds per image of a test config's pipeline, the paper's table 6."""
+"""``gdinousam benchmark --table 6``: seconds per image of a test config's method, the paper's table 6."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None, program: str = PROGRAM) -> NoRe
 
 
 def benchmark_command(arguments: Sequence[str] | None = None, program: str = PROGRAM) -> int:
-    """Parse arguments, time the pipeline of a test config and print the table of all methods timed so far."""
+    """Parse arguments, time the method of a test config and print the table of all methods timed so far."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments and not arguments[0].startswith("-"):
         raise InputError(
@@ -37,8 +37,8 @@ def benchmark_command(arguments: Sequence[str] | None = None, program: str = PRO
         )
     parser = argparse.ArgumentParser(
         prog=program,
-        description="Time the pipeline of a test config on its test images, stage by stage, and print the paper's "
-        "table 6 of all methods timed so far. The first call is reported apart, a warm-up is not counted.",
+        description="Time the method of a test config on its test images, our pipeline stage by stage, and print the "
+        "paper's table 6 of all methods timed so far. The first call is reported apart, a warm-up is not counted.",
         epilog=EPILOG,
     )
     add_config_options(parser, DEFAULT_CONFIG, "small/test.yaml")

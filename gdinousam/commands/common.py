@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import json
 import logging
 import os
@@ -11,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Concatenate, Literal, ParamSpec
 
-from gdinousam.assets import example_configs
+from gdinousam.assets import OLD_NAME, example_configs, setting_names
 from gdinousam.commands.surroundings import complete_environment, fault_line, make_streams_lasting
 from gdinousam.data.contract.layout import csv_name, layout_settings
 from gdinousam.errors import InputError
@@ -100,6 +101,7 @@ def config_source(options: argparse.Namespace) -> tuple[Path, list[str], Path | 
     default one comes with a checkout, not with an installed package.
     """
     small: str | None = options.small_config
+    _refuse_typos(options.overrides)
     options.overrides = [*_of_data(options), *options.overrides]
     if small is not None and options.small:
         # its paths are read as if it lay in ./configs, since nothing belongs into the folder of an installed package
@@ -141,6 +143,24 @@ def _of_data(options: argparse.Namespace) -> list[str]:
         raise InputError(f"--data {folder}: no {needed.name} in it; give a folder as docs/data.md shows it")
     named = layout_settings(folder, program).items()
     return [f"{key}={json.dumps(path)}" for key, path in named if key.split(".")[0] not in options.without]
+
+
+def _refuse_typos(overrides: Sequence[str]) -> None:
+    """Raise InputError for a --set that is nearly the name of a setting, before anything heavy is loaded.
+
+    What is not near any name is left to the config, which knows all about it.
+    """
+    names = setting_names()
+    known = [name for name in names if not name.startswith(OLD_NAME)]
+    groups = {name.rpartition(".")[0] for name in known}
+    for override in overrides:
+        key, equals, _ = override.partition("=")
+        is_known = any(key == name or (name not in groups and key.startswith(f"{name}.")) for name in known)
+        if not equals or is_known or f"{OLD_NAME}{key}" in names:
+            continue
+        near = difflib.get_close_matches(key, known, n=1, cutoff=0.8)
+        if near:
+            raise InputError(f"--set: {key} is not a setting; did you mean {near[0]}?")
 
 
 def add_overwrite_option(parser: argparse.ArgumentParser, help: str = "replace files of an earlier call") -> None:

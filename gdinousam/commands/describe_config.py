@@ -36,6 +36,7 @@ def describe_config_command(arguments: Sequence[str] | None = None, program: str
     parser.add_argument(
         "--examples", type=Path, metavar="FOLDER", help="copy the example configs to this new folder instead"
     )
+    parser.add_argument("--names", action="store_true", help="print the names of the settings alone")
     options = parser.parse_args(arguments)
     if options.examples is not None:
         _copy_examples(options.examples)
@@ -43,9 +44,9 @@ def describe_config_command(arguments: Sequence[str] | None = None, program: str
         return 0
 
     # a heavy import after parsing, so that --help answers at once
-    from gdinousam.experiments.config_reference import describe_config
+    from gdinousam.experiments.config_reference import all_setting_names, describe_config
 
-    print(describe_config(), end="")
+    print(all_setting_names() if options.names else describe_config(), end="")
     return 0
 
 

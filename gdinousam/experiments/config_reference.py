@@ -9,7 +9,9 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from gdinousam.experiments.config import RENAMED_KEYS, BaselineTrainConfig, TestConfig, TrainConfig
+from gdinousam.assets import OLD_NAME
+from gdinousam.experiments.config import RENAMED_KEYS, BaselineTrainConfig, TestConfig, TrainConfig, setting_names
+from gdinousam.experiments.pretraining import PretrainConfig
 from gdinousam.experiments.studies.ablation import AblationConfig
 from gdinousam.experiments.studies.prompt_study import PromptStudyConfig
 from gdinousam.settings import Settings, groups_in
@@ -68,6 +70,14 @@ def describe_config() -> str:
     return "\n".join(parts)
 
 
+def all_setting_names() -> str:
+    """The dotted keys of all settings, one a line; typos are compared with them before torch is loaded."""
+    configs = (TrainConfig, BaselineTrainConfig, TestConfig, AblationConfig, PromptStudyConfig, PretrainConfig)
+    names = {name for config in configs for name in setting_names(config)}
+    earlier = {f"{OLD_NAME}{name}" for name in RENAMED_KEYS}
+    return "".join(f"{name}\n" for name in (*sorted(names), *sorted(earlier)))
+
+
 def _tables(
     settings: type[Settings], prefix: str, about: str = "", without: Collection[str] = (), choice: str = ""
 ) -> Iterator[str]:
@@ -119,6 +129,8 @@ def _type(annotation: Any) -> str:
         return f"list of {_type(arguments[0])}"
     if origin is tuple:
         return f"list of {len(arguments)} {_type(arguments[0])}s"
+    if origin is dict:
+        return f"{_type(arguments[1])} for each {_type(arguments[0])}"
     names = {int: "integer", float: "number", bool: "true or false", str: "text", Path: "path"}
     return names[annotation]
 

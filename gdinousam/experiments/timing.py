@@ -1,4 +1,4 @@
-"""Seconds per image of a test config's pipeline, stage by stage, on the images of its test file.
+"""Seconds per image of a test config's method, on the images of its test file; of our pipeline stage by stage.
 
 What is timed is the very object that an evaluation scores. Before the clock counts there is the first call, which is
 reported apart because it pays for everything done once, and a warm-up.
@@ -25,47 +25,39 @@ from gdinousam.evaluation.timing.measurement import DECODE, DETECTOR, MASK_HEAD,
 from gdinousam.experiments.config import TestConfig, dump_config
 from gdinousam.models.loading import detector_and_adapter, pick_device, trained_resize
 from gdinousam.models.segmenter import TextSegmenter, load_segmenter
-from gdinousam.models.weights.origin import weights_kind, worst_kind
+from gdinousam.preprocessing import ResizeSettings
 from gdinousam.progress_bar import ProgressBar
 from gdinousam.records import ImageRecord, Segmenter
 from gdinousam.runtime import LIBRARIES
 
 
 def measure(config: TestConfig, num_images: int = 50, batch_size: int = 1, num_warm_up: int = 3) -> Measurement:
-    """Time the pipeline of a test config on its test images; ``data.datasets`` and ``data.max_images`` hold, the masks
+    """Time the method of a test config on its test images; ``data.datasets`` and ``data.max_images`` hold, the masks
     are not needed.
 
     num_images: images to time, in full batches, taken over again where the file has fewer. Raises InputError where
-    weights or images cannot be loaded.
+    weights or images cannot be loaded, and for a method that is shown more than an image and a phrase.
     """
-    data, model = config.data, config.named_model
+    data = config.data
     if config.evaluation.predictions is not None:
         raise InputError("a folder of masks has no time; leave out evaluation.predictions to time the models")
     records = of_datasets(read_records(data.test_ann, data.test_dir), data.datasets, data.test_ann)[: data.max_images]
     device = pick_device(config.evaluation.device)
-    resize = config.resize or trained_resize(*reversed(detector_and_adapter(model.detector, model.adapter)))
-    segmenter = load_segmenter(
-        model.detector,
-        str(model.mask_head),
-        model.adapter,
-        resize,
-        config.prediction,
-        config.evaluation.device,
-        config.evaluation.precision,
-        config.evaluation.compile,
-    )
+    segmenter = _pipeline(config) if config.baseline is None else config.method.build_for_images(config)
+    pipeline = segmenter if isinstance(segmenter, TextSegmenter) else None
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     num_batches = -(-num_images // batch_size)
     first_call, batches = time_batches(segmenter, records, device, batch_size, num_batches, num_warm_up)
+    precision = pipeline.box_finder.detector.product_dtype if pipeline else torch.float32
     return Measurement(
-        precision=str(segmenter.box_finder.detector.product_dtype).removeprefix("torch."),
+        precision=str(precision).removeprefix("torch."),
         first_call=first_call,
         runs=tuple(batches),
         method=config.evaluation.method,
         device=_device_name(device),
-        detector_input=_input_text(resize.mode, resize.size, resize.longest_edge),
-        mask_head_side=segmenter.mask_head.side,
+        detector_input=_input_text(_detector_resize(config)) if pipeline else None,
+        mask_head_side=pipeline.mask_head.side if pipeline else None,
         batch_size=batch_size,
         num_images=min(len(records), num_batches * batch_size),
         num_warm_up=num_warm_up,
@@ -74,8 +66,27 @@ def measure(config: TestConfig, num_images: int = 50, batch_size: int = 1, num_w
         config_sha256=hashlib.sha256(dump_config(config).encode()).hexdigest(),
         gdinousam=__version__,
         libraries={name: version(name) for name in LIBRARIES},
-        weights=worst_kind([weights_kind(model.detector), weights_kind(model.mask_head)]),
+        weights=config.method.kind(config),
     )
+
+
+def _pipeline(config: TestConfig) -> TextSegmenter:
+    model = config.named_model
+    return load_segmenter(
+        model.detector,
+        str(model.mask_head),
+        model.adapter,
+        _detector_resize(config),
+        config.prediction,
+        config.evaluation.device,
+        config.evaluation.precision,
+        config.evaluation.compile,
+    )
+
+
+def _detector_resize(config: TestConfig) -> ResizeSettings:
+    model = config.named_model
+    return config.resize or trained_resize(*reversed(detector_and_adapter(model.detector, model.adapter)))
 
 
 def time_batches(
@@ -127,5 +138,7 @@ def _device_name(device: torch.device) -> str:
     return f"CPU ({platform.machine()}, {torch.get_num_threads()} threads)"
 
 
-def _input_text(mode: str, size: int, longest_edge: int) -> str:
-    return f"{size} x {size}" if mode == "square" else f"shortest edge {size}, longest at most {longest_edge}"
+def _input_text(resize: ResizeSettings) -> str:
+    if resize.mode == "square":
+        return f"{resize.size} x {resize.size}"
+    return f"shortest edge {resize.size}, longest at most {resize.longest_edge}"

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
+from gdinousam.methods.biomedparse.settings import BiomedParseSettings
 from gdinousam.methods.config import ModelsConfig
 from gdinousam.methods.interface import MethodSettings
 from gdinousam.methods.medsam.settings import MedSamSettings
@@ -27,7 +28,8 @@ AnyMethod = Annotated[
     | UltraSamSettings
     | SamusSettings
     | UniverSegSettings
-    | UNetSettings,
+    | UNetSettings
+    | BiomedParseSettings,
     Field(discriminator="name"),
 ]
 

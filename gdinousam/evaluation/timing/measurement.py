@@ -55,9 +55,10 @@ class Measurement(Timing):
     parts ``detector`` and ``mask head``; reading the files, ``decode``, is not in it.
     method: its name in tables. device: name of the GPU, or "CPU" with its kind and the threads used.
     detector_input: how images are resized for the detector. mask_head_side: side in pixels of the square that the mask
-    head sees. batch_size: images per call. num_images: distinct images timed. num_warm_up: batches before the clock
-    counted. peak_gpu_bytes: most memory that torch took on the GPU, ``None`` on a CPU.
-    data_sha256, config_sha256: of the test CSV and of the resolved config. gdinousam, libraries: versions.
+    head sees; both ``None`` for a compared method without them. batch_size: images per call. num_images: distinct
+    images timed. num_warm_up: batches before the clock counted. peak_gpu_bytes: most memory that torch took on the GPU,
+    ``None`` on a CPU. data_sha256, config_sha256: of the test CSV and of the resolved config. gdinousam, libraries:
+    versions.
     weights: what they are, unknown in measurements of an earlier version.
     """
 
@@ -65,8 +66,8 @@ class Measurement(Timing):
     runs: Annotated[tuple[Seconds, ...], Field(alias="batches")]
     method: str
     device: str
-    detector_input: str
-    mask_head_side: int
+    detector_input: str | None
+    mask_head_side: int | None
     batch_size: int
     num_images: int
     num_warm_up: int

@@ -113,8 +113,9 @@ def seconds_table(measurements: Sequence[Measurement]) -> Table:
 
 def _line(one: Measurement, best: bool, with_paper: bool) -> tuple[Cell, ...]:
     idle = one.percentile(50, MASK_HEAD) < IDLE_SECONDS
-    sizes = f"Detector at {one.detector_input}, mask head at {one.mask_head_side} x {one.mask_head_side}."
-    notes = (*weights_remarks(one.weights), sizes, *([_IDLE] if idle else []))
+    side = one.mask_head_side
+    sizes = [] if side is None else [f"Detector at {one.detector_input}, mask head at {side} x {side}."]
+    notes = (*weights_remarks(one.weights), *sizes, *([_IDLE] if idle else []))
     return (
         text_cell(method_name(one.method, one.weights), notes),
         number_cell(one.percentile(50), DECIMALS, best),

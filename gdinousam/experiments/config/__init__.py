@@ -13,7 +13,7 @@ from gdinousam.experiments.config.evaluation import (
     TestData,
     ValidationData,
 )
-from gdinousam.experiments.config.loading import RENAMED_KEYS, dump_config, load_config
+from gdinousam.experiments.config.loading import RENAMED_KEYS, dump_config, load_config, setting_names
 from gdinousam.experiments.config.training import (
     AnyTrainConfig,
     BaselineTrainConfig,
@@ -41,4 +41,5 @@ __all__ = [
     "ValidationData",
     "dump_config",
     "load_config",
+    "setting_names",
 ]

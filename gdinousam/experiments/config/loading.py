@@ -209,7 +209,7 @@ def _key(location: Sequence[int | str], config_class: type[Settings]) -> str:
 
 
 def _nearest(key: str, config_class: type[Settings]) -> str:
-    known = _keys(config_class)
+    known = setting_names(config_class)
     same_group = [one for one in known if one.rpartition(".")[0] == key.rpartition(".")[0]]
     last = key.rpartition(".")[2]
     values = [one for one in known if not any(other.startswith(f"{one}.") for other in known)]
@@ -218,10 +218,11 @@ def _nearest(key: str, config_class: type[Settings]) -> str:
     return f"; did you mean {by_last[close[0]]}?" if close else f"; known here: {', '.join(same_group) or 'nothing'}"
 
 
-def _keys(settings: type[Settings], prefix: str = "") -> list[str]:
+def setting_names(settings: type[Settings], prefix: str = "") -> list[str]:
+    """The dotted keys of all settings of a config, those of its groups included."""
     keys = []
     for name, field in settings.model_fields.items():
         keys.append(prefix + name)
         for group in groups_in(field.annotation):
-            keys += [key for key in _keys(group, f"{prefix}{name}.") if key not in keys]
+            keys += [key for key in setting_names(group, f"{prefix}{name}.") if key not in keys]
     return keys

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from gdinousam.errors import InputError
 
 Tensors = dict[str, torch.Tensor]
-Kind = Literal["Grounding DINO", "SAM2", "SAM", "LoRA", "transformers", "SAMUS", "UltraSam", "UniverSeg"]
+Kind = Literal["Grounding DINO", "SAM2", "SAM", "LoRA", "transformers", "SAMUS", "UltraSam", "UniverSeg", "BiomedParse"]
 
 # Training scripts put the weights beside optimizer and epoch, under one of these names.
 _WEIGHT_ENTRIES = ("model", "state_dict", "model_state_dict")
@@ -33,6 +33,7 @@ _MARKS: tuple[tuple[Kind, tuple[str, ...]], ...] = (
     ("SAM", ("image_encoder.patch_embed.",)),
     ("UltraSam", ("bbox_head.output_hypernetworks_mlps.",)),
     ("UniverSeg", ("enc_blocks.0.cross.cross_conv.",)),
+    ("BiomedParse", ("sem_seg_head.predictor.lang_encoder.",)),
 )
 
 
