@@ -34,7 +34,7 @@ from benchmarks.speed.official import SAM2_CONFIGS
 from benchmarks.speed.programs import Precision, load_ours
 from gdinousam.data.images import read_image
 from gdinousam.errors import InputError
-from gdinousam.evaluation.reporting.table_files import (
+from gdinousam.evaluation.reporting.table import (
     Table,
     count_cell,
     number_cell,

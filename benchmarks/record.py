@@ -11,7 +11,8 @@ from typing import Any
 
 from gdinousam.commands.benchmark import DEFAULT_FOLDER
 from gdinousam.errors import InputError
-from gdinousam.evaluation.reporting.table_files import Table, as_plain, write_table_files
+from gdinousam.evaluation.reporting.table import Table
+from gdinousam.evaluation.reporting.table_files import as_plain, write_table_files
 from gdinousam.files import write_json
 
 

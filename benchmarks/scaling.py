@@ -23,7 +23,7 @@ from benchmarks.machine import machine_facts, resident_bytes, versions
 from benchmarks.record import Record, add_output_options, command_text, publish, record_path
 from gdinousam.data.contract.reading import read_records, write_records
 from gdinousam.errors import InputError
-from gdinousam.evaluation.reporting.table_files import Table, count_cell, number_cell, number_columns
+from gdinousam.evaluation.reporting.table import Table, count_cell, number_cell, number_columns
 from gdinousam.evaluation.reporting.tables import write_tables
 from gdinousam.evaluation.scoring.rows import ScoreRow
 from gdinousam.evaluation.scoring.runner import evaluate

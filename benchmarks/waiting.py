@@ -22,7 +22,7 @@ from benchmarks.inputs import write_test_set
 from benchmarks.machine import machine_facts, versions
 from benchmarks.record import Record, add_output_options, command_text, publish, record_path
 from gdinousam.errors import InputError
-from gdinousam.evaluation.reporting.table_files import (
+from gdinousam.evaluation.reporting.table import (
     Column,
     Table,
     count_cell,

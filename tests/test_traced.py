@@ -141,6 +141,15 @@ def test_the_same_weights_are_gone_on_with(config_path: Path, adapter: Path, tmp
     assert run(evaluate_command, ["--config", str(config_path), "--resume"]) == 0
 
 
+def test_results_say_what_their_weights_were_trained_on(config_path: Path, adapter: Path, tmp_path: Path) -> None:
+    (adapter / "training.json").write_text('{"datasets": ["phantom", "busi"]}')
+    assert run(evaluate_command, ["--config", str(config_path)]) == 0
+    assert about(tmp_path / "out")["trained_on"] == ["busi", "phantom"]
+    assert read_results(tmp_path / "out").notes.trained_on == ("busi", "phantom")
+    tables = (tmp_path / "out/tables.md").read_text(encoding="utf-8")
+    assert "Seen: the datasets that these weights were trained on, by the note beside them (busi, phantom)." in tables
+
+
 def test_results_of_an_earlier_version_load_and_name_nothing(config_path: Path, tmp_path: Path) -> None:
     assert run(evaluate_command, ["--config", str(config_path)]) == 0
     path = tmp_path / "out/method.json"

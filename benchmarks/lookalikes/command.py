@@ -15,7 +15,7 @@ from benchmarks.lookalikes.search import SHEET, Found, measure_lookalikes, read_
 from benchmarks.machine import machine_facts, versions
 from benchmarks.record import Record, add_output_options, command_text, publish, record_path
 from gdinousam.errors import InputError
-from gdinousam.evaluation.reporting.table_files import (
+from gdinousam.evaluation.reporting.table import (
     Table,
     count_cell,
     number_cell,

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from benchmarks.record import listed
 from benchmarks.speed.comparison import Agreement, Comparison, ProgramTiming, Ratio
-from gdinousam.evaluation.reporting.table_files import (
+from gdinousam.evaluation.reporting.table import (
     NOTHING,
     Cell,
     Column,

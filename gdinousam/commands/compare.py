@@ -44,6 +44,12 @@ def compare_command(arguments: Sequence[str] | None = None, program: str = PROGR
         "--common", action="store_true", help="compare the queries that all results hold and count the others"
     )
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="also write Markdown, LaTeX and CSV into a folder")
+    parser.add_argument(
+        "--latex",
+        choices=("column", "page"),
+        default="page",
+        help="what the LaTeX tables fit in a two-column article: one column (252 pt) or both (516 pt; default)",
+    )
     add_overwrite_option(parser)
     options = parser.parse_args(arguments)
     stem = f"table{options.table}_{options.protocol}" if options.table else f"comparison_{options.protocol}"
@@ -64,7 +70,7 @@ def compare_command(arguments: Sequence[str] | None = None, program: str = PROGR
     tables = comparison_tables(compared, options.table)
     print("\n".join(as_plain(table) for table in tables.values()))
     if options.out:
-        paths = write_table_files(tables, options.out, stem)
+        paths = write_table_files(tables, options.out, stem, options.latex)
         print(f"{', '.join(path.name for path in paths)} in {options.out}")
     return 0
 

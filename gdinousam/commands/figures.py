@@ -20,6 +20,14 @@ EXAMPLE = (
     "masks that test.py keeps"
 )
 PROGRAM = "gdinousam figures"
+_STEMS = {
+    "overlays": "",  # the rule by which they are chosen is part of the name
+    "box-plots": "box_plots",
+    "reliability": "reliability",
+    "errors": "errors",
+    "size": "size_dice",
+}
+_WITHOUT_ONLY = ("overlays", "box-plots", "reliability")
 
 
 def main(arguments: Sequence[str] | None = None, program: str = PROGRAM) -> NoReturn:
@@ -32,26 +40,27 @@ def figures_command(arguments: Sequence[str] | None = None, program: str = PROGR
     parser = argparse.ArgumentParser(
         prog=program,
         description="Draw figures as PNG (300 dpi) and PDF. Of results: overlays (image, truth and every method's mask "
-        "with its Dice and IoU, one row per chosen case), box plots of Dice per dataset and reliability diagrams. Of "
-        "training runs: curves.",
+        "with its Dice and IoU, one row per chosen case), box plots of Dice per dataset and reliability diagrams; by "
+        "--only also the ten worst cases and Dice against the target's size. Of training runs: curves.",
         epilog=EXAMPLE,
     )
     _add_options(parser)
     options = parser.parse_args(arguments)
     if not options.results and not options.training:
         raise InputError("nothing to draw; name folders of results, or of training runs with --training")
-    stems = [_overlays_stem(options), "box_plots", "reliability"] if options.results else []
+    stems = _stems(options) if options.results else []
     stems += ["training_curves"] if options.training else []
     refuse_earlier((path for stem in stems for path in options.out.glob(f"{stem}*")), options)
 
     from gdinousam.evaluation.figures.curves import read_run, training_curves
-    from gdinousam.evaluation.figures.saving import figure_style, save_figure
+    from gdinousam.evaluation.figures.saving import WIDTH_OF, figure_style, save_figure
 
     runs = [read_run(folder) for folder in options.training or ()]
     paths = _of_results(options) if options.results else []
     if runs:
         with figure_style():
-            paths += save_figure(training_curves(runs), options.out, "training_curves")
+            curves = training_curves(runs, WIDTH_OF[options.width or "page"])
+            paths += save_figure(curves, options.out, "training_curves")
     print(f"{', '.join(path.name for path in paths)} in {options.out}")
     return 0
 
@@ -71,11 +80,26 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--datasets", nargs="+", metavar="NAME", help="these datasets only, in this order")
     parser.add_argument("--table", type=int, choices=(3, 4), help="the paper's seen (3) or unseen (4) datasets only")
-    parser.add_argument("--only", choices=("overlays", "box-plots", "reliability"), help="draw one of them")
+    parser.add_argument(
+        "--only",
+        choices=tuple(_STEMS),
+        help="draw one of them; errors, the ten worst cases, and size, Dice by the target's size, are drawn only so",
+    )
+    parser.add_argument(
+        "--width",
+        choices=("column", "page"),
+        help="85 or 178 mm (default: page, and column for reliability and size)",
+    )
     parser.add_argument("--training", type=Path, nargs="+", metavar="RUN", help="folders that train.py wrote")
     parser.add_argument("--out", type=Path, default=Path("figures"), metavar="FOLDER", help="default: %(default)s")
     add_comparison_options(parser)
     add_overwrite_option(parser)
+
+
+def _stems(options: argparse.Namespace) -> list[str]:
+    """The names, without suffixes, of what is drawn of results."""
+    kinds = [options.only] if options.only else _WITHOUT_ONLY
+    return [_STEMS[kind] or _overlays_stem(options) for kind in kinds]
 
 
 def _overlays_stem(options: argparse.Namespace) -> str:
@@ -96,7 +120,8 @@ def add_comparison_options(parser: argparse.ArgumentParser) -> None:
 def _of_results(options: argparse.Namespace) -> list[Path]:
     from gdinousam.evaluation.figures.plots import dice_box_plot
     from gdinousam.evaluation.figures.reliability import reliability_diagram
-    from gdinousam.evaluation.figures.saving import COLUMN_WIDTH, PAGE_WIDTH, figure_style, save_figure, weights_notes
+    from gdinousam.evaluation.figures.saving import WIDTH_OF, figure_style, save_figure, weights_notes
+    from gdinousam.evaluation.figures.sizes import size_scatter
     from gdinousam.evaluation.reporting.comparison import compare, of_paper_table, rename
     from gdinousam.evaluation.scoring.results import read_results
 
@@ -107,18 +132,21 @@ def _of_results(options: argparse.Namespace) -> list[Path]:
     if options.table:
         compared = of_paper_table(compared, options.table)
     datasets = _datasets(compared, options.datasets)
+    wide, narrow = WIDTH_OF[options.width or "page"], WIDTH_OF[options.width or "column"]
     paths: list[Path] = []
-    if options.only in (None, "overlays"):
-        paths += _overlays(options, results, compared, datasets)
+    if options.only in (None, "overlays", "errors"):
+        paths += _pictures(options, results, compared, datasets, wide)
     with figure_style():
         if options.only in (None, "box-plots"):
-            paths += save_figure(dice_box_plot(compared, datasets, PAGE_WIDTH), options.out, "box_plots")
+            paths += save_figure(dice_box_plot(compared, datasets, wide), options.out, _STEMS["box-plots"])
+        if options.only == "size":
+            paths += save_figure(size_scatter(compared, datasets, narrow), options.out, _STEMS["size"])
         if options.only in (None, "reliability"):
             rows_of = {
                 method: [row for row in rows if row.dataset in datasets] for method, rows in compared.rows.items()
             }
-            diagram = reliability_diagram(rows_of, COLUMN_WIDTH, weights_notes(compared))
-            paths += save_figure(diagram, options.out, "reliability")
+            diagram = reliability_diagram(rows_of, narrow, weights_notes(compared))
+            paths += save_figure(diagram, options.out, _STEMS["reliability"])
     return paths
 
 
@@ -129,21 +157,28 @@ def _datasets(compared: Compared, wanted: Sequence[str] | None) -> Sequence[str]
     return list(dict.fromkeys(wanted)) if wanted else compared.datasets
 
 
-def _overlays(
-    options: argparse.Namespace, results: Sequence[Results], compared: Compared, datasets: Sequence[str]
+def _pictures(
+    options: argparse.Namespace, results: Sequence[Results], compared: Compared, datasets: Sequence[str], width: float
 ) -> list[Path]:
+    """Overlays, or the worst cases."""
     from gdinousam.evaluation.figures.case_pictures import CasePictures
     from gdinousam.evaluation.figures.choice import chooser
+    from gdinousam.evaluation.figures.errors import worst_cases, write_errors
     from gdinousam.evaluation.figures.overlays import write_overlays
 
     method = options.method or results[0].method
     if method not in compared.rows:
         raise InputError(f"--method {method}: no such method; known here: {', '.join(compared.rows)}")
-    places = chooser(options.choose, options.count)(compared.rows[method], datasets)
+    if options.only == "errors":
+        places = worst_cases(compared.rows[method], datasets)
+    else:
+        places = chooser(options.choose, options.count)(compared.rows[method], datasets)
     if not places:
         raise InputError("no strict query with a target in these results, so no case to choose by Dice; name images")
     pictures = CasePictures(results, options.data)
-    return write_overlays(compared, places, pictures, options.out, _overlays_stem(options))
+    if options.only == "errors":
+        return write_errors(compared, method, places, pictures, options.out, width)
+    return write_overlays(compared, places, pictures, options.out, _overlays_stem(options), width)
 
 
 if __name__ == "__main__":

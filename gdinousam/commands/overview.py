@@ -23,13 +23,19 @@ def overview_command(arguments: Sequence[str] | None = None, program: str = PROG
     parser = argparse.ArgumentParser(
         prog=program,
         description="Sum up evaluations that need not share method or data, one line each: n, Dice with its interval, "
-        "detection rate, box IoU and seconds per image. compare.py is for methods on the same data.",
+        "answers, recall, box IoU and seconds per image. compare.py is for methods on the same data.",
         epilog="exit code: 0, or 2 where a folder holds no finished evaluation",
     )
     parser.add_argument("results", type=Path, nargs="+", metavar="RESULTS", help="folder that test.py wrote")
     parser.add_argument("--names", nargs="+", metavar="NAME", help="what to call them, one for each of the results")
     parser.add_argument("--protocol", choices=("strict", "paper"), default="strict", help="(default: %(default)s)")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="also write Markdown, LaTeX and CSV into a folder")
+    parser.add_argument(
+        "--latex",
+        choices=("column", "page"),
+        default="page",
+        help="what the LaTeX table fits in a two-column article: one column (252 pt) or both (516 pt; default)",
+    )
     add_overwrite_option(parser)
     options = parser.parse_args(arguments)
     stem = f"overview_{options.protocol}"
@@ -47,7 +53,7 @@ def overview_command(arguments: Sequence[str] | None = None, program: str = PROG
     table = overview_table(results, options.protocol)
     print(as_plain(table))
     if options.out:
-        paths = write_table_files({"overview": table}, options.out, stem)
+        paths = write_table_files({"overview": table}, options.out, stem, options.latex)
         print(f"{', '.join(path.name for path in paths)} in {options.out}")
     return 0
 

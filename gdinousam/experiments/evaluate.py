@@ -32,6 +32,7 @@ from gdinousam.experiments.config import TestConfig, TestData, dump_config
 from gdinousam.folders import run_folder
 from gdinousam.models.loading import pick_device
 from gdinousam.models.precision import pick_precision
+from gdinousam.models.weights.trained_datasets import trained_datasets
 from gdinousam.processes import ALONE, Processes, joined_processes
 from gdinousam.records import ImageRecord, WeightsKind
 from gdinousam.runtime import LIBRARIES, device_name
@@ -114,7 +115,7 @@ def evaluate_method(
     unsupported = unsupported_remarks(method, records)
     for remark in unsupported:
         logger.warning("%s: %s", config.evaluation.method, remark)
-    notes = replace(notes, remarks=(*notes.remarks, *unsupported))
+    notes = replace(notes, remarks=(*notes.remarks, *unsupported), trained_on=_trained_on(config))
     is_first = processes.is_first
     traced = config.method.trace(config) if is_first else NO_TRACE
     if is_first and not resume and part_paths(folder) and not overwrite:
@@ -157,6 +158,13 @@ def _begin(
         require_same_origin(folder, config_text, data_print, about, records)
     else:
         write_origin(folder, config_text, data_print, about, records)
+
+
+def _trained_on(config: TestConfig) -> tuple[str, ...] | None:
+    """The datasets that the weights were trained on, adapter and all; ``None`` where nothing says so."""
+    own = [one.name for one in config.method.own_weights().values() if Path(one.name).exists()]
+    detector = (config.named_model.adapter, config.named_model.detector) if config.method.finds_by_phrase else ()
+    return trained_datasets([*own, *(one for one in detector if one is not None)])
 
 
 def _about(config: TestConfig, method: Method, notes: Notes, weights: WeightsKind, traced: Trace) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from gdinousam.models.adapters.base_note import portable_name
 from gdinousam.models.detector.deformable_choice import want_kernel
 from gdinousam.models.loading import pick_device
 from gdinousam.models.precision import allow_tf32
+from gdinousam.models.weights.trained_datasets import DATASETS
 from gdinousam.models.weights.trained_phrases import PHRASES
 from gdinousam.processes import joined_processes
 from gdinousam.runtime import LIBRARIES, device_name, keep_freed_memory, seed_everything
@@ -30,6 +31,7 @@ from gdinousam.training.images import (
     TrainingImages,
     describe_images,
     read_training_images,
+    training_datasets,
     training_examples,
     training_phrases,
     validation_examples,
@@ -92,7 +94,13 @@ def train(config: AnyTrainConfig, resume: bool = False, overwrite: bool = False,
             config.training,
             folder,
             accelerator,
-            notes=_notes(learner, described, training_phrases(config.data, images), device_name(device)),
+            notes=_notes(
+                learner,
+                described,
+                training_phrases(config.data, images),
+                training_datasets(config.data, images),
+                device_name(device),
+            ),
             sheet=_sheet(config, learner, images.val or images.train),
         )
         logger.info("training on %s, %d images, validating on %d", device, len(train_set), len(val_set or ()))
@@ -107,7 +115,9 @@ def _sheet(config: AnyTrainConfig, learner: Learner, records: Records) -> Callab
     return lambda path: learner.sheet(spread, path)
 
 
-def _notes(learner: Learner, described: dict[str, Any], phrases: Sequence[str], device: str) -> dict[str, Any]:
+def _notes(
+    learner: Learner, described: dict[str, Any], phrases: Sequence[str], datasets: Sequence[str], device: str
+) -> dict[str, Any]:
     """What is kept beside weights so that one can tell later where they came from."""
     return {
         "gdinousam": __version__,
@@ -116,6 +126,7 @@ def _notes(learner: Learner, described: dict[str, Any], phrases: Sequence[str], 
         "train_csv_sha256": described.get("csv_sha256"),
         "num_train_images": described.get("num_images", 0),
         "phantoms_per_epoch": described.get("phantoms_per_epoch"),
+        DATASETS: list(datasets),
         PHRASES: sorted(phrases),
         "libraries": {name: version(name) for name in LIBRARIES},
         "device": device,

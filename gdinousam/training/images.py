@@ -23,6 +23,7 @@ from gdinousam.data.contract.unchanged import checked_records
 from gdinousam.data.dataset import Examples, JoinedExamples, TrainingDataset
 from gdinousam.data.sources.phantoms import phrases_of
 from gdinousam.data.sources.phantoms.endless import EndlessPhantoms, PhantomData
+from gdinousam.data.sources.phantoms.writing import dataset_name
 from gdinousam.errors import InputError
 from gdinousam.identity import spellings
 from gdinousam.preprocessing import ResizeSettings
@@ -213,6 +214,12 @@ def training_phrases(data: TrainData, images: TrainingImages) -> tuple[str, ...]
     if data.phantoms is not None:
         phrases += [phrase for family in data.phantoms.families for phrase in phrases_of(family)]
     return tuple(dict.fromkeys(spellings(phrases, of_phrases=True).values()))
+
+
+def training_datasets(data: TrainData, images: TrainingImages) -> tuple[str, ...]:
+    """The distinct names of the datasets that training images and phantoms are of, sorted."""
+    families = () if data.phantoms is None else data.phantoms.families
+    return tuple(sorted({*(record.dataset for record in images.train), *map(dataset_name, families)}))
 
 
 def describe_images(config: LearningConfig, images: TrainingImages) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from gdinousam.evaluation.reporting.comparison import Compared, compare, of_pape
 from gdinousam.evaluation.reporting.comparison_tables import comparison_tables
 from gdinousam.evaluation.reporting.paper_numbers import AVERAGE, OURS, paper_table
 from gdinousam.evaluation.reporting.statistics import holm
-from gdinousam.evaluation.reporting.table_files import Cell, Table
+from gdinousam.evaluation.reporting.table import Cell, Table
 from gdinousam.evaluation.scoring.rows import ScoreRow
 
 DICE = {"A": [0.2, 0.4, 0.6], "B": [0.5, 0.5, 0.5], "C": [0.39, 0.4, 0.41]}
@@ -39,18 +39,18 @@ def line_of(table: Table, *words: str) -> dict[str, Cell]:
 
 def test_methods_stand_side_by_side_with_the_best_marked() -> None:
     table = tables_of(DICE)["methods"]
-    assert [cell.text for cell in column(table, "n")] == ["3", "3"]
+    assert [cell.text for cell in column(table, "n")] == ["3"]  # and no average of one dataset
     for name, dice in DICE.items():
-        busi, average = column(table, "Dice %", name)
-        assert busi.values == average.values == (100 * np.mean(dice), pytest.approx(100 * np.std(dice)))
-        assert busi.best is average.best is False  # B is ahead of A by 0.3 and 0.1, and behind it by 0.1
+        (busi,) = column(table, "Dice %", name)
+        assert busi.values == (100 * np.mean(dice), pytest.approx(100 * np.std(dice)))
+        assert busi.best is False  # B is ahead of A by 0.3 and 0.1, and behind it by 0.1
 
 
 def test_a_lead_that_is_no_chance_is_marked_and_explained() -> None:
     table = tables_of({name: [*dice, *dice] for name, dice in (DICE | {"B": [0.7, 0.7, 0.7]}).items()})["methods"]
     for name in DICE:
-        assert [cell.best for cell in column(table, "Dice %", name)] == [name == "B"] * 2
-        assert [cell.best for cell in column(table, "IoU %", name)] == [name == "B"] * 2
+        assert [cell.best for cell in column(table, "Dice %", name)] == [name == "B"]
+        assert [cell.best for cell in column(table, "IoU %", name)] == [name == "B"]
     assert sum(remark.startswith("Marked as the best is only a mean that is ahead") for remark in table.remarks) == 1
 
 
@@ -130,7 +130,7 @@ def test_under_the_paper_protocol_every_method_has_its_own_n() -> None:
     assert column(tables["methods"], "Dice %", "A")[0].values[0] == pytest.approx(40)
     assert [column(tables["methods"], "n", name)[0].text for name in "AB"] == ["3", "3"]
     line = line_of(tables["numbers"], "busi", "A")
-    assert (line["n"].text, line["left out"].text, line["detected %"].text) == ("3", "1", "75.00")
+    assert (line["n"].text, line["left out"].text, line["answered %"].text) == ("3", "1", "75.00")
 
 
 def test_under_the_paper_protocol_pairs_are_images_that_both_found() -> None:
@@ -169,6 +169,36 @@ def test_images_of_one_patient_are_one_group() -> None:
     line = line_of(table, "busi", "A", "B")
     assert (line["n"].text, line["groups"].text) == ("40", "4")
     assert float(line["p"].values[0]) > 0.05, "four patients cannot show more"
+
+
+def test_a_p_value_that_cannot_be_low_says_so() -> None:
+    table = tables_of({"A": [0.5, 0.6, 0.7], "B": [0.4, 0.4, 0.7]})["tests"]
+    assert line_of(table, "busi", "A", "B")["p"].notes == ("With 2 groups that differ, p cannot be below 0.500.",)
+    ahead = tables_of({"A": [0.5, 0.6, 0.7, 0.8, 0.7, 0.6], "B": [0.4, 0.45, 0.5, 0.55, 0.4, 0.25]})["tests"]
+    assert line_of(ahead, "busi", "A", "B")["p"].notes == ("With 6 groups that differ, p cannot be below 0.031.",)
+    rng = np.random.default_rng(0)
+    many = {"A": list(rng.uniform(0.4, 0.6, 30)), "B": list(rng.uniform(0.4, 0.6, 30))}
+    assert not line_of(tables_of(many)["tests"], "busi", "A", "B")["p"].notes
+
+
+def test_no_column_of_the_paper_without_a_number_in_it() -> None:
+    titles = [one.title for one in tables_of({"mine": [0.5, 0.6]})["numbers"].columns]
+    assert "paper" not in titles and "difference" not in titles
+    assert "paper" in [one.title for one in tables_of({OURS: [0.5, 0.6]})["numbers"].columns]
+
+
+def test_intervals_can_stand_beside_the_means() -> None:
+    results = [made_results(rows_of([0.5, 0.6, 0.7]), name) for name in ("A", "B")]
+    table = comparison_tables(compare(results), intervals=True)["methods"]
+    (cell,) = column(table, "Dice %", "A")
+    assert cell.text == "60.00 [50.00, 70.00]" and table.columns[2].csv_names == ("Dice %", "Dice % low", "Dice % high")
+
+
+def test_datasets_stand_in_the_papers_order_whatever_that_of_the_rows() -> None:
+    rows = [row for dataset in ("phantom", "tn3k", "busi") for row in rows_of([0.7, 0.8], dataset)]
+    tables = comparison_tables(compare([made_results(rows, "A"), made_results(rows, "B")]))
+    for table in tables.values():
+        assert list(dict.fromkeys(line[0].text for line in table.lines))[:3] == ["busi", "tn3k", "phantom"]
 
 
 def test_several_datasets_are_also_tested_together() -> None:

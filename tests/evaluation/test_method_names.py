@@ -12,7 +12,8 @@ from gdinousam.evaluation.reporting.comparison import compare, rename
 from gdinousam.evaluation.reporting.comparison_tables import comparison_tables
 from gdinousam.evaluation.reporting.overview import overview_table
 from gdinousam.evaluation.reporting.paper_numbers import OURS, paper_table
-from gdinousam.evaluation.reporting.table_files import Table, as_plain
+from gdinousam.evaluation.reporting.table import Table
+from gdinousam.evaluation.reporting.table_files import as_plain
 from gdinousam.evaluation.reporting.tables import write_tables
 from gdinousam.evaluation.scoring.notes import method_name, weights_remarks
 from gdinousam.evaluation.scoring.results import Results, read_results

@@ -1,6 +1,7 @@
 """Notes on a method follow its numbers into every table."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ from made_results import made_results, made_row
 from gdinousam.evaluation.reporting.comparison import compare
 from gdinousam.evaluation.reporting.comparison_tables import comparison_tables
 from gdinousam.evaluation.reporting.overview import overview_table
-from gdinousam.evaluation.reporting.table_files import Table, as_markdown, as_plain, write_csv
+from gdinousam.evaluation.reporting.table import Table
+from gdinousam.evaluation.reporting.table_files import as_markdown, as_plain, write_csv
 from gdinousam.evaluation.reporting.tables import protocol_tables, strata_tables, write_tables
 from gdinousam.evaluation.scoring.notes import NO_NOTES, Notes
 from gdinousam.evaluation.scoring.origin import about_method
@@ -30,6 +32,9 @@ def test_notes_survive_their_file() -> None:
     about = json.loads(json.dumps(about_method("A", frozenset({"text"}), (), "cpu", "float32", NOTES)))
     assert Notes.from_json(about) == NOTES
     assert Notes.from_json({"method": "an earlier version"}) == NO_NOTES
+    for trained_on in ((), ("busi", "tn3k")):
+        noted = replace(NOTES, trained_on=trained_on)
+        assert Notes.from_json(json.loads(json.dumps(noted.to_json()))) == noted
 
 
 def test_a_mean_says_which_datasets_of_it_have_a_footnote() -> None:

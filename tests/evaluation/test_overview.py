@@ -33,7 +33,17 @@ def test_one_dataset_gives_one_line_and_several_give_their_average_first() -> No
 def test_origins_stand_below_once_each() -> None:
     first = made_results([made_row()], "first", libraries={"torch": "2.14.1"})
     table = overview_table([first, made_results([made_row()], "second", libraries={"torch": "2.14.1"})])
-    assert table.remarks == ("gdinousam 0.1.0, torch 2.14.1, on cpu.",)
+    assert table.remarks[1:] == ("gdinousam 0.1.0, torch 2.14.1, on cpu.",)
+
+
+def test_equal_names_are_told_apart_by_the_end_of_their_folders() -> None:
+    folders = ("a/run/test", "b/run/test", "a/run/other", "c")
+    methods = ("ours", "ours", "ours", "SAMUS")
+    results = [
+        made_results([made_row()], name, folder=Path(folder)) for name, folder in zip(methods, folders, strict=True)
+    ]
+    names = [line[0] for line in texts(overview_table(results))]
+    assert names == ["ours (a/run/test)", "ours (b/run/test)", "ours (other)", "SAMUS"]
 
 
 def test_the_command_prints_and_writes_what_it_is_given(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,8 @@ from dataclasses import replace
 import pytest
 from test_tables import row
 
+from gdinousam.evaluation.reporting.tables import strata_tables
+from gdinousam.evaluation.scoring.notes import Notes
 from gdinousam.evaluation.scoring.strata import SIZES, number_of_targets, stratify, target_size
 
 NAN = math.nan
@@ -34,6 +36,25 @@ def test_every_kind_of_stratum_is_there():
 def test_organs_and_training_come_from_the_facts_of_the_public_datasets():
     assert dice_of("organ") == {"breast": 60, "thyroid": 20, "unknown": 0}
     assert dice_of("training") == {"seen": 140 / 3, "unseen": 60, "unknown": 0}
+
+
+def test_what_was_seen_is_what_the_weights_were_trained_on_where_they_say_so():
+    strata = {
+        one.name: one.summary for one in stratify(ROWS, trained_on=("BUSBRA", "our own")) if one.kind == "training"
+    }
+    assert {name: one.num_scored for name, one in strata.items()} == {"seen": 2, "unseen": 3}
+    assert strata["seen"].dice_percent == pytest.approx(30)  # busbra 0.6, our own 0
+    nothing = [one.name for one in stratify(ROWS, trained_on=()) if one.kind == "training"]
+    assert nothing == ["unseen"]
+
+
+def test_the_table_says_where_it_has_that_from():
+    def remarks(about):
+        tables = strata_tables(stratify(ROWS, "strict", about.trained_on), about)
+        return next(table.remarks for table in tables if table.title == "Training")
+
+    assert remarks(Notes())[0].startswith("Seen and unseen as in the paper, because the weights do not say")
+    assert remarks(Notes(trained_on=("busbra",)))[0].endswith("by the note beside them (busbra).")
 
 
 def test_datasets_are_strata_too():

@@ -9,25 +9,21 @@ from pathlib import Path
 import pytest
 
 from gdinousam.errors import InputError
-from gdinousam.evaluation.reporting.table_files import (
+from gdinousam.evaluation.reporting.latex import as_latex
+from gdinousam.evaluation.reporting.table import (
     Cell,
     Column,
     Table,
-    as_latex,
-    as_markdown,
-    as_plain,
     count_cell,
     difference_cell,
     interval_cell,
-    latex_text,
     number_cell,
     probability_cell,
     spread_cell,
     text_cell,
     text_column,
-    write_csv,
-    write_table_files,
 )
+from gdinousam.evaluation.reporting.table_files import as_markdown, as_plain, write_csv, write_table_files
 
 NAN = math.nan
 NOTE, OTHER_NOTE = "50 % of what_it_was", "second"
@@ -97,41 +93,6 @@ def test_markdown_has_bold_best_and_escaped_bars() -> None:
     )
 
 
-def test_latex_is_booktabs_with_everything_escaped() -> None:
-    assert as_latex(TABLE) == (
-        "\\begin{table}\n"
-        "\\centering\n"
-        "\\caption{A title}\n"
-        "\\begin{tabular}{lrrrr}\n"
-        "\\toprule\n"
-        "\\multicolumn{1}{c}{} & \\multicolumn{1}{c}{} & \\multicolumn{2}{c}{A\\_1} & \\multicolumn{1}{c}{B} \\\\\n"
-        "\\cmidrule(lr){3-4} \\cmidrule(lr){5-5}\n"
-        "dataset & n & Dice \\% & paper & Dice \\% \\\\\n"
-        "\\midrule\n"
-        "busi|x & 3\\textsuperscript{a} & \\textbf{23.33 $\\pm$ 1.00} & 20.00\\textsuperscript{b}\\textsuperscript{a}"
-        " & - \\\\\n"
-        "\\midrule\n"
-        "average & 3 & 5.00 $\\pm$ 1.00 & -\\textsuperscript{b} & \\textbf{6.00 $\\pm$ 2.00} \\\\\n"
-        "\\bottomrule\n"
-        "\\end{tabular}\n"
-        "\\par\\footnotesize A remark.\n"
-        "\\par\\footnotesize \\textsuperscript{a} second\n"
-        "\\par\\footnotesize \\textsuperscript{b} 50 \\% of what\\_it\\_was\n"
-        "\\end{table}\n"
-    )
-
-
-def test_latex_takes_no_word_for_a_command() -> None:
-    assert latex_text(r"a\b_c & 5 % {x} #1 $ ~ ^ < >") == (
-        r"a\textbackslash{}b\_c \& 5 \% \{x\} \#1 \$ \textasciitilde{} \textasciicircum{} $<$ $>$"
-    )
-
-
-def test_latex_prints_a_minus_but_leaves_hyphens() -> None:
-    table = Table("t", (text_column("a"), Column("b", ("b",))), ((text_cell("BUS-1"), interval_cell(-2.0, -1.0)),))
-    assert r"BUS-1 & $-$2.00 to $-$1.00 \\" in as_latex(table)
-
-
 def test_csv_keeps_every_digit_and_the_footnotes(tmp_path: Path) -> None:
     write_csv(TABLE, tmp_path / "t.csv")
     with (tmp_path / "t.csv").open(newline="", encoding="utf-8") as file:
@@ -151,7 +112,7 @@ def test_a_table_without_lines_is_a_header() -> None:
     table = Table("t", (text_column("a"), Column("b", ("b",))), ())
     assert as_plain(table) == "t\n\na  b\n----\n"
     assert as_markdown(table) == "### t\n\n| a | b |\n| --- | ---: |\n"
-    assert r"a & b \\" in as_latex(table)
+    assert r"a & b \\" in as_latex(table, "t")
 
 
 @pytest.mark.parametrize(
@@ -184,7 +145,9 @@ def test_all_files_of_several_tables_are_written(tmp_path: Path) -> None:
     paths = write_table_files({"one": TABLE, "two": TABLE}, tmp_path / "new" / "folder", "table3")
     assert [path.name for path in paths] == ["table3.md", "table3.tex", "table3_one.csv", "table3_two.csv"]
     assert paths[0].read_text(encoding="utf-8").count("### A title") == 2
-    assert paths[1].read_text(encoding="utf-8").count(r"\end{table}") == 2
+    assert paths[1].read_text(encoding="utf-8").count(r"\end{table*}") == 2
+    (narrow,) = [path for path in write_table_files({"one": TABLE}, tmp_path, "t", "column") if path.suffix == ".tex"]
+    assert r"\begin{table}" in narrow.read_text(encoding="utf-8")
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:

@@ -162,7 +162,8 @@ def test_intervals_resample_patients_and_for_the_average_within_datasets():
     *of_datasets, average = summarize(rows, "strict")
     scored = [one for one in rows if one.protocol == "strict" and one.target_present]
     samples = []
-    for summary in of_datasets:
+    by_appearance = list(dict.fromkeys(one.dataset for one in scored))
+    for summary in sorted(of_datasets, key=lambda one: by_appearance.index(one.dataset)):
         own = [one for one in scored if one.dataset == summary.dataset]
         dice, groups = [one.dice for one in own], [one.group or f"image {one.image_name}" for one in own]
         expected = bootstrap_interval(dice, groups)
@@ -180,14 +181,22 @@ def test_the_printed_text_names_both_protocols_and_shows_every_n(tmp_path):
     text = write_tables(ROWS, tmp_path)
     assert text.startswith("Protocol strict: ")
     strict, paper = lines_of(text, "strict"), lines_of(text, "paper")
-    assert strict["dataset"] == "dataset n Dice IoU detected box IoU AP50 specificity absent"
-    assert strict["A"].startswith("A 4 50.00 [15.00, 80.00] 40.00 [10.00, 70.00] 75.00 50.00 ")
-    assert strict["A"].endswith(" 66.67 3")
-    assert strict["B"] == "B 1 70.00 60.00 100.00 70.00 100.00 - 0"
-    assert strict["average"].startswith("average 5 60.00 50.00 87.50 60.00 ")
+    assert strict["dataset"] == "dataset n Dice IoU answered recall box IoU AP50 specificity"
+    assert strict["A"].startswith("A 4 50.00 [15.00, 80.00] 40.00 [10.00, 70.00] 75.00 75.00 50.00 ")
+    assert strict["A"].endswith(" 66.67")
+    assert strict["B"] == "B 1 70.00 60.00 100.00 100.00 70.00 100.00 -"
+    assert strict["average"].startswith("average 5 60.00 50.00 87.50 87.50 60.00 ")
     assert strict["all queries"].startswith("all queries 5 54.00 [")
-    assert paper["A"] == "A 2 1 70.00 [50.00, 90.00] 60.00 [40.00, 80.00] 66.67 70.00"
-    assert paper["B"] == "B 0 1 - - 0.00 -"
+    assert "Queries whose phrase is absent, behind the specificity: A (3)." in text
+    assert paper["A"] == "A 2 1 70.00 [50.00, 90.00] 60.00 [40.00, 80.00] 66.67 66.67 70.00"
+    assert paper["B"] == "B 0 1 - - 0.00 0.00 -"
+
+
+def test_one_dataset_has_one_line(tmp_path):
+    text = write_tables([row(dice=0.5, image_name=f"{number}.png") for number in range(3)], tmp_path)
+    assert lines_of(text, "strict").keys().isdisjoint({"average", "all queries"}) and "A" in lines_of(text, "strict")
+    assert "| average |" not in (tmp_path / "tables.md").read_text(encoding="utf-8").split("## Strata")[0]
+    assert "average" in (tmp_path / "table_strict.csv").read_text(encoding="utf-8")  # for programs, always
 
 
 def test_the_printed_text_says_what_the_means_rest_on(tmp_path):
@@ -235,7 +244,8 @@ def test_markdown_holds_every_metric_with_deviation_and_interval(tmp_path):
     of_a = next(line for line in lines if line.startswith("| A | 4 | 4 | 4 |"))
     assert "| 50.00 ± 32.40 [15.00, 80.00] | 40.00 ± 28.28 [10.00, 70.00] |" in of_a
     assert "| 6.67 ± 1.89 [4.00, 8.00] | 2.33 ± 0.94 [1.00, 3.00] | 3 |" in of_a
-    assert any(line.startswith("| A | 4 | 75.00 [25.00, 100.00] | 50.00 ± ") for line in lines)
+    start = "| A | 4 | 75.00 [25.00, 100.00] | 75.00 [25.00, 100.00] | 50.00 ± "
+    assert any(line.startswith(start) for line in lines)
     assert any(line.startswith("| A | 2 | 1 | 2 | 2 | 70.00 ± 20.00 [50.00, 90.00] |") for line in lines)
     assert [line for line in lines if line.startswith("### ")][4:] == [
         f"### {kind}"
@@ -285,8 +295,10 @@ def test_a_mean_of_nothing_is_a_dash_without_a_warning(rows, tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         text = write_tables(rows, tmp_path)
-    assert lines_of(text, "strict")["average"] == "average 0 - - - - -"
-    assert lines_of(text, "paper")["average"] == f"average 0 {len(rows)} - - {'0.00' if rows else '-'} -"
+    name = "A" if rows else "average"  # one dataset has no average beside it
+    assert lines_of(text, "strict")[name] == f"{name} 0 - - - - - -"
+    answered = "0.00 0.00" if rows else "- -"
+    assert lines_of(text, "paper")[name] == f"{name} 0 {len(rows)} - - {answered} -"
     assert "nan" not in text + (tmp_path / "tables.md").read_text(encoding="utf-8")
 
 

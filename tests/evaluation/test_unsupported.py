@@ -16,8 +16,9 @@ from gdinousam.errors import InputError
 from gdinousam.evaluation.reporting.comparison import compare
 from gdinousam.evaluation.reporting.comparison_tables import comparison_tables
 from gdinousam.evaluation.reporting.overview import overview_table
+from gdinousam.evaluation.reporting.paper_numbers import OURS
 from gdinousam.evaluation.reporting.summary import summarize, summary_of
-from gdinousam.evaluation.reporting.table_files import Table
+from gdinousam.evaluation.reporting.table import Table
 from gdinousam.evaluation.reporting.tables import write_tables
 from gdinousam.evaluation.scoring.box_precision import box_precision
 from gdinousam.evaluation.scoring.methods import answerable, unsupported_phrases, unsupported_remarks
@@ -192,7 +193,7 @@ def test_every_table_of_an_evaluation_shows_their_number(tmp_path: Path) -> None
     tables = page.split("### ")[1:]
     # all but the strata of sizes and numbers, which hold queries of one kind only
     shown = [table.splitlines()[0] for table in tables if "not supported |" in table]
-    assert {"Masks", "Boxes and detection", "Dataset", "Organ", "Target"} <= set(shown)
+    assert {"Masks", "Boxes and answers", "Dataset", "Organ", "Target"} <= set(shown)
     assert (tmp_path / "table_strict.csv").read_text(encoding="utf-8").splitlines()[0].count("num_unsupported") == 1
 
 
@@ -216,12 +217,12 @@ def test_compared_methods_have_their_own_n_and_the_table_says_why(protocol: Prot
     parts, wholes = ([replace(row, protocol=protocol) for row in rows] for rows in (PART, WHOLE))
     if protocol == "paper":  # an absent phrase is not a query there
         del parts[3], wholes[3]
-    compared = compare([made_results(parts, "part"), made_results(wholes, "whole")], protocol)
+    compared = compare([made_results(parts, OURS), made_results(wholes, "whole")], protocol)
     tables = comparison_tables(compared)
     methods = tables["methods"]
-    assert column(methods, "n", "part") == ["2", "0", "1", "3"]  # busi, stu, aul, average
+    assert column(methods, "n", OURS) == ["2", "0", "1", "3"]  # busi, stu, aul, average
     assert column(methods, "n", "whole") == ["3", "1", "1", "5"]
-    assert column(methods, "Dice %", "part")[-1].startswith("40.00")
+    assert column(methods, "Dice %", OURS)[-1].startswith("40.00")
     counts = dict(
         zip(
             zip(column(tables["numbers"], "dataset"), column(tables["numbers"], "method"), strict=True),
@@ -230,13 +231,15 @@ def test_compared_methods_have_their_own_n_and_the_table_says_why(protocol: Prot
         )
     )
     num_in_busi = 2 if protocol == "strict" else 1
-    assert counts["busi", "part"] == str(num_in_busi) and counts["busi", "whole"] == "0"
+    assert counts["busi", OURS] == str(num_in_busi) and counts["busi", "whole"] == "0"
     paper = dict(zip(counts, column(tables["numbers"], "paper"), strict=True))
-    assert paper["busi", "part"] == paper["stu", "part"] == "-"
-    said = f"part does not support {num_in_busi + 1} queries (busi {num_in_busi}, stu 1); they are in none of its means"
+    assert paper["busi", OURS] == paper["stu", OURS] == "-" and paper["aul", OURS] != "-"
+    said = (
+        f"{OURS} does not support {num_in_busi + 1} queries (busi {num_in_busi}, stu 1); they are in none of its means"
+    )
     for table in tables.values():
         assert any(remark.startswith(said) for remark in table.remarks)
-    assert any("part has no score on stu, so its average" in remark for remark in methods.remarks)
+    assert any(f"{OURS} has no score on stu, so its average" in remark for remark in methods.remarks)
     pairs = dict(zip(column(tables["tests"], "dataset"), column(tables["tests"], "n"), strict=True))
     assert pairs == {"busi": "2", "stu": "0", "aul": "1", "all queries": "3"}
 
@@ -262,4 +265,4 @@ def test_the_overview_shows_their_number_and_the_time_of_what_was_asked() -> Non
     assert column(table, "not supported") == ["3", "3", "0", "0"]
     assert column(table, "mean over")[:2] == ["2 datasets", "queries"]
     assert column(table, "s/image")[:2] == ["0.500", "0.500"]  # three images were asked
-    assert len(overview_table([made_results(WHOLE, "whole")]).columns) == 8
+    assert len(overview_table([made_results(WHOLE, "whole")]).columns) == 9

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from gdinousam.evaluation.reporting.table_files import Table
+from gdinousam.evaluation.reporting.table import Table
 from gdinousam.evaluation.scoring.notes import Notes, weights_remarks
 from gdinousam.evaluation.scoring.rows import ScoreRow
 from gdinousam.experiments.studies.prompt_table import prompt_table
@@ -60,7 +60,7 @@ def test_a_prompt_of_the_paper_stands_beside_its_printed_number() -> None:
         "72.04",
         "-2.04",
     )
-    assert (second["Dice %"], second["detected %"], second["paper"]) == ("40.00 ± 40.00", "50.00", "-")
+    assert (second["Dice %"], second["answered %"], second["paper"]) == ("40.00 ± 40.00", "50.00", "-")
     assert not any(cells[4].best for cells in table.lines)  # ahead on one of two images
 
 

@@ -156,7 +156,7 @@ def test_a_run_writes_what_every_run_writes_and_weights_that_segment(whole: Path
     data = json.loads((whole / "data.json").read_text())
     assert (notes["trained"], notes["started_from"], notes["num_train_images"]) == ("unet", None, 8)
     assert notes["train_csv_sha256"] == data["csv_sha256"]
-    assert data["datasets"].keys() == {"breast", "phantom"}
+    assert data["datasets"].keys() == {"breast", "phantom"} == set(notes["datasets"])
     for name in ("best", "last"):
         segmenter = load_unet(whole / name)
         assert set(segmenter.phrases) == {"lesion", "mass", "cyst"}

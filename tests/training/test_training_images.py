@@ -14,6 +14,7 @@ from gdinousam.preprocessing import ResizeSettings
 from gdinousam.training.images import (
     TrainingImages,
     read_training_images,
+    training_datasets,
     training_examples,
     training_phrases,
 )
@@ -91,6 +92,8 @@ def test_the_phrases_are_those_of_the_images_then_of_the_phantoms_each_once(fold
     phrases = training_phrases(config.data, images)
     assert list(phrases[: len(of_images)]) == of_images
     assert len(set(phrases)) == len(phrases) > len(of_images)
+    of_images = {record.dataset for record in images.train}
+    assert set(training_datasets(config.data, images)) == {*of_images, "phantom", "phantom_liver"}
 
 
 def test_flips_swap_sides_among_the_phrases_of_the_run_and_what_is_never_flipped_is_told(

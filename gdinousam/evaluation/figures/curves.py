@@ -6,11 +6,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gdinousam.data.contract.delimited import read_delimited
 from gdinousam.errors import InputError
-from gdinousam.evaluation.figures.saving import GRID, INK, PAGE_WIDTH, SERIES
+from gdinousam.evaluation.figures.saving import COLUMN_WIDTH, GRID, INK, MARKERS, PAGE_WIDTH, SERIES, wrapped_notes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 METRICS_NAME = "metrics.csv"
 _TRAIN, _VAL, _RATE = "train_", "val_", "learning_rate"
 _MARKS = ("epoch", _RATE, f"{_TRAIN}loss", f"{_VAL}loss")  # columns by which the separator is found
-_PANEL_HEIGHT = 2.2  # inches
+_NOTE = (
+    "The training loss is of augmented images, the validation loss of plain ones, so the first may well lie above the "
+    "second."
+)
+_NOTE_LETTER = 0.06  # inches, of 7 points
+_PANEL_HEIGHTS = (1.5, 2.2)  # inches, in one column of panels and in two
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,28 +62,37 @@ def read_run(folder: Path) -> Run:
     return Run(folder.resolve().name, columns["epoch"], columns)
 
 
-def training_curves(runs: Sequence[Run]) -> Figure:
-    """Loss, its terms and the learning rate over the epochs, a panel each; runs differ in colour.
+def training_curves(runs: Sequence[Run], width: float = PAGE_WIDTH) -> Figure:
+    """Loss, its terms and the learning rate over the epochs, a panel each; runs differ in colour and marker.
 
-    runs: at least one. Dashed: training, where augmentation makes it harder; full: validation, with a dot at its best
-    epoch. Terms that are zero everywhere and single terms that repeat the loss have no panel.
+    runs: at least one. width: of the figure in inches. Dashed: training, where augmentation makes it harder; full:
+    validation, with a ring at its best epoch. What is zero or nan everywhere has no panel, nor have single terms
+    that repeat the loss. A note below says what the two losses are of.
     """
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    panels = [*_terms(runs), _RATE]
-    num_rows = math.ceil(len(panels) / 2)
-    figure = Figure(figsize=(PAGE_WIDTH, _PANEL_HEIGHT * num_rows + 0.3 * (1 + len(runs) // 3)), layout="constrained")
+    rates = [value for run in runs for value in run.columns.get(_RATE, ())]
+    panels = [*_terms(runs), *([_RATE] if any(map(math.isfinite, rates)) else [])]
+    num_columns = 2 if width > COLUMN_WIDTH and len(panels) > 1 else 1
+    num_rows = math.ceil(len(panels) / num_columns)
+    notes = wrapped_notes([_NOTE], int(width / _NOTE_LETTER))
+    height = _PANEL_HEIGHTS[num_columns - 1] * num_rows + 0.3 * (1 + len(runs) // num_columns) + 0.17 * len(notes)
+    figure = Figure(figsize=(width, height), layout="constrained")
+    grid = figure.add_gridspec(num_rows, num_columns)
     for place, term in enumerate(panels):
-        axes = figure.add_subplot(num_rows, 2, place + 1)
+        row, column = divmod(place, num_columns)
+        is_alone = place + 1 == len(panels) and column == 0  # the last one fills its row
+        axes = figure.add_subplot(grid[row, :] if is_alone else grid[row, column])
         for number, run in enumerate(runs):
-            _draw(axes, run, term, SERIES[number % len(SERIES)])
+            _draw(axes, run, term, SERIES[number % len(SERIES)], MARKERS[number % len(MARKERS)] if number else "")
         axes.set_title(term.replace("_", " "))
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(color=GRID, linewidth=0.4, alpha=0.6)
         axes.margins(x=0.02)
-    _legend(figure, runs)
+    _legend(figure, runs, num_columns)
+    figure.supxlabel("\n".join(notes), size=7)
     return figure
 
 
@@ -88,41 +102,57 @@ def _terms(runs: Sequence[Run]) -> list[str]:
     return [
         name
         for name in names
-        if name == "loss"
-        or any(any(run.columns.get(_TRAIN + name, ())) and not _repeats_the_loss(run, name) for run in runs)
+        if name == "loss" or any(_has_values(run, name) and not _repeats_the_loss(run, name) for run in runs)
     ]
 
 
+def _has_values(run: Run, name: str) -> bool:
+    values = (*run.columns.get(_TRAIN + name, ()), *run.columns.get(_VAL + name, ()))
+    return any(math.isfinite(value) and value != 0 for value in values)
+
+
 def _repeats_the_loss(run: Run, name: str) -> bool:
-    return run.columns[_TRAIN + name] == run.columns[f"{_TRAIN}loss"]
+    return run.columns.get(_TRAIN + name) == run.columns[f"{_TRAIN}loss"]
 
 
-def _draw(axes: Axes, run: Run, term: str, color: str) -> None:
-    marker = "." if len(run.epochs) < 3 else ""  # a line of one epoch would be invisible
+def _draw(axes: Axes, run: Run, term: str, color: str, marker: str) -> None:
+    marker = marker or ("." if len(run.epochs) < 3 else "")  # a line of one epoch would be invisible
+    look: dict[str, Any] = {"color": color, "marker": marker, "markersize": 3}
+    look["markevery"] = max(1, len(run.epochs) // 8)
     if term == _RATE:
         if _RATE in run.columns:
-            axes.plot(run.epochs, run.columns[_RATE], color=color, linewidth=1.2, marker=marker)
+            axes.plot(run.epochs, run.columns[_RATE], linewidth=1.2, **look)
         return
     if _TRAIN + term in run.columns:
-        axes.plot(run.epochs, run.columns[_TRAIN + term], "--", color=color, linewidth=1, marker=marker)
+        axes.plot(run.epochs, run.columns[_TRAIN + term], linestyle="--", linewidth=1, **look)
     if _VAL + term in run.columns:
         values = run.columns[_VAL + term]
-        axes.plot(run.epochs, values, color=color, linewidth=1.4, marker=marker)
+        axes.plot(run.epochs, values, linewidth=1.4, **look)
         if term == "loss":
-            best = min(range(len(values)), key=lambda place: values[place])
-            axes.plot(run.epochs[best], values[best], "o", color=color, markeredgecolor=INK, markersize=5)
+            known = [place for place, value in enumerate(values) if math.isfinite(value)]
+            if known:
+                best = min(known, key=lambda place: values[place])
+                axes.plot(run.epochs[best], values[best], "o", color="none", markeredgecolor=INK, markersize=6)
 
 
-def _legend(figure: Figure, runs: Sequence[Run]) -> None:
+def _legend(figure: Figure, runs: Sequence[Run], num_columns: int) -> None:
     from matplotlib.lines import Line2D
 
     handles = [
         Line2D([], [], linestyle="--", color=INK, linewidth=1, label="training"),
-        Line2D([], [], color=INK, linewidth=1.4, marker="o", markersize=4, label="validation, dot at its best loss"),
+        Line2D([], [], color=INK, linewidth=1.4, label="validation"),
+        Line2D([], [], linestyle="", marker="o", color="none", markeredgecolor=INK, label="best validation loss"),
     ]
     if len(runs) > 1:
         handles += [
-            Line2D([], [], color=SERIES[number % len(SERIES)], linewidth=3, label=run.name)
+            Line2D(
+                [],
+                [],
+                color=SERIES[number % len(SERIES)],
+                marker=MARKERS[number % len(MARKERS)] if number else "",
+                linewidth=2,
+                label=run.name,
+            )
             for number, run in enumerate(runs)
         ]
-    figure.legend(handles=handles, loc="outside upper center", ncols=3)
+    figure.legend(handles=handles, loc="outside upper center", ncols=3 if num_columns > 1 else 2)

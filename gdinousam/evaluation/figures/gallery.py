@@ -1,28 +1,29 @@
-"""The cases that a report shows: the worst, median and best that a method found, what it missed, its false alarms."""
+"""The cases that a report shows: the worst, median and best answers of a method, what it missed, its false alarms."""
 
 from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import cv2
 
-from gdinousam.drawing import Mark, draw_panel
 from gdinousam.evaluation.figures.case_pictures import CasePictures
 from gdinousam.evaluation.figures.choice import RULES, choose
-from gdinousam.evaluation.figures.overlays import BLUE
+from gdinousam.evaluation.figures.outlines import outlined
 from gdinousam.evaluation.reporting.comparison import Compared
 from gdinousam.evaluation.scoring.rows import ScoreRow
+from gdinousam.evaluation.scoring.strata import NUMBERS, SIZES, number_of_targets, target_size
 from gdinousam.progress_bar import ProgressBar
 from gdinousam.records import Image
 
-Outcome = Literal["found", "missed", "false alarm"]
+Outcome = Literal["answered", "missed", "false alarm"]
 PER_KIND = 48  # cases of worst, of median, of best, of missed and of false alarms, over all datasets and methods
 ROUNDS = 6  # at most so many of a kind from one dataset and method
 MAX_BYTES = 6_000_000  # of all JPEG files together; in the page they take a third more
+GOOD_DICE, FAIR_DICE = 0.8, 0.5  # from which on a case is coloured as good or fair; our own cuts
 _SIDE, _QUALITY = 256, 78  # longer side of a thumbnail in pixels, of JPEG
 
 
@@ -67,18 +68,23 @@ def outcome_of(row: ScoreRow) -> Outcome | None:
     if not row.supported:
         return None
     if row.target_present:
-        return "found" if row.found else "missed"
+        return "answered" if row.found else "missed"
     return "false alarm" if row.found else None
+
+
+def quality_of(row: ScoreRow) -> Literal["good", "fair", "poor"]:
+    """How a case that was answered is coloured: by its Dice, since an answer may be wrong."""
+    return "good" if row.dice >= GOOD_DICE else "fair" if row.dice >= FAIR_DICE else "poor"
 
 
 def make_gallery(compared: Compared, pictures: CasePictures) -> Gallery:
     """Choose cases and draw them; the same results give the same gallery.
 
-    compared: of the strict protocol. Ranks are by Dice among what a method found in a dataset; what it missed and its
-    false alarms count as worst. A case that is worst and best at once, being the only one, is shown once. Of every kind
-    the datasets and methods take turns, until the limits of this module are reached.
+    compared: of the strict protocol. Ranks are by Dice among what a method answered in a dataset; what it missed and
+    its false alarms count as worst. A case that is worst and best at once, being the only one, is shown once. Of every
+    kind the datasets and methods take turns, until the limits of this module are reached.
     """
-    num_queries: dict[Outcome, int] = {"found": 0, "missed": 0, "false alarm": 0}
+    num_queries: dict[Outcome, int] = {"answered": 0, "missed": 0, "false alarm": 0}
     for rows in compared.rows.values():
         for row in rows:
             if (outcome := outcome_of(row)) is not None:
@@ -97,10 +103,29 @@ def make_gallery(compared: Compared, pictures: CasePictures) -> Gallery:
     return Gallery(cases, num_queries, len(chosen) - len(cases), num_unsupported)
 
 
+def strata_cases(compared: Compared, pictures: CasePictures) -> list[tuple[str, GalleryCase]]:
+    """The median case by Dice of the first method for each size and each number of targets, with the stratum's name."""
+    method, rows = next(iter(compared.rows.items()))
+    kinds: list[tuple[str, Callable[[ScoreRow], str | None], tuple[str, ...]]] = [
+        ("target size", target_size, SIZES),
+        ("number of targets", number_of_targets, NUMBERS),
+    ]
+    cases = []
+    for kind, name_of, names in kinds:
+        for name in names:
+            members = [row for row in rows if row.supported and name_of(row) == name]
+            for place in choose(members, "median"):
+                outcome = outcome_of(members[place])
+                assert outcome is not None
+                choice = _Choice(method, members[place], outcome, ["median"])
+                cases.append((f"{kind}: {name}", _draw(choice, pictures)))
+    return cases
+
+
 def _badness(case: GalleryCase) -> tuple[int, float]:
     """The worst come first: missed, false alarms, and then by Dice."""
-    place = ("missed", "false alarm", "found").index(case.outcome)
-    return place, case.row.dice if case.outcome == "found" else 0.0
+    place = ("missed", "false alarm", "answered").index(case.outcome)
+    return place, case.row.dice if case.outcome == "answered" else 0.0
 
 
 def _choose(compared: Compared) -> list[_Choice]:
@@ -138,15 +163,16 @@ def _in_turns(compared: Compared, kind: str) -> Iterator[tuple[str, ScoreRow]]:
 def _of_kind(rows: Sequence[ScoreRow], kind: str) -> list[ScoreRow]:
     if kind not in RULES:
         return [row for row in rows if outcome_of(row) == kind]
-    found = [row for row in rows if outcome_of(row) == "found"]
+    found = [row for row in rows if outcome_of(row) == "answered"]
     return [found[place] for place in choose(found, kind, ROUNDS)]
 
 
 def _draw(choice: _Choice, pictures: CasePictures) -> GalleryCase:
     row = choice.row
     image = pictures.image(row)
-    masks = [pictures.truth(row), pictures.prediction(choice.method, row)]
-    truth, prediction = (_thumbnail(draw_panel(image, [Mark(BLUE, mask_hw)])) for mask_hw in masks)
+    truth_hw = pictures.truth(row)
+    found = (None, pictures.prediction(choice.method, row))
+    truth, prediction = (_thumbnail(outlined(image, mask_hw, truth_hw)) for mask_hw in found)
     height, width = truth.shape[:2]
     ranks = tuple(rank for rank in ("worst", "median", "best") if rank in choice.ranks)
     return GalleryCase(choice.method, row, choice.outcome, ranks, _jpeg(truth), _jpeg(prediction), width, height)

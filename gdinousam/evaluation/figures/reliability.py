@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from gdinousam.evaluation.figures.saving import GRID, INK, SERIES, name_lines, wrapped_notes
+from gdinousam.evaluation.figures.saving import GRID, INK, MARKERS, SERIES, name_lines, wrapped_notes
 from gdinousam.evaluation.reporting.calibration import (
     Calibration,
     calibration_of,
@@ -46,8 +46,8 @@ def reliability_diagram(rows_of: Mapping[str, Sequence[ScoreRow]], width: float,
     axes = figure.add_subplot()
     axes.plot([0, 1], [0, 1], "--", color=GRID, linewidth=1)
     for number, (method, one) in enumerate(curves.items()):
-        _draw(axes, one, SERIES[number % len(SERIES)], _label(method, one))
-    axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), xlabel="score of the best detection, 0 where nothing was found")
+        _draw(axes, one, SERIES[number % len(SERIES)], MARKERS[number % len(MARKERS)], _label(method, one))
+    axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), xlabel="score of the best detection,\n0 where nothing was found")
     axes.set_ylabel("share of queries whose phrase is there")
     axes.grid(color=GRID, linewidth=0.4, alpha=0.6)
     axes.set_axisbelow(True)
@@ -66,13 +66,13 @@ def _label(method: str, one: Calibration) -> str:
     return f"{name}\nECE {100 * one.error.mean:.1f} %{interval}, n {one.num_queries}, absent {one.num_absent}"
 
 
-def _draw(axes: Axes, one: Calibration, color: str, label: str) -> None:
+def _draw(axes: Axes, one: Calibration, color: str, marker: str, label: str) -> None:
     filled = [part for part in one.bins if part.num_queries]
     most = max((part.num_queries for part in filled), default=1)
     places, shares = [part.confidence for part in filled], [part.present.mean for part in filled]
-    axes.plot(places, shares, color=color, linewidth=1.2, label=label)
+    axes.plot(places, shares, color=color, linewidth=1.2, marker=marker, markersize=3, label=label)
     for part in filled:
         if not math.isnan(part.present.low):
             axes.plot([part.confidence] * 2, [part.present.low, part.present.high], color=color, linewidth=1)
         size = _MAX_DOT * max(_SMALLEST_DOT, math.sqrt(part.num_queries / most))
-        axes.plot(part.confidence, part.present.mean, "o", markersize=size, markerfacecolor=color, **_DOT_EDGE)
+        axes.plot(part.confidence, part.present.mean, marker, markersize=size, markerfacecolor=color, **_DOT_EDGE)

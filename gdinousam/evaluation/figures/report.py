@@ -13,15 +13,17 @@ from typing import Any
 from gdinousam import __version__
 from gdinousam.errors import InputError
 from gdinousam.evaluation.figures.case_pictures import CasePictures
-from gdinousam.evaluation.figures.gallery import case_text, make_gallery
+from gdinousam.evaluation.figures.gallery import case_text, make_gallery, quality_of, strata_cases
+from gdinousam.evaluation.figures.overlays import LEGEND
 from gdinousam.evaluation.figures.plots import dice_box_plot, strata_plot
 from gdinousam.evaluation.figures.reliability import reliability_diagram
+from gdinousam.evaluation.figures.report_facts import facts, opening
 from gdinousam.evaluation.figures.saving import as_svg, figure_style, weights_notes
 from gdinousam.evaluation.reporting.calibration_tables import calibration_tables
 from gdinousam.evaluation.reporting.comparison import Compared, compare
 from gdinousam.evaluation.reporting.comparison_tables import comparison_tables
-from gdinousam.evaluation.reporting.table_files import NOTHING, Table
-from gdinousam.evaluation.reporting.tables import PROTOCOLS, RULES, protocol_tables, strata_tables
+from gdinousam.evaluation.reporting.table import NOTHING, Table
+from gdinousam.evaluation.reporting.tables import PROTOCOLS, RULES, protocol_tables, seen_note, strata_tables
 from gdinousam.evaluation.scoring.notes import NO_NOTES
 from gdinousam.evaluation.scoring.results import Results
 from gdinousam.evaluation.scoring.rows import ProtocolName
@@ -83,18 +85,26 @@ def write_report(
     if not path.absolute().parent.is_dir():
         raise InputError(f"{path}: its folder does not exist; make it first")
     compared = compare(results, "strict", common)
-    gallery = make_gallery(compared, CasePictures(results, data_dir)) if with_gallery else None
+    pictures = CasePictures(results, data_dir) if with_gallery else None
+    gallery = make_gallery(compared, pictures) if pictures else None
     # the tables of the protocol hold the datasets already
     strata = {
-        method: [one for one in stratify(rows, "strict") if one.kind != "dataset"]
+        method: [
+            one
+            for one in stratify(rows, "strict", compared.notes.get(method, NO_NOTES).trained_on)
+            if one.kind != "dataset"
+        ]
         for method, rows in compared.rows.items()
     }
     page = _template().render(
         title=", ".join(compared.rows),
         version=__version__,
-        facts=_facts(results, compared),
+        opening=opening(compared),
+        facts=facts(results, compared),
         protocols=[_protocol(results, name, common) for name in PROTOCOLS],
-        plots=_plots(compared, strata),
+        plots=_plots(compared),
+        strata_plot=_strata_plot(compared, strata),
+        strata_cases=strata_cases(compared, pictures) if pictures else [],
         strata=[
             _Part(method, strata_tables(of_method, compared.notes.get(method, NO_NOTES)))
             for method, of_method in strata.items()
@@ -102,6 +112,8 @@ def write_report(
         calibration=[_Part(method, list(calibration_tables(rows).values())) for method, rows in compared.rows.items()],
         gallery=gallery,
         case_text=case_text,
+        quality_of=quality_of,
+        legend=LEGEND,
         methods=list(compared.rows),
         datasets=compared.datasets,
     )
@@ -113,7 +125,7 @@ def _protocol(results: Sequence[Results], name: ProtocolName, common: bool) -> _
     if not any(row.protocol == name for one in results for row in one.rows):
         return _Protocol(name, RULES[name], {}, [])
     compared = compare(results, name, common)
-    tables = comparison_tables(compared)
+    tables = comparison_tables(compared, intervals=True)
     if len(results) == 1:
         del tables["methods"]  # says less than the table of its only method
     if not _holds_numbers_of_the_paper(tables["numbers"]):
@@ -130,29 +142,7 @@ def _holds_numbers_of_the_paper(table: Table) -> bool:
     return any(line[place].text != NOTHING for line in table.lines for place in printed)
 
 
-def _facts(results: Sequence[Results], compared: Compared) -> list[tuple[str, str]]:
-    """What the page says of where its numbers come from, a line per fact."""
-    rows = next(iter(compared.rows.values()))
-    num_images = len({(row.dataset, row.image_name) for row in rows})
-    num_absent = sum(not row.target_present for row in rows)
-    facts = [
-        ("images", str(num_images)),
-        ("queries", f"{len(rows)}, a phrase of an image each; {num_absent} without a target"),
-    ]
-    facts.append(("test file", ", ".join(dict.fromkeys(f"sha256 {one.data_sha256[:16]}" for one in results))))
-    for one in results:
-        needs = ", ".join(one.needs)
-        libraries = ", ".join(f"{name} {number}" for name, number in one.libraries.items())
-        took = "" if one.seconds_total is None else f", {one.seconds_total:.1f} s"
-        num_unsupported = sum(not row.supported for row in one.rows if row.protocol == "strict")
-        took += f"; {num_unsupported} queries not supported" if num_unsupported else ""
-        about = f"given {needs}; gdinousam {one.version}, {libraries}; {one.device}{took}"
-        facts.append((one.method, f"{about}; config sha256 {one.config_sha256[:16]}"))
-        facts += [(f"{one.method}: weights", " ".join(one.trace.remarks()))] if one.trace.models else []
-    return facts
-
-
-def _plots(compared: Compared, strata: dict[str, list[Stratum]]) -> list[_Plot]:
+def _plots(compared: Compared) -> list[_Plot]:
     """No plot without a scored query."""
     if all(math.isnan(row.dice) for rows in compared.rows.values() for row in rows):
         return []
@@ -161,17 +151,25 @@ def _plots(compared: Compared, strata: dict[str, list[Stratum]]) -> list[_Plot]:
         label = f"Box plots of Dice in each dataset, for {methods}. The tables above hold the numbers."
         svg = as_svg(dice_box_plot(compared, compared.datasets, _PLOT_WIDTH), "boxes", label)
     plots = [_Plot(svg, f"Dice in each dataset, protocol strict. {_BOXES_TEXT}")]
-    shown = {method: [one for one in of_method if _is_telling(one)] for method, of_method in strata.items()}
-    if any(one.summary.num_scored for of_method in shown.values() for one in of_method):
-        with figure_style():
-            label = f"Mean Dice with interval by stratum, for {methods}. The tables below hold the numbers."
-            svg = as_svg(strata_plot(shown, _PLOT_WIDTH, weights_notes(compared)), "strata", label)
-        plots.append(_Plot(svg, "Mean Dice with 95 % bootstrap interval by stratum, protocol strict."))
     with figure_style():
         label = f"Reliability diagram for {methods}. The tables under Calibration hold the numbers."
         svg = as_svg(reliability_diagram(compared.rows, _PLOT_WIDTH, weights_notes(compared)), "reliability", label)
     plots.append(_Plot(svg, f"Is the phrase there? {_RELIABILITY_TEXT}"))
     return plots
+
+
+def _strata_plot(compared: Compared, strata: dict[str, list[Stratum]]) -> _Plot | None:
+    """No plot without a stratum that has a scored query."""
+    shown = {method: [one for one in of_method if _is_telling(one)] for method, of_method in strata.items()}
+    if not any(one.summary.num_scored for of_method in shown.values() for one in of_method):
+        return None
+    with figure_style():
+        label = (
+            f"Mean Dice with interval by stratum, for {', '.join(compared.rows)}. The tables below hold the numbers."
+        )
+        svg = as_svg(strata_plot(shown, _PLOT_WIDTH, weights_notes(compared)), "strata", label)
+    seen = dict.fromkeys(seen_note(compared.notes.get(method, NO_NOTES)) for method in compared.rows)
+    return _Plot(svg, " ".join(["Mean Dice with 95 % bootstrap interval by stratum, protocol strict.", *seen]))
 
 
 def _is_telling(one: Stratum) -> bool:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from gdinousam.drawing import PALETTE
 from gdinousam.errors import InputError
@@ -15,20 +16,24 @@ from gdinousam.files import replaced_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-import textwrap
-from collections.abc import Iterable
 
 from gdinousam.evaluation.reporting.comparison import Compared
 from gdinousam.evaluation.scoring.notes import said_once, weights_remarks
 
 DPI = 300
 PNG_LEVEL = 4  # of zlib: speckle gets little smaller beyond, but takes several times longer
-COLUMN_WIDTH = 4.2  # inches: a square plot beside text
-PAGE_WIDTH, PAGE_HEIGHT = 7.1, 9.4  # inches: the text of an A4 or letter page
+Width = Literal["column", "page"]
+WIDTHS: tuple[Width, ...] = ("column", "page")
+# Inches: one column and the text of a page as journals print them, 85 and 178 mm.
+COLUMN_WIDTH, PAGE_WIDTH, PAGE_HEIGHT = 85 / 25.4, 178 / 25.4, 9.4
+WIDTH_OF: Mapping[Width, float] = {"column": COLUMN_WIDTH, "page": PAGE_WIDTH}
 INK = "#1a1b1c"  # a colour of its own: in SVG it becomes that of the page's text
 GRID = "#8a8d91"
 # The drawing palette, neighbours as different as may be, and then what Okabe and Ito's and a grey are left.
 SERIES = (*("#{:02x}{:02x}{:02x}".format(*PALETTE[place]) for place in (0, 4, 2, 5, 1, 3)), "#0072b2", "#999999")
+# Beside the colours, for grey print.
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+HATCHES = ("", "////", "....", "xxxx", "----", "\\\\\\\\", "++++", "oooo")
 _STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib, so a figure looks alike everywhere
@@ -37,6 +42,7 @@ _STYLE: dict[Any, Any] = {
     "axes.labelsize": 8,
     "legend.fontsize": 7,
     "legend.frameon": False,
+    "hatch.linewidth": 0.5,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.edgecolor": INK,

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from gdinousam.evaluation.reporting.paper_numbers import in_paper_order
 from gdinousam.evaluation.reporting.statistics import LEVEL, NUM_RESAMPLES, SEED, Interval, resampling_unit
 from gdinousam.evaluation.scoring.rows import ScoreRow
 
@@ -93,11 +94,11 @@ def scores_are_shares(rows: Sequence[ScoreRow]) -> bool:
 
 
 def calibrations_by_dataset(rows: Sequence[ScoreRow]) -> list[Calibration]:
-    """One for each dataset with a strict query that was asked, in order of first appearance, then one for all."""
+    """One for each dataset with a strict query that was asked, in the paper's order, then one for all."""
     asked = [row for row in rows if row.protocol == "strict" and row.supported]
-    by_dataset: dict[str, list[ScoreRow]] = {}
+    by_dataset: dict[str, list[ScoreRow]] = {name: [] for name in in_paper_order(row.dataset for row in asked)}
     for row in asked:
-        by_dataset.setdefault(row.dataset, []).append(row)
+        by_dataset[row.dataset].append(row)
     of_datasets = [calibration_of(part, name) for name, part in by_dataset.items()] if len(by_dataset) > 1 else []
     return [*of_datasets, calibration_of(asked)]
 

@@ -12,7 +12,7 @@ from gdinousam.evaluation.reporting.calibration import (
     calibrations_by_dataset,
     scores_are_shares,
 )
-from gdinousam.evaluation.reporting.table_files import (
+from gdinousam.evaluation.reporting.table import (
     Cell,
     Column,
     Table,
@@ -65,7 +65,7 @@ def calibration_tables(rows: Sequence[ScoreRow]) -> dict[str, Table]:
     lines = tuple(map(_error_line, calibrations))
     bins = tuple(_bin_line(one.name, part) for one in calibrations for part in one.bins if part.num_queries)
     return {
-        "calibration": Table("Calibration", _ERROR_COLUMNS, lines, remarks, num_summaries=1),
+        "calibration": Table("Calibration", _ERROR_COLUMNS, lines, remarks, num_summaries=int(len(lines) > 1)),
         "reliability": Table("Reliability", _BIN_COLUMNS, bins),
     }
 

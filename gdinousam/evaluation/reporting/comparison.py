@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from gdinousam.errors import InputError
-from gdinousam.evaluation.reporting.paper_numbers import METHOD_TABLES, MethodTable, dataset_in_paper, paper_table
+from gdinousam.evaluation.reporting.paper_numbers import MethodTable, dataset_in_paper, in_paper_order, paper_table
 from gdinousam.evaluation.scoring.notes import NO_NOTES, Notes, said_once
 from gdinousam.evaluation.scoring.results import Results
 from gdinousam.evaluation.scoring.rows import ProtocolName, ScoreRow
@@ -56,10 +56,7 @@ class Compared:
     @property
     def datasets(self) -> tuple[str, ...]:
         """Those that occur: first in the order of the paper's tables 3 and 4, then as they come."""
-        found = dict.fromkeys(row.dataset for row in next(iter(self.rows.values())))
-        printed = [(number, name) for number in METHOD_TABLES for name in paper_table(number).scores]
-        where = {dataset: dataset_in_paper(dataset) for dataset in found}
-        return tuple(sorted(found, key=lambda one: printed.index(at) if (at := where[one]) else len(printed)))
+        return in_paper_order(row.dataset for row in next(iter(self.rows.values())))
 
 
 def rename(results: Sequence[Results], names: Sequence[str]) -> list[Results]:

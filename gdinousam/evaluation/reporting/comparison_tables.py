@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import combinations
 
 from gdinousam.evaluation.reporting.best import NO_CANDIDATES, RULE, Score, best_method
 from gdinousam.evaluation.reporting.comparison import Compared
 from gdinousam.evaluation.reporting.paper_columns import (
     NOT_PRINTED,
-    may_hold_numbers,
+    holds_numbers,
     paper_remarks,
     printed_average,
     printed_score,
@@ -21,8 +22,8 @@ from gdinousam.evaluation.reporting.paper_columns import (
 )
 from gdinousam.evaluation.reporting.paper_numbers import AVERAGE, ScoreTable
 from gdinousam.evaluation.reporting.statistics import PairedTest, holm, paired_test, resampling_unit
-from gdinousam.evaluation.reporting.summary import POOLED, Summary, summarize
-from gdinousam.evaluation.reporting.table_files import (
+from gdinousam.evaluation.reporting.summary import ANSWERS, POOLED, Summary, summarize
+from gdinousam.evaluation.reporting.table import (
     Cell,
     Column,
     Table,
@@ -30,6 +31,7 @@ from gdinousam.evaluation.reporting.table_files import (
     difference_cell,
     interval_cell,
     number_cell,
+    number_columns,
     probability_cell,
     spread_cell,
     text_cell,
@@ -38,30 +40,37 @@ from gdinousam.evaluation.reporting.table_files import (
 from gdinousam.evaluation.scoring.notes import may_be_best
 from gdinousam.evaluation.scoring.rows import ScoreRow
 
+SIGNIFICANT = 0.05
+_SHOWN_P = 0.001  # lower ones are not printed
 FEW = 50  # images below which a mean says little
 _SCORES: tuple[Score, ...] = ("dice", "iou")
-_MISSES_LEFT_OUT = "Images without a detection are left out of a method's mean, so each has its own n."
+_MISSES_LEFT_OUT = "Queries in which nothing was found are left out of a method's mean, so each has its own n."
+_N = "n: queries, an image with one phrase each."
+_INTERVALS = "In brackets: 95 % bootstrap interval of the mean, over patients where they are known, else over images."
 _TESTS = (
     "Dice, first minus second, on the queries that both are scored on. p: two-sided Wilcoxon signed-rank test, one "
     "difference per group (patient where known, else image). Intervals: paired bootstrap of the mean, 95 %."
 )
 _HOLM = "p (Holm) is corrected for all pairs of methods and all datasets together"
 _HOLM_POOLED = ', in the lines "' + POOLED + '" for all pairs of methods'
-_BOTH_FOUND = "Images in which one of the two found nothing are not tested; see how often that is under detected."
+_BOTH_FOUND = "Queries in which one of the two found nothing are not tested; see how often that is under answered."
 
 
-def comparison_tables(compared: Compared, number: ScoreTable | None = None) -> dict[str, Table]:
+def comparison_tables(
+    compared: Compared, number: ScoreTable | None = None, intervals: bool = False
+) -> dict[str, Table]:
     """The tables by name: ``methods``, ``numbers``, and ``tests`` where there are two methods or more.
 
     number: the paper's table that this one repeats; the numbers of table 2 are found by its names of methods. The
-    paper's columns are left out where its numbers may stand beside none of the methods.
+    paper's columns are left out where it has a number for none of the scores. intervals: of the means in ``methods``,
+    instead of the standard deviations.
     """
     summaries = {method: _summaries(compared, rows) for method, rows in compared.rows.items()}
     subject = {None: "All datasets", 2: "Ablation", 3: "Seen datasets", 4: "Unseen datasets"}[number]
     like = "" if number is None else f", as table {number} of the paper"
     title = f"{subject}, protocol {compared.protocol}{like}"
     tables = {
-        "methods": _methods_table(compared, summaries, title),
+        "methods": _methods_table(compared, summaries, title, intervals),
         "numbers": _numbers_table(compared, summaries, number, title),
     }
     if len(compared.rows) > 1:
@@ -75,15 +84,21 @@ def _summaries(compared: Compared, rows: Sequence[ScoreRow]) -> dict[str, Summar
     return {name: by_name[name] for name in (*compared.datasets, AVERAGE)}
 
 
-def _methods_table(compared: Compared, summaries: dict[str, dict[str, Summary]], title: str) -> Table:
+def _line_names(compared: Compared) -> tuple[str, ...]:
+    """The datasets, and their average where there are several."""
+    return (*compared.datasets, *([AVERAGE] if len(compared.datasets) > 1 else []))
+
+
+def _methods_table(compared: Compared, summaries: dict[str, dict[str, Summary]], title: str, intervals: bool) -> Table:
+    names = _interval_names if intervals else _spread_names
     is_paper = compared.protocol == "paper"
     own_n = is_paper or _has_unsupported(summaries)  # each method has its own queries behind its means
     columns = [text_column("dataset"), *([] if own_n else [Column("n", ("n",))])]
     for method in summaries:
         columns += [Column("n", ("n",), method)] if own_n else []
-        columns += [Column(f"{score} %", _spread_names(score), method) for score in ("Dice", "IoU")]
+        columns += [Column(f"{score} %", names(score), method) for score in ("Dice", "IoU")]
     lines = []
-    for dataset in (*compared.datasets, AVERAGE):
+    for dataset in _line_names(compared):
         of_methods = [of_method[dataset] for of_method in summaries.values()]
         candidates = _candidates(compared, summaries, dataset)
         best_dice, best_iou = (_best(compared, candidates, dataset, score) for score in _SCORES)
@@ -91,18 +106,28 @@ def _methods_table(compared: Compared, summaries: dict[str, dict[str, Summary]],
         for method, one in zip(summaries, of_methods, strict=True):
             notes = _footnotes(compared, method, dataset)
             line += [count_cell(one.num_scored)] if own_n else []
-            line.append(spread_cell(one.dice_percent, one.dice_std_percent, method == best_dice, notes))
-            line.append(spread_cell(one.iou_percent, one.iou_std_percent, best=method == best_iou))
+            line.append(_score_cell(one, "dice", intervals, method == best_dice, notes))
+            line.append(_score_cell(one, "iou", intervals, method == best_iou))
         lines.append(tuple(line))
     remarks = (
         *compared.remarks,
+        _N,
+        *([_INTERVALS] if intervals else []),
         *([_MISSES_LEFT_OUT] if is_paper else []),
         *_of_the_best(compared),
         *_unsupported(compared, summaries),
         *_lacking(compared, summaries),
         *_few(compared, summaries),
     )
-    return Table(title, tuple(columns), tuple(lines), remarks, num_summaries=1)
+    return Table(title, tuple(columns), tuple(lines), remarks, num_summaries=int(len(compared.datasets) > 1))
+
+
+def _score_cell(one: Summary, score: Score, intervals: bool, best: bool, notes: tuple[str, ...] = ()) -> Cell:
+    mean, deviation, low, high = (getattr(one, f"{score}{end}_percent") for end in ("", "_std", "_low", "_high"))
+    if not intervals:
+        return spread_cell(mean, deviation, best, notes)
+    text = number_cell(mean).text
+    return Cell(text if math.isnan(low) else f"{text} [{low:.2f}, {high:.2f}]", (mean, low, high), best, notes)
 
 
 def _footnotes(compared: Compared, method: str, dataset: str) -> tuple[str, ...]:
@@ -143,12 +168,12 @@ def _numbers_table(
     compared: Compared, summaries: dict[str, dict[str, Summary]], number: ScoreTable | None, title: str
 ) -> Table:
     is_paper = compared.protocol == "paper"
-    with_paper = may_hold_numbers(compared)
+    with_paper = holds_numbers(compared, number)
     columns = [text_column("dataset"), text_column("method"), Column("n", ("n",))]
     columns += [Column("left out", ("left out",))] if is_paper else []
     with_unsupported = _has_unsupported(summaries)
     columns += [Column("not supported", ("not supported",))] if with_unsupported else []
-    columns += [Column("detected %", ("detected %",))]
+    columns += number_columns("answered %", "recall %")
     for score in ("Dice", "IoU"):
         columns += [
             Column(f"{score} %", _spread_names(score)),
@@ -157,19 +182,22 @@ def _numbers_table(
         if with_paper:
             columns += [Column("paper", (f"{score} % paper",)), Column("difference", (f"{score} % difference",))]
     lines = [
-        _numbers_line(compared, number, dataset, method, of_method, with_unsupported)
-        for dataset in (*compared.datasets, AVERAGE)
+        _numbers_line(compared, number, dataset, method, of_method, with_unsupported, with_paper)
+        for dataset in _line_names(compared)
         for method, of_method in summaries.items()
     ]
     remarks = (
         *compared.remarks,
+        _N,
+        ANSWERS,
         *paper_remarks(compared, number),
         *_unsupported(compared, summaries),
         *_lacking(compared, summaries),
         *_few(compared, summaries),
     )
     subtitle = "beside the paper's numbers" if with_paper else "with intervals"
-    return Table(f"{title}: {subtitle}", tuple(columns), tuple(lines), remarks, num_summaries=len(summaries))
+    num_summaries = len(summaries) if len(compared.datasets) > 1 else 0
+    return Table(f"{title}: {subtitle}", tuple(columns), tuple(lines), remarks, num_summaries=num_summaries)
 
 
 def _numbers_line(
@@ -179,6 +207,7 @@ def _numbers_line(
     method: str,
     of_method: dict[str, Summary],
     with_unsupported: bool,
+    with_paper: bool,
 ) -> tuple[Cell, ...]:
     one = of_method[dataset]
     if dataset == AVERAGE:
@@ -188,20 +217,20 @@ def _numbers_line(
         printed, notes = printed_score(compared, number, dataset, method)
     if one.num_unsupported:  # the paper's mean is of all queries
         printed, notes = NOT_PRINTED, ()
-    beside = may_hold_numbers(compared)
     return (
         text_cell(dataset),
         text_cell(method, _footnotes(compared, method, dataset)),
-        count_cell(one.num_scored, () if dataset == AVERAGE else size_notes(compared, dataset)),
+        count_cell(one.num_scored, size_notes(compared, dataset) if with_paper and dataset != AVERAGE else ()),
         *([count_cell(one.num_left_out)] if compared.protocol == "paper" else []),
         *([count_cell(one.num_unsupported)] if with_unsupported else []),
         number_cell(one.detection_percent),
+        number_cell(one.recall_50_percent),
         spread_cell(one.dice_percent, one.dice_std_percent),
         interval_cell(one.dice_low_percent, one.dice_high_percent),
-        *(_printed_cells(one.dice_percent, printed.dice, notes) if beside else ()),
+        *(_printed_cells(one.dice_percent, printed.dice, notes) if with_paper else ()),
         spread_cell(one.iou_percent, one.iou_std_percent),
         interval_cell(one.iou_low_percent, one.iou_high_percent),
-        *(_printed_cells(one.iou_percent, printed.iou, notes) if beside else ()),
+        *(_printed_cells(one.iou_percent, printed.iou, notes) if with_paper else ()),
     )
 
 
@@ -281,11 +310,20 @@ def _test_lines(compared: Compared, wanted: Sequence[tuple[str, tuple[str, str]]
             count_cell(test.difference.num_groups),
             difference_cell(100 * test.difference.mean),
             interval_cell(100 * test.difference.low, 100 * test.difference.high),
-            probability_cell(test.p_value),
+            replace(probability_cell(test.p_value), notes=_of_few_groups(test)),
             probability_cell(p_holm),
         )
         for (dataset, pair), test, p_holm in zip(wanted, tests, adjusted, strict=True)
     ]
+
+
+def _of_few_groups(test: PairedTest) -> tuple[str, ...]:
+    """A footnote where a p value could not be low, however clear the difference, or is as low as it can be."""
+    is_lowest = math.isclose(test.p_value, test.lowest_p) and test.lowest_p >= _SHOWN_P
+    if not (test.lowest_p >= SIGNIFICANT or is_lowest):
+        return ()
+    groups = "1 group that differs" if test.num_differing == 1 else f"{test.num_differing} groups that differ"
+    return (f"With {groups}, p cannot be below {test.lowest_p:.3f}.",)
 
 
 def _test(compared: Compared, dataset: str, first: str, second: str) -> PairedTest:
@@ -298,5 +336,9 @@ def _test(compared: Compared, dataset: str, first: str, second: str) -> PairedTe
     return paired_test([one.dice for one, _ in pairs], [other.dice for _, other in pairs], units)
 
 
-def _spread_names(score: str) -> tuple[str, str]:
+def _interval_names(score: str) -> tuple[str, ...]:
+    return f"{score} %", f"{score} % low", f"{score} % high"
+
+
+def _spread_names(score: str) -> tuple[str, ...]:
     return f"{score} %", f"{score} % std"

@@ -22,14 +22,18 @@ from gdinousam.evaluation.scoring.notes import beside_paper, withheld_remarks
 
 NOT_PRINTED = PaperScore(math.nan, math.nan, math.nan, math.nan)
 _MISSES_DIFFER = (
-    "The paper's numbers leave images without a detection out of the mean, these count them as 0; --protocol paper "
-    "scores as the paper does."
+    "The paper's numbers leave queries in which nothing was found out of the mean, these count them as 0; --protocol "
+    "paper scores as the paper does."
 )
 
 
-def may_hold_numbers(compared: Compared) -> bool:
-    """Whether the paper's numbers may stand beside any of the methods."""
-    return any(beside_paper(compared.weights_of(method)) for method in compared.rows)
+def holds_numbers(compared: Compared, number: ScoreTable | None) -> bool:
+    """Whether a number of the paper stands beside any score; see ``printed_score``."""
+    return any(
+        not math.isnan(printed_score(compared, number, dataset, method)[0].dice)
+        for dataset in compared.datasets
+        for method in compared.rows
+    )
 
 
 def printed_score(
@@ -81,12 +85,7 @@ def size_notes(compared: Compared, dataset: str) -> tuple[str, ...]:
 def paper_remarks(compared: Compared, number: ScoreTable | None) -> list[str]:
     """What a table with these columns says of them: that misses count otherwise, and whom they are kept from."""
     remarks = []
-    in_paper = any(
-        not math.isnan(printed_score(compared, number, dataset, method)[0].dice)
-        for dataset in compared.datasets
-        for method in compared.rows
-    )
-    if in_paper and compared.protocol != "paper":
+    if holds_numbers(compared, number) and compared.protocol != "paper":
         remarks.append(_MISSES_DIFFER)
     remarks += withheld_remarks({method: compared.weights_of(method) for method in compared.rows})
     return remarks

@@ -7,7 +7,7 @@ so that a table that shows such a number can say so in a footnote.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
@@ -106,6 +106,13 @@ def dataset_in_paper(dataset: str) -> tuple[MethodTable, str] | None:
     dataset: as in a CSV: the tag or the name of a public dataset, in any letter case. ``None``: not in the paper.
     """
     return _printed_names().get(dataset.lower())
+
+
+def in_paper_order(datasets: Iterable[str]) -> tuple[str, ...]:
+    """The datasets, each once: first those of the paper's tables 3 and 4 in that order, then the rest as they come."""
+    printed = [(number, name) for number in METHOD_TABLES for name in paper_table(number).scores]
+    where = {dataset: dataset_in_paper(dataset) for dataset in datasets}
+    return tuple(sorted(where, key=lambda one: printed.index(at) if (at := where[one]) else len(printed)))
 
 
 def method_in_paper(name: str) -> str | None:

@@ -47,10 +47,14 @@ class PairedTest:
 
     difference: mean of first minus second with its interval, in the unit of the values.
     p_value: two-sided Wilcoxon signed-rank test over groups, in [0, 1]; nan without pairs.
+    lowest_p: what it would be if all groups that differ did so in the same direction; it cannot be lower. nan where no
+    group differs. num_differing: how many groups do.
     """
 
     difference: Interval
     p_value: float
+    lowest_p: float = math.nan
+    num_differing: int = 0
 
 
 def resampling_unit(row: ScoreRow) -> tuple[str, str, str]:
@@ -143,7 +147,10 @@ def paired_test(
     per_group = np.round(grouped.sums[0] / grouped.counts, DIGITS)
     if not per_group.any():
         return PairedTest(interval, 1.0)
-    return PairedTest(interval, float(stats.wilcoxon(per_group, zero_method="pratt").pvalue))
+    p_value, lowest_p = (
+        float(stats.wilcoxon(values, zero_method="pratt").pvalue) for values in (per_group, np.abs(per_group))
+    )
+    return PairedTest(interval, p_value, lowest_p, int(np.count_nonzero(per_group)))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -15,13 +15,19 @@ from typing import Any
 import numpy as np
 
 from gdinousam.errors import InputError
+from gdinousam.evaluation.reporting.paper_numbers import in_paper_order
 from gdinousam.evaluation.reporting.statistics import macro_intervals, resampling_unit
 from gdinousam.evaluation.scoring.box_precision import BoxPrecision, box_precision
+from gdinousam.evaluation.scoring.box_recall import recall_50
 from gdinousam.evaluation.scoring.rows import ProtocolName, ScoreRow
 
 POOLED = "all queries"
 AVERAGE = "average"
 FEW = 50  # below this many images a mean says little, and tables say so
+ANSWERS = (
+    "Answered: queries in which anything was found, right or wrong. Recall: share of a query's objects whose box was "
+    "found with a box IoU of 0.5 or more."
+)
 
 
 @dataclass(frozen=True)
@@ -36,7 +42,8 @@ class Summary:
     was found has box IoU 0 if it is scored.
     num_surfaces: scored queries in which prediction and truth both have a surface; the only ones behind hausdorff_95
     and surface_distance.
-    detection: share of the queries with a target that got a detection.
+    detection: share of the queries with a target that got an answer, right or wrong. recall_50: their mean share of
+    objects whose box was found, with a box IoU of 0.5 or more; 0 where nothing was found.
     num_absent: queries without a target. specificity: share of them that got no detection.
     num_true_boxes: objects behind ap, ap50, ap75, the average precision of the boxes; strict protocol only.
     """
@@ -76,6 +83,9 @@ class Summary:
     detection_percent: float
     detection_low_percent: float
     detection_high_percent: float
+    recall_50_percent: float
+    recall_50_low_percent: float
+    recall_50_high_percent: float
     num_absent: int
     specificity_percent: float
     specificity_low_percent: float
@@ -87,7 +97,7 @@ class Summary:
 
 
 def summarize(rows: Sequence[ScoreRow], protocol: ProtocolName) -> list[Summary]:
-    """Summaries of the rows of one protocol: one per dataset, in order of first appearance, then the average.
+    """Summaries of the rows of one protocol: one per dataset, in the paper's order, then the average.
 
     The average is the plain mean over the datasets that have a value, so that a small one weighs as much as a large
     one; its counts are totals, its standard deviations means, as in the paper's tables, and its intervals come from
@@ -100,7 +110,8 @@ def summarize(rows: Sequence[ScoreRow], protocol: ProtocolName) -> list[Summary]
         if row.protocol == protocol:
             of_dataset.append(row)
     precisions = {dataset: box_precision(of_dataset) for dataset, of_dataset in by_dataset.items()}
-    summaries = [_summary([part], protocol, name, [precisions[name]]) for name, part in by_dataset.items()]
+    names = in_paper_order(by_dataset)  # not for the average, whose interval depends on the order in its last digits
+    summaries = [_summary([by_dataset[name]], protocol, name, [precisions[name]]) for name in names]
     return [*summaries, _summary(list(by_dataset.values()), protocol, AVERAGE, list(precisions.values()))]
 
 
@@ -126,7 +137,7 @@ class _Measure:
     has_std: bool = True
 
 
-def _detected(row: ScoreRow) -> float:
+def _answered(row: ScoreRow) -> float:
     return float(row.found) if row.target_present else math.nan
 
 
@@ -146,7 +157,8 @@ _MEASURES = (
         _Measure("hausdorff_95", "pixels", lambda row: row.hausdorff_95, 1),
         _Measure("surface_distance", "pixels", lambda row: row.surface_distance, 1),
     ),
-    (_Measure("detection", "percent", _detected, 100, has_std=False),),
+    (_Measure("detection", "percent", _answered, 100, has_std=False),),
+    (_Measure("recall_50", "percent", recall_50, 100, has_std=False),),
     (_Measure("specificity", "percent", _silent, 100, has_std=False),),
 )
 _PRECISIONS = ("ap", "ap50", "ap75")

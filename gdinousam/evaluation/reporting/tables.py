@@ -1,7 +1,8 @@
 """Tables of an evaluation, made from its rows alone.
 
-For each protocol one line per dataset, one for all queries together and one for the average of the datasets: a short
-form for the terminal, everything as CSV with all digits and as Markdown. The strata of the strict protocol likewise.
+For each protocol one line per dataset, one for all queries together and one for the average of the datasets, unless
+there is one dataset: a short form for the terminal, everything as CSV (always with those two lines) with all digits and
+as Markdown. The strata of the strict protocol likewise.
 """
 
 from __future__ import annotations
@@ -16,20 +17,17 @@ from typing import Any
 
 from gdinousam.evaluation.reporting.calibration import scores_are_shares
 from gdinousam.evaluation.reporting.calibration_tables import NO_SHARES, calibration_tables
-from gdinousam.evaluation.reporting.summary import FEW, Summary, summarize, summary_of
-from gdinousam.evaluation.reporting.table_files import (
-    NOTES_COLUMN,
+from gdinousam.evaluation.reporting.summary import ANSWERS, FEW, Summary, summarize, summary_of
+from gdinousam.evaluation.reporting.table import (
     Cell,
     Column,
     Table,
-    as_markdown,
-    as_plain,
     count_cell,
     number_cell,
     text_cell,
     text_column,
-    write_csv,
 )
+from gdinousam.evaluation.reporting.table_files import NOTES_COLUMN, as_markdown, as_plain, write_csv
 from gdinousam.evaluation.scoring.notes import NO_NOTES, Notes
 from gdinousam.evaluation.scoring.rows import ProtocolName, ScoreRow
 from gdinousam.evaluation.scoring.strata import ABSENT, Stratum, stratify
@@ -65,7 +63,7 @@ def write_tables(rows: Sequence[ScoreRow], folder: Path, about: Notes = NO_NOTES
         texts.append(_terminal(protocol, lines, notes, about))
         markdowns.append(f"## Protocol {protocol}\n\n{RULES[protocol].capitalize()}.\n")
         markdowns += map(as_markdown, _protocol_tables(protocol, lines, notes, about))
-    strata = stratify(rows, "strict")
+    strata = stratify(rows, "strict", about.trained_on)
     strata_lines = [{"kind": one.kind, "stratum": one.name, **asdict(one.summary)} for one in strata]
     _write_csv(["kind", "stratum", *_STRATA_COLUMNS], strata_lines, folder / "strata_strict.csv", about)
     markdowns.append("## Strata, protocol strict\n")
@@ -103,6 +101,14 @@ def strata_tables(strata: Sequence[Stratum], about: Notes = NO_NOTES) -> list[Ta
     return [_strata_table(strata, kind, about) for kind in dict.fromkeys(one.kind for one in strata)]
 
 
+def seen_note(about: Notes) -> str:
+    """Where a table of the strata of training has it from which datasets were seen."""
+    if about.trained_on is None:
+        return "Seen and unseen as in the paper, because the weights do not say which datasets they were trained on."
+    named = ", ".join(about.trained_on) or "none"
+    return f"Seen: the datasets that these weights were trained on, by the note beside them ({named})."
+
+
 def few_notes(lines: Sequence[Summary]) -> list[str]:
     """What a table has to admit about its lines: queries that were not asked, nothing scored, few images, no interval.
     Empty where all is well.
@@ -131,16 +137,20 @@ def _terminal(protocol: ProtocolName, lines: Sequence[Summary], notes: Sequence[
         *_queries(protocol, lines),
         ("Dice", lambda one: _mean(one, "dice", with_std=False)),
         ("IoU", lambda one: _mean(one, "iou", with_std=False)),
-        ("detected", lambda one: number_cell(one.detection_percent)),
+        ("answered", lambda one: number_cell(one.detection_percent)),
+        ("recall", lambda one: number_cell(one.recall_50_percent)),
         ("box IoU", lambda one: number_cell(one.box_iou_percent)),
     ]
     if protocol == "strict":
         columns.append(("AP50", lambda one: number_cell(one.ap50_percent)))
     if any(one.num_absent for one in lines):
         columns.append(("specificity", lambda one: number_cell(one.specificity_percent)))
-        columns.append(("absent", lambda one: count_cell(one.num_absent)))
+        absent = [f"{one.dataset} ({one.num_absent})" for one in lines[:-2] if one.num_absent]
+        notes = [*notes, f"Queries whose phrase is absent, behind the specificity: {', '.join(absent)}."]
     wrapped = [
-        part for note in [f"Scores in percent. {_BRACKETS}", *notes] for part in textwrap.wrap(note, TERMINAL_WIDTH)
+        part
+        for note in [f"Scores in percent. {_BRACKETS}", ANSWERS, *notes]
+        for part in textwrap.wrap(note, TERMINAL_WIDTH)
     ]
     return as_plain(_table(f"Protocol {protocol}: {RULES[protocol]}", "dataset", lines, columns, wrapped, about, 2))
 
@@ -154,7 +164,7 @@ def _protocol_tables(
     masks = [*_queries(protocol, lines), *_UNITS, *_MASKS]
     return [
         _table("Masks", "dataset", lines, masks, [_BRACKETS, _SURFACES, *notes], about, 2),
-        _table("Boxes and detection", "dataset", lines, boxes, about.remarks, about, 2),
+        _table("Boxes and answers", "dataset", lines, boxes, [ANSWERS, *about.remarks], about, 2),
     ]
 
 
@@ -162,7 +172,8 @@ def _strata_table(strata: Sequence[Stratum], kind: str, about: Notes) -> Table:
     members = [one.summary for one in strata if one.kind == kind]
     columns = [*_queries("strict", members), *_UNITS, *_MASKS, *_DETECTION, *_SPECIFICITY]
     few = few_notes([one for one in members if one.dataset != ABSENT])
-    notes = [*about.remarks, *about.of_mean(about.of_datasets), *few]
+    seen = [seen_note(about)] if kind == "training" else []
+    notes = [*seen, *about.remarks, *about.of_mean(about.of_datasets), *few]
     return _table(kind.capitalize(), kind, members, columns, notes, about)
 
 
@@ -175,6 +186,8 @@ def _table(
     about: Notes,
     num_summaries: int = 0,
 ) -> Table:
+    if len(lines) == 1 + num_summaries:  # one dataset, whose line says it all
+        lines, num_summaries = lines[:1], 0
     footnotes = [about.of(one.dataset) for one in lines]
     if num_summaries:  # the means over the datasets above them
         of_mean = about.of_mean([one.dataset for one in lines[:-num_summaries]])
@@ -225,7 +238,8 @@ _MASKS: _Columns = [
     ("n surfaces", lambda one: count_cell(one.num_surfaces)),
 ]
 _DETECTION: _Columns = [
-    ("detected %", lambda one: _mean(one, "detection", with_std=False)),
+    ("answered %", lambda one: _mean(one, "detection", with_std=False)),
+    ("recall at box IoU 0.5 %", lambda one: _mean(one, "recall_50", with_std=False)),
     ("box IoU %", lambda one: _mean(one, "box_iou")),
 ]
 _PRECISION: _Columns = [

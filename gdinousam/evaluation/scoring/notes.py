@@ -17,18 +17,21 @@ from gdinousam.records import WeightsKind
 REMARKS = "remarks"
 OF_DATASETS = "dataset_notes"
 RESIZED_TRUTH = "resized_truth"
+TRAINED_ON = "trained_on"
 
 
 @dataclass(frozen=True)
 class Notes:
     """remarks: of all numbers of the method, a sentence each. of_datasets: by the dataset's name in the CSV, what a row
     of that dataset has as its footnote, such as that the weights were trained on it. resized_truth: the truth of some
-    images was resized to the method's masks, so that it is not pixel for pixel that of other methods.
+    images was resized to the method's masks, so that it is not pixel for pixel that of other methods. trained_on: the
+    datasets that its weights were trained on; ``None`` where they do not say.
     """
 
     remarks: tuple[str, ...] = ()
     of_datasets: Mapping[str, str] = field(default_factory=dict)
     resized_truth: bool = False
+    trained_on: tuple[str, ...] | None = None
 
     def of(self, dataset: str) -> tuple[str, ...]:
         """The footnotes of a dataset's row; may be none."""
@@ -53,7 +56,8 @@ class Notes:
     def to_json(self) -> dict[str, Any]:
         """As it stands in ``method.json``, where nothing stands for no notes."""
         content = {REMARKS: list(self.remarks), OF_DATASETS: dict(self.of_datasets), RESIZED_TRUTH: self.resized_truth}
-        return {key: value for key, value in content.items() if value}
+        trained_on = {} if self.trained_on is None else {TRAINED_ON: list(self.trained_on)}
+        return {key: value for key, value in content.items() if value} | trained_on
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Notes:
@@ -63,11 +67,13 @@ class Notes:
         """
         remarks = _REMARKS.validate_python(content.get(REMARKS, ()))
         of_datasets = _OF_DATASETS.validate_python(content.get(OF_DATASETS, {}))
-        return cls(remarks, of_datasets, bool(content.get(RESIZED_TRUTH, False)))
+        trained_on = _TRAINED_ON.validate_python(content.get(TRAINED_ON))
+        return cls(remarks, of_datasets, bool(content.get(RESIZED_TRUTH, False)), trained_on)
 
 
 _REMARKS = TypeAdapter(tuple[str, ...])
 _OF_DATASETS = TypeAdapter(dict[str, str])
+_TRAINED_ON = TypeAdapter(tuple[str, ...] | None)
 NO_NOTES = Notes()
 
 

@@ -1,18 +1,21 @@
 """The same scores for parts of the queries: by dataset, organ, seen or unseen, target size, number of targets, absence.
 
-A row says all that is needed, except the organ and the role of its dataset, which the facts of the public datasets say.
+A row says all that is needed, except the organ and the role of its dataset. The facts of the public datasets say which
+organ; whether it was seen in training say the weights, and the paper's list only where they do not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from gdinousam.data.sources.public.registry import find_dataset
 from gdinousam.errors import InputError
+from gdinousam.evaluation.reporting.paper_numbers import in_paper_order
 from gdinousam.evaluation.reporting.summary import Summary, summary_of
 from gdinousam.evaluation.scoring.rows import ProtocolName, ScoreRow
+from gdinousam.identity import identity
 
 StratumKind = Literal["dataset", "organ", "training", "target size", "number of targets", "target"]
 UNKNOWN = "unknown"  # organ and role of a dataset that is none of the public ones
@@ -36,16 +39,20 @@ class Stratum:
     summary: Summary
 
 
-def stratify(rows: Sequence[ScoreRow], protocol: ProtocolName = "strict") -> list[Stratum]:
+def stratify(
+    rows: Sequence[ScoreRow], protocol: ProtocolName = "strict", trained_on: Collection[str] | None = None
+) -> list[Stratum]:
     """Summaries of the strata of one protocol's rows, kind by kind; strata without a query are left out.
 
-    Datasets and organs stand in order of first appearance, the rest in a fixed one. Queries without a target are in the
+    trained_on: the datasets that count as seen; ``None``: those of the paper. Datasets stand in the paper's order,
+    organs in that of first appearance, the rest in a fixed one. Queries without a target are in the
     strata of dataset, organ and training, and in "absent"; they have no target size. No rows: an empty list.
     """
     queries = [row for row in rows if row.protocol == protocol]
-    facts = {dataset: _facts(dataset) for dataset in {row.dataset for row in queries}}
+    datasets = in_paper_order(row.dataset for row in queries)
+    facts = {dataset: _facts(dataset, trained_on) for dataset in datasets}
     kinds: list[tuple[StratumKind, Callable[[ScoreRow], str | None], tuple[str, ...]]] = [
-        ("dataset", lambda row: row.dataset, ()),
+        ("dataset", lambda row: row.dataset, datasets),
         ("organ", lambda row: facts[row.dataset][0], ()),
         ("training", lambda row: facts[row.dataset][1], ROLES),
         ("target size", target_size, SIZES),
@@ -81,10 +88,13 @@ def number_of_targets(row: ScoreRow) -> str | None:
     return NUMBERS[min(row.num_instances, 3) - 1] if row.target_present else None
 
 
-def _facts(dataset: str) -> tuple[str, str]:
-    """Organ and role of a dataset, both unknown where it is none of the public ones."""
+def _facts(dataset: str, trained_on: Collection[str] | None) -> tuple[str, str]:
+    """Organ and role of a dataset, unknown where it is none of the public ones and nothing else says it."""
+    role = None if trained_on is None else "unseen"
+    if trained_on is not None and identity(dataset) in {identity(one) for one in trained_on}:
+        role = "seen"
     try:
         facts = find_dataset(dataset).facts
     except InputError:
-        return UNKNOWN, UNKNOWN
-    return facts.organ, facts.role
+        return UNKNOWN, role or UNKNOWN
+    return facts.organ, role or facts.role

@@ -13,7 +13,7 @@ from gdinousam.errors import InputError
 from gdinousam.evaluation.reporting.best import FEWEST_GROUPS
 from gdinousam.evaluation.reporting.paper_numbers import method_in_paper, paper_seconds
 from gdinousam.evaluation.reporting.statistics import LEVEL, NUM_RESAMPLES, SEED
-from gdinousam.evaluation.reporting.table_files import (
+from gdinousam.evaluation.reporting.table import (
     Cell,
     Table,
     count_cell,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from gdinousam.evaluation.reporting.statistics import Interval
 from gdinousam.evaluation.reporting.summary import FEW
-from gdinousam.evaluation.reporting.table_files import (
+from gdinousam.evaluation.reporting.table import (
     Cell,
     Column,
     Table,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from gdinousam.evaluation.reporting.best import NO_CANDIDATES, RULE, Score, best_method
 from gdinousam.evaluation.reporting.paper_numbers import PaperScore, dataset_in_paper, paper_prompts
 from gdinousam.evaluation.reporting.summary import FEW, Summary, summarize
-from gdinousam.evaluation.reporting.table_files import (
+from gdinousam.evaluation.reporting.table import (
     Cell,
     Column,
     Table,
@@ -76,7 +76,7 @@ def prompt_table(
     columns = [text_column("phrase"), *([text_column("dataset")] if len(datasets) > 1 else [])]
     columns += [text_column("prompt"), Column("n", ("n",))]
     columns += [Column("left out", ("left out",))] if protocol == "paper" else []
-    columns += [Column("detected %", ("detected %",))]
+    columns += [Column("answered %", ("answered %",))]
     for score in ("Dice", "IoU"):
         columns += [
             Column(f"{score} %", (f"{score} %", f"{score} % std")),

@@ -2,6 +2,7 @@
 
 import csv
 import math
+import re
 from pathlib import Path
 
 import PIL.Image
@@ -94,6 +95,44 @@ def test_listed_images_show_absent_phrases_too(folder: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.usefixtures("coarse")
+def test_worst_cases_and_sizes_are_drawn_when_asked_for(folder: Path, tmp_path: Path) -> None:
+    draw(tmp_path, folder / "ours", folder / "exact", "--only", "errors", "--method", "ours")
+    draw(tmp_path, folder / "ours", folder / "exact", "--only", "size")
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"errors.png", "errors.pdf", "errors.csv", "size_dice.png", "size_dice.pdf"}
+    dice = [float(row["dice"]) for row in read_list(tmp_path / "errors.csv") if row["method"] == "ours"]
+    assert dice == sorted(dice) and len(dice) == 10 and dice[0] == pytest.approx(7 / 12)
+
+
+@pytest.mark.parametrize(("width", "millimetres"), [("column", 85), ("page", 178)])
+def test_figures_are_as_wide_as_journals_want_with_letters_that_stay_letters(
+    folder: Path, tmp_path: Path, width: str, millimetres: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(saving, "DPI", 30)
+    run_folder = write_metrics(tmp_path / "run", [HEADER, "1,2,0.1,3,1,0,4,2,0"])
+    for only in ("overlays", "box-plots", "reliability", "errors", "size"):
+        draw(
+            tmp_path / "out", folder / "ours", "--only", only, "--width", width, "--training", run_folder, "--overwrite"
+        )
+    paths = sorted((tmp_path / "out").glob("*.pdf"))
+    assert len(paths) == 6
+    for path in paths:
+        content = path.read_bytes()
+        box = re.search(rb"/MediaBox \[ 0 0 ([\d.]+) [\d.]+ \]", content)
+        assert box is not None and float(box[1]) * 25.4 / 72 == pytest.approx(millimetres, abs=0.1), path.name
+        assert b"/FontType 42" in content or b"/CIDFontType2" in content, path.name
+        assert b"/Subtype /Type3" not in content, path.name
+
+
+def test_more_methods_than_fit_are_an_error(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    results = [folder / "ours"] * 4
+    options = ("--names", *"abcd", "--only", "overlays", "--width", "column", "--out", tmp_path / "out")
+    message = error(capsys, *results, *options)
+    assert "4 methods do not fit side by side into 85 mm, at most 2 do" in message and "--width page" in message
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.usefixtures("coarse")
 def test_more_rows_than_a_page_holds_go_to_further_pages(tmp_path: Path) -> None:
     results = write_results(tmp_path / "results", write_data(tmp_path / "data", 4, size_hw=(64, 40)))
     options = (results, "--choose", tmp_path / "mine.txt", "--only", "overlays")
@@ -151,6 +190,7 @@ def test_training_curves_have_a_panel_for_the_loss_each_term_and_the_learning_ra
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"training_curves.png", "training_curves.pdf"}
     figure = training_curves([read_run(first), read_run(second)])
     assert [axes.get_title() for axes in figure.axes] == ["loss", "l1", "learning rate"]
+    assert "augmented" in figure.get_supxlabel()
     best = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
     assert [list(line.get_xydata()[0]) for line in best] == [[2.0, 3.0]]
 
@@ -172,6 +212,13 @@ def test_metrics_without_an_epoch_or_with_a_broken_one_are_an_error(
 ) -> None:
     folder = write_metrics(tmp_path / "run", lines)
     assert "metrics.csv" in error(capsys, "--training", folder, "--out", tmp_path / "out")
+
+
+def test_what_has_no_value_has_no_panel(tmp_path: Path) -> None:
+    header = "epoch,learning_rate,train_loss,train_l1,val_loss,val_l1,train_giou,val_giou"
+    run_folder = write_metrics(tmp_path / "a", [header, "1,nan,3,nan,4,nan,0,2", "2,nan,2,nan,3,nan,0,1"])
+    figure = training_curves([read_run(run_folder)])
+    assert [axes.get_title() for axes in figure.axes] == ["loss", "giou"]
 
 
 @pytest.mark.usefixtures("coarse")
