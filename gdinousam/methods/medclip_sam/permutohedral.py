@@ -34,7 +34,7 @@ class Lattice:
         self._neighbours = [(self._find(step), self._find(-step)) for step in self._steps]
 
     def filter(self, values: Floats) -> Floats:
-        """Blur (N, C) values; each of the N sums up what is near it, itself included. Not normalised."""
+        """Blur (N, C) values; each of the N sums up what is near it, itself included. Up to a factor."""
         return np.stack([self._filter_channel(channel) for channel in values.T], axis=1)
 
     def _filter_channel(self, values: Floats) -> Floats:
@@ -44,9 +44,7 @@ class Lattice:
         at_lattice[:-1] = np.bincount(self._corners.ravel(), weighted, len(self._known))
         for before, behind in self._neighbours:
             at_lattice[:-1] += 0.5 * (at_lattice[before] + at_lattice[behind])
-        # what the blur adds up to at a point with nothing round it
-        total = 1 + 2.0**-self._num_dimensions
-        blurred: Floats = (at_lattice[self._corners] * self._shares).sum(axis=1) / total
+        blurred: Floats = (at_lattice[self._corners] * self._shares).sum(axis=1)
         return blurred
 
     def _coded(self, nearest: npt.NDArray[np.int64], rank: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
