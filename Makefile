@@ -6,7 +6,7 @@ RUN := $(BIN)/python
 NEWER_VENV ?= $(VENV)-newer
 NEWER_TRANSFORMERS := 5.23.0
 
-.PHONY: install quickstart test test-newer lint clean
+.PHONY: install quickstart test test-exhaustive test-newer lint clean
 
 install: $(VENV)/installed
 
@@ -46,10 +46,14 @@ quickstart: install
 # Two processes of one thread each: small models are limited by Python, not by arithmetic. Files with slow tests start
 # first (tests/conftest.py), so that no process is left alone with one at the end.
 PYTEST := -m pytest -n 2 --dist loadscope --no-loadscope-reorder
-test test-newer: export OMP_NUM_THREADS = 1
+test test-exhaustive test-newer: export OMP_NUM_THREADS = 1
 
 test: install
 	$(RUN) $(PYTEST)
+
+# Every kill point, and hundreds of damaged copies of every kind of file: over half an hour.
+test-exhaustive: install
+	$(RUN) $(PYTEST) -m exhaustive
 
 # What depends on transformers, with the newer one.
 test-newer: $(NEWER_VENV)/installed

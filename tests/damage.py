@@ -15,7 +15,7 @@ import pytest
 
 from gdinousam.errors import InputError
 
-FEW_OR_MANY = (25, pytest.param(500, marks=pytest.mark.slow))  # damaged copies of each file
+FEW_OR_MANY = (25, pytest.param(500, marks=[pytest.mark.slow, pytest.mark.exhaustive]))  # damaged copies of each file
 SECONDS = 20  # that a reader may take for one small file, on a busy machine
 HEAD = 200  # bytes in which most formats keep sizes and offsets
 

@@ -86,7 +86,7 @@ def test_aliases_that_contain_themselves_or_multiply_are_refused() -> None:
     assert parse_yaml("a: &a [1]\nb: [*a, *a]", "f") == {"a": [1], "b": [[1], [1]]}
 
 
-@pytest.mark.parametrize("share", [0.02, pytest.param(0.1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("share", [0.02, pytest.param(0.1, marks=[pytest.mark.slow, pytest.mark.exhaustive])])
 @pytest.mark.parametrize("config_class", [TrainConfig, EvaluateConfig])
 def test_any_setting_takes_any_value_or_refuses_it_in_one_line(config_class: type[Settings], share: float) -> None:
     path = CONFIGS / ("train_config.yaml" if config_class is TrainConfig else "test_config.yaml")

@@ -33,7 +33,7 @@ from gdinousam.records import BoxXYXY, Detection, Image, Need
 
 NAMES = "abc"
 SOME_OR_ALL = pytest.mark.parametrize(
-    "most", [pytest.param(3, id="some"), pytest.param(None, id="all", marks=pytest.mark.slow)]
+    "most", [pytest.param(3, id="some"), pytest.param(None, id="all", marks=[pytest.mark.slow, pytest.mark.exhaustive])]
 )
 
 

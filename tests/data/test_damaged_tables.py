@@ -70,7 +70,7 @@ def test_damaged_prompts_are_read_or_refused_in_one_line(tmp_path: Path, count: 
     assert num_refused(tmp_path / "prompts.yaml", lambda path: read_prompts([path]), count)
 
 
-@pytest.mark.parametrize("count", [25, pytest.param(500, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [25, pytest.param(500, marks=[pytest.mark.slow, pytest.mark.exhaustive])])
 def test_a_damaged_spreadsheet_is_read_or_refused_in_one_line(tmp_path: Path, count: int) -> None:
     book = openpyxl.Workbook()
     for line in (("Image", "Type"), (1, "Benign"), ("000002", None), (2.5, "Malignant")):
@@ -79,7 +79,7 @@ def test_a_damaged_spreadsheet_is_read_or_refused_in_one_line(tmp_path: Path, co
     assert num_refused(tmp_path / "table.xlsx", lambda path: read_release_table(path, ("Image", "Type")), count)
 
 
-@pytest.mark.parametrize("share", [0.05, pytest.param(1.0, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("share", [0.05, pytest.param(1.0, marks=[pytest.mark.slow, pytest.mark.exhaustive])])
 def test_every_change_to_a_coco_file_is_imported_or_refused(folder: Path, share: float) -> None:
     content = {
         "images": [{"id": 1, "file_name": "a.png", "width": 64, "height": 48, "patient_id": "7", "dataset": "busi"}],

@@ -17,7 +17,7 @@ from gdinousam.folders import CONFIG_COPY
 from gdinousam.records import Detection
 
 SOME_OR_ALL = pytest.mark.parametrize(
-    "most", [pytest.param(3, id="some"), pytest.param(None, id="all", marks=pytest.mark.slow)]
+    "most", [pytest.param(3, id="some"), pytest.param(None, id="all", marks=[pytest.mark.slow, pytest.mark.exhaustive])]
 )
 
 

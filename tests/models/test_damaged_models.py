@@ -28,7 +28,7 @@ from gdinousam.runtime import torch_seed
 
 DETECTOR, MASK_HEAD = ASSETS / "small" / "detector", ASSETS / "small" / "mask_head"
 IMAGE = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
-SOME_OR_MORE = (6, pytest.param(100, marks=pytest.mark.slow))  # of the changes to each file
+SOME_OR_MORE = (6, pytest.param(100, marks=[pytest.mark.slow, pytest.mark.exhaustive]))  # of the changes to each file
 
 
 def linked(folder: Path, to: Path, but: str) -> Path:

@@ -42,7 +42,7 @@ def checkpoints(tmp_path: Path) -> RunCheckpoints:
     return checkpoints
 
 
-@pytest.mark.parametrize("count", [10, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [10, pytest.param(200, marks=[pytest.mark.slow, pytest.mark.exhaustive])])
 def test_a_damaged_state_is_taken_or_refused_in_one_line(checkpoints: RunCheckpoints, count: int) -> None:
     files = sorted(path for path in (checkpoints.folder / STATE).iterdir())
     assert len(files) >= 4  # weights, optimizer, schedule and progress, random states

@@ -18,7 +18,7 @@ from gdinousam.training.checkpoints import LAST, STATE
 
 TIMES = {"seconds", "images_per_second", "peak_memory_mb"}
 SOME_OR_ALL = pytest.mark.parametrize(
-    "most", [pytest.param(4, id="some"), pytest.param(None, id="all", marks=pytest.mark.slow)]
+    "most", [pytest.param(4, id="some"), pytest.param(None, id="all", marks=[pytest.mark.slow, pytest.mark.exhaustive])]
 )
 
 

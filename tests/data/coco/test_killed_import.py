@@ -19,7 +19,9 @@ def tree(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize("most", [pytest.param(8, id="some"), pytest.param(None, id="all", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "most", [pytest.param(8, id="some"), pytest.param(None, id="all", marks=[pytest.mark.slow, pytest.mark.exhaustive])]
+)
 def test_an_import(tmp_path: Path, most: int | None) -> None:
     masks = rectangle(2, 3, 6, 5), rectangle(15, 3, 6, 5)
     annotations = [annotation(place, place, mask, bbox=[2, 3, 6, 5]) for place, mask in enumerate(masks, start=1)]

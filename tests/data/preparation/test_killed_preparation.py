@@ -51,7 +51,9 @@ def assert_sound(data: Path, point: object) -> None:
     assert "mine.png" in list(read_table(data / "train.CSV")["image_name"]), point
 
 
-@pytest.mark.parametrize("most", [pytest.param(4, id="some"), pytest.param(None, id="all", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "most", [pytest.param(4, id="some"), pytest.param(None, id="all", marks=[pytest.mark.slow, pytest.mark.exhaustive])]
+)
 def test_preparing_again_with_other_options(tmp_path: Path, release: Path, most: int | None) -> None:
     earlier, data = tmp_path / "earlier", tmp_path / "run" / "data"
 
