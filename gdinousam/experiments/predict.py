@@ -66,10 +66,12 @@ def predict_files(
 def image_paths(given: Sequence[Path]) -> list[Path]:
     """The images that files and folders stand for: of a folder the pictures directly in it, by name.
 
-    Raises InputError for a folder without one.
+    Raises InputError for a folder without one, and for what is not there.
     """
     found: list[Path] = []
     for path in given:
+        if not path.exists():
+            raise InputError(f"{path}: no such image file; check the path")
         if not path.is_dir():
             found.append(path)
             continue

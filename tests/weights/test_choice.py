@@ -55,3 +55,9 @@ def test_a_hub_that_does_not_answer_is_asked_once(tmp_path: Path, closed_address
     environment |= {"HF_ENDPOINT": closed_address, "HF_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
     result = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
     assert "cannot be reached" in result.stderr and "Retry" not in result.stderr
+
+
+def test_a_download_that_was_not_made_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"not downloaded yet; fetch it by 'gdinousam download grounding-dino-tiny'"):
+        chosen("weights/grounding-dino-tiny")

@@ -102,6 +102,8 @@ def _validation_of(config: TestConfig) -> ValidationData:
 
 def _beside_weights(config: TestConfig) -> Path:
     weights = config.named_model.adapter or config.named_model.detector
+    if isinstance(weights, Path) and not weights.exists():
+        raise InputError(f"{weights}: no such adapter; train one first, or name another in model.adapter")
     if str(weights) in OWN_MODEL_NAMES or not Path(weights).is_dir():
         raise InputError(f"{weights} is not a folder of yours that the result could lie in; name a file with --out")
     return Path(weights) / OPERATING_POINT

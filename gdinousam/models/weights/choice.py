@@ -45,6 +45,9 @@ def chosen(name: str | Path) -> str | Path:
     """
     if not is_hub_id(name):
         return best_of_run(name)
+    folder_name, _, in_registry = str(name).rpartition("/")
+    if Path(folder_name) == DOWNLOADS and in_registry in WEIGHTS:
+        raise InputError(f"{name}: not downloaded yet; fetch it by 'gdinousam download {in_registry}', or use --small")
     folder = downloaded(name)
     if folder is not None:
         _say(f"{name}: the download in {folder}")
