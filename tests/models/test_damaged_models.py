@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -126,8 +127,11 @@ def test_a_value_of_another_kind_is_refused_by_its_key(tmp_path: Path, key: str,
     folder = linked(DETECTOR, tmp_path / "detector", but="config.json")
     content = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     (folder / "config.json").write_text(json.dumps(content | {key: value}), encoding="utf-8")
-    with pytest.raises(InputError, match=rf"detector: config\.json has {key} = {value!r}, expected"):
+    with pytest.raises(InputError) as caught:
         load_detector(str(folder))
+    ours = f"detector: config.json has {key} = {value!r}, expected"
+    of_transformers_5 = rf"detector: Validation error for field '{key}': .* \(value: {value!r}\)"
+    assert ours in str(caught.value) or re.search(of_transformers_5, str(caught.value))
 
 
 @pytest.mark.parametrize("count", FEW_OR_MANY)
