@@ -32,7 +32,7 @@ from gdinousam.experiments.config import TestConfig, TestData, dump_config
 from gdinousam.folders import run_folder
 from gdinousam.models.loading import pick_device
 from gdinousam.models.precision import pick_precision
-from gdinousam.models.weights.trained_datasets import trained_datasets
+from gdinousam.models.weights.training_note import trained_datasets
 from gdinousam.processes import ALONE, Processes, joined_processes
 from gdinousam.records import ImageRecord, WeightsKind
 from gdinousam.runtime import LIBRARIES, device_name

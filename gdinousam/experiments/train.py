@@ -22,8 +22,7 @@ from gdinousam.models.adapters.base_note import portable_name
 from gdinousam.models.detector.deformable_choice import want_kernel
 from gdinousam.models.loading import pick_device
 from gdinousam.models.precision import allow_tf32
-from gdinousam.models.weights.trained_datasets import DATASETS
-from gdinousam.models.weights.trained_phrases import PHRASES
+from gdinousam.models.weights.training_note import DATASETS, PHRASES
 from gdinousam.processes import joined_processes
 from gdinousam.runtime import LIBRARIES, device_name, keep_freed_memory, seed_everything
 from gdinousam.training.images import (

@@ -12,7 +12,7 @@ from gdinousam.models.detector.box_finder import BoxFinder
 from gdinousam.models.detector.operating_point import PredictionSettings
 from gdinousam.models.detector.public_rule import PublicRuleSettings
 from gdinousam.models.segmenter import load_box_finder
-from gdinousam.models.weights.trained_phrases import warn_of_new_phrases
+from gdinousam.models.weights.training_note import warn_of_new_phrases
 from gdinousam.preprocessing import ResizeSettings
 from gdinousam.settings import REFERENCES, AdapterName, ModelName, Settings
 

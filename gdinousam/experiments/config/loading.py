@@ -113,12 +113,18 @@ def _assign(tree: dict[str, Any], key: str, value: Any) -> None:
     tree[last] = value
 
 
+def _group_at(tree: dict[str, Any], groups: Sequence[str]) -> Any:
+    """What stands in a tree below these groups; ``None`` where there is no way to it."""
+    place: Any = tree
+    for group in groups:
+        place = place.get(group) if isinstance(place, dict) else None
+    return place
+
+
 def _rename_keys(tree: dict[str, Any], path: Path) -> None:
     for old in RENAMED_KEYS:
         *groups, key = old.split(".")
-        place: Any = tree
-        for group in groups:
-            place = place.get(group) if isinstance(place, dict) else None
+        place = _group_at(tree, groups)
         if not isinstance(place, dict) or key not in place:
             continue
         value = place.pop(key)
@@ -126,10 +132,7 @@ def _rename_keys(tree: dict[str, Any], path: Path) -> None:
         if new is None:
             continue
         *new_groups, new_key = new.split(".")
-        target: Any = tree
-        for group in new_groups:
-            target = target.get(group) if isinstance(target, dict) else None
-        if new_key in (target or {}):
+        if new_key in (_group_at(tree, new_groups) or {}):
             raise InputError(f"{path}: {old} and {new} are the same setting; keep {new}")
         _assign(tree, new, value)
 
@@ -137,9 +140,7 @@ def _rename_keys(tree: dict[str, Any], path: Path) -> None:
 def _leave_aside(tree: dict[str, Any], keys: Sequence[str]) -> None:
     for key in keys:
         *groups, last = key.split(".")
-        place: Any = tree
-        for group in groups:
-            place = place.get(group) if isinstance(place, dict) else None
+        place = _group_at(tree, groups)
         if isinstance(place, dict):
             place.pop(last, None)
 

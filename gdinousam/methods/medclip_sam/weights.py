@@ -16,7 +16,7 @@ from transformers import BertTokenizerFast, PreTrainedTokenizerBase
 from gdinousam.errors import InputError
 from gdinousam.methods.medclip_sam.biomedclip import BiomedClip, BiomedClipSize
 from gdinousam.models.checkpoints.files import Tensors, read_tensors, require_kind
-from gdinousam.models.checkpoints.keys import listed, rename, translate
+from gdinousam.models.checkpoints.keys import fill, rename, translate
 from gdinousam.models.loading import RANDOM_SMALL
 from gdinousam.models.mask_heads.random_sam import RANDOM
 from gdinousam.models.small import small_tokenizer
@@ -124,18 +124,7 @@ def biomedclip_from(tensors: Tensors, path: Path, size: BiomedClipSize | None = 
     if any(name.startswith(_MARK_OF_TRANSFORMERS) for name in tensors):
         tensors = _in_layout_of_open_clip(tensors, path)
     model = BiomedClip(size)
-    own = model.state_dict()
-    wrong = {
-        "lacks": own.keys() - tensors.keys(),
-        "has unknown": tensors.keys() - own.keys(),
-        "has of another shape": {
-            name for name in own.keys() & tensors.keys() if own[name].shape != tensors[name].shape
-        },
-    }
-    for verb, names in wrong.items():
-        if names:
-            raise InputError(f"{path} {verb} {listed(sorted(names))}; it is not BiomedCLIP with ViT-B/16 at 224 pixels")
-    model.load_state_dict(tensors)
+    fill(model, tensors, path, "it is not BiomedCLIP with ViT-B/16 at 224 pixels")
     return model.eval()
 
 

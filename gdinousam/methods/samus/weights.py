@@ -14,7 +14,7 @@ from gdinousam.errors import InputError
 from gdinousam.methods.samus.config import SMALL, SamusConfig
 from gdinousam.methods.samus.network import Samus, added_names, resized_names
 from gdinousam.models.checkpoints.files import Tensors, read_tensors, require_kind
-from gdinousam.models.checkpoints.keys import listed, rename, translate
+from gdinousam.models.checkpoints.keys import fill, rename, translate
 from gdinousam.models.checkpoints.sam_parts import SAM_RULES, WEIGHT
 from gdinousam.models.loading import RANDOM_SMALL
 from gdinousam.models.mask_heads.random_sam import RANDOM
@@ -89,7 +89,7 @@ def samus_from(tensors: Tensors, path: Path, config: SamusConfig | None = None) 
     another shape.
     """
     model = Samus(config)
-    _fill(model, translate(tensors, RULES, _NOTHING, path), path)
+    fill(model, translate(tensors, RULES, _NOTHING, path), path)
     return model.eval()
 
 
@@ -108,7 +108,7 @@ def samus_from_sam(tensors: Tensors, path: Path, config: SamusConfig | None = No
         # a table of another width stays as it is, and is refused with its shape
         size = (len(own[name]), table.shape[-1])
         given[name] = F.interpolate(table[None, None], size, mode="bilinear")[0, 0]
-    _fill(model, {name: own[name] for name in added_names(model)} | given, path)
+    fill(model, {name: own[name] for name in added_names(model)} | given, path)
     return model.eval()
 
 
@@ -132,21 +132,5 @@ def _load_folder(folder: Path) -> Samus:
         place = ".".join(map(str, ("config", *problem["loc"])))
         raise InputError(f"{path}: {place}: {problem['msg']}; restore it") from error
     model = Samus(config)
-    _fill(model, read_tensors(folder / WEIGHTS_FILE), folder / WEIGHTS_FILE)
+    fill(model, read_tensors(folder / WEIGHTS_FILE), folder / WEIGHTS_FILE)
     return model.eval()
-
-
-def _fill(model: Samus, tensors: Tensors, path: Path) -> None:
-    """Put tensors under our names into the model; raises InputError that lists those that do not fit."""
-    own = model.state_dict()
-    wrong = {
-        "lacks": own.keys() - tensors.keys(),
-        "has unknown": tensors.keys() - own.keys(),
-        "has of another shape": {
-            name for name in own.keys() & tensors.keys() if own[name].shape != tensors[name].shape
-        },
-    }
-    for verb, names in wrong.items():
-        if names:
-            raise InputError(f"{path} {verb} {listed(sorted(names))}; it is another architecture")
-    model.load_state_dict(tensors)

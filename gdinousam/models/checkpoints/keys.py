@@ -1,4 +1,4 @@
-"""Rename the tensors of one layout to another, by rules that must account for every name."""
+"""Tensors of one layout under the names of another, by rules that must account for every name, and into a model."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+from torch import nn
 
 from gdinousam.errors import InputError
 from gdinousam.models.checkpoints.files import Tensors
@@ -69,6 +71,26 @@ def translate(tensors: Tensors, rules: Sequence[Rule], ignored: str, path: Path)
     if unknown:
         raise InputError(f"{path} has {listed(unknown)} that this architecture does not know")
     return renamed
+
+
+def fill(model: nn.Module, tensors: Tensors, path: Path, otherwise: str = "it is another architecture") -> None:
+    """Put tensors under the model's own names into it.
+
+    path: the file, for messages. otherwise: what a file with other tensors is. Raises InputError that lists those that
+    are missing, left over or of another shape.
+    """
+    own = model.state_dict()
+    wrong = {
+        "lacks": own.keys() - tensors.keys(),
+        "has unknown": tensors.keys() - own.keys(),
+        "has of another shape": {
+            name for name in own.keys() & tensors.keys() if own[name].shape != tensors[name].shape
+        },
+    }
+    for verb, names in wrong.items():
+        if names:
+            raise InputError(f"{path} {verb} {listed(sorted(names))}; {otherwise}")
+    model.load_state_dict(tensors)
 
 
 def listed(names: Sequence[str]) -> str:

@@ -1,10 +1,11 @@
-"""The phrases that a detector was trained with, from the list beside its weights, and a word on those it never had."""
+"""What the note of a training beside weights lists, phrases and datasets, and a word on phrases that it never had."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from gdinousam.identity import phrase_identity
 from gdinousam.models.loading import note_beside
@@ -23,9 +24,7 @@ def trained_phrases(weights: str | Path) -> tuple[str, ...]:
     weights: a folder, hub id or own name; an adapter is judged by its own list. Raises InputError for a note that
     cannot be read.
     """
-    path = note_beside(weights, TRAINING_NOTE)
-    noted = read_json_object(path).get(PHRASES, []) if path is not None else []
-    return tuple(map(str, noted)) if isinstance(noted, list) else ()
+    return tuple(map(str, _noted(weights, PHRASES) or ()))
 
 
 def warn_of_new_phrases(detector: str | Path, adapter: str | Path | None, asked: Iterable[str]) -> tuple[str, ...]:
@@ -47,6 +46,26 @@ def warn_of_new_phrases(detector: str | Path, adapter: str | Path | None, asked:
     return new
 
 
+def _noted(weights: str | Path, key: str) -> list[Any] | None:
+    """A list in the note beside weights; ``None`` where there is none."""
+    path = note_beside(weights, TRAINING_NOTE)
+    noted = read_json_object(path).get(key) if path is not None else None
+    return noted if isinstance(noted, list) else None
+
+
 def _listed(phrases: tuple[str, ...]) -> str:
     more = len(phrases) - _MOST_SHOWN
     return ", ".join(map(repr, phrases[:_MOST_SHOWN])) + (f" and {more} more" if more > 0 else "")
+
+
+DATASETS = "datasets"  # in the note of a training
+
+
+def trained_datasets(weights: Iterable[str | Path]) -> tuple[str, ...] | None:
+    """The names of the datasets that any of the weights was trained on, sorted; ``None`` where no note lists them.
+
+    weights: folders, hub ids or own names. Those without a list, a published base say, add nothing. Raises InputError
+    for a note that cannot be read.
+    """
+    lists = [noted for one in weights if (noted := _noted(one, DATASETS)) is not None]
+    return tuple(sorted({str(name) for noted in lists for name in noted})) if lists else None
