@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from method_runs import evaluated, tree_of, write
 
 from gdinousam.commands.common import BAD_INPUT, run
 from gdinousam.commands.predict import predict_command
 from gdinousam.commands.test import evaluate_command
-from gdinousam.evaluation.scoring.results import Results, read_results
 
 RANDOM = "Weights are random: the numbers mean nothing."
 SMALL = {"weights": "random-small", "sam": "random-small"}
@@ -20,33 +19,9 @@ SECOND = {"name": "medclip_samv2", **SMALL}
 both = pytest.mark.parametrize("baseline", [FIRST, SECOND], ids=["v1", "v2"])
 
 
-def tree_of(data: Path, folder: Path, baseline: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "data": {
-            "test_dir": str(data / "test_image"),
-            "test_ann": str(data / "test.CSV"),
-            "test_masks": str(data / "test_mask"),
-            "batch_size": 2,
-            "num_workers": 0,
-        },
-        "baseline": baseline,
-        "evaluation": {"output_dir": str(folder), "method": "A", "num_pictures": 1, "device": "cpu"},
-    }
-
-
-def write(tree: dict[str, Any], path: Path) -> Path:
-    path.write_text(yaml.safe_dump(tree), encoding="utf-8")
-    return path
-
-
-def evaluated(tree: dict[str, Any], tmp_path: Path, *arguments: str) -> Results:
-    assert run(evaluate_command, ["--config", str(write(tree, tmp_path / "test.yaml")), *arguments]) == 0
-    return read_results(Path(tree["evaluation"]["output_dir"]))
-
-
 @both
 def test_numbers_of_random_weights_say_so(phantom_data: Path, tmp_path: Path, baseline: dict[str, Any]) -> None:
-    results = evaluated(tree_of(phantom_data, tmp_path / "out", baseline), tmp_path)
+    results = evaluated(tree_of(phantom_data, tmp_path / "out", **baseline), tmp_path)
     assert results.method == "A (random)" and results.needs == ("text",) and results.notes.remarks == (RANDOM,)
     assert all(row.seconds > 0 for row in results.rows)
     about = json.loads((tmp_path / "out" / "method.json").read_text(encoding="utf-8"))
@@ -55,7 +30,7 @@ def test_numbers_of_random_weights_say_so(phantom_data: Path, tmp_path: Path, ba
 
 @both
 def test_answers_to_absent_phrases_are_scored(phantom_data: Path, tmp_path: Path, baseline: dict[str, Any]) -> None:
-    tree = tree_of(phantom_data, tmp_path / "out", baseline)
+    tree = tree_of(phantom_data, tmp_path / "out", **baseline)
     lines = (phantom_data / "test.CSV").read_text(encoding="utf-8").splitlines()
     header = lines[0].split(",")
     image = dict(zip(header, lines[1].split(","), strict=True))
@@ -70,7 +45,7 @@ def test_answers_to_absent_phrases_are_scored(phantom_data: Path, tmp_path: Path
 @both
 def test_a_run_that_goes_on_asks_for_no_map_again(phantom_data: Path, tmp_path: Path, baseline: dict[str, Any]) -> None:
     kept = tmp_path / "kept"
-    tree = tree_of(phantom_data, tmp_path / "out", baseline | {"kept_maps": str(kept)})
+    tree = tree_of(phantom_data, tmp_path / "out", **baseline | {"kept_maps": str(kept)})
     plain = evaluated(tree, tmp_path)
     before = {path.name: path.stat().st_mtime_ns for path in kept.iterdir()}
     assert len(before) == len([row for row in plain.rows if row.protocol == "strict"])
@@ -89,7 +64,7 @@ def test_a_run_does_not_go_on_with_other_sentences(
 ) -> None:
     sentences = tmp_path / "sentences.yaml"
     sentences.write_text("sentences: {cyst: A cyst.}", encoding="utf-8")
-    tree = tree_of(phantom_data, tmp_path / "out", FIRST | {"sentences": str(sentences)})
+    tree = tree_of(phantom_data, tmp_path / "out", **FIRST | {"sentences": str(sentences)})
     evaluated(tree, tmp_path)
     evaluated(tree, tmp_path, "--resume")
     sentences.write_text("sentences: {cyst: Another cyst.}", encoding="utf-8")
@@ -100,7 +75,7 @@ def test_a_run_does_not_go_on_with_other_sentences(
 
 @both
 def test_an_image_of_the_user_s_is_segmented(phantom_data: Path, tmp_path: Path, baseline: dict[str, Any]) -> None:
-    config = write(tree_of(phantom_data, tmp_path / "out", baseline), tmp_path / "test.yaml")
+    config = write(tree_of(phantom_data, tmp_path / "out", **baseline), tmp_path / "test.yaml")
     image = phantom_data / "test_image" / "test_00000.png"
     arguments = [str(image), "--prompt", "cyst", "--config", str(config), "--output", str(tmp_path / "found")]
     assert run(predict_command, arguments) == 0
@@ -124,7 +99,7 @@ def test_an_image_of_the_user_s_is_segmented(phantom_data: Path, tmp_path: Path,
 def test_wrong_settings_are_one_line(
     phantom_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture, baseline: dict[str, Any], message: str
 ) -> None:
-    config = write(tree_of(phantom_data, tmp_path / "out", baseline), tmp_path / "test.yaml")
+    config = write(tree_of(phantom_data, tmp_path / "out", **baseline), tmp_path / "test.yaml")
     assert run(evaluate_command, ["--config", str(config)]) == BAD_INPUT
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert error.startswith("error: ") and message in error

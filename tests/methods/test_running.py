@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
+from method_runs import evaluated, tree_of, write
 
 from gdinousam.commands.common import BAD_INPUT, run
 from gdinousam.commands.predict import predict_command
@@ -19,7 +20,7 @@ from gdinousam.evaluation.reporting.comparison import compare
 from gdinousam.evaluation.reporting.comparison_tables import comparison_tables
 from gdinousam.evaluation.reporting.table_files import as_plain
 from gdinousam.evaluation.scoring.notes import Notes
-from gdinousam.evaluation.scoring.results import Results, read_results
+from gdinousam.evaluation.scoring.results import read_results
 from gdinousam.experiments.config import BaselineTrainConfig, load_config
 from gdinousam.experiments.config import (
     TestConfig as EvaluateConfig,  # pytest would collect a class that is named Test...
@@ -55,30 +56,6 @@ def test_every_script_finds_its_config(
         runpy.run_path(str(path), run_name="__main__")
     config = yaml.safe_load(capsys.readouterr().out)
     assert ("evaluation" in config) == path.stem.startswith("test")
-
-
-def tree_of(phantom_data: Path, folder: Path, **baseline: Any) -> dict[str, Any]:
-    return {
-        "data": {
-            "test_dir": str(phantom_data / "test_image"),
-            "test_ann": str(phantom_data / "test.CSV"),
-            "test_masks": str(phantom_data / "test_mask"),
-            "batch_size": 2,
-            "num_workers": 0,
-        },
-        "baseline": baseline,
-        "evaluation": {"output_dir": str(folder), "method": "A", "num_pictures": 1, "device": "cpu"},
-    }
-
-
-def write(tree: dict[str, Any], path: Path) -> Path:
-    path.write_text(yaml.safe_dump(tree), encoding="utf-8")
-    return path
-
-
-def evaluated(tree: dict[str, Any], tmp_path: Path) -> Results:
-    assert run(evaluate_command, ["--config", str(write(tree, tmp_path / "test.yaml"))]) == 0
-    return read_results(Path(tree["evaluation"]["output_dir"]))
 
 
 def support_of(phantom_data: Path) -> dict[str, Any]:

@@ -4,15 +4,16 @@ import json
 from pathlib import Path
 from typing import Any
 
+import method_runs
 import pandas as pd
 import pytest
-import yaml
+from method_runs import evaluated, write
 
 from gdinousam.commands.common import BAD_INPUT, run
 from gdinousam.commands.predict import predict_command
 from gdinousam.commands.test import evaluate_command
 from gdinousam.evaluation.scoring.notes import NO_NOTES
-from gdinousam.evaluation.scoring.results import Results, read_results
+from gdinousam.evaluation.scoring.results import Results
 from gdinousam.methods.biomedparse.settings import BiomedParseSettings
 from gdinousam.records import ImageRecord
 
@@ -21,27 +22,10 @@ BETAS = [[400.0, 1.0], [1.0, 400.0], [400.0, 1.0], [1.0, 400.0]]
 
 
 def tree_of(phantom_data: Path, folder: Path, **baseline: Any) -> dict[str, Any]:
-    return {
-        "data": {
-            "test_dir": str(phantom_data / "test_image"),
-            "test_ann": str(phantom_data / "test.CSV"),
-            "test_masks": str(phantom_data / "test_mask"),
-            "batch_size": 2,
-            "num_workers": 0,
-        },
-        "baseline": {"name": "biomedparse", "weights": "random-small", **baseline},
-        "evaluation": {"output_dir": str(folder), "method": "BiomedParse", "num_pictures": 1, "device": "cpu"},
-    }
-
-
-def write(tree: dict[str, Any], path: Path) -> Path:
-    path.write_text(yaml.safe_dump(tree), encoding="utf-8")
-    return path
-
-
-def evaluated(tree: dict[str, Any], tmp_path: Path) -> Results:
-    assert run(evaluate_command, ["--config", str(write(tree, tmp_path / "test.yaml"))]) == 0
-    return read_results(Path(tree["evaluation"]["output_dir"]))
+    method = {"name": "biomedparse", "weights": "random-small"} | baseline
+    tree = method_runs.tree_of(phantom_data, folder, **method)
+    tree["evaluation"]["method"] = "BiomedParse"
+    return tree
 
 
 def overlaps(results: Results) -> list[tuple[str, str, int]]:

@@ -1,0 +1,36 @@
+"""What tests that score a compared method from a config have in common."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from gdinousam.commands.common import run
+from gdinousam.commands.test import evaluate_command
+from gdinousam.evaluation.scoring.results import Results, read_results
+
+
+def tree_of(phantom_data: Path, folder: Path, **baseline: Any) -> dict[str, Any]:
+    return {
+        "data": {
+            "test_dir": str(phantom_data / "test_image"),
+            "test_ann": str(phantom_data / "test.CSV"),
+            "test_masks": str(phantom_data / "test_mask"),
+            "batch_size": 2,
+            "num_workers": 0,
+        },
+        "baseline": baseline,
+        "evaluation": {"output_dir": str(folder), "method": "A", "num_pictures": 1, "device": "cpu"},
+    }
+
+
+def write(tree: dict[str, Any], path: Path) -> Path:
+    path.write_text(yaml.safe_dump(tree), encoding="utf-8")
+    return path
+
+
+def evaluated(tree: dict[str, Any], tmp_path: Path, *arguments: str) -> Results:
+    assert run(evaluate_command, ["--config", str(write(tree, tmp_path / "test.yaml")), *arguments]) == 0
+    return read_results(Path(tree["evaluation"]["output_dir"]))
