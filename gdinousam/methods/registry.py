@@ -13,6 +13,7 @@ from gdinousam.methods.medclip_sam.settings import MedClipSamSettings, MedClipSa
 from gdinousam.methods.medclip_sam.training import MedClipSamV2Training
 from gdinousam.methods.medsam.settings import MedSamSettings
 from gdinousam.methods.ours.settings import PipelineSettings, TrueBoxSettings, WholeImageSettings
+from gdinousam.methods.sam_medus.settings import SamMedUsSettings, SamMedUsTraining
 from gdinousam.methods.samus.settings import SamusSettings, SamusTraining
 from gdinousam.methods.saved_masks.scored import ScoredMasks
 from gdinousam.methods.ultrasam.settings import UltraSamSettings
@@ -31,13 +32,14 @@ AnyMethod = Annotated[
     | MedClipSamV2Settings
     | UltraSamSettings
     | SamusSettings
+    | SamMedUsSettings
     | UniverSegSettings
     | UNetSettings
     | BiomedParseSettings,
     Field(discriminator="name"),
 ]
 
-AnyLearner = Annotated[UNetTraining | SamusTraining | MedClipSamV2Training, Field(discriminator="name")]
+AnyLearner = Annotated[UNetTraining | SamusTraining | SamMedUsTraining | MedClipSamV2Training, Field(discriminator="name")]
 """The compared methods that can be trained."""
 
 

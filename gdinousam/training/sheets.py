@@ -14,7 +14,7 @@ from gdinousam.drawing import PALETTE, Mark, draw_panel, side_by_side, write_pic
 from gdinousam.models.detector.box_finder import BoxFinder
 from gdinousam.models.detector.detector import Detector
 from gdinousam.models.detector.operating_point import PredictionSettings
-from gdinousam.models.mask_heads.sam2 import Sam2MaskHead
+from gdinousam.models.mask_heads.sam2 import MaskHead
 from gdinousam.preprocessing import ResizeSettings
 from gdinousam.records import BoxXYXY, Detection, Image, ImageRecord, Mask
 
@@ -47,7 +47,7 @@ def detector_sheet(detector: Detector, resize: ResizeSettings, records: Sequence
     _write_sheet(panels, path)
 
 
-def mask_head_sheet(mask_head: Sam2MaskHead, records: Sequence[ImageRecord], path: Path) -> None:
+def mask_head_sheet(mask_head: MaskHead, records: Sequence[ImageRecord], path: Path) -> None:
     """Draw the masks that the mask head finds in the true boxes; writes a PNG."""
     was_training = mask_head.training
     mask_head.eval()

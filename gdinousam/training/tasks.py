@@ -19,7 +19,7 @@ from gdinousam.models.adapters.loading import save_adapter
 from gdinousam.models.adapters.lora import adapter_change
 from gdinousam.models.detector.detector import Detector, DetectorOutput, LayerPrediction
 from gdinousam.models.loading import save_resize
-from gdinousam.models.mask_heads.sam2 import Sam2MaskHead
+from gdinousam.models.mask_heads.sam2 import MaskHead, Sam2MaskHead
 from gdinousam.preprocessing import ResizeSettings, boxes_xyxy_pixels
 from gdinousam.prompts import Caption, build_caption, positive_map, tokenize_captions
 from gdinousam.training.captions import with_captions_that_fit
@@ -147,17 +147,17 @@ class DetectorTask(Task):
         return describe_base(self.detector.grounding_dino, self.base)
 
 
-class MaskHeadTask(Task):
-    """SAM2 shown the true boxes, slightly moved, with cross-entropy and soft Dice losses.
+class BoxPromptTask(Task):
+    """A mask head shown the true boxes, slightly moved, with cross-entropy and soft Dice losses.
 
-    Not part of the paper, whose mask head is frozen: it makes small mask heads for small detectors.
+    box_jitter: by how much of its size an edge of a box moves at most, in training alone.
     """
 
     terms = MASK_TERMS
 
-    def __init__(self, mask_head: Sam2MaskHead, box_jitter: float) -> None:
+    def __init__(self, mask_head: MaskHead, box_jitter: float) -> None:
         self.model = mask_head
-        self.mask_head = mask_head
+        self.side = mask_head.side
         self.box_jitter = box_jitter
 
     def counts(self, batch: Batch) -> dict[str, int]:
@@ -167,11 +167,15 @@ class MaskHeadTask(Task):
         hints, truth, present = self._pad(batch)
         logits = model(batch.pixel_values, hints)  # (B, N, h, w)
         at_logits = F.interpolate(truth, logits.shape[-2:], mode="area")
-        return mask_sums(logits[present], (at_logits[present] > 0.5).float())
+        return self.losses_of_masks(logits[present], (at_logits[present] > 0.5).float())
+
+    def losses_of_masks(self, logits: torch.Tensor, truth: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Every term summed over K masks, scalars. logits, truth: (K, h, w), truth zeros and ones."""
+        return mask_sums(logits, truth)
 
     def _pad(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Hints (B, N, 4) in pixels of the square, masks (B, N, S, S) and which of the N are real (B, N)."""
-        side = self.mask_head.side
+        side = self.side
         num_hints = max(1, *(len(example.boxes_cxcywh_norm) for example in batch.examples))
         device = batch.pixel_values.device
         # a box round the whole image stands where an image has fewer objects than the others
@@ -194,7 +198,18 @@ class MaskHeadTask(Task):
             return boxes_xyxy
         size = (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]).repeat(1, 2)
         moved = boxes_xyxy + (torch.rand_like(boxes_xyxy) * 2 - 1) * self.box_jitter * size
-        return clip_boxes_to_image(moved, (self.mask_head.side, self.mask_head.side))
+        return clip_boxes_to_image(moved, (self.side, self.side))
+
+
+class MaskHeadTask(BoxPromptTask):
+    """SAM2 as such a mask head.
+
+    Not part of the paper, whose mask head is frozen: it makes small mask heads for small detectors.
+    """
+
+    def __init__(self, mask_head: Sam2MaskHead, box_jitter: float) -> None:
+        super().__init__(mask_head, box_jitter)
+        self.mask_head = mask_head
 
     def save(self, folder: Path) -> None:
         self.mask_head.model.save_pretrained(folder)

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 
 import torch.nn.functional as F
-from pydantic import TypeAdapter, ValidationError
-from safetensors.torch import save_file
 
-from gdinousam.errors import InputError
 from gdinousam.methods.samus.config import SMALL, SamusConfig
 from gdinousam.methods.samus.network import Samus, added_names, resized_names
+from gdinousam.methods.trained_folder import load_trained, save_trained
 from gdinousam.models.checkpoints.files import Tensors, read_tensors, require_kind
 from gdinousam.models.checkpoints.keys import fill, rename, translate
 from gdinousam.models.checkpoints.sam_parts import SAM_RULES, WEIGHT
 from gdinousam.models.loading import RANDOM_SMALL
 from gdinousam.models.mask_heads.random_sam import RANDOM
-from gdinousam.reading import read_json_object
 
-CONFIG_FILE = "gdinousam_samus.json"
-WEIGHTS_FILE = "gdinousam_samus.safetensors"
+_METHOD = "samus"
 _NOTE = "trained by gdinousam; not the published weights of SAMUS"
+_OTHERWISE = "give SAMUS's official file or a folder that was trained here"
 
 _ENCODER = r"image_encoder"
 _BLOCK = rf"({_ENCODER}\.blocks\.\d+)"
@@ -65,7 +61,7 @@ def load_samus(weights: str) -> Samus:
         return Samus(SMALL if weights == RANDOM_SMALL else SamusConfig()).eval()
     path = Path(weights)
     if path.is_dir():
-        return _load_folder(path)
+        return load_trained(path, _METHOD, SamusConfig, Samus, _OTHERWISE)
     return samus_from(require_kind(read_tensors(path), "SAMUS", path), path)
 
 
@@ -114,23 +110,4 @@ def samus_from_sam(tensors: Tensors, path: Path, config: SamusConfig | None = No
 
 def save_samus(model: Samus, folder: Path) -> None:
     """Write a SAMUS that was trained here, with its sizes, into an existing folder; ``load_samus`` reads it."""
-    # copies: safetensors refuses tensors that share memory, as the two of the random positions do
-    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
-    save_file(tensors, folder / WEIGHTS_FILE)
-    content = {"config": dataclasses.asdict(model.config), "note": _NOTE}
-    (folder / CONFIG_FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-
-
-def _load_folder(folder: Path) -> Samus:
-    path = folder / CONFIG_FILE
-    if not path.is_file():
-        raise InputError(f"{folder} has no {CONFIG_FILE}; give SAMUS's official file or a folder that was trained here")
-    try:
-        config = TypeAdapter(SamusConfig).validate_python(read_json_object(path).get("config"))
-    except ValidationError as error:
-        problem = error.errors()[0]
-        place = ".".join(map(str, ("config", *problem["loc"])))
-        raise InputError(f"{path}: {place}: {problem['msg']}; restore it") from error
-    model = Samus(config)
-    fill(model, read_tensors(folder / WEIGHTS_FILE), folder / WEIGHTS_FILE)
-    return model.eval()
+    save_trained(model, model.config, _METHOD, _NOTE, folder)

@@ -41,6 +41,8 @@ class SamMaskHead(MaskHead):
     frame: how the weights were trained to see images; the class of ``frame_of`` for the published ones.
     """
 
+    model: SamModel
+
     def __init__(self, model: SamModel, frame: type[Frame]) -> None:
         super().__init__()
         normalize_officially(model)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
-from transformers import Sam2Model
+from transformers import Sam2Model, SamModel
 
 from gdinousam.errors import InputError
 from gdinousam.inputs import as_boxes, as_hints, as_images
@@ -32,6 +32,7 @@ class MaskHead(MixedPrecision):
     """
 
     needs: frozenset[Need] = frozenset({"box"})
+    model: Sam2Model | SamModel
 
     @property
     @abstractmethod
@@ -46,6 +47,17 @@ class MaskHead(MixedPrecision):
     def in_low_precision(self) -> list[nn.Module]:
         """The image encoder; see ``MixedPrecision``."""
         return list(self.image_encoder.modules())
+
+    @explained
+    def forward(self, pixel_values: torch.Tensor, boxes_xyxy: torch.Tensor) -> torch.Tensor:
+        """Mask logits for boxes, all images with the same number of boxes; for training.
+
+        pixel_values: (B, 3, S, S) float32, normalised. boxes_xyxy: (B, N, 4) in pixels of that square.
+        Returns (B, N, S/4, S/4) float32; above 0 is inside.
+        """
+        # a copy: transformers (4.57) adds half a pixel to the boxes it is given, in place
+        output = self.model(pixel_values=pixel_values, input_boxes=boxes_xyxy.clone(), multimask_output=False)
+        return output.pred_masks[:, :, 0].float()
 
     @abstractmethod
     def encode(self, images: Sequence[Image]) -> list[Any]:
@@ -110,6 +122,8 @@ def _box_of(hint: Hint) -> BoxXYXY:
 class Sam2MaskHead(MaskHead):
     """SAM2's image encoder, prompt encoder and mask decoder, asked for one mask per box."""
 
+    model: Sam2Model
+
     def __init__(self, model: Sam2Model) -> None:
         super().__init__()
         self.model = model
@@ -129,17 +143,6 @@ class Sam2MaskHead(MaskHead):
     def device(self) -> torch.device:
         """Where the model lies."""
         return self.model.device
-
-    @explained
-    def forward(self, pixel_values: torch.Tensor, boxes_xyxy: torch.Tensor) -> torch.Tensor:
-        """Mask logits for boxes, all images with the same number of boxes; for training.
-
-        pixel_values: (B, 3, S, S) float32, normalised. boxes_xyxy: (B, N, 4) in pixels of that square.
-        Returns (B, N, S/4, S/4) float32; above 0 is inside.
-        """
-        # a copy: transformers (4.57) adds half a pixel to the boxes it is given, in place
-        output = self.model(pixel_values=pixel_values, input_boxes=boxes_xyxy.clone(), multimask_output=False)
-        return output.pred_masks[:, :, 0].float()
 
     @explained
     def encode(self, images: Sequence[Image]) -> list[list[torch.Tensor]]:

@@ -13,20 +13,20 @@ from gdinousam.errors import InputError
 from gdinousam.methods.samus.config import SMALL, SamusConfig
 from gdinousam.methods.samus.network import Samus, added_names, resized_names
 from gdinousam.methods.samus.weights import (
-    CONFIG_FILE,
     RULES,
-    WEIGHTS_FILE,
     load_samus,
     samus_from,
     samus_from_sam,
     save_samus,
     start_from_sam,
 )
+from gdinousam.methods.trained_folder import config_name, weights_name
 from gdinousam.models.checkpoints.files import Tensors, kind_of, read_tensors
 from gdinousam.models.checkpoints.keys import new_names
 from gdinousam.runtime import torch_seed
 
 PATH = Path("SAMUS.pth")
+CONFIG_FILE, WEIGHTS_FILE = config_name("samus"), weights_name("samus")
 
 
 @pytest.fixture(scope="module")
