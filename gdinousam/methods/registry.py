@@ -39,7 +39,9 @@ AnyMethod = Annotated[
     Field(discriminator="name"),
 ]
 
-AnyLearner = Annotated[UNetTraining | SamusTraining | SamMedUsTraining | MedClipSamV2Training, Field(discriminator="name")]
+AnyLearner = Annotated[
+    UNetTraining | SamusTraining | SamMedUsTraining | MedClipSamV2Training, Field(discriminator="name")
+]
 """The compared methods that can be trained."""
 
 

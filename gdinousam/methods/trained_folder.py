@@ -17,7 +17,6 @@ from gdinousam.models.checkpoints.files import read_tensors
 from gdinousam.models.checkpoints.keys import fill
 from gdinousam.reading import read_json_object
 
-
 Config = TypeVar("Config")
 Model = TypeVar("Model", bound=nn.Module)
 

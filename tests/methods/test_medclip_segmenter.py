@@ -12,14 +12,15 @@ from gdinousam.errors import InputError
 from gdinousam.methods.medclip_sam.bottleneck import BottleneckSettings
 from gdinousam.methods.medclip_sam.kept_maps import KeptMaps
 from gdinousam.methods.medclip_sam.segmenter import (
+    TEMPLATE,
     SegmenterParts,
     SentenceReader,
     SentenceSegmenter,
     load_parts,
 )
-from gdinousam.methods.medclip_sam.sentences import Sentences
 from gdinousam.methods.medclip_sam.v1 import MedClipSam
 from gdinousam.methods.medclip_sam.v2 import MedClipSamV2
+from gdinousam.methods.sentences import Sentences
 from gdinousam.models.mask_heads.sam import SamMaskHead
 from gdinousam.records import Detection, Image
 from gdinousam.runtime import torch_seed
@@ -39,11 +40,13 @@ Build = Callable[[Parts, KeptMaps], SentenceSegmenter]
 
 
 def first(parts: Parts, maps: KeptMaps = NOT_KEPT, num_channels: int = 8) -> MedClipSam:
-    return MedClipSam(SegmenterParts(*parts, maps, Sentences()), num_channels=num_channels)
+    return MedClipSam(SegmenterParts(*parts, maps, Sentences(TEMPLATE)), num_channels=num_channels)
 
 
 def second(parts: Parts, maps: KeptMaps = NOT_KEPT) -> MedClipSamV2:
-    return MedClipSamV2(SegmenterParts(*parts, maps, Sentences()), of_organs={"kidney": BottleneckSettings(9, 1.0, 12)})
+    return MedClipSamV2(
+        SegmenterParts(*parts, maps, Sentences(TEMPLATE)), of_organs={"kidney": BottleneckSettings(9, 1.0, 12)}
+    )
 
 
 both = pytest.mark.parametrize("build", [first, second])
@@ -105,7 +108,7 @@ def test_words_and_organs_change_the_map(parts: Parts, phantom_images: list[Imag
     segmenter = second(parts)
     assert segmenter.bottleneck_of("Right KIDNEY, cortex.") == BottleneckSettings(9, 1.0, 12)
     assert segmenter.bottleneck_of("kidneys") == segmenter.bottleneck_of("cyst") == BottleneckSettings(7, 0.1, 42)
-    plain = MedClipSamV2(SegmenterParts(*parts, NOT_KEPT, Sentences()))
+    plain = MedClipSamV2(SegmenterParts(*parts, NOT_KEPT, Sentences(TEMPLATE)))
     image = phantom_images[0]
     assert not np.array_equal(segmenter.levels(image, "kidney"), plain.levels(image, "kidney"))
     assert np.array_equal(segmenter.levels(image, "cyst"), plain.levels(image, "cyst"))
@@ -114,7 +117,7 @@ def test_words_and_organs_change_the_map(parts: Parts, phantom_images: list[Imag
 
 @pytest.mark.parametrize("rule", ["kmeans", "threshold", "crf"])
 def test_every_rule_gives_a_part_of_what_stands_out(parts: Parts, rule: str, phantom_images: list[Image]) -> None:
-    segmenter = MedClipSamV2(SegmenterParts(*parts, NOT_KEPT, Sentences()), region_rule=rule, threshold=0.4)
+    segmenter = MedClipSamV2(SegmenterParts(*parts, NOT_KEPT, Sentences(TEMPLATE)), region_rule=rule, threshold=0.4)
     levels = np.zeros((90, 120), np.uint8)
     levels[20:50, 30:70] = 220
     levels[70:75, 100:106] = 200
@@ -135,7 +138,7 @@ def test_an_empty_region_is_the_whole_image_for_the_first_and_nothing_for_the_se
 
 
 def test_colours_are_another_map(parts: Parts, phantom_images: list[Image]) -> None:
-    colours = MedClipSam(SegmenterParts(*parts, NOT_KEPT, Sentences()), map_form="colours", num_channels=8)
+    colours = MedClipSam(SegmenterParts(*parts, NOT_KEPT, Sentences(TEMPLATE)), map_form="colours", num_channels=8)
     image = phantom_images[0]
     assert not np.array_equal(colours.levels(image, "cyst"), first(parts).levels(image, "cyst"))
 

@@ -17,10 +17,10 @@ from gdinousam.data.dataset import Batch, Example
 from gdinousam.errors import InputError
 from gdinousam.evaluation.scoring.results import read_results
 from gdinousam.methods.medclip_sam.dhn_nce import DhnNce
-from gdinousam.methods.medclip_sam.segmenter import SentenceReader
-from gdinousam.methods.medclip_sam.sentences import Sentences
+from gdinousam.methods.medclip_sam.segmenter import TEMPLATE, SentenceReader
 from gdinousam.methods.medclip_sam.task import PairsTask
 from gdinousam.methods.medclip_sam.weights import SIZE, fingerprint, load_biomedclip, save_biomedclip
+from gdinousam.methods.sentences import Sentences
 from gdinousam.runtime import torch_seed
 
 
@@ -52,7 +52,7 @@ def test_a_single_pair_costs_nothing_and_teaches_nothing() -> None:
 @pytest.fixture
 def task() -> PairsTask:
     with torch_seed(0):
-        return PairsTask(SentenceReader(*load_biomedclip("random-small")), Sentences(), DhnNce())
+        return PairsTask(SentenceReader(*load_biomedclip("random-small")), Sentences(TEMPLATE), DhnNce())
 
 
 def batch_of(*phrases: tuple[str, ...], num_objects: int = 1) -> Batch:

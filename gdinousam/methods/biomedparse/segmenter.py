@@ -5,40 +5,40 @@ Shapes: S side of the square image, P phrases.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import PIL.Image
 import torch
 import torch.nn.functional as F
 
-from gdinousam.identity import phrase_identity
 from gdinousam.inputs import as_images, as_phrases
 from gdinousam.methods.biomedparse.absence import AbsenceTest
 from gdinousam.methods.biomedparse.network import BiomedParse
 from gdinousam.methods.biomedparse.text import tokenize
 from gdinousam.methods.detections import detection_of
-from gdinousam.prompts import caption_form
+from gdinousam.methods.sentences import PLACE, Sentences
 from gdinousam.records import Detection, Image, Need
 
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)  # of ImageNet, in bytes
+AS_THEY_ARE = Sentences(PLACE)
 _TEXTS_AT_ONCE = 8  # what attention to the finest of the maps needs grows with them
 
 
 class BiomedParseSegmenter:
     """BiomedParse as a ``gdinousam.records.Segmenter``: one mask for each phrase, all its objects together.
 
-    network: in eval mode. sentences: what is asked in place of a phrase, by phrase; others are asked as they are.
+    network: in eval mode. sentences: what is asked in place of phrases; by default the phrases themselves.
     absence: what takes back what was found; none: it stays.
     """
 
     needs: frozenset[Need] = frozenset({"text"})
 
     def __init__(
-        self, network: BiomedParse, sentences: Mapping[str, str] | None = None, absence: AbsenceTest | None = None
+        self, network: BiomedParse, sentences: Sentences = AS_THEY_ARE, absence: AbsenceTest | None = None
     ) -> None:
         self.network = network
-        self._sentences = {phrase_identity(phrase): sentence for phrase, sentence in (sentences or {}).items()}
+        self._sentences = sentences
         self._absence = absence
 
     def to(self, device: torch.device | str) -> BiomedParseSegmenter:
@@ -48,8 +48,7 @@ class BiomedParseSegmenter:
 
     def sentence(self, phrase: str) -> str:
         """What is asked for a phrase, the same for all its spellings; InputError for one without a letter or digit."""
-        form = caption_form(phrase)
-        return self._sentences.get(form, form)
+        return self._sentences.of(phrase)
 
     def token_ids(self, phrase: str) -> list[int]:
         """The tokens of what is asked for a phrase; InputError where they are too many."""

@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from gdinousam.evaluation.scoring.notes import Notes
-from gdinousam.identity import phrase_identity
+from gdinousam.evaluation.scoring.trace import Trace
 from gdinousam.methods.biomedparse.absence import AbsenceSettings, load_absence_test
 from gdinousam.methods.biomedparse.segmenter import BiomedParseSegmenter
 from gdinousam.methods.biomedparse.weights import load_biomedparse
 from gdinousam.methods.config import ModelsConfig
 from gdinousam.methods.interface import ComparedMethod, Weights
 from gdinousam.methods.leaks import leak_notes
+from gdinousam.methods.sentences import PLACE, read_sentences, traced_with
 from gdinousam.models.loading import pick_device
 from gdinousam.models.weights.origin import weights_kind
 from gdinousam.records import ImageRecord, WeightsKind
 from gdinousam.runtime import torch_seed
-from gdinousam.settings import ModelName
+from gdinousam.settings import ModelName, SettingsPath
 
 # The ultrasound in its training data (Zhao and others, 2024), where BUSI goes by another name, if it is BUSI.
 TRAINED_ON, PROBABLY_TRAINED_ON = ("CAMUS", "FH-PS-AOP"), ("BUSI",)
@@ -34,34 +35,25 @@ class BiomedParseSettings(ComparedMethod):
 
     name: Literal["biomedparse"] = Field(description="The method.")
     weights: ModelName = Field(description="Its official file of version 1, random or random-small.")
-    sentences: dict[str, str] = Field(
-        {}, description="What is asked instead of a phrase; phrases that are not listed are asked as they are."
+    sentences: SettingsPath | None = Field(
+        None,
+        description="YAML with what is asked in place of a phrase, and a template for phrases that are not in it; "
+        "null, or no template: those are asked as they are.",
     )
     absence: AbsenceSettings | None = Field(
         None,
         description="The authors' test for objects that are absent, which takes back what was found; null: no test.",
     )
 
-    @field_validator("sentences")
-    @classmethod
-    def _each_phrase_has_one(cls, sentences: dict[str, str]) -> dict[str, str]:
-        first: dict[str, str] = {}
-        for phrase, sentence in sentences.items():
-            other = first.setdefault(phrase_identity(phrase), phrase)
-            if other != phrase:
-                raise ValueError(f"{other!r} and {phrase!r} are one phrase; leave one of them out")
-            if not sentence.strip():
-                raise ValueError(f"the sentence for {phrase!r} is empty; leave it out to ask for the phrase itself")
-        return sentences
-
     def build(self, config: ModelsConfig, records: Sequence[ImageRecord]) -> BiomedParseSegmenter:
         """See ``MethodSettings``; InputError for what is asked for a phrase of the records but is too long."""
+        sentences = read_sentences(self.sentences, PLACE)
         device = pick_device(config.evaluation.device)
         phrases = list(dict.fromkeys(phrase for record in records for phrase in record.phrases))
         absence = load_absence_test(self.absence, phrases) if self.absence else None
         with torch_seed(0):  # random weights are the same every time
             network = load_biomedparse(self.weights)
-        segmenter = BiomedParseSegmenter(network, self.sentences, absence).to(device)
+        segmenter = BiomedParseSegmenter(network, sentences, absence).to(device)
         for phrase in phrases:
             segmenter.token_ids(phrase)
         return segmenter
@@ -80,6 +72,10 @@ class BiomedParseSettings(ComparedMethod):
         if self.absence:
             weights["distributions"] = Weights(str(self.absence.distributions))
         return weights
+
+    def trace(self, config: ModelsConfig) -> Trace:
+        """See ``MethodSettings``; the file of sentences too."""
+        return traced_with(super().trace(config), self.sentences)
 
     def own_kind(self) -> WeightsKind:
         """That of the network: the file of distributions is small by nature."""

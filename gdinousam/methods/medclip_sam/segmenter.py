@@ -20,13 +20,14 @@ from gdinousam.methods.medclip_sam.biomedclip import BiomedClip
 from gdinousam.methods.medclip_sam.frame import View, pixel_values
 from gdinousam.methods.medclip_sam.kept_maps import KeptMaps
 from gdinousam.methods.medclip_sam.regions import Levels
-from gdinousam.methods.medclip_sam.sentences import Sentences
 from gdinousam.methods.medclip_sam.weights import load_biomedclip
+from gdinousam.methods.sentences import PLACE, Sentences
 from gdinousam.models.loading import RANDOM_SMALL, load_mask_head
 from gdinousam.models.mask_heads.random_sam import RANDOM, random_sam
 from gdinousam.models.mask_heads.sam import OriginalFrame, SamMaskHead
 from gdinousam.records import BoxXYXY, Detection, Image, Mask, Need
 
+TEMPLATE = f"An ultrasound image showing {PLACE}."  # BiomedCLIP was trained on captions of figures
 _MOST_TOKENS = 256  # of a sentence; BiomedCLIP learned from captions cut there
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Literal
 
 from pydantic import Field
@@ -14,16 +13,22 @@ from gdinousam.errors import InputError
 from gdinousam.evaluation.scoring.notes import Notes
 from gdinousam.evaluation.scoring.trace import Trace
 from gdinousam.methods.config import ModelsConfig
-from gdinousam.methods.interface import ComparedMethod, Weights, weights_used
+from gdinousam.methods.interface import ComparedMethod, Weights
 from gdinousam.methods.leaks import leak_notes
 from gdinousam.methods.medclip_sam.bottleneck import BottleneckSettings
 from gdinousam.methods.medclip_sam.frame import View
 from gdinousam.methods.medclip_sam.kept_maps import KeptMaps
-from gdinousam.methods.medclip_sam.segmenter import SegmenterParts, SentenceSegmenter, WithKeptMaps, load_parts
-from gdinousam.methods.medclip_sam.sentences import read_sentences
+from gdinousam.methods.medclip_sam.segmenter import (
+    TEMPLATE,
+    SegmenterParts,
+    SentenceSegmenter,
+    WithKeptMaps,
+    load_parts,
+)
 from gdinousam.methods.medclip_sam.v1 import MapForm, MedClipSam
 from gdinousam.methods.medclip_sam.v2 import MedClipSamV2, RegionRule
 from gdinousam.methods.medclip_sam.weights import fingerprint
+from gdinousam.methods.sentences import read_sentences, traced_with
 from gdinousam.models.loading import pick_device
 from gdinousam.records import ImageRecord, Segmenter
 from gdinousam.runtime import torch_seed
@@ -54,7 +59,7 @@ class SentenceMethod(ComparedMethod):
 
     def build(self, config: ModelsConfig, records: Sequence[ImageRecord]) -> Segmenter:
         """See ``MethodSettings``."""
-        sentences = read_sentences(self.sentences)
+        sentences = read_sentences(self.sentences, TEMPLATE)
         with torch_seed(0):  # random weights are the same every time
             reader, mask_head = load_parts(self.weights, self.sam, pick_device(config.evaluation.device))
         if self.kept_maps is None:
@@ -81,11 +86,8 @@ class SentenceMethod(ComparedMethod):
         return {"biomedclip": Weights(self.weights), "sam": Weights(self.sam)}
 
     def trace(self, config: ModelsConfig) -> Trace:
-        """The file of sentences too, so that a run does not go on with others than it began with."""
-        traced = super().trace(config)
-        if self.sentences is None:
-            return traced
-        return replace(traced, models={**traced.models, "sentences": weights_used(str(self.sentences))})
+        """See ``MethodSettings``; the file of sentences too."""
+        return traced_with(super().trace(config), self.sentences)
 
 
 class MedClipSamSettings(SentenceMethod):

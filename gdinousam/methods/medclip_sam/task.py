@@ -13,8 +13,8 @@ from gdinousam.methods.medclip_sam.biomedclip import BiomedClip
 from gdinousam.methods.medclip_sam.dhn_nce import DhnNce
 from gdinousam.methods.medclip_sam.frame import CLIP_MEAN, CLIP_STD
 from gdinousam.methods.medclip_sam.segmenter import SentenceReader
-from gdinousam.methods.medclip_sam.sentences import Sentences
 from gdinousam.methods.medclip_sam.weights import save_biomedclip
+from gdinousam.methods.sentences import Sentences
 from gdinousam.preprocessing import image_of
 from gdinousam.training.losses import Term
 from gdinousam.training.tasks import IMAGES, Task

@@ -10,11 +10,11 @@ from pydantic import Field
 
 from gdinousam.methods.medclip_sam.dhn_nce import DhnNce
 from gdinousam.methods.medclip_sam.kept_maps import KeptMaps
-from gdinousam.methods.medclip_sam.segmenter import SegmenterParts, SentenceReader
-from gdinousam.methods.medclip_sam.sentences import read_sentences
+from gdinousam.methods.medclip_sam.segmenter import TEMPLATE, SegmenterParts, SentenceReader
 from gdinousam.methods.medclip_sam.task import PairsTask
 from gdinousam.methods.medclip_sam.v2 import MedClipSamV2
 from gdinousam.methods.medclip_sam.weights import load_biomedclip
+from gdinousam.methods.sentences import read_sentences
 from gdinousam.preprocessing import ResizeSettings
 from gdinousam.records import Detection, Image, ImageRecord
 from gdinousam.settings import ModelName, SettingsPath
@@ -41,7 +41,7 @@ class MedClipSamV2Training(LearnerSettings):
 
     def learner(self, data: TrainData, images: TrainingImages) -> Learner:
         """See ``LearnerSettings``."""
-        sentences = read_sentences(self.sentences)
+        sentences = read_sentences(self.sentences, TEMPLATE)
         reader = SentenceReader(*load_biomedclip(self.start))
         reader.model.requires_grad_(True)
         loss = DhnNce(self.temperature, self.beta_image, self.beta_text, self.alpha)

@@ -63,8 +63,8 @@ class JointBlock(nn.Module):
         self.from_branch = nn.Conv2d(channels, joint_width, 1)
         self.join = ConvStage(2 * joint_width, joint_width)
         self.to_tokens = nn.Conv2d(joint_width, width, 1)
-        nn.init.zeros_(self.to_tokens.weight)
-        nn.init.zeros_(self.to_tokens.bias)
+        for parameter in self.to_tokens.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, tokens: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
         """(B, G, G, C) tokens and (B, K, H, W) features to the shape of the tokens."""

@@ -54,9 +54,7 @@ def plain_sam(config: SamMedUsConfig) -> SamModel:
         num_pos_feats=config.embed_width // 2,
         mlp_dim=config.mlp_width,
     )
-    prompt = SamPromptEncoderConfig(
-        hidden_size=config.embed_width, image_size=config.image_size, patch_size=PATCH
-    )
+    prompt = SamPromptEncoderConfig(hidden_size=config.embed_width, image_size=config.image_size, patch_size=PATCH)
     decoder = SamMaskDecoderConfig(
         hidden_size=config.embed_width,
         mlp_dim=config.decoder_mlp_width,
@@ -67,7 +65,7 @@ def plain_sam(config: SamMedUsConfig) -> SamModel:
     reset_plain_layers(sam)
     # SAM draws these random frequencies of positions with a deviation of 1, transformers with half the ViT's width;
     # nobody trains them, but transformers 5 makes them a parameter
-    frequencies = sam.shared_image_embedding.positional_embedding.requires_grad_(False)
-    frequencies.normal_()
-    sam.prompt_encoder.shared_embedding.positional_embedding.copy_(frequencies)
+    frequencies = torch.randn(2, config.embed_width // 2)
+    for embedding in (sam.shared_image_embedding, sam.prompt_encoder.shared_embedding):
+        embedding.positional_embedding.requires_grad_(False).copy_(frequencies)
     return sam

@@ -21,7 +21,7 @@ from gdinousam.methods.biomedparse.layers import Attention, sine_positions
 from gdinousam.methods.biomedparse.network import BiomedParse, EncodedImage, Found
 from gdinousam.methods.biomedparse.text import EmbeddedTexts, clip_tokenizer, tokenize
 
-CONFIG = Path(__file__).parents[3] / "configs" / "baselines" / "test_biomedparse.yaml"
+SENTENCES = Path(__file__).parents[3] / "configs" / "prompts" / "biomedparse_sentences.yaml"
 TEXTS = ["cyst", "benign tumor in breast ultrasound", "left heart ventricle"]
 
 
@@ -148,7 +148,7 @@ def published_tokenizer(tmp_path_factory: pytest.TempPathFactory) -> CLIPTokeniz
 
 
 def test_sentences_have_the_tokens_of_the_published_tokenizer(published_tokenizer: CLIPTokenizer) -> None:
-    sentences = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))["baseline"]["sentences"]
+    sentences = yaml.safe_load(SENTENCES.read_text(encoding="utf-8"))["sentences"]
     for text in (*TEXTS, *sentences, *sentences.values(), "Birads-4 mass, 12mm", "l'utérus"):
         assert tokenize(text, 77) == published_tokenizer(text).input_ids, text
 

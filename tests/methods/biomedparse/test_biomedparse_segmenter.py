@@ -14,6 +14,7 @@ from gdinousam.data.masks import tight_box_xyxy
 from gdinousam.errors import InputError
 from gdinousam.methods.biomedparse.config import SMALL
 from gdinousam.methods.biomedparse.segmenter import BiomedParseSegmenter, square_of
+from gdinousam.methods.sentences import PLACE, Sentences
 from gdinousam.records import Detection, Image
 
 PHRASES = ["cyst", "solid mass", "benign breast lesion"]
@@ -101,19 +102,21 @@ def test_an_image_is_encoded_once_and_not_at_all_without_phrases(
 
 def test_a_sentence_is_asked_in_place_of_its_phrase(phantom_images: list[Image]) -> None:
     network = small_biomedparse()
-    sentences = {"Cyst": "round dark cyst in breast ultrasound"}
-    plain, asking = BiomedParseSegmenter(network), BiomedParseSegmenter(network, sentences)
+    sentence_of_cyst = "round dark cyst in breast ultrasound"
+    plain = BiomedParseSegmenter(network)
+    asking = BiomedParseSegmenter(network, Sentences(PLACE, {"cyst": sentence_of_cyst}))
     images = phantom_images[:1]
     (found,) = asking.segment(images, [["cyst"]])[0]
     assert found.phrase == "cyst"
-    (sentence,), (phrase,) = (plain.segment(images, [[text]])[0] for text in (sentences["Cyst"], "cyst"))
+    (sentence,), (phrase,) = (plain.segment(images, [[text]])[0] for text in (sentence_of_cyst, "cyst"))
     assert np.array_equal(found.mask_hw, sentence.mask_hw) and not np.array_equal(found.mask_hw, phrase.mask_hw)
 
 
 @pytest.mark.parametrize("spelling", ["Solid mass", " solid  mass ", "solid\u00a0mass", "solid mass."])
 def test_spellings_of_a_phrase_are_asked_alike(segmenter: BiomedParseSegmenter, spelling: str) -> None:
     assert segmenter.token_ids(spelling) == segmenter.token_ids("solid mass")
-    assert BiomedParseSegmenter(segmenter.network, {spelling: "a mass"}).sentence("solid mass") == "a mass"
+    asking = BiomedParseSegmenter(segmenter.network, Sentences(PLACE, {"solid mass": "a mass"}))
+    assert asking.sentence(spelling) == "a mass"
 
 
 def test_what_cannot_be_asked_is_refused(segmenter: BiomedParseSegmenter, phantom_images: list[Image]) -> None:

@@ -1,21 +1,22 @@
-"""The sentence that stands for a phrase: BiomedCLIP was trained on captions of figures, not on single words."""
+"""The sentence that a method is asked in place of a phrase, from a YAML file that users edit."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
 from gdinousam.errors import InputError
+from gdinousam.evaluation.scoring.trace import Trace
 from gdinousam.identity import phrase_identity, spellings
+from gdinousam.methods.interface import weights_used
 from gdinousam.prompts import caption_form
 from gdinousam.reading import reason_of
 from gdinousam.yaml_files import read_yaml
 
 PLACE = "{phrase}"
-TEMPLATE = f"An ultrasound image showing {PLACE}."
 _KEYS = ("template", "sentences")
 _SENTENCES = TypeAdapter(dict[str, str])
 
@@ -26,7 +27,7 @@ class Sentences:
     identity of its phrase.
     """
 
-    template: str = TEMPLATE
+    template: str
     of_phrases: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, phrase: str) -> str:
@@ -35,18 +36,20 @@ class Sentences:
         return self.of_phrases.get(form) or self.template.replace(PLACE, form)
 
 
-def read_sentences(path: Path | None) -> Sentences:
+def read_sentences(path: Path | None, template: str) -> Sentences:
     """Read a YAML file with ``template``, ``sentences`` (phrase: sentence), or both; ``None``: the template alone.
 
-    Raises InputError for a file that is missing or no YAML, for other keys, an empty sentence, a template without
-    ``{phrase}``, and two sentences for one phrase.
+    template: where the file has none. Raises InputError for a file that is missing or no YAML, for other keys, an empty
+    sentence, a template without ``{phrase}``, and two sentences for one phrase.
     """
     if path is None:
-        return Sentences()
+        return Sentences(template)
     content = read_yaml(path, missing=f"{path}: no such file of sentences; check baseline.sentences") or {}
     if not isinstance(content, dict) or set(content) - set(_KEYS):
-        raise InputError(f"{path} must hold {' and '.join(_KEYS)} and nothing else; see configs/sentences.yaml")
-    template = content.get("template", TEMPLATE)
+        raise InputError(
+            f"{path} must hold {' and '.join(_KEYS)} and nothing else; see configs/prompts/medclip_sentences.yaml"
+        )
+    template = content.get("template", template)
     if not isinstance(template, str) or PLACE not in template:
         raise InputError(f"{path}: template = {template!r} has no {PLACE}; write where the phrase goes")
     try:
@@ -59,3 +62,10 @@ def read_sentences(path: Path | None) -> Sentences:
         if not sentences[phrase].strip():
             raise InputError(f"{path}: the sentence for {phrase!r} is empty; write one or remove the phrase")
     return Sentences(template, {phrase_identity(phrase): sentence for phrase, sentence in sentences.items()})
+
+
+def traced_with(trace: Trace, path: Path | None) -> Trace:
+    """With the file of sentences among the models, so that a run does not go on with others than it began with."""
+    if path is None:
+        return trace
+    return replace(trace, models={**trace.models, "sentences": weights_used(str(path))})
