@@ -76,9 +76,8 @@ def test_an_even_ramp_of_positions_stays_even() -> None:
         head.model.vision_encoder.pos_embed.copy_(torch.arange(8.0)[None, :, None, None].expand(1, 8, 8, 32))
     positions = sam_medus_from_sam(head, "sam", TINY).state_dict()["model.vision_encoder.vit.pos_embed"]
     steps = positions[0, :, 0, 0].diff()
-    assert torch.allclose(steps[1:-1], torch.tensor(2.0), atol=0.05) and torch.equal(
-        positions[0, :, 0], positions[0, :, 3]
-    )
+    assert torch.allclose(steps[1:-1], torch.tensor(2.0), atol=0.1)
+    assert torch.allclose(positions, positions.mean(dim=(2, 3), keepdim=True).expand_as(positions))
 
 
 @pytest.mark.parametrize(
@@ -119,5 +118,5 @@ def test_a_sam_of_another_size_is_no_start() -> None:
 
 
 def test_sam2_is_no_start() -> None:
-    with pytest.raises(InputError, match="holds a SAM2 model; baseline.start of sam_medus names SAM ViT-B's weights"):
+    with pytest.raises(InputError, match=r"holds a SAM2 model; baseline.start of sam_medus names SAM ViT-B's weights"):
         start_from_sam(str(SMALL_MASK_HEAD))
