@@ -23,7 +23,8 @@ def compare_command(arguments: Sequence[str] | None = None, program: str = PROGR
     parser = argparse.ArgumentParser(
         prog=program,
         description="Put the results of methods side by side: Dice and IoU per dataset with the best marked, the "
-        "paper's numbers with the difference, and paired tests. The results must hold the same queries.",
+        "paper's numbers with the difference, and paired tests. The results must hold the same queries. Methods of the "
+        "paper stand in its order, all others where they are given.",
         epilog="exit code: 0, or 2 where the results cannot be compared",
     )
     parser.add_argument("results", type=Path, nargs="+", metavar="RESULTS", help="folder that test.py wrote")
@@ -56,7 +57,7 @@ def compare_command(arguments: Sequence[str] | None = None, program: str = PROGR
     if options.out:
         refuse_earlier(options.out.glob(f"{stem}*"), options)
 
-    from gdinousam.evaluation.reporting.comparison import compare, of_paper_table, rename
+    from gdinousam.evaluation.reporting.comparison import compare, in_order_of_methods, of_paper_table, rename
     from gdinousam.evaluation.reporting.comparison_tables import comparison_tables
     from gdinousam.evaluation.reporting.table_files import as_plain, write_table_files
     from gdinousam.evaluation.scoring.results import read_results
@@ -64,7 +65,7 @@ def compare_command(arguments: Sequence[str] | None = None, program: str = PROGR
     results = [read_results(folder) for folder in options.results]
     if options.names:
         results = rename(results, options.names)
-    compared = compare(results, options.protocol, options.common)
+    compared = compare(in_order_of_methods(results), options.protocol, options.common)
     if options.table:
         compared = of_paper_table(compared, options.table)
     tables = comparison_tables(compared, options.table)

@@ -40,9 +40,9 @@ def test_the_printed_and_the_written_table_hold_the_numbers_of_the_rows(
     parts = ("methods", "numbers", "tests")
     assert names == {"table3_strict.md", "table3_strict.tex", *(f"table3_strict_{part}.csv" for part in parts)}
     with (tmp_path / "out" / "table3_strict_numbers.csv").open(newline="", encoding="utf-8") as file:
-        first = next(csv.DictReader(file))
-    assert float(first["Dice %"]) == pytest.approx(100 * np.mean(DICE[OURS]), abs=1e-12)
-    assert (first["method"], first["Dice % paper"]) == (OURS, "77.79")
+        samus, ours = list(csv.DictReader(file))  # in the paper's order
+    assert float(ours["Dice %"]) == pytest.approx(100 * np.mean(DICE[OURS]), abs=1e-12)
+    assert (samus["method"], ours["method"], ours["Dice % paper"]) == ("SAMUS", OURS, "77.79")
 
 
 def test_without_a_table_all_datasets_are_shown(folders: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
@@ -76,3 +76,38 @@ def test_other_mistakes_are_one_line(folders: list[Path], capsys: pytest.Capture
         assert compare(*arguments) == 2
         error = capsys.readouterr().err
         assert error.startswith("error: ") and error.count("\n") == 1
+
+
+def test_methods_of_the_paper_stand_in_its_order_and_others_where_they_are_given(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = [
+        OURS,
+        "U-Net",
+        "MedCLIP-SAMv2",
+        "SAMUS (random)",
+        "SAM-MedUS (approximation)",
+        "MedCLIP-SAM (colour maps)",
+        "BiomedParse",
+        "UniverSeg",
+    ]
+    wanted = [
+        "UniverSeg",
+        "U-Net",
+        "BiomedParse",
+        "SAMUS (random)",
+        "SAM-MedUS (approximation)",
+        "MedCLIP-SAM (colour maps)",
+        "MedCLIP-SAMv2",
+        OURS,
+    ]
+    folders = [
+        write_results(made_results([made_row("busi"), made_row("tnscui")], name), tmp_path / str(at))
+        for at, name in enumerate(given)
+    ]
+    for table in (3, 4):
+        assert compare(*folders, "--table", table, "--out", tmp_path / "out") == 0
+        with (tmp_path / "out" / f"table{table}_strict_numbers.csv").open(newline="", encoding="utf-8") as file:
+            methods = [row["method"] for row in csv.DictReader(file) if "(quoted)" not in row["method"]]
+        assert methods == wanted
+        assert capsys.readouterr().out.count("SAM-MedUS (quoted)") == 4

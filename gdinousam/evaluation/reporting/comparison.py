@@ -12,7 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from gdinousam.errors import InputError
-from gdinousam.evaluation.reporting.paper_numbers import MethodTable, dataset_in_paper, in_paper_order, paper_table
+from gdinousam.evaluation.reporting.paper_numbers import (
+    MethodTable,
+    dataset_in_paper,
+    in_paper_order,
+    paper_table,
+    place_in_paper,
+)
 from gdinousam.evaluation.scoring.notes import NO_NOTES, Notes, said_once
 from gdinousam.evaluation.scoring.results import Results
 from gdinousam.evaluation.scoring.rows import ProtocolName, ScoreRow
@@ -66,6 +72,15 @@ def rename(results: Sequence[Results], names: Sequence[str]) -> list[Results]:
     if len(names) != len(results):
         raise InputError(f"{len(names)} names for {len(results)} results; give --names one name for each, in order")
     return [one.called(name) for one, name in zip(results, names, strict=True)]
+
+
+def in_order_of_methods(results: Sequence[Results]) -> list[Results]:
+    """The paper's methods in the order of its tables 3, 4 and 6, in the places that they take up; all others stay."""
+    place_of = {at: place for at, one in enumerate(results) if (place := place_in_paper(one.method)) is not None}
+    ordered = list(results)
+    for at, other in zip(place_of, sorted(place_of, key=place_of.__getitem__), strict=True):
+        ordered[at] = results[other]
+    return ordered
 
 
 def compare(results: Sequence[Results], protocol: ProtocolName = "strict", common: bool = False) -> Compared:

@@ -21,9 +21,11 @@ from gdinousam.evaluation.reporting.paper_columns import (
     size_notes,
 )
 from gdinousam.evaluation.reporting.paper_numbers import AVERAGE, ScoreTable
+from gdinousam.evaluation.reporting.quoted import QuotedScore, quoted_beside
 from gdinousam.evaluation.reporting.statistics import PairedTest, holm, paired_test, resampling_unit
 from gdinousam.evaluation.reporting.summary import ANSWERS, POOLED, Summary, summarize
 from gdinousam.evaluation.reporting.table import (
+    NOTHING,
     Cell,
     Column,
     Table,
@@ -186,6 +188,8 @@ def _numbers_table(
         for dataset in _line_names(compared)
         for method, of_method in summaries.items()
     ]
+    quoted = quoted_beside(compared.rows)
+    lines += [_quoted_line(one, columns) for one in quoted]
     remarks = (
         *compared.remarks,
         _N,
@@ -197,7 +201,9 @@ def _numbers_table(
     )
     subtitle = "beside the paper's numbers" if with_paper else "with intervals"
     num_summaries = len(summaries) if len(compared.datasets) > 1 else 0
-    return Table(f"{title}: {subtitle}", tuple(columns), tuple(lines), remarks, num_summaries=num_summaries)
+    return Table(
+        f"{title}: {subtitle}", tuple(columns), tuple(lines), remarks, num_summaries=num_summaries + len(quoted)
+    )
 
 
 def _numbers_line(
@@ -232,6 +238,21 @@ def _numbers_line(
         interval_cell(one.iou_low_percent, one.iou_high_percent),
         *(_printed_cells(one.iou_percent, printed.iou, notes) if with_paper else ()),
     )
+
+
+def _quoted_line(quoted: QuotedScore, columns: Sequence[Column]) -> tuple[Cell, ...]:
+    """Means alone, as printed; nothing in all columns of what is measured."""
+    of_columns = {
+        "dataset": text_cell(f"its paper's {quoted.images}"),
+        "method": text_cell(quoted.name, (quoted.note,)),
+        "Dice %": _quoted_cell(quoted.dice),
+        "IoU %": _quoted_cell(quoted.iou),
+    }
+    return tuple(of_columns.get(column.title, Cell(NOTHING, (math.nan,) * len(column.csv_names))) for column in columns)
+
+
+def _quoted_cell(percent: float) -> Cell:
+    return Cell(number_cell(percent, decimals=1).text, (percent, math.nan))
 
 
 def _printed_cells(ours: float, printed: float, notes: tuple[str, ...]) -> tuple[Cell, Cell]:

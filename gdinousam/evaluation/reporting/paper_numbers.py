@@ -120,6 +120,22 @@ def method_in_paper(name: str) -> str | None:
     return {_letters(method): method for method in paper_seconds()}.get(_letters(name))
 
 
+def place_in_paper(name: str) -> int | None:
+    """The place of a method in tables 3, 4 and 6, counted from 0; what stands in brackets behind the name does not
+    matter. ``None``: not in them.
+    """
+    return next((place for place, method in enumerate(paper_seconds()) if same_method(method, name)), None)
+
+
+def same_method(name: str, called: str) -> bool:
+    """Whether a method is called by a name, or by it with brackets behind it; letter case and signs do not matter.
+
+    >>> same_method("SAMUS", "samus (random)"), same_method("MedCLIP-SAM", "MedCLIP-SAMv2")
+    (True, False)
+    """
+    return _letters(name) == _letters(re.sub(r"\([^()]*\)", "", called))
+
+
 @lru_cache
 def contradictions() -> tuple[Contradiction, ...]:
     """Everything in tables 2 to 4 that cannot be right, in the order of the tables; table 5 has nothing of the kind."""

@@ -11,7 +11,7 @@ from scipy import stats
 
 from gdinousam.errors import InputError
 from gdinousam.evaluation.reporting.best import FEWEST_GROUPS
-from gdinousam.evaluation.reporting.paper_numbers import method_in_paper, paper_seconds
+from gdinousam.evaluation.reporting.paper_numbers import method_in_paper, paper_seconds, place_in_paper
 from gdinousam.evaluation.reporting.statistics import LEVEL, NUM_RESAMPLES, SEED
 from gdinousam.evaluation.reporting.table import (
     Cell,
@@ -81,8 +81,8 @@ def seconds_table(measurements: Sequence[Measurement]) -> Table:
     beside none of the methods.
     """
     printed = list(paper_seconds())
-    places = {one.method: _place(printed, one.method) for one in measurements}
-    ordered = sorted(measurements, key=lambda one: places[one.method])
+    places = {one.method: place_in_paper(one.method) for one in measurements}
+    ordered = sorted(measurements, key=lambda one: len(printed) if (at := places[one.method]) is None else at)
     alike = len({(one.device, one.precision, one.batch_size, one.weights) for one in ordered}) == 1
     with_paper = any(beside_paper(one.weights) for one in ordered)
     fastest = _fastest(ordered) if alike else None
@@ -158,8 +158,3 @@ def _is_faster(first: Measurement, second: Measurement) -> bool:
         random_state=np.random.default_rng(SEED),
     ).confidence_interval
     return bool(interval.low > 0)
-
-
-def _place(printed: Sequence[str], method: str) -> int:
-    name = method_in_paper(method)
-    return len(printed) if name is None else printed.index(name)
