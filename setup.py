@@ -45,6 +45,8 @@ EXTRAS = {
     "biomedparse": ["timm>=1.0.17", "open_clip_torch>=3.2"],
     # the image tower of MedCLIP-SAM
     "medclip": ["timm>=1.0.17"],
+    # the branch of SAM-MedUS (approximation)
+    "sammedus": ["timm>=1.0.17"],
     # the official code: what parity tests and benchmarks compare with; groundingdino-py 0.4.0 needs transformers < 5
     "official": ["groundingdino-py==0.4.0", "sam2>=1.1"],
     "dev": [

@@ -26,6 +26,17 @@ def tree_of(phantom_data: Path, folder: Path, **baseline: Any) -> dict[str, Any]
     }
 
 
+def support_of(phantom_data: Path) -> dict[str, Any]:
+    """The training phantoms as UniverSeg's support set."""
+    return {
+        "ann": str(phantom_data / "train.CSV"),
+        "images": str(phantom_data / "train"),
+        "masks": str(phantom_data / "train_mask"),
+        "size": 2,
+        "by": "dataset",  # the phantoms are too few to show every phrase
+    }
+
+
 def write(tree: dict[str, Any], path: Path) -> Path:
     path.write_text(yaml.safe_dump(tree), encoding="utf-8")
     return path

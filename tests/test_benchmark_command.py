@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from method_runs import support_of
 
 from gdinousam.commands.benchmark import benchmark_command
 from gdinousam.commands.common import run
@@ -66,11 +67,37 @@ def test_a_compared_method_has_no_stages_of_ours(
     assert measurement.detector_input is measurement.mask_head_side is None
     printed = capsys.readouterr().out
     assert "BiomedParse (random)" in printed and "mask head at" not in printed
-    prompts = {"source": "truth"}
-    tree["baseline"] = {"name": "samus", "weights": "random-small", "prompts": prompts}
-    config.write_text(yaml.safe_dump(tree))
-    assert benchmark(*fast, "--overwrite") == 2
-    assert "samus is shown more than an image and a phrase (point)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "needs"),
+    [
+        ("samus", {"prompts": {"source": "truth"}}),
+        ("samus", {"prompts": {"source": "detector"}}),
+        ("sam_medus", {"prompts": {"source": "detector"}}),
+        ("universeg", {"support": {}}),
+    ],
+)
+def test_methods_that_are_shown_more_than_a_phrase_are_timed_too(
+    config: Path, tmp_path: Path, phantom_data: Path, name: str, needs: dict[str, dict[str, str]]
+) -> None:
+    tree = yaml.safe_load(config.read_text(encoding="utf-8"))
+    if "support" in needs:
+        needs = {"support": support_of(phantom_data)}
+    tree["baseline"] = {"name": name, "weights": "random-small", **needs}
+    tree["evaluation"]["method"] = name
+    del tree["model"]["mask_head"]
+    has_detector = needs.get("prompts") == {"source": "detector"}
+    if not has_detector:
+        del tree["model"], tree["resize"]
+    config.write_text(yaml.safe_dump(tree), encoding="utf-8")
+    arguments = ["--config", config, "--out", tmp_path / "times", "--images", 2, "--warm-up", 1]
+    assert benchmark(*arguments) == 0
+    measurement = read_measurement(tmp_path / "times" / f"{name}.json")
+    stages = {"detector", "mask head"} if has_detector else set()
+    assert set(measurement.first_call) == {"decode", "method"} | stages
+    assert all(batch["method"] > 0 for batch in measurement.runs)
+    assert measurement.mask_head_side == (192 if name == "sam_medus" else None)
 
 
 def test_a_measurement_is_not_replaced_unasked(

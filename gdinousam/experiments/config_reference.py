@@ -29,7 +29,7 @@ unknown key the error names the most similar correct one. Paths in the file are 
 """
 
 _BASELINE_TRAINING = """\
-## baselines/trainUNet.py and baselines/trainSAMUS.py
+## baselines/trainUNet.py, trainSAMUS.py, trainSamMedUS.py and trainMedClipSamV2.py
 
 The groups `data` and `augmentation` are those of train.py.
 """

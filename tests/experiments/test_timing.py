@@ -80,7 +80,7 @@ def test_the_stages_of_the_pipeline_are_timed_and_it_is_left_as_it_was(
         assert batch.keys() == {DECODE, DETECTOR, MASK_HEAD, METHOD}
         assert 0 < batch[DETECTOR] + batch[MASK_HEAD] <= batch[METHOD]
     assert "find" not in vars(segmenter.box_finder)
-    assert "masks_in_boxes" not in vars(segmenter.mask_head)
+    assert "segment_hints" not in vars(segmenter.mask_head)
 
 
 def test_nothing_to_time_is_an_error() -> None:

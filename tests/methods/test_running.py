@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
-from method_runs import evaluated, tree_of, write
+from method_runs import evaluated, support_of, tree_of, write
 
 from gdinousam.commands.common import BAD_INPUT, run
 from gdinousam.commands.predict import predict_command
@@ -56,16 +56,6 @@ def test_every_script_finds_its_config(
         runpy.run_path(str(path), run_name="__main__")
     config = yaml.safe_load(capsys.readouterr().out)
     assert ("evaluation" in config) == path.stem.startswith("test")
-
-
-def support_of(phantom_data: Path) -> dict[str, Any]:
-    return {
-        "ann": str(phantom_data / "train.CSV"),
-        "images": str(phantom_data / "train"),
-        "masks": str(phantom_data / "train_mask"),
-        "size": 2,
-        "by": "dataset",  # the phantoms are too few to show every phrase
-    }
 
 
 @pytest.mark.parametrize(
