@@ -67,5 +67,5 @@ def plain_sam(config: SamMedUsConfig) -> SamModel:
     # nobody trains them, but transformers 5 makes them a parameter
     frequencies = torch.randn(2, config.embed_width // 2)
     for embedding in (sam.shared_image_embedding, sam.prompt_encoder.shared_embedding):
-        embedding.positional_embedding.requires_grad_(False).copy_(frequencies)
+        embedding.requires_grad_(False).load_state_dict({"positional_embedding": frequencies})
     return sam
