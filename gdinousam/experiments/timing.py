@@ -143,7 +143,7 @@ def _places(method: Method) -> list[Place]:
     """The two stages of a detector with whatever makes masks of its boxes; of another method only the whole is seen."""
     if not isinstance(method, TextSegmenter):
         return []
-    return [(method.box_finder, "find", DETECTOR), (method.mask_head, "segment_hints", MASK_HEAD)]
+    return [(method.box_finder, "find_and_choose", DETECTOR), (method.mask_head, "segment_hints", MASK_HEAD)]
 
 
 def _device_name(device: torch.device) -> str:
