@@ -44,6 +44,7 @@ class TrainConfig(LearningConfig):
             raise ValueError("the mask head has no adapters; set training.tune to full")
         if part == "mask_head":
             self.data.require_masks("the mask head")
+            self.data.require_plain_captions("the mask head", takes_absent_phrases=False)
         if part == "detector" and tune == "lora" and self.model.detector == RANDOM_SMALL:
             raise ValueError("adapters on random weights learn nothing; set training.tune to full or name a detector")
         return self
@@ -76,6 +77,7 @@ class BaselineTrainConfig(LearningConfig):
     def _masks_are_named(self) -> BaselineTrainConfig:
         if self.needs_masks:
             self.data.require_masks(f"a {self.baseline.name}")
+        self.data.require_plain_captions(f"a {self.baseline.name}", takes_absent_phrases=not self.needs_objects)
         return self
 
     @property
