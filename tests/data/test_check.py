@@ -254,6 +254,13 @@ def test_phrase_both_absent_and_present_in_one_image_is_reported(data):
     assert "row 2 has a box" in problem.expected
 
 
+def test_phrase_absent_and_present_in_other_words_is_reported(data):
+    data.spoil(4, label_name="Benign mass.")
+    problem = data.only_problem()
+    assert (problem.row, problem.column, problem.value) == (4, "label_name", "Benign mass.")
+    assert problem.expected.endswith("row 2 has a box for benign lesion, which is the same thing, in this image")
+
+
 @pytest.mark.parametrize("column", ["dataset", "group"])
 def test_conflicting_dataset_or_group_in_one_image_is_reported(data, column):
     before = data.rows[2][column]

@@ -22,6 +22,7 @@ from gdinousam.records import Detection, Hint
 FAMILIES = ("muscle", "prostate")  # the first is new to the bundled model, the second is not
 ABSENT = ("breast tumor", "thyroid nodule", "kidney capsule", "malignant liver lesion", "fetal head")
 THRESHOLDS = tuple(step / 50 for step in range(1, 50))
+MOST_FALSE_POSITIVES = 0.05  # at the best Dice before tuning, where every absent phrase got an answer
 NUM_TRAIN, NUM_EPOCHS, NUM_TEST = 160, 2, 24
 
 
@@ -116,3 +117,5 @@ def test_after_tuning_the_false_positive_rate_on_absent_phrases_is_not_higher_th
     shares = [(fewest_false_positives(before, dice), fewest_false_positives(after, dice)) for dice in reached]
     print([f"Dice {dice:.3f}: {b:.3f} -> {a:.3f}" for dice, (b, a) in zip(reached, shares, strict=True)])
     assert all(of_after <= of_before for of_before, of_after in shares)
+    # tuning without absent phrases keeps this promise too where it gains much Dice, but not this share
+    assert shares[-1][1] <= MOST_FALSE_POSITIVES
