@@ -44,20 +44,20 @@ class AbsentPhraseSettings(Settings):
 class AbsentPhrases:
     """Draws phrases that an image cannot show, as the phrase book says.
 
-    phrases: of the data, to draw from; with ``whole_book`` those of the book are added.
+    phrases: of the data, to draw from; with ``whole_book`` those of the book are added. candidates: both.
     """
 
     def __init__(self, settings: AbsentPhraseSettings, book: PhraseBook, phrases: Sequence[str]) -> None:
         of_book = [one for one in book.phrases if not _is_among(one, phrases, book)] if settings.whole_book else []
         self._settings, self._book = settings, book
-        self._candidates = (*phrases, *of_book)
+        self.candidates = (*phrases, *of_book)
 
     def of(self, phrases: Collection[str], present: Collection[str]) -> tuple[str, ...]:
         """All that may be asked of an image, in order.
 
         phrases: that it is known about, present or absent. present: those of its objects.
         """
-        found = self._book.absent(present, self._candidates, self._settings.kinds)
+        found = self._book.absent(present, self.candidates, self._settings.kinds)
         return tuple(phrase for phrase in found if not _is_among(phrase, phrases, self._book))
 
     def draw(

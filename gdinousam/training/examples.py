@@ -63,6 +63,16 @@ def training_wordings(config: LearningConfig, images: TrainingImages) -> tuple[s
     return tuple(dict.fromkeys(words for phrase in phrases for words in book.training_wordings(phrase)))
 
 
+def texts_in_captions(config: LearningConfig, images: TrainingImages) -> tuple[str, ...]:
+    """Everything that a caption may hold as a phrase: phrases of the data and of the book, and other words for them."""
+    of_data = training_phrases(config.data, images)
+    rules = _caption_rules(config, of_data)
+    phrases = of_data if rules.absent is None else rules.absent.candidates
+    if rules.book is None or not rules.rewording:
+        return phrases
+    return (*phrases, *(words for phrase in phrases for words in rules.book.training_wordings(phrase)))
+
+
 def _caption_rules(config: LearningConfig, phrases: Sequence[str]) -> CaptionRules:
     data = config.data
     phrase_per_box = data.captions == "phrase_per_box"

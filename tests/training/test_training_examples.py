@@ -115,6 +115,18 @@ def test_where_nothing_absent_can_be_asked_the_run_does_not_begin(
         training_examples(config, images, RESIZE)
 
 
+def test_a_sentence_that_is_longer_than_a_caption_is_refused_before_the_training(
+    tmp_path: Path, phantom_data: Path
+) -> None:
+    book = tmp_path / "book.yaml"
+    tree = {"phrases": {"spleen": {"organ": "spleen"}}, "frames": {"training": ["find the {phrase} " + "please " * 60]}}
+    book.write_text(yaml.safe_dump(tree), encoding="utf-8")
+    config = config_of(tmp_path, phantom_data, phrase_book=book, rewording=0.1)
+    with pytest.raises(InputError, match=r"phrase 'find the .* takes \d+ tokens, the model reads 64; shorten it"):
+        config.learner(read_training_images(config))
+    assert config_of(tmp_path, phantom_data, phrase_book=book).learner(read_training_images(config)).name == "detector"
+
+
 def test_the_note_on_the_data_changes_with_the_book_that_is_used(tmp_path: Path, phantom_data: Path) -> None:
     book = own_book(tmp_path, "cyst", "spleen")
     config = config_of(tmp_path, phantom_data, phrase_book=book, rewording=0.5)

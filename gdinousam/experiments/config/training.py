@@ -10,6 +10,7 @@ from gdinousam.models.adapters.lora import LoraSettings
 from gdinousam.models.loading import RANDOM_SMALL
 from gdinousam.preprocessing import ResizeSettings
 from gdinousam.settings import ModelName, Settings
+from gdinousam.training.examples import texts_in_captions
 from gdinousam.training.images import LearningConfig, TrainingImages
 from gdinousam.training.learner import Learner
 from gdinousam.training.settings import LossSettings, TrainingSettings
@@ -64,7 +65,14 @@ class TrainConfig(LearningConfig):
         if self.training.part == "mask_head":
             return mask_head_learner(str(self.model.mask_head), self.training.box_jitter)
         return detector_learner(
-            str(self.model.detector), self.lora, self.losses, self.resize, self.training, self.data.captions, images
+            str(self.model.detector),
+            self.lora,
+            self.losses,
+            self.resize,
+            self.training,
+            self.data.captions,
+            images,
+            texts_in_captions(self, images),
         )
 
 
