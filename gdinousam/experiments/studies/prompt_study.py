@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from gdinousam.data.contract.names import phrases_of
 from gdinousam.evaluation.reporting.paper_numbers import OURS, method_in_paper
 from gdinousam.evaluation.reporting.table_files import as_plain, write_table_files
 from gdinousam.evaluation.reporting.tables import PROTOCOLS
@@ -99,8 +100,8 @@ def run_prompt_study(config: PromptStudyConfig, overwrite: bool = False, resume:
     with joined_processes() as processes:
         records = read_test_records(config.data, processes)
         check_records(records)
-        phrases = dict.fromkeys(phrase for record in records for phrase in record.phrases)
-        held = phrases_of_groups(groups, list(phrases), config.prompts)
+        phrases = phrases_of(records)
+        held = phrases_of_groups(groups, phrases, config.prompts)
         records_of = {name: only_phrases(records, of_group) for name, of_group in held.items()}
         wordings = [wording for group in groups if held[group.name] for wording in group.wordings]
         configs = {wording: wording_config(config, wording) for wording in wordings}
