@@ -16,10 +16,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MOST_PHRASES = 20  # of a side of the matrix; more could not be read on a page
 _NOTE_LETTER, _TEXT_LINE = 0.06, 0.17  # inches, of 7 points
 _LABEL_LETTERS, _NAME_LETTERS = 18, 44
-_LABEL_ROOM, _CELL_HEIGHT = 1.5, 0.34  # inches
+_LABEL_ROOM, _CELL_HEIGHT, _SMALLEST_CELL_WIDTH = 1.4, 0.34, 0.28  # inches
 _DARK = 0.55  # from this rate on numbers are white
 _LINES = ("-", "--", "-.", ":")  # beside the colours, for grey print
 
@@ -28,22 +27,20 @@ def absent_matrix(rows_of: Mapping[str, Sequence[ScoreRow]], width: float, notes
     """How often each phrase is answered in images that show another: the rate in percent, below it n; a panel a method.
 
     rows_of: by method, at least one with a query that ``has_absent``; the others have no panel. width: of the figure
-    in inches. notes: sentences below. Of more than ``MOST_PHRASES`` phrases of a side those with the most wrong answers
-    are drawn, which a note says.
+    in inches. notes: sentences below. Of more phrases than fit into the width, on either side, those with the most
+    wrong answers are drawn, which a note says.
     """
     from matplotlib.figure import Figure
 
     pairs = {method: pairs_of(rows) for method, rows in rows_of.items() if has_absent(rows)}
-    sides = {
-        method: (_most([(one.shown, one) for one in of]), _most([(one.asked, one) for one in of]))
-        for method, of in pairs.items()
-    }
+    most = int((width - _LABEL_ROOM) / _SMALLEST_CELL_WIDTH)
+    sides = {method: _sides(of_method, most) for method, of_method in pairs.items()}
     num_left_out = {
         method: (
-            len({one.shown for one in of}) - len(sides[method][0]),
-            len({one.asked for one in of}) - len(sides[method][1]),
+            len({one.shown for one in pairs[method]} - {*shown}),
+            len({one.asked for one in pairs[method]} - {*asked}),
         )
-        for method, of in pairs.items()
+        for method, (shown, asked) in sides.items()
     }
     below = wrapped_notes([*_left_out_notes(num_left_out), *notes], int(width / _NOTE_LETTER))
     heights = [_LABEL_ROOM + _CELL_HEIGHT * len(shown) for shown, _ in sides.values()]
@@ -96,12 +93,18 @@ def _area_label(method: str, rows: Sequence[ScoreRow]) -> str:
     return f"{name}\nAUC {area.mean:.3f}{interval}, present {one.num_present}, absent {one.num_absent}"
 
 
-def _most(named: Iterable[tuple[str, Pair]]) -> list[str]:
+def _sides(pairs: Sequence[Pair], most: int) -> tuple[list[str], list[str]]:
+    """The phrases of the rows and of the columns, what is both in the same order."""
+    shown, asked = _most(((one.shown, one) for one in pairs), most), _most(((one.asked, one) for one in pairs), most)
+    return shown, sorted(asked, key=lambda name: shown.index(name) if name in shown else len(shown))
+
+
+def _most(named: Iterable[tuple[str, Pair]], most: int) -> list[str]:
     """The phrases of a side in order of first appearance; of too many those with the most wrong answers."""
     answered: dict[str, int] = {}
     for name, pair in named:
         answered[name] = answered.get(name, 0) + pair.num_answered
-    kept = set(sorted(answered, key=lambda name: -answered[name])[:MOST_PHRASES])
+    kept = set(sorted(answered, key=lambda name: -answered[name])[:most])
     return [name for name in answered if name in kept]
 
 
@@ -119,15 +122,22 @@ def _draw_matrix(axes: Axes, pairs: Sequence[Pair], shown: Sequence[str], asked:
         if one.shown in shown and one.asked in asked:
             row, column = shown.index(one.shown), asked.index(one.asked)
             rates[row, column] = one.rate.mean
-            color = "white" if one.rate.mean >= _DARK else INK
+            color = "white" if one.rate.mean >= _DARK else "black"  # of the cell, whatever the page's colour is
             axes.text(column, row, f"{100 * one.rate.mean:.0f}", ha="center", va="bottom", size=7, color=color)
             axes.text(column, row, f"n {one.num_asked}", ha="center", va="top", size=5, color=color)
-    axes.imshow(rates, cmap="Greys", vmin=0, vmax=1, aspect="auto")
+    axes.pcolormesh(
+        range(len(asked)),
+        range(len(shown)),
+        rates,
+        shading="nearest",
+        cmap="Greys",
+        vmin=0,
+        vmax=1,
+        edgecolors=GRID,
+        linewidth=0.4,
+    )
+    axes.invert_yaxis()
     axes.set_xticks(range(len(asked)), ["\n".join(name_lines(one, _LABEL_LETTERS, 3)) for one in asked], rotation=90)
     axes.set_yticks(range(len(shown)), ["\n".join(name_lines(one, _LABEL_LETTERS, 2)) for one in shown])
     axes.tick_params(length=0, labelsize=6)
-    axes.set_xticks(np.arange(len(asked) + 1) - 0.5, minor=True)
-    axes.set_yticks(np.arange(len(shown) + 1) - 0.5, minor=True)
-    axes.grid(which="minor", color=GRID, linewidth=0.4)
-    axes.tick_params(which="minor", length=0)
     axes.set(xlabel="asked, but not there: answered, %", ylabel="the image shows")
