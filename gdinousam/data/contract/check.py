@@ -17,7 +17,6 @@ from gdinousam.data.contract.problems import DataProblems, Problem
 from gdinousam.data.contract.remembered import remembered
 from gdinousam.errors import InputError
 from gdinousam.identity import identity
-from gdinousam.phrase_book import read_phrase_book
 
 logger = logging.getLogger(__name__)
 
@@ -94,7 +93,7 @@ def check_table(
     rows = [CheckedRow(csv_path, number, cells) for number, cells in contract.iterate_rows(table)]
     mask_folder = None if mask_dir is None else Path(mask_dir)
     folders = Folders(csv_path, Path(image_dir), mask_folder, masks_required, allow_odd, resize_masks)
-    problems = [*_check_evenness(csv_path, uneven_rows, len(header)), *check_rows(rows, read_phrase_book(phrase_book))]
+    problems = [*_check_evenness(csv_path, uneven_rows, len(header)), *check_rows(rows, phrase_book)]
     wanted = None if datasets is None else {identity(name) for name in datasets}
     used = [row for row in rows if wanted is None or identity(row.cells[contract.DATASET]) in wanted]
     problems += folders.missing() or check_files(used, folders, progress)

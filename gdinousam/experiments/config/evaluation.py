@@ -17,7 +17,7 @@ from gdinousam.records import Need
 from gdinousam.settings import Settings, SettingsPath, derive
 
 OUR_METHOD = "GroundingDINO-US-SAM"
-PHRASE_BOOK = "YAML of other words for phrases, and of phrases that exclude each other. null: the package's."
+PHRASE_BOOK = "YAML of synonyms, organs and findings, docs/training.md; null: the package's."
 
 
 class TestData(Settings):
