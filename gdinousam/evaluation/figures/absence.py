@@ -109,11 +109,12 @@ def _most(named: Iterable[tuple[str, Pair]], most: int) -> list[str]:
 
 
 def _left_out_notes(num_left_out: Mapping[str, tuple[int, int]]) -> list[str]:
-    return [
-        f"{method}: {shown} phrases shown and {asked} asked are left out, those with the fewest wrong answers."
-        for method, (shown, asked) in num_left_out.items()
-        if shown or asked
-    ]
+    notes = []
+    for method, (shown, asked) in num_left_out.items():
+        counts = [f"{number} of those {side}" for number, side in ((shown, "shown"), (asked, "asked")) if number]
+        if counts:
+            notes.append(f"{method}: the phrases with the fewest wrong answers are left out, {' and '.join(counts)}.")
+    return notes
 
 
 def _draw_matrix(axes: Axes, pairs: Sequence[Pair], shown: Sequence[str], asked: Sequence[str]) -> None:

@@ -15,6 +15,7 @@ from gdinousam.identity import same_name
 from gdinousam.phrase_book import AbsentKind, PhraseBook
 from gdinousam.prompts import caption_form
 from gdinousam.records import ImageRecord
+from gdinousam.runtime import derived_seed
 from gdinousam.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -118,7 +119,7 @@ def _asked(record: ImageRecord, settings: AbsentSettings, book: PhraseBook, cand
         if not any(book.are_same(phrase, own) for own in record.phrases)
     ]
     if settings.absent_per_image is not None and len(absent) > settings.absent_per_image:
-        drawn = random.Random(f"{record.dataset}/{record.path.name}").sample(absent, settings.absent_per_image)
+        drawn = random.Random(derived_seed(record.dataset, record.path.name)).sample(absent, settings.absent_per_image)
         absent = sorted(drawn)
     return replace(
         record,

@@ -71,7 +71,7 @@ def test_of_too_many_phrases_the_wrongly_answered_are_drawn_and_a_note_says_so()
     cells = drawn(figure)
     assert {f"phrase {number}" for number in range(0, 30, 5)} <= {phrase for _, phrase in cells} and len(cells) < 10
     text = " ".join(figure._supxlabel.get_text().split())  # type: ignore[attr-defined]
-    assert f"A: 0 phrases shown and {30 - len(cells)} asked are left out" in text
+    assert f"A: the phrases with the fewest wrong answers are left out, {30 - len(cells)} of those asked." in text
 
 
 def test_the_curve_ends_where_all_answers_count_and_goes_on_thinly() -> None:
