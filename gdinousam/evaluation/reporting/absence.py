@@ -28,6 +28,7 @@ from gdinousam.evaluation.scoring.rows import ScoreRow
 NOTHING_SHOWN = "(nothing outlined)"
 
 Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -144,13 +145,11 @@ def presence_of(rows: Sequence[ScoreRow], name: str = POOLED) -> Presence:
 
 def roc_of(rows: Sequence[ScoreRow]) -> Roc:
     """The curve of all rows that were asked."""
-    asked = asked_rows(rows)
-    present, places, num_ranks = _ranked(asked)
-    if not 0 < present.sum() < len(asked):
+    ranked = _Ranked.of(asked_rows(rows))
+    if not ranked.has_both:
         return Roc(np.zeros(0), np.zeros(0))
-    ones = np.ones((1, len(asked)))
-    true_positives, false_positives = (_summed(ones * one, places, num_ranks)[0] for one in (present, ~present))
-    rates = [np.concatenate([[0.0], np.cumsum(part) / part.sum()]) for part in (false_positives, true_positives)]
+    absent, present = ranked.by_rank(np.ones(ranked.num_units))
+    rates = [np.concatenate([[0.0], np.cumsum(part) / part.sum()]) for part in (absent, present)]
     return Roc(*rates)
 
 
@@ -159,37 +158,51 @@ def _share_answered(absent: Sequence[ScoreRow]) -> Interval:
 
 
 def _auc(asked: Sequence[ScoreRow]) -> Interval:
-    present, places, num_ranks = _ranked(asked)
-    if not 0 < present.sum() < len(asked):
-        return interval_of_draws(math.nan, np.zeros(0), len(asked), 0)
-    codes: dict[tuple[str, str, str], int] = {}
-    units = np.array([codes.setdefault(resampling_unit(row), len(codes)) for row in asked], dtype=np.int64)
-    drawn = [_areas(times[:, units], present, places, num_ranks) for times in draws_of_units(len(codes))]
-    value = _areas(np.ones((1, len(asked))), present, places, num_ranks)
-    return interval_of_draws(float(value[0]), np.concatenate([np.zeros(0), *drawn]), len(asked), len(codes))
+    ranked = _Ranked.of(asked)
+    if not ranked.has_both:
+        return interval_of_draws(math.nan, np.zeros(0), len(asked), ranked.num_units)
+    drawn = [_area(*ranked.by_rank(times)) for draws in draws_of_units(ranked.num_units) for times in draws]
+    value = _area(*ranked.by_rank(np.ones(ranked.num_units)))
+    return interval_of_draws(value, np.asarray(drawn, dtype=np.float64), len(asked), ranked.num_units)
 
 
-def _ranked(asked: Sequence[ScoreRow]) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64], int]:
-    """(N,) whether the phrase is there, (N,) the rank of its score from 0, the highest, and the number of ranks.
+def _area(absent: Floats, present: Floats) -> float:
+    """Of numbers of queries by falling rank, by trapezoids; nan where there is none of a kind."""
+    pairs = absent.sum() * present.sum()
+    above = np.cumsum(present) - present / 2  # present ones with a higher score, and half of the ties
+    return float((above * absent).sum() / pairs) if pairs else math.nan
 
-    The last rank is "nothing found", whether or not that happened.
+
+@dataclass(frozen=True, eq=False)
+class _Ranked:
+    """Queries by the rank of their score, 0 the highest; the last is "nothing found", whether or not that happened.
+
+    absent, present: (N,) place of the unit that each query is resampled with, and (N,) its rank.
     """
-    present = np.array([row.target_present for row in asked], dtype=np.bool_)
-    scores = np.array([row.score if row.found else -math.inf for row in asked], dtype=np.float64)
-    falling = np.unique(np.append(scores, -math.inf))[::-1]
-    return present, np.searchsorted(-falling, -scores).astype(np.int64), len(falling)
 
+    absent: tuple[Integers, Integers]
+    present: tuple[Integers, Integers]
+    num_units: int
+    num_ranks: int
 
-def _summed(weights: Floats, places: npt.NDArray[np.int64], num_ranks: int) -> Floats:
-    """(R, N) weights of queries -> (R, S) of ranks."""
-    cells = places + num_ranks * np.arange(len(weights))[:, None]
-    summed = np.bincount(cells.ravel(), weights=weights.ravel(), minlength=len(weights) * num_ranks)
-    return summed.astype(np.float64).reshape(len(weights), num_ranks)
+    @staticmethod
+    def of(asked: Sequence[ScoreRow]) -> _Ranked:
+        codes: dict[tuple[str, str, str], int] = {}
+        units = np.array([codes.setdefault(resampling_unit(row), len(codes)) for row in asked], dtype=np.int64)
+        scores = np.array([row.score if row.found else -math.inf for row in asked], dtype=np.float64)
+        falling = np.unique(np.append(scores, -math.inf))[::-1]
+        ranks = np.searchsorted(-falling, -scores).astype(np.int64)
+        there = np.array([row.target_present for row in asked], dtype=np.bool_)
+        return _Ranked((units[~there], ranks[~there]), (units[there], ranks[there]), len(codes), len(falling))
 
+    @property
+    def has_both(self) -> bool:
+        return len(self.absent[0]) > 0 and len(self.present[0]) > 0
 
-def _areas(weights: Floats, present: npt.NDArray[np.bool_], places: npt.NDArray[np.int64], num_ranks: int) -> Floats:
-    """(R, N) how often each query counts -> (R,) areas by trapezoids; nan where one kind of query has no weight."""
-    right, wrong = (_summed(weights * one, places, num_ranks) for one in (present, ~present))
-    above = np.cumsum(right, axis=1) - right / 2  # present ones with a higher score, and half of the ties
-    area, pairs = (above * wrong).sum(axis=1), right.sum(axis=1) * wrong.sum(axis=1)
-    return np.divide(area, pairs, out=np.full(len(weights), math.nan), where=pairs > 0)
+    def by_rank(self, times: Floats) -> tuple[Floats, Floats]:
+        """Numbers of absent and of present queries, (S,) each. times: (G,) how often each unit counts."""
+        absent, present = (
+            np.bincount(ranks, weights=times[units], minlength=self.num_ranks).astype(np.float64)
+            for units, ranks in (self.absent, self.present)
+        )
+        return absent, present
