@@ -98,9 +98,8 @@ def wording_config(config: PromptStudyConfig, wording: Wording) -> WordingConfig
 
 
 def run_prompt_study(config: PromptStudyConfig, overwrite: bool = False, resume: bool = False) -> str:
-    """Ask every prompt, score it as its phrase, and write the tables, which are returned.
-
-    They are ``table5_<protocol>``, and of held-out wordings ``wordings_strict``.
+    """Ask every prompt, score it as its phrase, and write ``table5_<protocol>``, or of held-out wordings
+    ``wordings_strict``; returns the tables.
 
     Of several processes each scores a share; all but the first return an empty text.
     resume: keep the prompts that are finished and go on with the others. overwrite: replace an earlier study.
