@@ -22,6 +22,8 @@ from gdinousam.settings import Settings
 from gdinousam.yaml_files import read_yaml
 
 PLACE = "{phrase}"  # in a frame, where the phrase goes
+# of the setting that names one, in every config
+PHRASE_BOOK = "YAML of synonyms, organs and findings, docs/training.md; null: the package's."
 AbsentKind = Literal["other organs", "other findings"]
 
 

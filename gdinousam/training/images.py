@@ -25,7 +25,7 @@ from gdinousam.data.sources.phantoms.endless import PhantomData
 from gdinousam.data.sources.phantoms.writing import dataset_name
 from gdinousam.errors import InputError
 from gdinousam.identity import spellings
-from gdinousam.phrase_book import phrase_book_sha256
+from gdinousam.phrase_book import PHRASE_BOOK, phrase_book_sha256
 from gdinousam.processes import ALONE, Processes
 from gdinousam.records import ImageRecord
 from gdinousam.settings import Settings, SettingsPath
@@ -126,9 +126,7 @@ class LearningConfig(Settings, ABC):
     data: TrainData
     augmentation: AugmentationSettings | None = Field(AugmentationSettings(), description="null: none.")
     training: LoopSettings
-    phrase_book: SettingsPath | None = Field(
-        None, description="YAML of synonyms, organs and findings, docs/training.md; null: the package's."
-    )
+    phrase_book: SettingsPath | None = Field(None, description=PHRASE_BOOK)
 
     @property
     def uses_phrase_book(self) -> bool:
@@ -192,7 +190,15 @@ def _read(
     data = config.data
 
     def check() -> None:
-        require_valid(csv_path, image_dir, mask_dir, config.needs_masks, data.datasets, allow_odd=data.allow_odd)
+        require_valid(
+            csv_path,
+            image_dir,
+            mask_dir,
+            config.needs_masks,
+            data.datasets,
+            allow_odd=data.allow_odd,
+            phrase_book=config.phrase_book,
+        )
 
     records = checked_records(csv_path, image_dir, mask_dir, lambda: processes.first_alone(check))
     records = of_datasets(records, data.datasets, csv_path)

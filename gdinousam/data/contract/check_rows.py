@@ -39,15 +39,18 @@ class CheckedRow:
         return Problem(self.file, self.number, column, self.cells.get(column, ""), expected)
 
 
-def check_rows(rows: Sequence[CheckedRow]) -> Iterator[Problem]:
-    """The problems of the cells, each row by itself, then of rows that contradict each other."""
+def check_rows(rows: Sequence[CheckedRow], phrase_book: Path | None = None) -> Iterator[Problem]:
+    """The problems of the cells, each row by itself, then of rows that contradict each other.
+
+    phrase_book: says which phrases are words for one thing; ``None``: the package's.
+    """
     for row in rows:
         yield from _check_names(row)
         yield from _check_size(row)
         yield from _check_box(row)
     yield from _check_duplicates(rows)
     yield from _check_conflicts(rows)
-    yield from _check_absence(rows)
+    yield from _check_absence(rows, phrase_book)
     yield from _check_spellings(rows)
 
 
@@ -118,11 +121,11 @@ def _check_conflicts(rows: Sequence[CheckedRow]) -> Iterator[Problem]:
                     yield row.problem(column, expected)
 
 
-def _check_absence(rows: Sequence[CheckedRow]) -> Iterator[Problem]:
+def _check_absence(rows: Sequence[CheckedRow], phrase_book: Path | None) -> Iterator[Problem]:
     """What is absent in one row and has a box in another, under the same phrase or a synonym of it."""
     if not any(row.is_absent for row in rows):
         return
-    book = read_phrase_book()
+    book = read_phrase_book(phrase_book)
 
     def thing(row: CheckedRow) -> tuple[str, str]:
         entry = book.entry(row.phrase)
