@@ -183,6 +183,7 @@ def _evidence(
         "nms_threshold": prediction.nms_threshold,
         "text_threshold": prediction.text_threshold,
         "joint_caption": prediction.joint_caption,
+        "beside": list(prediction.beside),
         "data": fingerprint(records, validation.val_ann),
         "before": choice.before.model_dump(),
         "dice_percent": _dice_json(curves, points),

@@ -21,7 +21,6 @@ from gdinousam.experiments.studies.prompts_file import Wording, phrases_of_group
 from gdinousam.experiments.studies.rewording import AskedTogether, Reworded, only_phrases
 from gdinousam.models.segmenter import TextSegmenter
 from gdinousam.processes import Processes, joined_processes
-from gdinousam.prompts import split_into_captions
 from gdinousam.records import ImageRecord
 from gdinousam.settings import SettingsPath, derive
 
@@ -124,9 +123,8 @@ def _segmenter(config: PromptStudyConfig, records: Sequence[ImageRecord], asked:
     """The pipeline, after a look whether it can read every prompt."""
     method = build_method(config, records)
     assert isinstance(method, TextSegmenter)  # the config has refused whatever reads no prompts
-    detector = method.box_finder.detector
     for wording in asked:
-        split_into_captions((wording.prompt,), detector.tokenizer, detector.max_tokens)
+        method.box_finder.captions_of((wording.prompt,))
     return method
 
 
