@@ -1,0 +1,197 @@
+"""``python scripts/benchmark.py captions``: what it costs and what it changes to ask for phrases in one caption."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.captions.questions import MAX_PHRASES, questions
+from benchmarks.captions.ways import (
+    BESIDE,
+    Way,
+    curves_of,
+    detector_turns,
+    quiet_point,
+    scores_at,
+    segmenters,
+    ways_to_ask,
+)
+from benchmarks.machine import machine_facts, versions
+from benchmarks.record import Record, add_output_options, command_text, publish, record_path
+from gdinousam.data.contract.reading import read_records
+from gdinousam.data.sources.phantoms.families import FAMILIES
+from gdinousam.data.sources.phantoms.writing import write_phantoms
+from gdinousam.errors import InputError
+from gdinousam.evaluation.reporting.statistics import Interval
+from gdinousam.evaluation.reporting.table import (
+    Cell,
+    Column,
+    Table,
+    count_cell,
+    number_cell,
+    number_columns,
+    text_cell,
+    text_column,
+)
+from gdinousam.models.loading import SMALL, pick_device
+from gdinousam.models.segmenter import load_segmenter
+from gdinousam.records import ImageRecord
+
+NAME = "captions"
+_NUM_PHANTOMS = 120  # of each split
+_REMARKS = (
+    "Every image is asked for one phrase that it shows and others that name another organ, with 1 phrase in two runs.",
+    "Dice: strict, of the phrases that are there. False positives: absent phrases that get a box. Both in percent with "
+    "95 % intervals over patients, else images, at a threshold chosen on validation images for each line: that of the "
+    "fewest false positives whose Dice is at most 1 point below the best. Area: under the ROC curve of the best score, "
+    "which no threshold changes.",
+    "ms: of the detector for one image and all its phrases, the ways in turns.",
+)
+
+
+@dataclass(frozen=True)
+class Captions(Record):
+    """All ways to ask. beside: what stood beside the phrases. num_images: test images with a target."""
+
+    ways: tuple[Way, ...]
+    beside: tuple[str, ...]
+    num_images: int
+
+
+def captions_command(arguments: Sequence[str]) -> int:
+    """Parse arguments, ask and print the table; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog=f"benchmark.py {NAME}",
+        description="Ask the bundled small model for several phrases of every image, in one caption for each phrase "
+        "and in one for all, with and without further phrases beside them, and print time, Dice and false positives. "
+        "About a quarter of an hour for 1000 images on one core.",
+        epilog="exit code: 0, or 2 where it cannot be measured",
+    )
+    parser.add_argument(
+        "data",
+        nargs="?",
+        type=Path,
+        metavar="DATA",
+        help="folder with val.CSV, val, val_mask, test.CSV, test_image, test_mask (default: generated images)",
+    )
+    parser.add_argument(
+        "--phrases", type=int, nargs="+", default=[1, 4, 20], metavar="N", help="of an image (default: 1 4 20)"
+    )
+    parser.add_argument("--images", type=int, metavar="N", help="images of each split, evenly spread (default: all)")
+    parser.add_argument("--runs", type=int, default=30, metavar="N", help="timed, of each way (default: %(default)s)")
+    parser.add_argument(
+        "--beside", nargs="*", default=list(BESIDE), metavar="PHRASE", help=f"default: {', '.join(BESIDE)}"
+    )
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: %(default)s")
+    add_output_options(parser, f"a folder {NAME} with the numbers as JSON and the table")
+    options = parser.parse_args(arguments)
+    path = record_path(options.out / NAME, NAME, options.overwrite)
+    with tempfile.TemporaryDirectory() as working:
+        data = options.data or Path(working) / "phantoms"
+        if options.data is None:
+            count = min(options.images or _NUM_PHANTOMS, _NUM_PHANTOMS)
+            write_phantoms(data, 0, count, count, families=tuple(FAMILIES))
+        captions = measure_captions(
+            data,
+            options.phrases,
+            options.images,
+            options.runs,
+            options.beside,
+            options.device,
+            command_text(NAME, arguments),
+        )
+    publish(captions, {NAME: captions_table(captions)}, path)
+    return 0
+
+
+def measure_captions(
+    data: Path,
+    numbers_of_phrases: Sequence[int],
+    max_images: int | None = None,
+    num_runs: int = 30,
+    beside: Sequence[str] = BESIDE,
+    device: str = "auto",
+    command: str = "",
+) -> Captions:
+    """Ask the bundled small model for so many phrases of each image in every way of ``ways_to_ask``.
+
+    data: folder in the CSV layout with val and test. max_images: of each split, evenly spread; ``None``: all with a
+    target. num_runs: of the detector, of each way, timed. device: ``auto``, ``cpu`` or ``cuda``. command: for the
+    record. Raises InputError for a number too low or too high, a split without targets, a phrase whose organ is not
+    known and a folder that cannot be read.
+    """
+    if not numbers_of_phrases or not 1 <= min(numbers_of_phrases) <= max(numbers_of_phrases) <= MAX_PHRASES:
+        raise InputError(f"numbers of phrases are {list(numbers_of_phrases)}; give some from 1 to {MAX_PHRASES}")
+    if num_runs < 1 or (max_images is not None and max_images < 1):
+        raise InputError("give numbers of images and runs of 1 or more")
+    validation = _with_targets(data / "val.CSV", data / "val", data / "val_mask", max_images)
+    test = _with_targets(data / "test.CSV", data / "test_image", data / "test_mask", max_images)
+    ways = ways_to_ask(beside)
+    asking = segmenters(load_segmenter(SMALL, SMALL, device=device), ways)
+    measured = []
+    for num_phrases in numbers_of_phrases:
+        of_validation, of_test = questions(validation, num_phrases), questions(test, num_phrases)
+        turns = detector_turns(asking, of_test, num_runs)
+        for name, segmenter in asking.items():
+            point = quiet_point(curves_of(segmenter, of_validation))
+            scores = scores_at(curves_of(segmenter, of_test), point)
+            runs, waits = turns[name]
+            measured.append(Way("float32", None, runs, name, num_phrases, waits, point, *scores))
+    return Captions(command, machine_facts(pick_device(device)), versions(), tuple(measured), tuple(beside), len(test))
+
+
+def captions_table(captions: Captions) -> Table:
+    """A line for each number of phrases and way."""
+    columns = (
+        Column("phrases", ("phrases",)),
+        text_column("captions"),
+        *number_columns("n", "ms, median", "90th percentile"),
+        _percent_column("Dice %"),
+        *number_columns("absent n"),
+        _percent_column("false positives %"),
+        *number_columns("area", "from score"),
+    )
+    lines = tuple(
+        (
+            count_cell(way.num_phrases),
+            text_cell(way.name),
+            count_cell(len(way.runs)),
+            number_cell(1000 * way.percentile(50), 1),
+            number_cell(1000 * way.percentile(90), 1),
+            _percent_cell(way.dice),
+            count_cell(way.false_positives.num_values),
+            _percent_cell(way.false_positives),
+            number_cell(way.area, 3),
+            number_cell(way.point.box_threshold, 3),
+        )
+        for way in captions.ways
+    )
+    waiting = max(wait / total for way in captions.ways for wait, total in zip(way.waits, way.totals, strict=True))
+    remarks = (
+        *_REMARKS,
+        f"Beside: {', '.join(captions.beside) or 'nothing'}. Bundled small model, {captions.num_images} test images.",
+        f"Other programs kept the worst run waiting for {100 * waiting:.0f} % of its time; {captions.machine_text}.",
+    )
+    return Table("One caption for all phrases of an image, or one each", columns, lines, remarks)
+
+
+def _with_targets(csv_path: Path, images: Path, masks: Path, max_images: int | None) -> list[ImageRecord]:
+    """max_images: so many of them, evenly spread."""
+    records = [record for record in read_records(csv_path, images, masks) if record.instances]
+    if not records:
+        raise InputError(f"{csv_path}: no image with a target; name another folder")
+    count = len(records) if max_images is None else min(max_images, len(records))
+    return [records[place * len(records) // count] for place in range(count)]
+
+
+def _percent_column(title: str) -> Column:
+    return Column(title, (title, f"{title} low", f"{title} high"))
+
+
+def _percent_cell(interval: Interval) -> Cell:
+    values = tuple(100 * value for value in (interval.mean, interval.low, interval.high))
+    mean, low, high = (number_cell(value, 1).text for value in values)
+    return Cell(f"{mean} [{low}, {high}]", values)
