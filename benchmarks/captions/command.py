@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.captions.questions import MAX_PHRASES, questions
+from benchmarks.captions.questions import MAX_PHRASES, questions, spread
 from benchmarks.captions.ways import (
     BESIDE,
+    TEXT_THRESHOLD_BESIDE,
     Way,
     curves_of,
     detector_turns,
@@ -21,7 +22,6 @@ from benchmarks.captions.ways import (
 )
 from benchmarks.machine import machine_facts, versions
 from benchmarks.record import Record, add_output_options, command_text, publish, record_path
-from gdinousam.data.contract.reading import read_records
 from gdinousam.data.sources.phantoms.families import FAMILIES
 from gdinousam.data.sources.phantoms.writing import write_phantoms
 from gdinousam.errors import InputError
@@ -50,7 +50,7 @@ _REMARKS = (
     "fewest false positives whose Dice is at most 1 point below the best. Area: under the ROC curve of the best score, "
     "which no threshold changes.",
     "ms: of the detector for one image and all its phrases, the ways in turns; on a CPU processor time of all threads.",
-    "The bundled model in all lines; with phrases beside, boxes of the asked one count from its text_threshold 0.15.",
+    f"With phrases beside, prediction.text_threshold is {TEXT_THRESHOLD_BESIDE}.",
 )
 
 
@@ -128,8 +128,8 @@ def measure_captions(
         if data is None:
             data, count = Path(working) / "phantoms", min(max_images or _NUM_PHANTOMS, _NUM_PHANTOMS)
             write_phantoms(data, 0, count, count, families=FAMILIES)
-        validation = _with_targets(data / "val.CSV", data / "val", data / "val_mask", max_images)
-        test = _with_targets(data / "test.CSV", data / "test_image", data / "test_mask", max_images)
+        validation = spread(data / "val.CSV", data / "val", data / "val_mask", max_images)
+        test = spread(data / "test.CSV", data / "test_image", data / "test_mask", max_images)
         ways = _measured(
             load_segmenter(SMALL, SMALL, device=device), validation, test, numbers_of_phrases, beside, num_runs
         )
@@ -188,15 +188,6 @@ def captions_table(captions: Captions) -> Table:
         f"Machine: {captions.machine_text}.",
     )
     return Table("One caption for all phrases of an image, or one each", columns, lines, remarks)
-
-
-def _with_targets(csv_path: Path, images: Path, masks: Path, max_images: int | None) -> list[ImageRecord]:
-    """max_images: so many of them, evenly spread."""
-    records = [record for record in read_records(csv_path, images, masks) if record.instances]
-    if not records:
-        raise InputError(f"{csv_path}: no image with a target; name another folder")
-    count = len(records) if max_images is None else min(max_images, len(records))
-    return [records[place * len(records) // count] for place in range(count)]
 
 
 def _percent_column(title: str) -> Column:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
+from gdinousam.data.contract.reading import read_records
 from gdinousam.errors import InputError
 from gdinousam.identity import phrase_identity
 from gdinousam.records import ImageRecord
@@ -39,6 +41,15 @@ _OF_ANY_ORGAN = ("cyst", "benign lesion", "malignant lesion", "bright lesion")
 _ORGAN_OF = {phrase: organ for organ, phrases in ORGANS.items() for phrase in phrases}
 _ORGAN_OF |= dict.fromkeys(_OF_ANY_ORGAN, "breast")
 MAX_PHRASES = 1 + sum(map(len, ORGANS.values())) - max(map(len, ORGANS.values()))
+
+
+def spread(csv_path: Path, images: Path, masks: Path, max_images: int | None) -> list[ImageRecord]:
+    """Records with a target, evenly spread over those of the file; ``None``: all of them. InputError where none has."""
+    records = [record for record in read_records(csv_path, images, masks) if record.instances]
+    if not records:
+        raise InputError(f"{csv_path}: no image with a target; name another folder")
+    count = len(records) if max_images is None else min(max_images, len(records))
+    return [records[place * len(records) // count] for place in range(count)]
 
 
 def questions(records: Sequence[ImageRecord], num_phrases: int, seed: int = 0) -> list[ImageRecord]:

@@ -43,7 +43,7 @@ BESIDE = (
 _MAX_BOXES = 2  # per phrase, as at the operating point of the bundled model
 # From which score of a token a box counts though it fits a phrase beside better. Chosen on 150 validation images of
 # multimodal-data: at 0.3, the default, phrases of the same organ beside the asked one cost 4 points of Dice.
-_TEXT_THRESHOLD_BESIDE = 0.15
+TEXT_THRESHOLD_BESIDE = 0.15
 _DICE_GIVEN_UP = 0.01  # for fewer false positives, in choosing a point
 _POINTS = [point for point in grid() if point.max_detections <= _MAX_BOXES]
 
@@ -70,7 +70,7 @@ def ways_to_ask(beside: Sequence[str]) -> dict[str, PredictionSettings]:
     each = PredictionSettings(batch_size=8)
     ways = {"one each": each, "one for all": each.model_copy(update={"joint_caption": True})}
     if beside:
-        changes = {"beside": tuple(beside), "text_threshold": _TEXT_THRESHOLD_BESIDE}
+        changes = {"beside": tuple(beside), "text_threshold": TEXT_THRESHOLD_BESIDE}
         ways |= {f"{name}, beside": one.model_copy(update=changes) for name, one in ways.items()}
     return ways
 
