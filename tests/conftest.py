@@ -22,6 +22,11 @@ from gdinousam.runtime import keep_freed_memory, torch_seed
 # models of full size are built and thrown away many times over
 keep_freed_memory()
 
+# torch starts its threads for gradients at the first backward pass, one per device. torch.export and torch.compile make
+# a build with CUDA count a device that is not there, and after that no forked child (tests/kills.py) may compute
+# gradients. So the first backward pass comes before them, whichever tests a process runs.
+torch.ones((), requires_grad=True).backward()
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the files with slow tests first, so that of several processes none is left alone with one at the end."""

@@ -30,7 +30,7 @@ LEVELS = [
         "progress_bar",
         "assets",
     },
-    {"prompts", "preprocessing", "drawing", "inputs"},
+    {"prompts", "phrase_book", "preprocessing", "drawing", "inputs"},
     {"data", "models"},
     {"training", "evaluation"},
     {"methods"},

@@ -13,7 +13,9 @@ import nibabel
 import numpy as np
 import PIL.Image
 import pytest
-from kills import KillPoint, each_kill, kill_points
+import torch
+from kills import KillPoint, done, each_kill, kill_points
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from gdinousam.data.contract.outlines import write_filled
 from gdinousam.data.sources.medical.conversion import convert_medical
@@ -244,3 +246,17 @@ def finish_or_be_there(work: Any, out: Path, names: set[str], point: KillPoint) 
     assert {path.name for path in out.iterdir()} == names, point
     left = {path.name for path in out.parent.iterdir() if not path.name.endswith((".lock", ".owner"))}
     assert left <= {out.name, "mapping.csv"}, point
+
+
+def gradient() -> float:
+    """What a backward pass gives."""
+    one = torch.ones((), requires_grad=True)
+    (2 * one).backward()
+    assert one.grad is not None
+    return float(one.grad)
+
+
+def test_a_child_computes_gradients_after_a_model_was_traced() -> None:
+    with FakeTensorMode():
+        torch.ones(3) + 1
+    assert gradient() == done(gradient) == 2
