@@ -78,10 +78,7 @@ def _curves_of(
 ) -> Iterator[QueryCurve]:
     images = [case.image for case in cases]
     found = segmenter.box_finder.find_under(images, [case.record.phrases for case in cases], choices)
-    boxes = [
-        list(dict.fromkeys(one.box_xyxy for of_choice in of_image for row in of_choice.values() for one in row))
-        for of_image in found
-    ]
+    boxes = [_boxes_to_segment(case.record, of_image) for case, of_image in zip(cases, found, strict=True)]
     hints = [[Hint("", box) for box in of_image] for of_image in boxes]
     segmented = segmenter.mask_head.segment_hints(images, hints)
     for case, of_image, detections in zip(cases, found, segmented, strict=True):
@@ -92,6 +89,12 @@ def _curves_of(
                 for choice, of_choice in zip(choices, of_image, strict=True)
             }
             yield _curve(case, phrase, by_threshold, masks)
+
+
+def _boxes_to_segment(record: ImageRecord, found: Sequence[dict[str, list[Detection]]]) -> list[BoxXYXY]:
+    """Each box once, found under any settings; of an absent phrase none, whose Dice nobody asks for."""
+    present = dict.fromkeys(one.phrase for one in record.instances)
+    return list(dict.fromkeys(one.box_xyxy for of_choice in found for phrase in present for one in of_choice[phrase]))
 
 
 def _curve(case: Case, phrase: str, found: dict[float, list[Detection]], masks: dict[BoxXYXY, Mask]) -> QueryCurve:
@@ -119,6 +122,7 @@ def _dice_of_first(masks: Sequence[Mask], truth_hw: Mask) -> tuple[float, ...]:
 
 # Scores of a small or untuned detector end far below those of a tuned one of full size.
 THRESHOLDS = (0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5)
+HIGHER_THRESHOLDS = (0.6, 0.7, 0.8, 0.9)  # only where false positives are limited
 NUMBERS_OF_BOXES = (1, 2, 3, 5, 10)
 FURTHER_THRESHOLDS = (0.05, 0.075, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7)
 MIN_QUERIES = FEW  # of a phrase that gets values of its own
@@ -146,11 +150,16 @@ class PhraseChoice:
     is_taken: bool
 
 
-def grid() -> list[Point]:
+def thresholds_to_try(with_limit: bool = False) -> tuple[float, ...]:
+    """Of the grid, rising. with_limit: on false positives."""
+    return (*THRESHOLDS, *(HIGHER_THRESHOLDS if with_limit else ()))
+
+
+def grid(with_limit: bool = False) -> list[Point]:
     """Every point to try. What a further box must reach is not below the threshold, and 1 where there is only one."""
     return [
         Point(box_threshold=threshold, max_detections=number, further_threshold=further)
-        for threshold in THRESHOLDS
+        for threshold in thresholds_to_try(with_limit)
         for number in NUMBERS_OF_BOXES
         for further in (FURTHER_THRESHOLDS if number > 1 else (1.0,))
         if further >= threshold
@@ -169,12 +178,30 @@ def specificity(curves: Sequence[QueryCurve], point: Point) -> float:
     return sum(silent) / len(silent) if silent else math.nan
 
 
-def best_point(curves: Sequence[QueryCurve], points: Sequence[Point]) -> Point:
-    """The point of the best Dice.
+def false_positives(curves: Sequence[QueryCurve], point: Point) -> float:
+    """Share of the queries without a target in which something is found; nan without any."""
+    return 1 - specificity(curves, point)
 
-    Of equal ones that of the best specificity, then what answers least: the highest threshold, the fewest boxes, the
-    highest threshold for further ones.
+
+def within(curves: Sequence[QueryCurve], points: Sequence[Point], max_false_positives: float | None) -> list[Point]:
+    """The points that answer at most a share of the absent phrases; all of them for ``None``, and possibly none."""
+    if max_false_positives is None:
+        return list(points)
+    return [one for one in points if round(false_positives(curves, one), DIGITS) <= max_false_positives]
+
+
+def best_point(
+    curves: Sequence[QueryCurve], points: Sequence[Point], max_false_positives: float | None = None
+) -> Point:
+    """The point of the best Dice among those within a limit, in [0, 1], on the share of absent phrases answered.
+
+    Where no point is within it, that of the lowest share. Of equal ones that of the best specificity, then what answers
+    least: the highest threshold, the fewest boxes, the highest threshold for further ones.
     """
+    allowed = within(curves, points, max_false_positives)
+    if not allowed:
+        lowest = min(false_positives(curves, point) for point in points)
+        allowed = [point for point in points if false_positives(curves, point) == lowest]
 
     def rank(point: Point) -> tuple[float, ...]:
         silent = specificity(curves, point)
@@ -186,17 +213,26 @@ def best_point(curves: Sequence[QueryCurve], points: Sequence[Point]) -> Point:
             point.further_threshold,
         )
 
-    return max(points, key=rank)
+    return max(allowed, key=rank)
 
 
-def choose_for_phrases(curves: Sequence[QueryCurve], points: Sequence[Point], overall: Point) -> list[PhraseChoice]:
-    """Look for own values of every phrase that at least ``MIN_QUERIES`` queries with a target have; may be none."""
+def choose_for_phrases(
+    curves: Sequence[QueryCurve], points: Sequence[Point], overall: Point, with_limit: bool = False
+) -> list[PhraseChoice]:
+    """Look for own values of every phrase that at least ``MIN_QUERIES`` queries with a target have; may be none.
+
+    with_limit: own values may not answer the phrase more often than the overall ones where it is absent, so that all
+    together keep what the overall ones keep; a phrase that is never absent has none.
+    """
     choices = []
     for phrase in dict.fromkeys(curve.phrase for curve in curves):
         of_phrase = [curve for curve in curves if curve.phrase == phrase]
         if sum(curve.num_instances > 0 for curve in of_phrase) < MIN_QUERIES:
             continue
-        point = best_point(of_phrase, points)
+        limit = false_positives(of_phrase, overall) if with_limit else None
+        if limit is not None and math.isnan(limit):
+            continue
+        point = best_point(of_phrase, points, limit)
         gain = gain_of(of_phrase, overall, point)
         choices.append(PhraseChoice(phrase, point, gain, gain.low > 0))
     return choices

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from gdinousam.data.contract.names import phrases_of
 from gdinousam.evaluation.scoring.notes import Notes
 from gdinousam.evaluation.scoring.trace import Trace
 from gdinousam.methods.biomedparse.absence import AbsenceSettings, load_absence_test
@@ -49,7 +50,7 @@ class BiomedParseSettings(ComparedMethod):
         """See ``MethodSettings``; InputError for what is asked for a phrase of the records but is too long."""
         sentences = read_sentences(self.sentences, PLACE)
         device = pick_device(config.evaluation.device)
-        phrases = list(dict.fromkeys(phrase for record in records for phrase in record.phrases))
+        phrases = phrases_of(records)
         absence = load_absence_test(self.absence, phrases) if self.absence else None
         with torch_seed(0):  # random weights are the same every time
             network = load_biomedparse(self.weights)
