@@ -88,6 +88,7 @@ setup(
             "evaluation/reporting/*.yaml",
             "evaluation/figures/*.j2",
             "assets/*.txt",
+            "assets/*.yaml",
             "assets/small/*.*",
             "assets/small/*/*",
         ]

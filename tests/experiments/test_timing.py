@@ -78,7 +78,7 @@ def test_the_stages_of_the_pipeline_are_timed_and_it_is_left_as_it_was(
     _, batches = time_batches(segmenter, records, CPU, batch_size=1, num_batches=2, num_warm_up=0)
     for batch in batches:
         assert batch.keys() == {DECODE, DETECTOR, MASK_HEAD, METHOD}
-        assert 0 < batch[DETECTOR] and 0 < batch[MASK_HEAD] and batch[DETECTOR] + batch[MASK_HEAD] <= batch[METHOD]
+        assert batch[DETECTOR] > 0 and batch[MASK_HEAD] > 0 and batch[DETECTOR] + batch[MASK_HEAD] <= batch[METHOD]
     assert "find_and_choose" not in vars(segmenter.box_finder)
     assert "segment_hints" not in vars(segmenter.mask_head)
 
