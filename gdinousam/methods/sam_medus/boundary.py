@@ -1,4 +1,4 @@
-"""The boundary loss (Kervadec and others, Boundary loss for highly unbalanced segmentation, MIDL 2019, equation 5).
+"""The boundary loss (Kervadec and others, Boundary loss for highly unbalanced segmentation, MIDL 2019).
 
 Of a mask, with p the probability of a pixel and d its distance to the true outline, negative inside the object:
 
