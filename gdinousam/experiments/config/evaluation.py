@@ -13,11 +13,11 @@ from gdinousam.methods.registry import PredictConfig
 from gdinousam.methods.saved_masks.scored import ScoredMasks
 from gdinousam.methods.saved_masks.settings import SavedMasksSettings
 from gdinousam.models.compute import ComputeSettings
+from gdinousam.phrase_book import PHRASE_BOOK
 from gdinousam.records import Need
 from gdinousam.settings import Settings, SettingsPath, derive
 
 OUR_METHOD = "GroundingDINO-US-SAM"
-PHRASE_BOOK = "YAML of synonyms, organs and findings, docs/training.md; null: the package's."
 
 
 class TestData(Settings):

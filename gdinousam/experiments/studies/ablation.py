@@ -22,12 +22,12 @@ from gdinousam.experiments.config import (
     TestData,
     dump_config,
 )
-from gdinousam.experiments.config.evaluation import PHRASE_BOOK
 from gdinousam.experiments.evaluate import build_method, evaluate_method, read_test_records
 from gdinousam.experiments.studies.folders import is_begun, is_finished, study_folder
 from gdinousam.methods.config import TRAINED_BOX_LAYER
 from gdinousam.models.detector.operating_point import PredictionSettings
 from gdinousam.models.detector.public_rule import PublicRuleSettings
+from gdinousam.phrase_book import PHRASE_BOOK
 from gdinousam.preprocessing import ResizeSettings
 from gdinousam.processes import Processes, joined_processes
 from gdinousam.records import ImageRecord
