@@ -17,6 +17,8 @@ COMMANDS = {
     "scaling": "benchmarks.scaling:scaling_command",
     "profile": "benchmarks.operators:profile_command",
     "waiting": "benchmarks.waiting:waiting_command",
+    "captions": "benchmarks.captions.command:captions_command",
+    "caption-masks": "benchmarks.captions.masks:masks_command",
     "lookalikes": "benchmarks.lookalikes.command:lookalikes_command",
 }
 

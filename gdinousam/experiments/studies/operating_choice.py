@@ -78,10 +78,7 @@ def _curves_of(
 ) -> Iterator[QueryCurve]:
     images = [case.image for case in cases]
     found = segmenter.box_finder.find_under(images, [case.record.phrases for case in cases], choices)
-    boxes = [
-        list(dict.fromkeys(one.box_xyxy for of_choice in of_image for row in of_choice.values() for one in row))
-        for of_image in found
-    ]
+    boxes = [_boxes_to_segment(case.record, of_image) for case, of_image in zip(cases, found, strict=True)]
     hints = [[Hint("", box) for box in of_image] for of_image in boxes]
     segmented = segmenter.mask_head.segment_hints(images, hints)
     for case, of_image, detections in zip(cases, found, segmented, strict=True):
@@ -92,6 +89,12 @@ def _curves_of(
                 for choice, of_choice in zip(choices, of_image, strict=True)
             }
             yield _curve(case, phrase, by_threshold, masks)
+
+
+def _boxes_to_segment(record: ImageRecord, found: Sequence[dict[str, list[Detection]]]) -> list[BoxXYXY]:
+    """Each box once, found under any settings; of an absent phrase none, whose Dice nobody asks for."""
+    present = dict.fromkeys(one.phrase for one in record.instances)
+    return list(dict.fromkeys(one.box_xyxy for of_choice in found for phrase in present for one in of_choice[phrase]))
 
 
 def _curve(case: Case, phrase: str, found: dict[float, list[Detection]], masks: dict[BoxXYXY, Mask]) -> QueryCurve:

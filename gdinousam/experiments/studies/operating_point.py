@@ -200,6 +200,7 @@ def _evidence(
         "nms_threshold": prediction.nms_threshold,
         "text_threshold": prediction.text_threshold,
         "joint_caption": prediction.joint_caption,
+        "beside": list(prediction.beside),
         "data": fingerprint(records, validation.val_ann),
         "absent_phrases": list(validation.absent_phrases),
         "max_false_positives": choice.max_false_positives,

@@ -24,7 +24,6 @@ from gdinousam.experiments.studies.wording_table import wording_tables
 from gdinousam.models.segmenter import TextSegmenter
 from gdinousam.phrase_book import read_phrase_book
 from gdinousam.processes import Processes, joined_processes
-from gdinousam.prompts import split_into_captions
 from gdinousam.records import ImageRecord
 from gdinousam.settings import SettingsPath, derive
 
@@ -141,9 +140,8 @@ def _segmenter(config: PromptStudyConfig, records: Sequence[ImageRecord], asked:
     """The pipeline, after a look whether it can read every prompt."""
     method = build_method(config, records)
     assert isinstance(method, TextSegmenter)  # the config has refused whatever reads no prompts
-    detector = method.box_finder.detector
     for wording in asked:
-        split_into_captions((wording.prompt,), detector.tokenizer, detector.max_tokens)
+        method.box_finder.captions_of((wording.prompt,))
     return method
 
 

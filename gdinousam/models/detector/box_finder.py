@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import torch
 
+from gdinousam.errors import InputError
 from gdinousam.inputs import as_images, as_phrases
 from gdinousam.models.detector.backbone import ImageFeatures
 from gdinousam.models.detector.box_choice import choose_boxes
@@ -14,16 +15,20 @@ from gdinousam.models.detector.detector import Detector, LayerPrediction
 from gdinousam.models.detector.operating_point import PredictionSettings
 from gdinousam.models.detector.public_rule import KeptBoxes, PublicRuleSettings, public_boxes, public_text
 from gdinousam.preprocessing import ResizeSettings, build_resize, image_to_tensor, normalize_image
-from gdinousam.prompts import Caption, build_caption, split_into_captions, tokenize_captions
+from gdinousam.prompts import Caption, build_caption, caption_form, split_into_captions, tokenize_captions
 from gdinousam.records import Detection, Image
 
 
 @dataclass(frozen=True)
 class _Job:
-    """One caption to run on one image: the image's place in its batch, and by which rules its answer is read."""
+    """One caption to run on one image: the image's place in its batch, and by which rules its answer is read.
+
+    asked: the phrases of the caption whose boxes are wanted; the others only stand beside them.
+    """
 
     image: int
     caption: Caption
+    asked: tuple[str, ...]
     by_phrase: bool
     publicly: bool = False
 
@@ -99,12 +104,13 @@ class BoxFinder:
         by_phrase: list[dict[str, list[Detection]]] = [{} for _ in images]
         publicly: list[dict[str, list[Detection]]] = [{} for _ in images]
         for read in self._read(images, phrases, public_phrases):
-            size_hw, asked = images[read.image].shape[:2], read.job.caption.phrases
+            size_hw, asked = images[read.image].shape[:2], read.job.asked
             if read.job.by_phrase:
-                by_phrase[read.image] |= self.choose(read.prediction, read.phrase_tokens, asked, size_hw)
+                chosen = self.choose(read.prediction, read.phrase_tokens, read.job.caption.phrases, size_hw)
+                by_phrase[read.image] |= {phrase: chosen[phrase] for phrase in asked}
             if read.job.publicly:
-                chosen = self.choose_publicly(read.prediction, read.token_ids, asked[0], size_hw)
-                publicly[read.image][asked[0]] = chosen
+                first = self.choose_publicly(read.prediction, read.token_ids, asked[0], size_hw)
+                publicly[read.image][asked[0]] = first
         return [
             Found([detection for phrase in dict.fromkeys(row) for detection in of_image[phrase]], public)
             for row, of_image, public in zip(phrases, by_phrase, publicly, strict=True)
@@ -118,14 +124,15 @@ class BoxFinder:
     ) -> list[list[dict[str, list[Detection]]]]:
         """What ``find`` would give under each of several settings, from one run of the detector.
 
-        choices: ``filled``; of them ``joint_caption`` and ``batch_size`` are not read. Returns for each image, for each
-        of the settings, the detections of each phrase, best first.
+        choices: ``filled``; of them ``joint_caption``, ``beside`` and ``batch_size`` are not read. Returns for each
+        image, for each of the settings, the detections of each phrase, best first.
         """
         found: list[list[dict[str, list[Detection]]]] = [[{} for _ in choices] for _ in images]
         for read in self._read(images, phrases, [()] * len(images)):
-            size_hw, asked = images[read.image].shape[:2], read.job.caption.phrases
+            size_hw, phrases_of_caption = images[read.image].shape[:2], read.job.caption.phrases
             for of_choice, settings in zip(found[read.image], choices, strict=True):
-                of_choice |= choose_boxes(read.prediction, read.phrase_tokens, asked, size_hw, settings)
+                chosen = choose_boxes(read.prediction, read.phrase_tokens, phrases_of_caption, size_hw, settings)
+                of_choice |= {phrase: chosen[phrase] for phrase in read.job.asked}
         return found
 
     @torch.inference_mode()
@@ -164,16 +171,38 @@ class BoxFinder:
     def _jobs(self, place: int, phrases: tuple[str, ...], public_phrases: Sequence[str]) -> Iterator[_Job]:
         """The captions of one image; those of the public scripts are mostly ours as well and run once."""
         public = {phrase: public_text(phrase) for phrase in public_phrases}
-        together = [phrases] if self.prediction.joint_caption and phrases else [(phrase,) for phrase in phrases]
-        for asked in together:
-            for group in split_into_captions(asked, self.detector.tokenizer, self.detector.max_tokens):
-                caption = build_caption(group)
-                is_public = len(group) == 1 and public.get(group[0]) == caption.text
-                if is_public:
-                    del public[group[0]]
-                yield _Job(place, caption, by_phrase=True, publicly=is_public)
+        for asked, caption in self.captions_of(phrases):
+            is_public = len(asked) == 1 and public.get(asked[0]) == caption.text
+            if is_public:
+                del public[asked[0]]
+            yield _Job(place, caption, asked, by_phrase=True, publicly=is_public)
         for phrase, text in public.items():
-            yield _Job(place, Caption(text, (phrase,), ((0, len(text) - 1),)), by_phrase=False, publicly=True)
+            caption = Caption(text, (phrase,), ((0, len(text) - 1),))
+            yield _Job(place, caption, (phrase,), by_phrase=False, publicly=True)
+
+    def captions_of(self, phrases: Sequence[str]) -> list[tuple[tuple[str, ...], Caption]]:
+        """How an image is asked for phrases: captions, each with those of the phrases that it asks for.
+
+        A caption has the phrases of ``prediction.beside`` too. No phrases give no captions. Raises InputError where a
+        phrase is too long for the detector, alone or with those.
+        """
+        detector, together = self.detector, [phrases] if self.prediction.joint_caption else [[one] for one in phrases]
+        try:
+            groups = [
+                group
+                for one in together
+                for group in split_into_captions(one, detector.tokenizer, detector.max_tokens, self._caption)
+            ]
+        except InputError as error:
+            if not self.prediction.beside:
+                raise
+            raise InputError(f"{error}, or prediction.beside, which stands in its caption") from error
+        return [(group, self._caption(group)) for group in groups]
+
+    def _caption(self, asked: Sequence[str]) -> Caption:
+        """These phrases and those that stand beside them; what reads like one of them stands there once."""
+        forms = set(map(caption_form, asked))
+        return build_caption([*asked, *(one for one in self.prediction.beside if caption_form(one) not in forms)])
 
     def _run(self, features: ImageFeatures, jobs: Sequence[_Job], together: Sequence[int]) -> Iterator[_Read]:
         """together: the images behind the rows of the features."""

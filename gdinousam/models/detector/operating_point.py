@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
 from gdinousam.errors import InputError
 from gdinousam.files import write_text
@@ -79,7 +79,19 @@ class PredictionSettings(Settings):
         description="All phrases of an image in one caption (faster, but phrases influence each other) instead of "
         "one caption per phrase.",
     )
+    beside: tuple[str, ...] = Field(
+        (),
+        description="Phrases that stand in every caption beside the asked ones, so that a box may go to one of them; "
+        "their own boxes are dropped.",
+    )
     batch_size: int = Field(4, ge=1, description="Images, and then captions, that go through the detector at once.")
+
+    @field_validator("beside")
+    @classmethod
+    def _can_be_asked(cls, phrases: tuple[str, ...]) -> tuple[str, ...]:
+        for phrase in phrases:
+            caption_form(phrase)  # refuses what cannot
+        return phrases
 
     @property
     def unset(self) -> tuple[str, ...]:
