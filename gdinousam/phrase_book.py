@@ -6,14 +6,15 @@ Training takes wordings and absent phrases from it, evaluation absent phrases an
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, ValidationError
 
+from gdinousam.assets import ASSETS
 from gdinousam.errors import InputError
 from gdinousam.identity import phrase_identity
 from gdinousam.prompts import caption_form
@@ -21,6 +22,8 @@ from gdinousam.settings import Settings
 from gdinousam.yaml_files import read_yaml
 
 PLACE = "{phrase}"  # in a frame, where the phrase goes
+# of the setting that names one, in every config
+PHRASE_BOOK = "YAML of synonyms, organs and findings, docs/training.md; null: the package's."
 AbsentKind = Literal["other organs", "other findings"]
 
 
@@ -99,29 +102,46 @@ class PhraseBook:
                 chosen.append(candidate)
         return tuple(chosen)
 
+    @property
+    def phrases(self) -> tuple[str, ...]:
+        """What the book knows, each entry by its phrase, in order."""
+        return tuple(dict.fromkeys(entry.phrase for entry in self._by_words.values()))
+
+    def training_words(self, phrase: str) -> tuple[str, ...]:
+        """Other words for a phrase that training may show, the phrase itself not among them; none where the book does
+        not know it.
+        """
+        entry = self.entry(phrase)
+        return () if entry is None else _others(phrase, (entry.phrase, *entry.wordings))
+
+    def training_sentences(self, phrase: str) -> tuple[str, ...]:
+        """Sentences with the phrase, and with each of its ``training_words``."""
+        return _framed((phrase, *self.training_words(phrase)), self._frames)
+
     def training_wordings(self, phrase: str) -> tuple[str, ...]:
         """Other words for a phrase, and sentences with it and with each of them; the phrase itself is not among them.
 
         A phrase that the book does not know is only put into sentences.
         """
-        entry = self.entry(phrase)
-        words = (phrase, *(() if entry is None else (entry.phrase, *entry.wordings)))
-        return self._other_words(phrase, words, self._frames)
+        return (*self.training_words(phrase), *_others(phrase, self.training_sentences(phrase)))
 
     def held_out_wordings(self, phrase: str) -> tuple[str, ...]:
         """The same of what no training is shown."""
         entry = self.entry(phrase)
-        words = (phrase, *(() if entry is None else entry.held_out))
-        return self._other_words(phrase, words, self._held_out_frames)
-
-    def _other_words(self, phrase: str, words: Sequence[str], frames: Sequence[str]) -> tuple[str, ...]:
-        distinct = {phrase_identity(one): one for one in reversed(words)}
-        words = list(reversed(distinct.values()))
-        framed = [frame.replace(PLACE, one) for one in words for frame in frames]
-        return tuple(one for one in (*words, *framed) if phrase_identity(one) != phrase_identity(phrase))
+        words = () if entry is None else _others(phrase, entry.held_out)
+        return (*words, *_others(phrase, _framed((phrase, *words), self._held_out_frames)))
 
     def _region(self, entry: Entry) -> str:
         return self._region_of.get(entry.organ, entry.organ)
+
+
+def _others(phrase: str, words: Iterable[str]) -> tuple[str, ...]:
+    """Without the phrase itself and other spellings of it."""
+    return tuple(one for one in words if phrase_identity(one) != phrase_identity(phrase))
+
+
+def _framed(words: Iterable[str], frames: Sequence[str]) -> tuple[str, ...]:
+    return tuple(frame.replace(PLACE, one) for one in words for frame in frames)
 
 
 def read_phrase_book(path: Path | None = None) -> PhraseBook:
@@ -130,8 +150,7 @@ def read_phrase_book(path: Path | None = None) -> PhraseBook:
     Raises InputError, with the file, where something is missing or unknown in it, a wording stands for two phrases or
     twice, an organ is in two regions, or a frame has no place for the phrase.
     """
-    place = files("gdinousam.assets") / "phrase_book.yaml" if path is None else path
-    where = Path(str(place))
+    where = _place(path)
     tree = read_yaml(where, missing=f"{where}: no such file; give a phrase book, or leave it out for the package's")
     try:
         book = _Book.model_validate(tree)
@@ -145,6 +164,15 @@ def read_phrase_book(path: Path | None = None) -> PhraseBook:
     ]
     region_of = {organ: region for region, organs in book.regions.items() for organ in organs}
     return PhraseBook(entries, region_of, book.alternatives, book.frames.training, book.frames.held_out)
+
+
+def phrase_book_sha256(path: Path | None = None) -> str:
+    """SHA-256 of a phrase book that can be read, in hexadecimal digits; ``None``: of the one of the package."""
+    return hashlib.sha256(_place(path).read_bytes()).hexdigest()
+
+
+def _place(path: Path | None) -> Path:
+    return ASSETS / "phrase_book.yaml" if path is None else path
 
 
 class _Phrase(Settings):

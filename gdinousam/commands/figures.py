@@ -14,6 +14,7 @@ from gdinousam.errors import InputError
 if TYPE_CHECKING:
     from gdinousam.evaluation.reporting.comparison import Compared
     from gdinousam.evaluation.scoring.results import Results
+    from gdinousam.evaluation.scoring.rows import ScoreRow
 
 EXAMPLE = (
     "example: %(prog)s results/ours results/other --choose worst --method ours. Overlays need the "
@@ -24,10 +25,13 @@ _STEMS = {
     "overlays": "",  # the rule by which they are chosen is part of the name
     "box-plots": "box_plots",
     "reliability": "reliability",
+    "absent": "absent_phrases",
+    "roc": "roc",
     "errors": "errors",
     "size": "size_dice",
 }
-_WITHOUT_ONLY = ("overlays", "box-plots", "reliability")
+_WITHOUT_ONLY = ("overlays", "box-plots", "reliability", "absent", "roc")
+_OF_ABSENT = ("absent", "roc")  # drawn where absent phrases were asked
 
 
 def main(arguments: Sequence[str] | None = None, program: str = PROGRAM) -> NoReturn:
@@ -40,8 +44,9 @@ def figures_command(arguments: Sequence[str] | None = None, program: str = PROGR
     parser = argparse.ArgumentParser(
         prog=program,
         description="Draw figures as PNG (300 dpi) and PDF. Of results: overlays (image, truth and every method's mask "
-        "with its Dice and IoU, one row per chosen case), box plots of Dice per dataset and reliability diagrams; by "
-        "--only also the ten worst cases and Dice against the target's size. Of training runs: curves.",
+        "with its Dice and IoU, one row per chosen case), box plots of Dice per dataset, reliability diagrams and, "
+        "where absent phrases were asked, which of them are answered and the ROC of 'is it there'; by --only also the "
+        "ten worst cases and Dice against the target's size. Of training runs: curves.",
         epilog=EXAMPLE,
     )
     _add_options(parser)
@@ -88,7 +93,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--width",
         choices=("column", "page"),
-        help="85 or 178 mm (default: page, and column for reliability and size)",
+        help="85 or 178 mm (default: page, and column for reliability, roc and size)",
     )
     parser.add_argument("--training", type=Path, nargs="+", metavar="RUN", help="folders that train.py wrote")
     parser.add_argument("--out", type=Path, default=Path("figures"), metavar="FOLDER", help="default: %(default)s")
@@ -142,12 +147,39 @@ def _of_results(options: argparse.Namespace) -> list[Path]:
         if options.only == "size":
             paths += save_figure(size_scatter(compared, datasets, narrow), options.out, _STEMS["size"])
         if options.only in (None, "reliability"):
-            rows_of = {
-                method: [row for row in rows if row.dataset in datasets] for method, rows in compared.rows.items()
-            }
-            diagram = reliability_diagram(rows_of, narrow, weights_notes(compared))
+            diagram = reliability_diagram(_rows_of(compared, datasets), narrow, weights_notes(compared))
             paths += save_figure(diagram, options.out, _STEMS["reliability"])
+        if options.only in (None, *_OF_ABSENT):
+            paths += _of_absent(options, compared, datasets, wide, narrow)
     return paths
+
+
+def _of_absent(
+    options: argparse.Namespace, compared: Compared, datasets: Sequence[str], wide: float, narrow: float
+) -> list[Path]:
+    """The figures of absent phrases; none where none were asked, unless they are asked for by name."""
+    from gdinousam.evaluation.figures.absence import absent_matrix, roc_figure
+    from gdinousam.evaluation.figures.saving import save_figure, weights_notes
+    from gdinousam.evaluation.reporting.absence import has_absent
+
+    rows_of = _rows_of(compared, datasets)
+    if not any(map(has_absent, rows_of.values())):
+        if options.only is None:
+            return []
+        raise InputError(
+            f"--only {options.only}: no absent phrase was asked in these results; evaluate with "
+            "evaluation.absent_phrases, or with rows without a box"
+        )
+    notes, paths = weights_notes(compared), list[Path]()
+    if options.only in (None, "absent"):
+        paths += save_figure(absent_matrix(rows_of, wide, notes), options.out, _STEMS["absent"])
+    if options.only in (None, "roc"):
+        paths += save_figure(roc_figure(rows_of, narrow, notes), options.out, _STEMS["roc"])
+    return paths
+
+
+def _rows_of(compared: Compared, datasets: Sequence[str]) -> dict[str, list[ScoreRow]]:
+    return {method: [row for row in rows if row.dataset in datasets] for method, rows in compared.rows.items()}
 
 
 def _datasets(compared: Compared, wanted: Sequence[str] | None) -> Sequence[str]:

@@ -33,8 +33,8 @@ def prompt_study_command(arguments: Sequence[str] | None = None, program: str = 
         "--prompts",
         nargs="+",
         metavar="FILE",
-        help="YAML of phrases of the data with prompts to ask instead, or a list of prompts to ask of every phrase "
-        "(default: those of the config)",
+        help="YAML of phrases of the data with prompts to ask instead, or a list of prompts to ask of every phrase; or "
+        "'held-out wordings': other words for each phrase from the phrase book (default: those of the config)",
     )
     parser.add_argument("--resume", action="store_true", help="go on with the study in the output folder")
     options = parser.parse_args(arguments)

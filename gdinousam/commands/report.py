@@ -6,10 +6,13 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from gdinousam.commands.common import add_overwrite_option, refuse_earlier, run
 from gdinousam.commands.figures import add_comparison_options
+
+if TYPE_CHECKING:
+    from gdinousam.evaluation.reporting.table import Table
 
 PROGRAM = "gdinousam report"
 
@@ -31,6 +34,9 @@ def report_command(arguments: Sequence[str] | None = None, program: str = PROGRA
     parser.add_argument("results", type=Path, nargs="+", metavar="RESULTS", help="folder that test.py wrote")
     parser.add_argument("--out", type=Path, default=Path("report.html"), metavar="FILE", help="default: %(default)s")
     parser.add_argument("--no-gallery", action="store_true", help="leave out the pictures; needs no masks and no data")
+    parser.add_argument(
+        "--wordings", type=Path, metavar="FOLDER", help="a study of held-out wordings, whose spread to show as well"
+    )
     add_comparison_options(parser)
     add_overwrite_option(parser)
     options = parser.parse_args(arguments)
@@ -43,9 +49,19 @@ def report_command(arguments: Sequence[str] | None = None, program: str = PROGRA
     results = [read_results(folder) for folder in options.results]
     if options.names:
         results = rename(results, options.names)
-    num_bytes = write_report(results, options.out, not options.no_gallery, options.common, options.data)
+    wordings = _spread(options.wordings) if options.wordings is not None else ()
+    num_bytes = write_report(results, options.out, not options.no_gallery, options.common, options.data, wordings)
     print(f"{options.out}: {num_bytes / 1e6:.1f} MB")
     return 0
+
+
+def _spread(folder: Path) -> list[Table]:
+    from gdinousam.experiments.studies.wording_table import read_wordings, wording_tables
+
+    study = read_wordings(folder)
+    first = next(iter(study.values()))
+    tables = wording_tables({wording: one.rows for wording, one in study.items()}, first.weights, first.notes)
+    return [tables["spread"], tables["wordings"]]
 
 
 if __name__ == "__main__":

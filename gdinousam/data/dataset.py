@@ -6,7 +6,7 @@ import multiprocessing
 import random
 from abc import ABC, abstractmethod
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -14,10 +14,10 @@ import torch
 from torch.utils.data import Dataset
 
 from gdinousam.data.augmentation import Augmentation, seeded
+from gdinousam.data.caption_phrases import PLAIN_CAPTIONS, CaptionRules
 from gdinousam.data.images import read_mask, read_record_image
-from gdinousam.data.samples import Sample, to_sample
+from gdinousam.data.samples import Sample, to_sample, without_objects
 from gdinousam.errors import InputError
-from gdinousam.identity import phrase_identity, spellings
 from gdinousam.preprocessing import ResizeSettings, boxes_cxcywh_norm, build_resize, normalize_image, pad_images
 from gdinousam.records import ImageRecord
 from gdinousam.runtime import derived_seed
@@ -73,29 +73,22 @@ class RawExample:
 class Examples(Dataset[Example], ABC):
     """What becomes examples, drawn or read one by one.
 
-    all_phrases: every phrase that an image may have. resize: as the model sees images. augmentation: ``None`` leaves
-    images as they are. What is random about an example depends on the seed, the epoch and its place alone, so neither
-    workers nor an interruption change it.
-    num_absent_phrases: phrases of other images added to each caption as negatives; never one that the image has.
-    phrase_per_box: the caption has the phrase of every box in turn, as the public code builds it, instead of each
-    distinct phrase once; of a phrase with slashes one of its parts, or all of it, at random.
+    resize: as the model sees images. augmentation: ``None`` leaves images as they are. captions: which phrases stand in
+    them. What is random about an example depends on the seed, the epoch and its place alone, so neither workers nor an
+    interruption change it.
     """
 
     def __init__(
         self,
-        all_phrases: Iterable[str],
         resize: ResizeSettings,
         augmentation: Augmentation | None = None,
         seed: int = 0,
-        num_absent_phrases: int = 0,
-        phrase_per_box: bool = False,
+        captions: CaptionRules = PLAIN_CAPTIONS,
     ) -> None:
-        self.all_phrases = tuple(dict.fromkeys(spellings(all_phrases, of_phrases=True).values()))
-        self._phrase_per_box = phrase_per_box
         self._resize = build_resize(resize)
         self._augmentation = augmentation
         self._seed = seed
-        self._num_absent_phrases = num_absent_phrases
+        self._captions = captions
         # in memory that processes share: workers stay from one epoch to the next, with the dataset as they got it
         self._epoch = multiprocessing.RawValue("q", 0)
 
@@ -121,30 +114,16 @@ class Examples(Dataset[Example], ABC):
         raw = self.raw(index, seed)
         if self._augmentation is not None:
             raw = _augmented(raw, seeded(self._augmentation, seed))
-        sample = self._resize(raw.sample)
-        phrases, phrase_indices = self._phrases(raw, random.Random(seed))
+        caption = self._captions.choose(raw.phrases, raw.instance_phrases, random.Random(seed))
+        has_objects = len(caption.places) == len(raw.instance_phrases)
+        sample = self._resize(raw.sample if has_objects else without_objects(raw.sample))
         return Example(
             pixel_values=normalize_image(sample.image),
             boxes_cxcywh_norm=boxes_cxcywh_norm(sample.boxes_xyxy, tuple(sample.image.shape[-2:])),
-            phrases=phrases,
-            phrase_indices=torch.tensor(phrase_indices, dtype=torch.int64),
+            phrases=caption.phrases,
+            phrase_indices=torch.tensor(caption.places, dtype=torch.int64),
             masks=None if sample.masks_nhw is None else sample.masks_nhw.as_subclass(torch.Tensor),
         )
-
-    def _phrases(self, raw: RawExample, generator: random.Random) -> tuple[tuple[str, ...], list[int]]:
-        """The phrases of the caption, and for each instance the place of its own."""
-        absent = self._absent_phrases(raw, generator)
-        if not self._phrase_per_box:
-            phrases = (*raw.phrases, *absent)
-            return phrases, [phrases.index(one) for one in raw.instance_phrases]
-        of_boxes = [_one_alternative(phrase, generator) for phrase in raw.instance_phrases]
-        without_box = [phrase for phrase in raw.phrases if phrase not in raw.instance_phrases]
-        return (*of_boxes, *without_box, *absent), list(range(len(of_boxes)))
-
-    def _absent_phrases(self, raw: RawExample, generator: random.Random) -> list[str]:
-        own = {phrase_identity(phrase) for phrase in raw.phrases}
-        others = [phrase for phrase in self.all_phrases if phrase_identity(phrase) not in own]
-        return generator.sample(others, min(self._num_absent_phrases, len(others)))
 
 
 def _augmented(raw: RawExample, augmentation: Augmentation) -> RawExample:
@@ -154,16 +133,10 @@ def _augmented(raw: RawExample, augmentation: Augmentation) -> RawExample:
     return RawExample(sample, sample.phrases, tuple(named[phrase] for phrase in raw.instance_phrases))
 
 
-def _one_alternative(phrase: str, generator: random.Random) -> str:
-    """Of "a/b": "a", "b" or "a/b", as the official function for captions draws."""
-    return generator.choice([*phrase.strip().split("/"), phrase]) if "/" in phrase else phrase
-
-
 class TrainingDataset(Examples):
     """Image records as examples; see ``Examples``.
 
-    with_masks: also read the mask of every instance. Which phrases are absent from an image is known from the records
-    only: it is never given a phrase that one of its own rows has.
+    with_masks: also read the mask of every instance.
     """
 
     def __init__(
@@ -173,11 +146,9 @@ class TrainingDataset(Examples):
         augmentation: Augmentation | None = None,
         seed: int = 0,
         with_masks: bool = False,
-        num_absent_phrases: int = 0,
-        phrase_per_box: bool = False,
+        captions: CaptionRules = PLAIN_CAPTIONS,
     ) -> None:
-        all_phrases = (phrase for record in records for phrase in record.phrases)
-        super().__init__(all_phrases, resize, augmentation, seed, num_absent_phrases, phrase_per_box)
+        super().__init__(resize, augmentation, seed, captions)
         self.records = tuple(records)
         self._with_masks = with_masks
 

@@ -50,6 +50,15 @@ def to_sample(image: Image, boxes_xywh: Sequence[BoxXYWH], masks: Sequence[Mask]
     )
 
 
+def without_objects(sample: Sample) -> Sample:
+    """The same image with none of its boxes and masks."""
+    masks_nhw = sample.masks_nhw
+    return sample._replace(
+        boxes_xyxy=tv_tensors.wrap(sample.boxes_xyxy[:0], like=sample.boxes_xyxy),
+        masks_nhw=None if masks_nhw is None else tv_tensors.Mask(masks_nhw[:0]),
+    )
+
+
 def _clamped(boxes_xyxy: torch.Tensor, size_hw: tuple[int, int]) -> torch.Tensor:
     """Cut (N, 4) boxes x0, y0, x1, y1 at the border of the image; a box outside it gets no area."""
     return torch.minimum(boxes_xyxy.clamp(min=0), box_scale(boxes_xyxy, size_hw))

@@ -11,10 +11,11 @@ from typing import Any, TypeVar
 
 from gdinousam.data.contract.check import require_valid
 from gdinousam.data.contract.fingerprint import fingerprint
-from gdinousam.data.contract.names import of_datasets
+from gdinousam.data.contract.names import of_datasets, phrases_of
 from gdinousam.data.contract.unchanged import checked_records
 from gdinousam.errors import InputError
 from gdinousam.evaluation.reporting.tables import write_tables
+from gdinousam.evaluation.scoring.absent import AbsentSettings, absent_remark, with_absent
 from gdinousam.evaluation.scoring.methods import Method, Noted, unsupported_remarks
 from gdinousam.evaluation.scoring.notes import Notes
 from gdinousam.evaluation.scoring.origin import (
@@ -33,6 +34,7 @@ from gdinousam.folders import run_folder
 from gdinousam.models.loading import pick_device
 from gdinousam.models.precision import pick_precision
 from gdinousam.models.weights.training_note import trained_datasets
+from gdinousam.phrase_book import read_phrase_book
 from gdinousam.processes import ALONE, Processes, joined_processes
 from gdinousam.records import ImageRecord, WeightsKind
 from gdinousam.runtime import LIBRARIES, device_name
@@ -53,7 +55,7 @@ def evaluate_config(config: TestConfig, overwrite: bool = False, resume: bool = 
     """
     config = config.resolved()
     with joined_processes() as processes:
-        records = read_test_records(config.data, processes)
+        records = read_test_records(config.data, processes, config.evaluation, config.phrase_book)
         method = build_method(config, records)
         return evaluate_method(config, method, records, processes, overwrite, resume)
 
@@ -72,10 +74,16 @@ def build_method(config: TestConfig, records: Sequence[ImageRecord]) -> Method:
     return method
 
 
-def read_test_records(data: TestData, processes: Processes = ALONE) -> tuple[ImageRecord, ...]:
+def read_test_records(
+    data: TestData,
+    processes: Processes = ALONE,
+    absent: AbsentSettings | None = None,
+    phrase_book: Path | None = None,
+) -> tuple[ImageRecord, ...]:
     """The images that the settings name, all checked; InputError where there are problems or a dataset is unknown.
 
-    processes: the first of them looks through the files while the others wait.
+    processes: the first of them looks through the files while the others wait. absent: what the images are asked for
+    beside their rows; ``None``: nothing. phrase_book: as in ``read_phrase_book``.
     """
     resize = data.masks_of_other_size == "resize"
 
@@ -88,12 +96,14 @@ def read_test_records(data: TestData, processes: Processes = ALONE) -> tuple[Ima
             datasets=data.datasets,
             resize_masks=resize,
             allow_odd=data.allow_odd,
+            phrase_book=phrase_book,
         )
 
     records = checked_records(
         data.test_ann, data.test_dir, data.test_masks, lambda: processes.first_alone(check), resize
     )
-    return of_datasets(records, data.datasets, data.test_ann)[: data.max_images]
+    used = of_datasets(records, data.datasets, data.test_ann)[: data.max_images]
+    return used if absent is None else with_absent(used, absent, read_phrase_book(phrase_book), phrases_of(records))
 
 
 def evaluate_method(
@@ -115,7 +125,10 @@ def evaluate_method(
     unsupported = unsupported_remarks(method, records)
     for remark in unsupported:
         logger.warning("%s: %s", config.evaluation.method, remark)
-    notes = replace(notes, remarks=(*notes.remarks, *unsupported), trained_on=_trained_on(config))
+    asked = absent_remark(config.evaluation, config.phrase_book)
+    notes = replace(
+        notes, remarks=(*notes.remarks, *unsupported, *([asked] if asked else [])), trained_on=_trained_on(config)
+    )
     is_first = processes.is_first
     traced = config.method.trace(config) if is_first else NO_TRACE
     if is_first and not resume and part_paths(folder) and not overwrite:

@@ -22,18 +22,17 @@ from gdinousam.models.adapters.base_note import portable_name
 from gdinousam.models.detector.deformable_choice import want_kernel
 from gdinousam.models.loading import pick_device
 from gdinousam.models.precision import allow_tf32
-from gdinousam.models.weights.training_note import DATASETS, PHRASES
+from gdinousam.models.weights.training_note import DATASETS, PHRASES, WORDINGS
 from gdinousam.processes import joined_processes
 from gdinousam.runtime import LIBRARIES, device_name, keep_freed_memory, seed_everything
+from gdinousam.training.examples import training_examples, training_wordings, validation_examples
 from gdinousam.training.images import (
     Records,
     TrainingImages,
     describe_images,
     read_training_images,
     training_datasets,
-    training_examples,
     training_phrases,
-    validation_examples,
 )
 from gdinousam.training.learner import Learner
 from gdinousam.training.loop import Outcome, Trainer
@@ -97,6 +96,7 @@ def train(config: AnyTrainConfig, resume: bool = False, overwrite: bool = False,
                 learner,
                 described,
                 training_phrases(config.data, images),
+                training_wordings(config, images),
                 training_datasets(config.data, images),
                 device_name(device),
             ),
@@ -115,7 +115,12 @@ def _sheet(config: AnyTrainConfig, learner: Learner, records: Records) -> Callab
 
 
 def _notes(
-    learner: Learner, described: dict[str, Any], phrases: Sequence[str], datasets: Sequence[str], device: str
+    learner: Learner,
+    described: dict[str, Any],
+    phrases: Sequence[str],
+    wordings: Sequence[str],
+    datasets: Sequence[str],
+    device: str,
 ) -> dict[str, Any]:
     """What is kept beside weights so that one can tell later where they came from."""
     return {
@@ -127,6 +132,7 @@ def _notes(
         "phantoms_per_epoch": described.get("phantoms_per_epoch"),
         DATASETS: list(datasets),
         PHRASES: sorted(phrases),
+        **({WORDINGS: sorted(wordings)} if wordings else {}),
         "libraries": {name: version(name) for name in LIBRARIES},
         "device": device,
     }

@@ -49,10 +49,21 @@ class PredictConfig(ModelsConfig):
     left_aside: ClassVar[tuple[str, ...]] = (
         "data",
         "validation",
+        "phrase_book",
         "saved_masks",
         *(
             f"evaluation.{key}"
-            for key in ("output_dir", "num_pictures", "save_masks", "method", "predictions", "needs")
+            for key in (
+                "output_dir",
+                "num_pictures",
+                "save_masks",
+                "method",
+                "predictions",
+                "needs",
+                "absent_phrases",
+                "absent_from",
+                "absent_per_image",
+            )
         ),
     )
 

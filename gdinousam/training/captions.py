@@ -49,6 +49,12 @@ def require_askable(records: Iterable[ImageRecord], tokenizer: PreTrainedTokeniz
                 raise InputError(f"{record.path}: {error}") from error
 
 
+def require_texts_askable(texts: Iterable[str], tokenizer: PreTrainedTokenizerBase, max_tokens: int) -> None:
+    """Raise InputError for a text, from a phrase book say, that alone is longer than a caption."""
+    for text in texts:
+        split_into_captions((text,), tokenizer, max_tokens)
+
+
 def _part(example: Example, start: int, phrases: Sequence[str]) -> Example:
     """The example with some of its phrases, which follow each other from a place on, and their instances."""
     indices = example.phrase_indices - start

@@ -1,11 +1,10 @@
-"""The images of a training run: named by settings, read, checked, and joined with phantoms where those ask for them."""
+"""The images of a training run: named by settings, read and checked; and what their phrases and datasets are."""
 
 from __future__ import annotations
 
 import hashlib
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,23 +12,22 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from gdinousam.data.audit.lookalikes import without_lookalikes
-from gdinousam.data.augmentation import AugmentationSettings, build_augmentation, phrases_never_flipped
+from gdinousam.data.augmentation import AugmentationSettings
+from gdinousam.data.caption_phrases import AbsentPhraseSettings
 from gdinousam.data.contract.check import require_valid
 from gdinousam.data.contract.fingerprint import fingerprint
 from gdinousam.data.contract.names import of_datasets
 from gdinousam.data.contract.plausibility import ALLOW_ODD
 from gdinousam.data.contract.reading import find_csv
 from gdinousam.data.contract.unchanged import checked_records
-from gdinousam.data.dataset import Examples, JoinedExamples, TrainingDataset
 from gdinousam.data.sources.phantoms import phrases_of
-from gdinousam.data.sources.phantoms.endless import EndlessPhantoms, PhantomData
+from gdinousam.data.sources.phantoms.endless import PhantomData
 from gdinousam.data.sources.phantoms.writing import dataset_name
 from gdinousam.errors import InputError
 from gdinousam.identity import spellings
-from gdinousam.preprocessing import ResizeSettings
+from gdinousam.phrase_book import PHRASE_BOOK, phrase_book_sha256
 from gdinousam.processes import ALONE, Processes
 from gdinousam.records import ImageRecord
-from gdinousam.runtime import derived_seed
 from gdinousam.settings import Settings, SettingsPath
 from gdinousam.training.settings import LoopSettings
 
@@ -55,10 +53,15 @@ class TrainData(Settings):
     phantoms: PhantomData | None = Field(None, description="null: none.")
     batch_size: int = Field(4, ge=1, description="Images per batch in each process.")
     num_workers: int = Field(4, ge=0, description="Processes that read images; 0: the main process reads them.")
-    num_absent_phrases: int = Field(
-        0,
-        ge=0,
-        description="Number of phrases of other images added to each caption as negatives (the public code: none).",
+    absent_phrases: AbsentPhraseSettings | None = Field(
+        None, description="null: none, as in the paper, so every caption holds the phrases of its own image."
+    )
+    rewording: float = Field(
+        0.0,
+        ge=0.0,
+        le=1.0,
+        description="Probability, in [0, 1], that other words from the phrase book stand for a phrase of a caption: "
+        "a synonym or a sentence. Validation keeps the phrases.",
     )
     captions: Literal["distinct_phrases", "phrase_per_box"] = Field(
         "distinct_phrases",
@@ -73,6 +76,19 @@ class TrainData(Settings):
         None, ge=1, description="Use only this many images of each file, the first ones of the datasets used."
     )
     allow_odd: bool = Field(False, description=ALLOW_ODD)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _earlier_key(cls, tree: Any) -> Any:
+        """Runs of earlier versions noted ``num_absent_phrases``, as a rule the 0 that still is the default."""
+        if not isinstance(tree, dict) or "num_absent_phrases" not in tree:
+            return tree
+        number = tree["num_absent_phrases"]
+        if number != 0:
+            raise ValueError(
+                f"num_absent_phrases is now a group of settings: write absent_phrases: {{beside: {number}, alone: 0}}"
+            )
+        return {key: value for key, value in tree.items() if key != "num_absent_phrases"}
 
     @model_validator(mode="after")
     def _splits_are_whole(self) -> TrainData:
@@ -90,6 +106,19 @@ class TrainData(Settings):
             if getattr(self, f"{split}_dir") is not None and getattr(self, f"{split}_masks") is None:
                 raise ValueError(f"{learner} learns from masks; name their folder in data.{split}_masks")
 
+    def require_plain_captions(self, learner: str, takes_absent_phrases: bool) -> None:
+        """Raise ValueError for phrases that something beside the detector cannot learn. learner: what it is."""
+        if self.rewording:
+            raise ValueError(f"data.rewording is for the detector; set it to 0 for {learner}")
+        if self.absent_phrases is None:
+            return
+        if not takes_absent_phrases:
+            raise ValueError(f"{learner} learns from objects alone; set data.absent_phrases to null")
+        if self.absent_phrases.whole_book:
+            raise ValueError(
+                f"{learner} knows the phrases of its data alone; set data.absent_phrases.whole_book to false"
+            )
+
 
 class LearningConfig(Settings, ABC):
     """What every config of a training has in common."""
@@ -97,6 +126,12 @@ class LearningConfig(Settings, ABC):
     data: TrainData
     augmentation: AugmentationSettings | None = Field(AugmentationSettings(), description="null: none.")
     training: LoopSettings
+    phrase_book: SettingsPath | None = Field(None, description=PHRASE_BOOK)
+
+    @property
+    def uses_phrase_book(self) -> bool:
+        """Whether captions hold absent phrases or other words."""
+        return self.data.absent_phrases is not None or self.data.rewording > 0.0
 
     @property
     @abstractmethod
@@ -155,7 +190,15 @@ def _read(
     data = config.data
 
     def check() -> None:
-        require_valid(csv_path, image_dir, mask_dir, config.needs_masks, data.datasets, allow_odd=data.allow_odd)
+        require_valid(
+            csv_path,
+            image_dir,
+            mask_dir,
+            config.needs_masks,
+            data.datasets,
+            allow_odd=data.allow_odd,
+            phrase_book=config.phrase_book,
+        )
 
     records = checked_records(csv_path, image_dir, mask_dir, lambda: processes.first_alone(check))
     records = of_datasets(records, data.datasets, csv_path)
@@ -165,47 +208,6 @@ def _read(
     if not records:
         raise InputError(f"{csv_path}: no image with a box to learn from; add rows with a box")
     return records
-
-
-def training_examples(config: LearningConfig, images: TrainingImages, resize: ResizeSettings) -> JoinedExamples:
-    """The training images and, after them, the phantoms of an epoch, both augmented."""
-    num_phantoms = config.data.phantoms.num_train if config.data.phantoms else 0
-    if config.augmentation is not None and config.augmentation.horizontal_flip:
-        _tell_what_is_not_flipped(config.augmentation, training_phrases(config.data, images))
-    return JoinedExamples(_parts(config, images.train, num_phantoms, resize, config.training.seed, is_training=True))
-
-
-def validation_examples(
-    config: LearningConfig, images: TrainingImages, resize: ResizeSettings
-) -> JoinedExamples | None:
-    """The validation images and phantoms, neither augmented; ``None`` without any. Its phantoms never train."""
-    num_phantoms = config.data.phantoms.num_val if config.data.phantoms else 0
-    seed = derived_seed("validation", config.training.seed)
-    parts = _parts(config, images.val, num_phantoms, resize, seed, is_training=False)
-    return JoinedExamples(parts) if parts else None
-
-
-def _parts(
-    config: LearningConfig, records: Records, num_phantoms: int, resize: ResizeSettings, seed: int, is_training: bool
-) -> Sequence[Examples]:
-    data, with_masks = config.data, config.needs_masks
-    augmentation = None
-    if is_training and config.augmentation:
-        augmentation = build_augmentation(config.augmentation, training_phrases(data, TrainingImages(records, ())))
-    captions = data.num_absent_phrases, data.captions == "phrase_per_box"
-    parts: list[Examples] = []
-    if records:
-        parts.append(TrainingDataset(records, resize, augmentation, seed, with_masks, *captions))
-    if num_phantoms and data.phantoms:
-        families = data.phantoms.families
-        parts.append(EndlessPhantoms(families, num_phantoms, resize, augmentation, seed, with_masks, *captions))
-    return parts
-
-
-def _tell_what_is_not_flipped(settings: AugmentationSettings, phrases: Sequence[str]) -> None:
-    kept = phrases_never_flipped(settings, phrases)
-    if kept:
-        logger.info("images are not flipped where they name a side that has no counterpart here: %s", ", ".join(kept))
 
 
 def training_phrases(data: TrainData, images: TrainingImages) -> tuple[str, ...]:
@@ -233,4 +235,6 @@ def describe_images(config: LearningConfig, images: TrainingImages) -> dict[str,
         described["num_lookalikes_left_out"] = images.num_lookalikes
     if config.data.phantoms is not None:
         described["phantoms_per_epoch"] = config.data.phantoms.model_dump(mode="json")
+    if config.uses_phrase_book:
+        described["phrase_book_sha256"] = phrase_book_sha256(config.phrase_book)
     return described

@@ -254,6 +254,23 @@ def test_phrase_both_absent_and_present_in_one_image_is_reported(data):
     assert "row 2 has a box" in problem.expected
 
 
+def test_phrase_absent_and_present_in_other_words_is_reported(data):
+    data.spoil(4, label_name="Benign mass.")
+    problem = data.only_problem()
+    assert (problem.row, problem.column, problem.value) == (4, "label_name", "Benign mass.")
+    assert problem.expected.endswith("row 2 has a box for benign lesion, which is the same thing, in this image")
+
+
+def test_a_phrase_book_of_the_user_says_which_words_mean_the_same(data, tmp_path):
+    book = tmp_path / "book.yaml"
+    book.write_text("phrases: {benign lesion: {organ: breast, wordings: [fetal head]}}\n", encoding="utf-8")
+    require_valid(data.write(), data.images, data.masks)
+    with pytest.raises(DataProblems, match=r"fetal head.*row 2 has a box for benign lesion, which is the same thing"):
+        require_valid(data.write(), data.images, data.masks, phrase_book=book)
+    book.write_text("phrases: {benign lesion: {organ: breast}}\n", encoding="utf-8")
+    require_valid(data.write(), data.images, data.masks, phrase_book=book)
+
+
 @pytest.mark.parametrize("column", ["dataset", "group"])
 def test_conflicting_dataset_or_group_in_one_image_is_reported(data, column):
     before = data.rows[2][column]

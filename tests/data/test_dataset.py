@@ -8,15 +8,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import yaml
 from torch.utils.data import DataLoader
 from torchvision.ops import masks_to_boxes
 
 from gdinousam.data.augmentation import AugmentationSettings, build_augmentation
+from gdinousam.data.caption_phrases import AbsentPhrases, AbsentPhraseSettings, CaptionRules
 from gdinousam.data.contract.reading import read_records
 from gdinousam.data.dataset import Example, TrainingDataset, collate
 from gdinousam.data.images import read_image
 from gdinousam.data.sources.phantoms import LESION_KINDS
 from gdinousam.errors import InputError
+from gdinousam.phrase_book import read_phrase_book
 from gdinousam.preprocessing import ResizeSettings, boxes_xyxy_pixels, build_resize, image_to_tensor, normalize_image
 from gdinousam.records import ImageRecord
 
@@ -25,6 +28,15 @@ SHORTEST_EDGE = ResizeSettings(mode="shortest_edge", size=64, longest_edge=80)
 AUGMENTATION = build_augmentation(
     AugmentationSettings(crop_probability=1.0, vertical_flip=0.5, resize_scale=(0.7, 1.4), erase_probability=1.0)
 )
+
+
+def asking(*phrases: str, **settings: float) -> CaptionRules:
+    """Captions with absent phrases, drawn from some."""
+    book = read_phrase_book()
+    return CaptionRules(absent=AbsentPhrases(AbsentPhraseSettings.model_validate(settings), book, phrases))
+
+
+CAPTIONS = replace(asking(*(kind.phrase for kind in LESION_KINDS), alone=0.3), rewording=0.5, book=read_phrase_book())
 
 
 @pytest.fixture(scope="module")
@@ -120,26 +132,28 @@ def test_a_batch_counts_its_boxes(with_empty_image: list[ImageRecord]) -> None:
     assert collate(examples_of(with_empty_image[:1])).num_boxes == 0
 
 
-@pytest.mark.parametrize("num_absent_phrases", [1, 2, 100])
-def test_absent_phrases_are_other_images_phrases_alone(
-    with_empty_image: list[ImageRecord], num_absent_phrases: int
+def test_absent_phrases_stand_beside_those_of_the_image_or_alone_without_its_objects(
+    records: list[ImageRecord],
 ) -> None:
-    everything = {phrase for record in with_empty_image for phrase in record.phrases}
-    assert everything == {kind.phrase for kind in LESION_KINDS}
-    dataset = TrainingDataset(with_empty_image, SQUARE, num_absent_phrases=num_absent_phrases)
+    everything = {kind.phrase for kind in LESION_KINDS}
+    dataset = TrainingDataset(records, SQUARE, with_masks=True, captions=asking(*everything, beside=1, alone=0.3))
+    num_alone = 0
     drawn = set()
     for dataset.epoch in range(4):
-        for index, record in enumerate(with_empty_image):
+        for index, record in enumerate(records):
             example = dataset[index]
-            num_own = len(record.phrases)
-            absent = example.phrases[num_own:]
-            assert example.phrases[:num_own] == record.phrases
-            assert len(set(absent)) == len(absent) == min(num_absent_phrases, len(everything) - num_own)
-            assert set(absent) <= everything - set(record.phrases)
-            assert all(example.phrases[place] in record.phrases for place in example.phrase_indices)
-            drawn.add((index, absent))
-    if num_absent_phrases == 1:
-        assert len(drawn) > len(with_empty_image), "other epochs should show other phrases"
+            assert len(set(example.phrases)) == len(example.phrases) and set(example.phrases) <= everything
+            num_objects = len(example.boxes_cxcywh_norm)
+            assert len(example.phrase_indices) == len(example.masks) == num_objects
+            if set(example.phrases) & set(record.phrases):
+                assert example.phrases[:-1] == record.phrases and num_objects == len(record.instances)
+                assert all(example.phrases[place] in record.phrases for place in example.phrase_indices)
+            else:
+                assert num_objects == 0 and example.masks.shape == (0, 64, 64)
+                num_alone += 1
+            drawn.add((index, example.phrases))
+    assert 0 < num_alone < 2 * len(records)
+    assert len(drawn) > 2 * len(records), "other epochs should show other phrases"
 
 
 def test_a_caption_with_the_phrase_of_every_box_repeats_phrases(records: list[ImageRecord]) -> None:
@@ -147,7 +161,7 @@ def test_a_caption_with_the_phrase_of_every_box_repeats_phrases(records: list[Im
     twice = replace(record, instances=(record.instances[0],) * 2, phrases=("cyst",), absent_phrases=("stone",))
     twice = replace(twice, instances=tuple(replace(one, phrase="cyst") for one in twice.instances))
     twice = replace(twice, phrases=("cyst", "stone"))
-    (example,) = examples_of([twice], phrase_per_box=True)
+    (example,) = examples_of([twice], captions=CaptionRules(phrase_per_box=True))
     assert example.phrases == ("cyst", "cyst", "stone") and example.phrase_indices.tolist() == [0, 1]
     (once,) = examples_of([twice])
     assert once.phrases == ("cyst", "stone") and once.phrase_indices.tolist() == [0, 0]
@@ -156,14 +170,16 @@ def test_a_caption_with_the_phrase_of_every_box_repeats_phrases(records: list[Im
 def test_of_a_phrase_with_slashes_one_part_or_all_of_it_is_asked(records: list[ImageRecord]) -> None:
     record = next(record for record in records if record.instances)
     slashed = replace(record, instances=(replace(record.instances[0], phrase="cyst/fluid"),), phrases=("cyst/fluid",))
-    dataset = TrainingDataset([slashed], SQUARE, phrase_per_box=True)
+    dataset = TrainingDataset([slashed], SQUARE, captions=CaptionRules(phrase_per_box=True))
     drawn = [dataset[0].phrases for dataset.epoch in range(40)]
     assert set(drawn) == {("cyst",), ("fluid",), ("cyst/fluid",)}
     assert drawn == [dataset[0].phrases for dataset.epoch in range(40)]  # of seed, epoch and place alone
     assert examples_of([slashed])[0].phrases == ("cyst/fluid",)
 
 
-def test_flips_swap_the_sides_of_phrases_for_boxes_masks_and_negatives_alike(records: list[ImageRecord]) -> None:
+def test_flips_swap_the_sides_of_phrases_for_boxes_masks_and_negatives_alike(
+    records: list[ImageRecord], tmp_path: Path
+) -> None:
     record = next(one for one in records if len(one.instances) == 2)
     first, second = record.instances
     left = replace(
@@ -176,7 +192,10 @@ def test_flips_swap_the_sides_of_phrases_for_boxes_masks_and_negatives_alike(rec
     settings = AugmentationSettings(horizontal_flip=1.0, crop_probability=0, resize_scale=(1, 1), pad_fraction=0)
     flip = build_augmentation(settings.model_copy(update={"erase_probability": 0.0}), known)
     right = replace(right, instances=(right.instances[0], replace(second, phrase="right kidney")))
-    options = {"with_masks": True, "num_absent_phrases": 5}
+    tree = {"phrases": {phrase: {"organ": phrase} for phrase in known}}
+    (tmp_path / "book.yaml").write_text(yaml.safe_dump(tree), encoding="utf-8")
+    absent = AbsentPhrases(AbsentPhraseSettings(beside=5, alone=0), read_phrase_book(tmp_path / "book.yaml"), known)
+    options = {"with_masks": True, "captions": CaptionRules(absent=absent)}
     plain, flipped = (
         examples_of([left, right], SQUARE, augmentation=augmentation, **options) for augmentation in (None, flip)
     )
@@ -191,7 +210,7 @@ def test_flips_swap_the_sides_of_phrases_for_boxes_masks_and_negatives_alike(rec
 
 
 def test_randomness_depends_on_seed_epoch_and_place_alone(records: list[ImageRecord]) -> None:
-    options = {"augmentation": AUGMENTATION, "with_masks": True, "num_absent_phrases": 1}
+    options = {"augmentation": AUGMENTATION, "with_masks": True, "captions": CAPTIONS}
     first, second = (TrainingDataset([records[0]] * 3, SQUARE, seed=5, **options) for _ in range(2))
     first.epoch = second.epoch = 2
     torch.manual_seed(0)
@@ -208,7 +227,7 @@ def test_randomness_depends_on_seed_epoch_and_place_alone(records: list[ImageRec
 
 
 def test_drawing_an_example_leaves_the_global_generator_alone(records: list[ImageRecord]) -> None:
-    dataset = TrainingDataset(records, SQUARE, AUGMENTATION, num_absent_phrases=1)
+    dataset = TrainingDataset(records, SQUARE, AUGMENTATION, captions=CAPTIONS)
     torch.manual_seed(0)
     expected = torch.rand(3)
     torch.manual_seed(0)
@@ -217,7 +236,7 @@ def test_drawing_an_example_leaves_the_global_generator_alone(records: list[Imag
 
 
 def test_the_number_of_workers_does_not_matter(records: list[ImageRecord]) -> None:
-    dataset = TrainingDataset(records[:4], SQUARE, AUGMENTATION, with_masks=True, num_absent_phrases=1)
+    dataset = TrainingDataset(records[:4], SQUARE, AUGMENTATION, with_masks=True, captions=CAPTIONS)
     dataset.epoch = 1
     loaded = [
         [

@@ -7,9 +7,11 @@ import torch
 from pydantic import ValidationError
 
 from gdinousam.data.augmentation import AugmentationSettings, build_augmentation
+from gdinousam.data.caption_phrases import AbsentPhrases, AbsentPhraseSettings, CaptionRules
 from gdinousam.data.dataset import JoinedExamples
 from gdinousam.data.sources.phantoms import phrases_of
 from gdinousam.data.sources.phantoms.endless import EndlessPhantoms, PhantomData
+from gdinousam.phrase_book import read_phrase_book
 from gdinousam.preprocessing import ResizeSettings
 
 RESIZE = ResizeSettings(size=64)
@@ -49,10 +51,17 @@ def test_some_phantoms_have_nothing_and_say_what_is_absent_but_not_for_a_mask_he
         assert example.masks is not None and len(example.masks) == len(example.boxes_cxcywh_norm) > 0
 
 
-def test_absent_phrases_come_from_the_other_families() -> None:
-    dataset = phantoms("prostate", "liver", num_absent_phrases=1)
-    assert all(len(dataset[index].phrases) >= 2 for index in range(0, 12, 2))
-    assert set(dataset[0].phrases[1:]) <= set(phrases_of("liver"))
+def test_absent_phrases_are_those_of_other_families_and_of_other_data() -> None:
+    phrases = [*phrases_of("prostate"), *phrases_of("liver"), "fetal head"]
+    absent = AbsentPhrases(
+        AbsentPhraseSettings(beside=1, alone=0.3, kinds=("other organs",)), read_phrase_book(), phrases
+    )
+    dataset = phantoms("prostate", num=40, captions=CaptionRules(absent=absent))
+    examples = [dataset[index] for index in range(40)]
+    asked = {phrase for example in examples for phrase in example.phrases}
+    assert asked == set(phrases)
+    for example in examples:
+        assert len(example.boxes_cxcywh_norm) == 0 or "prostate" in example.phrases
 
 
 def test_flips_swap_words_in_the_phrases_of_phantoms_too() -> None:

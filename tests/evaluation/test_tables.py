@@ -238,6 +238,7 @@ def test_markdown_holds_every_metric_with_deviation_and_interval(tmp_path):
         "## Protocol paper",
         "## Strata, protocol strict",
         "## Calibration, protocol strict",
+        "## Absent phrases, protocol strict",
     ]
     header = "dataset | n | images | groups | Dice % | IoU % | surface Dice % | HD95 px | ASD px | n surfaces"
     assert f"| {header} |" in lines
@@ -258,6 +259,8 @@ def test_markdown_holds_every_metric_with_deviation_and_interval(tmp_path):
             "Target",
             "Calibration",
             "Reliability",
+            "Absent phrases",
+            "What is shown and what is answered",
         )
     ]
 

@@ -69,6 +69,7 @@ def test_the_columns_of_the_paper_are_called_as_in_its_table_2() -> None:
 
 def test_everything_a_config_says_reaches_every_column(config: Path) -> None:
     overrides = ["precision=bfloat16", "compile=true", "save_masks=true", "num_pictures=3", "device=cpu"]
+    overrides += ["absent_phrases=other organs", "absent_per_image=2"]
     ablation = load_config(AblationConfig, config, [f"ablation.{one}" for one in overrides])
     for column in NAMES:
         derived = column_config(ablation, column)
@@ -84,6 +85,15 @@ def test_everything_a_config_says_reaches_every_column(config: Path) -> None:
 def test_every_column_holds_the_same_queries(results: Mapping[str, Results]) -> None:
     queries = {tuple((row.image_name, row.phrase, row.protocol) for row in one.rows) for one in results.values()}
     assert len(queries) == 1 and len(strict(results["tuned"])) == 5
+
+
+def test_every_column_is_asked_for_absent_phrases(config: Path, tmp_path: Path) -> None:
+    settings = ["columns=[true_box, whole_image]", "absent_phrases=other organs", "absent_from=[fetal head]"]
+    options = [part for one in (*settings, f"output_dir={tmp_path / 'out'}") for part in ("--set", f"ablation.{one}")]
+    assert run(ablation_command, ["--config", str(config), *options, "--set", "data.max_images=1"]) == 0
+    for column, is_answered in (("true_box", False), ("whole_image", True)):
+        rows = [row for row in strict(read_results(tmp_path / "out" / column)) if row.phrase == "fetal head"]
+        assert [(row.target_present, row.found) for row in rows] == [(False, is_answered)]
 
 
 def test_the_detections_of_the_true_box_column_are_the_true_boxes(results: Mapping[str, Results]) -> None:

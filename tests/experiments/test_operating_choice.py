@@ -10,11 +10,14 @@ from gdinousam.experiments.studies.operating_choice import (
     best_point,
     by_number_of_targets,
     choose_for_phrases,
+    false_positives,
     gain_of,
     grid,
     mean_dice,
     reached,
     specificity,
+    thresholds_to_try,
+    within,
 )
 from gdinousam.experiments.studies.operating_table import choice_table, interval_json
 from gdinousam.models.detector.operating_point import Point
@@ -35,6 +38,18 @@ def curve(
         num_instances,
         {threshold: scores[:number] for threshold, number in kept.items()},
         {threshold: dice[:number] if num_instances else () for threshold, number in kept.items()},
+    )
+
+
+def wide_curve(scores: tuple[float, ...], dice: tuple[float, ...], num_instances: int = 1) -> QueryCurve:
+    """The same at 0.1, 0.3 and 0.6."""
+    kept = {threshold: sum(score >= threshold for score in scores) for threshold in (0.1, 0.3, 0.6)}
+    return QueryCurve(
+        scores,
+        "cyst",
+        num_instances,
+        {threshold: scores[:number] for threshold, number in kept.items()},
+        {threshold: dice[:number] for threshold, number in kept.items()},
     )
 
 
@@ -80,6 +95,55 @@ def test_of_equal_points_the_one_that_answers_least_wins() -> None:
     )
 
 
+# of four absent phrases 0.1 answers three, 0.3 two, 0.6 one: a lower limit costs Dice
+LIMITED = [
+    wide_curve((0.2,), (0.9,)),
+    wide_curve((0.4,), (0.9,)),
+    wide_curve((0.8,), (0.9,)),
+    *(wide_curve((score,), (), num_instances=0) for score in (0.05, 0.2, 0.4, 0.7)),
+]
+OF_LIMITED = [point(0.1), point(0.3), point(0.6)]
+
+
+@pytest.mark.parametrize(
+    ("limit", "chosen"),
+    [(None, 0.1), (1.0, 0.1), (0.75, 0.1), (0.74, 0.3), (0.5, 0.3), (0.25, 0.6), (0.2, 0.6), (0, 0.6)],
+)
+def test_a_limit_on_false_positives_comes_before_the_dice(limit: float | None, chosen: float) -> None:
+    assert best_point(LIMITED, OF_LIMITED, limit) == point(chosen)
+    assert [false_positives(LIMITED, one) for one in OF_LIMITED] == [0.75, 0.5, 0.25]
+    assert within(LIMITED, OF_LIMITED, 0.5) == [point(0.3), point(0.6)] and within(LIMITED, OF_LIMITED, 0.2) == []
+
+
+def test_where_no_point_is_within_the_limit_the_best_dice_of_the_lowest_share_is_taken() -> None:
+    always = [wide_curve((0.8,), (), num_instances=0), wide_curve((0.4,), (0.9,))]
+    assert best_point(always, OF_LIMITED, 0.5) == point(0.3)
+
+
+def test_the_table_says_plainly_whether_the_limit_is_kept() -> None:
+    kept = choice_table(LIMITED, point(0.1), point(0.3), max_false_positives=0.5)
+    shares = "75.00 % of the absent phrases were answered before, 50.00 % after."
+    assert f"Of the points that answer at most 50 % of the absent phrases the best Dice: {shares}" in kept.remarks
+    missed = choice_table(LIMITED, point(0.1), point(0.3), max_false_positives=0.05)
+    sentence = "No point answers at most 5 % of the absent phrases, so the one of the fewest: "
+    assert sentence + shares in missed.remarks
+
+
+def test_own_values_under_a_limit_answer_no_absent_phrase_more_often() -> None:
+    present = [curve((0.2,), (0.9,), unit, "cyst") for unit in range(MIN_QUERIES)]
+    quiet, loud = curve((0.05,), (), 900, "cyst", 0), curve((0.2,), (), 901, "cyst", 0)
+    points = [point(0.1), point(0.3)]
+
+    def taken(*absent: QueryCurve, with_limit: bool) -> list[tuple[float, bool]]:
+        choices = choose_for_phrases([*present, *absent], points, point(0.3), with_limit)
+        return [(one.point.box_threshold, one.is_taken) for one in choices]
+
+    assert taken(loud, with_limit=False) == [(0.1, True)]
+    assert taken(quiet, with_limit=True) == [(0.1, True)]
+    assert taken(loud, with_limit=True) == [(0.3, False)]
+    assert taken(with_limit=True) == []
+
+
 def test_without_targets_or_absent_phrases_there_is_no_number() -> None:
     assert math.isnan(specificity([ONE], point(0.1))) and math.isnan(mean_dice([ABSENT], point(0.1)))
     none = interval_json(reached([ONE], point(0.1)).specificity)
@@ -111,6 +175,12 @@ def test_no_point_of_the_grid_lets_a_further_box_in_more_easily_than_the_best() 
     assert len(set(points)) == len(points)
     assert all(one.further_threshold >= one.box_threshold for one in points)
     assert {one.further_threshold for one in points if one.max_detections == 1} == {1.0}
+
+
+def test_a_limit_tries_more_points_in_addition() -> None:
+    assert set(grid()) < set(grid(with_limit=True))
+    thresholds = thresholds_to_try(with_limit=True)
+    assert list(thresholds) == sorted(set(thresholds)) and max(thresholds) > max(thresholds_to_try())
 
 
 def test_the_table_says_before_after_and_gain() -> None:

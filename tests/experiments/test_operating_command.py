@@ -201,6 +201,26 @@ def test_what_cannot_be_chosen_for_is_one_line(
     assert "add --overwrite" in refusal(capsys, written(tmp_path, tree))
 
 
+def test_a_limit_on_false_positives_is_kept_on_absent_phrases_that_are_asked(
+    tree: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = tree["validation"] | {"absent_phrases": "other organs", "absent_from": ["fetal head", "left ventricle"]}
+    chosen(written(tmp_path, tree | {"validation": asked | {"max_false_positives": 0.0, "max_images": 2}}))
+    assert "at most 0 % of the absent phrases" in capsys.readouterr().out
+    evidence = json.loads((tmp_path / "detector" / OPERATING_POINT).read_text())["evidence"]
+    assert (evidence["absent_phrases"], evidence["max_false_positives"]) == (["other organs"], 0.0)
+    assert evidence["specificity_percent"]["after"]["n"] == 4
+    specificities = [line[-1] for line in evidence["grid"]]
+    assert evidence["specificity_percent"]["after"]["mean"] == max(specificities)
+
+
+def test_a_limit_without_absent_phrases_is_refused(
+    tree: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = written(tmp_path, tree | {"validation": tree["validation"] | {"max_false_positives": 0.05}})
+    assert "no absent phrase is asked" in refusal(capsys, config)
+
+
 def test_it_can_be_written_elsewhere_and_replaced(tree: dict[str, Any], tmp_path: Path) -> None:
     config = written(tmp_path, tree | {"prediction": {"box_threshold": 0.123}})
     out = tmp_path / "point.json"

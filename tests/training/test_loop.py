@@ -168,7 +168,12 @@ def test_phrases_of_mixed_lengths_resume_to_the_same_numbers_too(
         text = text.replace(f"\n{phrase},", f"\n{name},")
     (tmp_path / "mixed.csv").write_text(text, encoding="utf-8")
     options = ["training.tune=lora", "model.detector=small", "lora.rank=2", f"data.train_ann={tmp_path / 'mixed.csv'}"]
-    options += ["data.num_absent_phrases=2", "training.schedule=constant", "training.sample_pictures_every=0"]
+    options += [
+        "data.absent_phrases={beside: 2, alone: 0.3}",
+        "data.rewording=0.5",
+        "training.schedule=constant",
+        "training.sample_pictures_every=0",
+    ]
     whole = run(config_path, *options, "training.num_epochs=2", f"training.output_dir={tmp_path / 'whole'}")
     halves = [*options, f"training.output_dir={tmp_path / 'halves'}"]
     run(config_path, *halves, "training.num_epochs=1")

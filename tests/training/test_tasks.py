@@ -9,12 +9,15 @@ import pytest
 import torch
 from torch import nn
 
+from gdinousam.data.caption_phrases import AbsentPhrases, AbsentPhraseSettings, CaptionRules
 from gdinousam.data.contract.reading import read_records
 from gdinousam.data.dataset import Batch, TrainingDataset, collate
+from gdinousam.data.sources.phantoms import LESION_KINDS
 from gdinousam.models.adapters.lora import LoraSettings, add_lora
 from gdinousam.models.detector.detector import Detector
 from gdinousam.models.loading import base_name, load_detector, load_grounding_dino, load_mask_head, trained_resize
 from gdinousam.models.mask_heads.sam2 import Sam2MaskHead
+from gdinousam.phrase_book import read_phrase_book
 from gdinousam.preprocessing import ResizeSettings
 from gdinousam.prompts import build_caption, tokenize_captions
 from gdinousam.records import ImageRecord
@@ -36,7 +39,9 @@ def records(phantom_data: Path) -> list[ImageRecord]:
 
 
 def batch_of(records: Sequence[ImageRecord], resize: ResizeSettings = RESIZE, **options: Any) -> Batch:
-    dataset = TrainingDataset(records, resize, num_absent_phrases=1, **options)
+    phrases = [kind.phrase for kind in LESION_KINDS]
+    absent = AbsentPhrases(AbsentPhraseSettings(beside=1, alone=0), read_phrase_book(), phrases)
+    dataset = TrainingDataset(records, resize, captions=CaptionRules(absent=absent), **options)
     return collate([dataset[index] for index in range(len(dataset))])
 
 

@@ -11,11 +11,11 @@ import pytest
 from gdinousam.errors import InputError
 from gdinousam.experiments.config import BaselineTrainConfig
 from gdinousam.preprocessing import ResizeSettings
+from gdinousam.training.examples import training_examples
 from gdinousam.training.images import (
     TrainingImages,
     read_training_images,
     training_datasets,
-    training_examples,
     training_phrases,
 )
 

@@ -29,6 +29,7 @@ def require_valid(
     datasets: Sequence[str] | None = None,
     resize_masks: bool = False,
     allow_odd: bool = False,
+    phrase_book: Path | None = None,
 ) -> None:
     """Raise ``DataProblems`` where ``check_table`` finds any; arguments and other errors as there.
 
@@ -44,14 +45,15 @@ def require_valid(
     }
 
     def check() -> dict[str, Any]:
-        problems = check_table(csv_path, image_dir, mask_dir, **options)
+        problems = check_table(csv_path, image_dir, mask_dir, phrase_book=phrase_book, **options)
         if problems:
             raise DataProblems(problems)
         return {"sound": str(csv_path)}
 
     folders = [Path(folder) for folder in (image_dir, mask_dir) if folder is not None]
     question = {"check": options, "with_masks": mask_dir is not None}
-    _, is_known = remembered(question, [csv_path], folders, check)
+    files = [csv_path, *([] if phrase_book is None else [phrase_book])]
+    _, is_known = remembered(question, files, folders, check)
     if is_known:
         logger.info("%s: checked before, and no file has changed since", csv_path)
 
@@ -65,6 +67,7 @@ def check_table(
     datasets: Sequence[str] | None = None,
     allow_odd: bool = False,
     resize_masks: bool = False,
+    phrase_book: Path | None = None,
 ) -> list[Problem]:
     """Find every breach of the contract in a CSV and the files it names.
 
@@ -72,7 +75,8 @@ def check_table(
     every row with a box must have a mask. progress: show a bar in a terminal where the check takes a while. datasets:
     look at the files of these alone, as only they are used; the rows are all checked. allow_odd: take boxes and masks
     that obey the contract and yet look wrong (see ``plausibility``). resize_masks: a mask of another size than its
-    image is not a problem and is checked at the image's. Each image and mask is decoded once. Returns the
+    image is not a problem and is checked at the image's. phrase_book: says which phrases mean the same; ``None``: the
+    package's. Each image and mask is decoded once. Returns the
     problems by row, an empty list for sound data. Raises ``InputError`` only for a CSV that cannot be read as a table
     at all, and for required masks without a mask folder.
     """
@@ -89,7 +93,7 @@ def check_table(
     rows = [CheckedRow(csv_path, number, cells) for number, cells in contract.iterate_rows(table)]
     mask_folder = None if mask_dir is None else Path(mask_dir)
     folders = Folders(csv_path, Path(image_dir), mask_folder, masks_required, allow_odd, resize_masks)
-    problems = [*_check_evenness(csv_path, uneven_rows, len(header)), *check_rows(rows)]
+    problems = [*_check_evenness(csv_path, uneven_rows, len(header)), *check_rows(rows, phrase_book)]
     wanted = None if datasets is None else {identity(name) for name in datasets}
     used = [row for row in rows if wanted is None or identity(row.cells[contract.DATASET]) in wanted]
     problems += folders.missing() or check_files(used, folders, progress)

@@ -10,6 +10,7 @@ from gdinousam.data.contract import reading as contract
 from gdinousam.data.contract.box_readings import BOX_SLACK
 from gdinousam.data.contract.problems import Problem
 from gdinousam.identity import difference, identity, phrase_identity, phrases_in, visible
+from gdinousam.phrase_book import read_phrase_book
 from gdinousam.records import BoxXYWH
 
 MAX_TOKENS = 256  # of a caption: max_text_len of the published Grounding DINO models
@@ -38,15 +39,18 @@ class CheckedRow:
         return Problem(self.file, self.number, column, self.cells.get(column, ""), expected)
 
 
-def check_rows(rows: Sequence[CheckedRow]) -> Iterator[Problem]:
-    """The problems of the cells, each row by itself, then of rows that contradict each other."""
+def check_rows(rows: Sequence[CheckedRow], phrase_book: Path | None = None) -> Iterator[Problem]:
+    """The problems of the cells, each row by itself, then of rows that contradict each other.
+
+    phrase_book: says which phrases are words for one thing; ``None``: the package's.
+    """
     for row in rows:
         yield from _check_names(row)
         yield from _check_size(row)
         yield from _check_box(row)
     yield from _check_duplicates(rows)
     yield from _check_conflicts(rows)
-    yield from _check_absence(rows)
+    yield from _check_absence(rows, phrase_book)
     yield from _check_spellings(rows)
 
 
@@ -117,12 +121,24 @@ def _check_conflicts(rows: Sequence[CheckedRow]) -> Iterator[Problem]:
                     yield row.problem(column, expected)
 
 
-def _check_absence(rows: Sequence[CheckedRow]) -> Iterator[Problem]:
-    for same in grouped(rows, lambda row: (row.image_name, phrase_identity(row.phrase))):
+def _check_absence(rows: Sequence[CheckedRow], phrase_book: Path | None) -> Iterator[Problem]:
+    """What is absent in one row and has a box in another, under the same phrase or a synonym of it."""
+    if not any(row.is_absent for row in rows):
+        return
+    book = read_phrase_book(phrase_book)
+
+    def thing(row: CheckedRow) -> tuple[str, str]:
+        entry = book.entry(row.phrase)
+        return row.image_name, phrase_identity(row.phrase if entry is None else entry.phrase)
+
+    for same in grouped(rows, thing):
         with_box = [row for row in same if not row.is_absent]
         for row in same:
             if row.is_absent and with_box:
-                expected = f"a box, or no such row: row {with_box[0].number} has a box for this phrase in this image"
+                first = with_box[0]
+                is_spelt_alike = phrase_identity(row.phrase) == phrase_identity(first.phrase)
+                name = "this phrase" if is_spelt_alike else f"{visible(first.phrase)}, which is the same thing,"
+                expected = f"a box, or no such row: row {first.number} has a box for {name} in this image"
                 yield row.problem(contract.PHRASE, expected)
 
 

@@ -21,6 +21,11 @@ def datasets_of(records: Iterable[ImageRecord]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(record.dataset for record in records))
 
 
+def phrases_of(records: Iterable[ImageRecord]) -> tuple[str, ...]:
+    """The distinct phrases of the records, in order of first appearance."""
+    return tuple(dict.fromkeys(phrase for record in records for phrase in record.phrases))
+
+
 def of_datasets(
     records: tuple[ImageRecord, ...], datasets: Sequence[str] | None, csv_path: Path
 ) -> tuple[ImageRecord, ...]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from gdinousam import __version__
 from gdinousam.errors import InputError
+from gdinousam.evaluation.figures.absence import absent_matrix, roc_figure
 from gdinousam.evaluation.figures.case_pictures import CasePictures
 from gdinousam.evaluation.figures.gallery import case_text, make_gallery, quality_of, strata_cases
 from gdinousam.evaluation.figures.overlays import LEGEND
@@ -19,6 +20,8 @@ from gdinousam.evaluation.figures.plots import dice_box_plot, strata_plot
 from gdinousam.evaluation.figures.reliability import reliability_diagram
 from gdinousam.evaluation.figures.report_facts import facts, opening
 from gdinousam.evaluation.figures.saving import as_svg, figure_style, weights_notes
+from gdinousam.evaluation.reporting.absence import has_absent, presence_of
+from gdinousam.evaluation.reporting.absence_tables import absence_tables
 from gdinousam.evaluation.reporting.calibration_tables import calibration_tables
 from gdinousam.evaluation.reporting.comparison import Compared, compare
 from gdinousam.evaluation.reporting.comparison_tables import comparison_tables
@@ -26,7 +29,7 @@ from gdinousam.evaluation.reporting.table import NOTHING, Table
 from gdinousam.evaluation.reporting.tables import PROTOCOLS, RULES, protocol_tables, seen_note, strata_tables
 from gdinousam.evaluation.scoring.notes import NO_NOTES
 from gdinousam.evaluation.scoring.results import Results
-from gdinousam.evaluation.scoring.rows import ProtocolName
+from gdinousam.evaluation.scoring.rows import ProtocolName, ScoreRow
 from gdinousam.evaluation.scoring.strata import UNKNOWN, Stratum, stratify
 from gdinousam.files import write_text
 
@@ -41,6 +44,16 @@ _RELIABILITY_TEXT = (
     "Protocol strict. On the dashed line a score is the probability that the phrase is there; above it, phrases are "
     "there more often than scores say. Larger dots hold more queries; lines: 95 % bootstrap intervals. ECE: expected "
     "calibration error."
+)
+
+
+_MATRIX_TEXT = (
+    "Protocol strict. Of the images that show one phrase, the share in percent in which another that is not there was "
+    "answered; n: queries. An image that shows several phrases counts for each of them."
+)
+_ROC_TEXT = (
+    "Protocol strict. Is the phrase there? By the score of the best detection. The dot is where all answers count; "
+    "beyond it nothing was found, so there is no score."
 )
 
 
@@ -59,6 +72,15 @@ class _Part:
 
 
 @dataclass(frozen=True)
+class _Absent:
+    """sentences: one of each method that was asked for absent phrases. tables: of each by itself."""
+
+    sentences: list[str]
+    plots: list[_Plot]
+    tables: list[_Part]
+
+
+@dataclass(frozen=True)
 class _Protocol:
     """comparison: by name as in ``comparison_tables``. methods: each by itself; both empty without queries."""
 
@@ -74,11 +96,13 @@ def write_report(
     with_gallery: bool = True,
     common: bool = False,
     data_dir: Path | None = None,
+    wordings: Sequence[Table] = (),
 ) -> int:
     """Write a report of results as one HTML file and return its size in bytes.
 
     results: at least one, the first being the one that the page begins with. with_gallery: needs their masks and data.
-    common, data_dir: as for ``compare`` and ``CasePictures``. An earlier file is replaced when the new one is whole.
+    common, data_dir: as for ``compare`` and ``CasePictures``. wordings: tables of a study of wordings; may be none. An
+    earlier file is replaced when the new one is whole.
     Raises InputError where the results cannot be compared, their masks or data are missing, or the file cannot be
     written.
     """
@@ -110,6 +134,8 @@ def write_report(
             for method, of_method in strata.items()
         ],
         calibration=[_Part(method, list(calibration_tables(rows).values())) for method, rows in compared.rows.items()],
+        absent=_absent(compared),
+        wordings=wordings,
         gallery=gallery,
         case_text=case_text,
         quality_of=quality_of,
@@ -156,6 +182,32 @@ def _plots(compared: Compared) -> list[_Plot]:
         svg = as_svg(reliability_diagram(compared.rows, _PLOT_WIDTH, weights_notes(compared)), "reliability", label)
     plots.append(_Plot(svg, f"Is the phrase there? {_RELIABILITY_TEXT}"))
     return plots
+
+
+def _absent(compared: Compared) -> _Absent | None:
+    """``None`` where no absent phrase was asked."""
+    asked = {method: rows for method, rows in compared.rows.items() if has_absent(rows)}
+    if not asked:
+        return None
+    methods, notes = ", ".join(asked), weights_notes(compared)
+    with figure_style():
+        label = f"Share of absent phrases answered by what the image shows, for {methods}. The tables hold the numbers."
+        matrix = _Plot(as_svg(absent_matrix(asked, _PLOT_WIDTH, notes), "absent", label), _MATRIX_TEXT)
+    with figure_style():
+        label = f"ROC of whether the phrase is there, for {methods}. The tables hold the areas."
+        roc = _Plot(as_svg(roc_figure(asked, _PLOT_WIDTH, notes), "roc", label), _ROC_TEXT)
+    tables = [_Part(method, list(absence_tables(rows).values())) for method, rows in asked.items()]
+    return _Absent([_silence(method, rows) for method, rows in asked.items()], [matrix, roc], tables)
+
+
+def _silence(method: str, rows: Sequence[ScoreRow]) -> str:
+    one = presence_of(rows)
+    rate = one.false_positives
+    interval = "" if math.isnan(rate.low) else f" (95 % interval {100 * rate.low:.1f} to {100 * rate.high:.1f})"
+    area = (
+        "" if math.isnan(one.auc.mean) else f" Its score tells present from absent with an AUC of {one.auc.mean:.3f}."
+    )
+    return f"{method} answered {100 * rate.mean:.1f} %{interval} of {one.num_absent} absent phrases.{area}"
 
 
 def _strata_plot(compared: Compared, strata: dict[str, list[Stratum]]) -> _Plot | None:

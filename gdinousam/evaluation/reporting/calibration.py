@@ -16,12 +16,16 @@ import numpy as np
 import numpy.typing as npt
 
 from gdinousam.evaluation.reporting.paper_numbers import in_paper_order
-from gdinousam.evaluation.reporting.statistics import LEVEL, NUM_RESAMPLES, SEED, Interval, resampling_unit
+from gdinousam.evaluation.reporting.statistics import (
+    Interval,
+    draws_of_units,
+    interval_of_draws,
+    resampling_unit,
+)
 from gdinousam.evaluation.scoring.rows import ScoreRow
 
 NUM_BINS = 10  # as usual for this error (Guo and others 2017)
 _EDGES = np.arange(NUM_BINS) / NUM_BINS  # where the bins begin
-_RESAMPLES_AT_ONCE = 100
 
 Floats = npt.NDArray[np.float64]
 
@@ -81,7 +85,7 @@ def calibration_of(rows: Sequence[ScoreRow], name: str = "all queries") -> Calib
         sum(not row.target_present for row in asked),
         sum(not row.found for row in asked),
         len({row.score for row in asked if row.found}),
-        _interval(float(_errors(sums.sum(axis=0)[None])[0]), _errors(drawn), len(asked), len(sums)),
+        interval_of_draws(float(_errors(sums.sum(axis=0)[None])[0]), _errors(drawn), len(asked), len(sums)),
         float(scores.mean()) if asked else math.nan,
         float(present.mean()) if asked else math.nan,
         bins,
@@ -138,16 +142,8 @@ def _sums_by_unit(rows: Sequence[ScoreRow], places: npt.NDArray[np.int_], scores
 
 def _resampled(sums: Floats) -> Floats:
     """(R, B, 3): the sums over units drawn with replacement; no draws where there are fewer than two units."""
-    num_units = len(sums)
-    if num_units < 2:
-        return np.zeros((0, NUM_BINS, 3))
-    generator = np.random.default_rng(SEED)
-    draws = []
-    for start in range(0, NUM_RESAMPLES, _RESAMPLES_AT_ONCE):
-        number = min(_RESAMPLES_AT_ONCE, NUM_RESAMPLES - start)
-        times = generator.multinomial(num_units, np.full(num_units, 1 / num_units), size=number)
-        draws.append(np.einsum("rg,gbk->rbk", times.astype(np.float64), sums))
-    return np.concatenate(draws)
+    draws = [np.einsum("rg,gbk->rbk", times, sums) for times in draws_of_units(len(sums))]
+    return np.concatenate([np.zeros((0, NUM_BINS, 3)), *draws])
 
 
 def _errors(sums: Floats) -> Floats:
@@ -169,12 +165,5 @@ def _bin(place: int, total: Floats, by_unit: Floats, drawn: Floats) -> Bin:
         (place + 1) / NUM_BINS,
         int(number),
         float(score / number) if number else math.nan,
-        _interval(share, drawn_shares, int(number), num_units),
+        interval_of_draws(share, drawn_shares, int(number), num_units),
     )
-
-
-def _interval(value: float, drawn: Floats, num_values: int, num_groups: int) -> Interval:
-    """The percentile bootstrap interval round a value; nan ends without draws."""
-    known = drawn[np.isfinite(drawn)]
-    low, high = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) if len(known) else (math.nan, math.nan)
-    return Interval(value, float(low), float(high), num_values, num_groups)

@@ -7,7 +7,7 @@ values of one unit stay together, so many images of few patients do not look lik
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,7 @@ from gdinousam.evaluation.scoring.rows import ScoreRow
 LEVEL = 0.95
 NUM_RESAMPLES = 2000  # the ends of an interval then move by about 2 % of its width from seed to seed
 SEED = 0
+_RESAMPLES_AT_ONCE = 100  # where a unit is drawn so many times, not place by place
 CELLS_AT_ONCE = 2**22  # drawn numbers held in memory at a time, 32 MiB
 DIGITS = 12  # differences are rounded to these before ranking: equal ones must tie whatever their last bit
 
@@ -166,6 +167,27 @@ def holm(p_values: Sequence[float]) -> list[float]:
         largest = max(largest, min(1.0, (len(ranked) - rank) * p))
         adjusted[place] = largest
     return adjusted
+
+
+def draws_of_units(num_units: int) -> Iterator[Floats]:
+    """How often each unit is drawn in every resample, (R, G) at a time; nothing where there are fewer than two units.
+
+    For measures that are no means of values, see ``interval_of_draws``. The same number gives the same draws.
+    """
+    generator = np.random.default_rng(SEED)
+    for start in range(0, NUM_RESAMPLES if num_units > 1 else 0, _RESAMPLES_AT_ONCE):
+        number = min(_RESAMPLES_AT_ONCE, NUM_RESAMPLES - start)
+        yield generator.multinomial(num_units, np.full(num_units, 1 / num_units), size=number).astype(np.float64)
+
+
+def interval_of_draws(value: float, drawn: Floats, num_values: int, num_groups: int) -> Interval:
+    """A value with the percentile interval of what it is in every resample, (R,); nan ends without draws.
+
+    Resamples in which it is nan say nothing of it.
+    """
+    known = drawn[np.isfinite(drawn)]
+    low, high = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) if len(known) else (math.nan, math.nan)
+    return Interval(value, float(low), float(high), num_values, num_groups)
 
 
 @dataclass(frozen=True, eq=False)

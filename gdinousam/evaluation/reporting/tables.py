@@ -10,11 +10,12 @@ from __future__ import annotations
 import csv
 import math
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
+from gdinousam.evaluation.reporting.absence_tables import absence_tables
 from gdinousam.evaluation.reporting.calibration import scores_are_shares
 from gdinousam.evaluation.reporting.calibration_tables import NO_SHARES, calibration_tables
 from gdinousam.evaluation.reporting.summary import ANSWERS, FEW, Summary, summarize, summary_of
@@ -48,7 +49,8 @@ _Columns = list[tuple[str, Callable[[Summary], Cell]]]  # title, and how to make
 
 def write_tables(rows: Sequence[ScoreRow], folder: Path, about: Notes = NO_NOTES) -> str:
     """Write ``table_strict.csv``, ``table_paper.csv``, ``strata_strict.csv``, ``calibration_strict.csv``,
-    ``reliability_strict.csv`` and ``tables.md`` into the folder.
+    ``reliability_strict.csv`` and ``tables.md`` into the folder, and where absent phrases were asked
+    ``absent_strict.csv`` and ``absent_pairs_strict.csv``.
 
     rows: those of an evaluation, or of ``read_rows``; may be empty. folder: made if missing; existing tables are
     replaced. about: what the tables must say besides.
@@ -69,26 +71,34 @@ def write_tables(rows: Sequence[ScoreRow], folder: Path, about: Notes = NO_NOTES
     markdowns.append("## Strata, protocol strict\n")
     markdowns += map(as_markdown, strata_tables(strata, about))
     markdowns.append("## Calibration, protocol strict\n")
-    markdowns += _write_calibration(rows, folder, about)
+    calibration = calibration_tables(rows)
+    _write_further(calibration, ("calibration", "reliability"), folder, about)
+    markdowns += [as_markdown(_about(table, about)) for table in calibration.values()] or [f"{_uncalibrated(rows)}\n"]
+    absence = absence_tables(rows)
+    _write_further(absence, ("absent", "absent_pairs"), folder, about)
+    if absence:
+        markdowns.append("## Absent phrases, protocol strict\n")
+        markdowns += [as_markdown(_about(table, about)) for table in absence.values()]
     write_text(folder / "tables.md", "\n".join(markdowns))
     return "\n".join(texts)
 
 
-def _write_calibration(rows: Sequence[ScoreRow], folder: Path, about: Notes) -> list[str]:
-    """The tables as CSV files, and what to read of them; files of earlier rows vanish where there are none."""
-    tables = {
-        name: replace(table, remarks=(*table.remarks, *about.remarks))
-        for name, table in calibration_tables(rows).items()
-    }
-    for name in ("calibration", "reliability"):
+def _write_further(tables: Mapping[str, Table], names: Sequence[str], folder: Path, about: Notes) -> None:
+    """The named tables as CSV files; files of earlier rows vanish where there are none."""
+    for name in names:
         path = folder / f"{name}_strict.csv"
         if name in tables:
-            write_csv(tables[name], path)
+            write_csv(_about(tables[name], about), path)
         else:
             path.unlink(missing_ok=True)
-    if tables:
-        return [as_markdown(table) for table in tables.values()]
-    return [f"{NO_SHARES if not scores_are_shares(rows) else 'No query was asked.'}\n"]
+
+
+def _about(table: Table, about: Notes) -> Table:
+    return replace(table, remarks=(*table.remarks, *about.remarks))
+
+
+def _uncalibrated(rows: Sequence[ScoreRow]) -> str:
+    return NO_SHARES if not scores_are_shares(rows) else "No query was asked."
 
 
 def protocol_tables(rows: Sequence[ScoreRow], protocol: ProtocolName, about: Notes = NO_NOTES) -> list[Table]:

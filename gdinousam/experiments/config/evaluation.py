@@ -7,11 +7,13 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from gdinousam.data.contract.plausibility import ALLOW_ODD
+from gdinousam.evaluation.scoring.absent import AbsentSettings
 from gdinousam.methods.interface import MethodSettings
 from gdinousam.methods.registry import PredictConfig
 from gdinousam.methods.saved_masks.scored import ScoredMasks
 from gdinousam.methods.saved_masks.settings import SavedMasksSettings
 from gdinousam.models.compute import ComputeSettings
+from gdinousam.phrase_book import PHRASE_BOOK
 from gdinousam.records import Need
 from gdinousam.settings import Settings, SettingsPath, derive
 
@@ -47,7 +49,7 @@ class TestData(Settings):
     )
 
 
-class ValidationData(Settings):
+class ValidationData(AbsentSettings):
     """The images on which scripts/operating_point.py chooses thresholds; never test images."""
 
     val_dir: SettingsPath = Field(description="Folder of the validation images.")
@@ -61,9 +63,16 @@ class ValidationData(Settings):
     max_images: int | None = Field(
         None, ge=1, description="Use only this many images, the first ones of the datasets used."
     )
+    max_false_positives: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Choose among the points that answer at most this share of the absent phrases; where none does, "
+        "the one that answers the fewest. null: the best Dice, whatever it answers.",
+    )
 
 
-class RunSettings(ComputeSettings):
+class RunSettings(ComputeSettings, AbsentSettings):
     """What an evaluation writes, and how it is run."""
 
     output_dir: SettingsPath = Field(description="Folder of the results; new for every run.")
@@ -96,6 +105,7 @@ class TestConfig(PredictConfig):
 
     data: TestData
     validation: ValidationData | None = Field(None, description="Only for scripts/operating_point.py.")
+    phrase_book: SettingsPath | None = Field(None, description=PHRASE_BOOK)
     saved_masks: SavedMasksSettings | None = Field(
         None, description="Only for evaluation.predictions; null: the defaults."
     )

@@ -10,6 +10,7 @@ from gdinousam.models.adapters.lora import LoraSettings
 from gdinousam.models.loading import RANDOM_SMALL
 from gdinousam.preprocessing import ResizeSettings
 from gdinousam.settings import ModelName, Settings
+from gdinousam.training.examples import texts_in_captions
 from gdinousam.training.images import LearningConfig, TrainingImages
 from gdinousam.training.learner import Learner
 from gdinousam.training.settings import LossSettings, TrainingSettings
@@ -44,6 +45,7 @@ class TrainConfig(LearningConfig):
             raise ValueError("the mask head has no adapters; set training.tune to full")
         if part == "mask_head":
             self.data.require_masks("the mask head")
+            self.data.require_plain_captions("the mask head", takes_absent_phrases=False)
         if part == "detector" and tune == "lora" and self.model.detector == RANDOM_SMALL:
             raise ValueError("adapters on random weights learn nothing; set training.tune to full or name a detector")
         return self
@@ -63,7 +65,14 @@ class TrainConfig(LearningConfig):
         if self.training.part == "mask_head":
             return mask_head_learner(str(self.model.mask_head), self.training.box_jitter)
         return detector_learner(
-            str(self.model.detector), self.lora, self.losses, self.resize, self.training, self.data.captions, images
+            str(self.model.detector),
+            self.lora,
+            self.losses,
+            self.resize,
+            self.training,
+            self.data.captions,
+            images,
+            texts_in_captions(self, images),
         )
 
 
@@ -76,6 +85,7 @@ class BaselineTrainConfig(LearningConfig):
     def _masks_are_named(self) -> BaselineTrainConfig:
         if self.needs_masks:
             self.data.require_masks(f"a {self.baseline.name}")
+        self.data.require_plain_captions(f"a {self.baseline.name}", takes_absent_phrases=not self.needs_objects)
         return self
 
     @property

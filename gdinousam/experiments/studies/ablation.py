@@ -27,6 +27,7 @@ from gdinousam.experiments.studies.folders import is_begun, is_finished, study_f
 from gdinousam.methods.config import TRAINED_BOX_LAYER
 from gdinousam.models.detector.operating_point import PredictionSettings
 from gdinousam.models.detector.public_rule import PublicRuleSettings
+from gdinousam.phrase_book import PHRASE_BOOK
 from gdinousam.preprocessing import ResizeSettings
 from gdinousam.processes import Processes, joined_processes
 from gdinousam.records import ImageRecord
@@ -76,6 +77,7 @@ class AblationConfig(Settings):
     model: AblationModels
     prediction: PredictionSettings = PredictionSettings()
     public_rule: PublicRuleSettings = PublicRuleSettings()
+    phrase_book: SettingsPath | None = Field(None, description=PHRASE_BOOK)
     ablation: AblationSettings
 
     @model_validator(mode="after")
@@ -122,7 +124,7 @@ def run_ablation(config: AblationConfig, overwrite: bool = False, resume: bool =
     """
     columns = [column_config(config, column).resolved() for column in config.ablation.columns]
     with joined_processes() as processes:
-        records = read_test_records(config.data, processes)
+        records = read_test_records(config.data, processes, config.ablation, config.phrase_book)
         waiting = processes.from_first(_unfinished(columns, records) if resume and processes.is_first else columns)
         for column in waiting:
             _build(column, records)  # wrong weights of the last column must not wait for the others

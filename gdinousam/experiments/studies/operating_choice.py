@@ -122,6 +122,8 @@ def _dice_of_first(masks: Sequence[Mask], truth_hw: Mask) -> tuple[float, ...]:
 
 # Scores of a small or untuned detector end far below those of a tuned one of full size.
 THRESHOLDS = (0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5)
+# Only where false positives are limited, which change fast from one threshold to the next.
+FINER_THRESHOLDS = (0.325, 0.375, 0.425, 0.45, 0.475, 0.525, 0.55, 0.6, 0.7, 0.8, 0.9)
 NUMBERS_OF_BOXES = (1, 2, 3, 5, 10)
 FURTHER_THRESHOLDS = (0.05, 0.075, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7)
 MIN_QUERIES = FEW  # of a phrase that gets values of its own
@@ -149,11 +151,16 @@ class PhraseChoice:
     is_taken: bool
 
 
-def grid() -> list[Point]:
+def thresholds_to_try(with_limit: bool = False) -> tuple[float, ...]:
+    """Of the grid, rising. with_limit: on false positives."""
+    return tuple(sorted((*THRESHOLDS, *(FINER_THRESHOLDS if with_limit else ()))))
+
+
+def grid(with_limit: bool = False) -> list[Point]:
     """Every point to try. What a further box must reach is not below the threshold, and 1 where there is only one."""
     return [
         Point(box_threshold=threshold, max_detections=number, further_threshold=further)
-        for threshold in THRESHOLDS
+        for threshold in thresholds_to_try(with_limit)
         for number in NUMBERS_OF_BOXES
         for further in (FURTHER_THRESHOLDS if number > 1 else (1.0,))
         if further >= threshold
@@ -172,12 +179,30 @@ def specificity(curves: Sequence[QueryCurve], point: Point) -> float:
     return sum(silent) / len(silent) if silent else math.nan
 
 
-def best_point(curves: Sequence[QueryCurve], points: Sequence[Point]) -> Point:
-    """The point of the best Dice.
+def false_positives(curves: Sequence[QueryCurve], point: Point) -> float:
+    """Share of the queries without a target in which something is found; nan without any."""
+    return 1 - specificity(curves, point)
 
-    Of equal ones that of the best specificity, then what answers least: the highest threshold, the fewest boxes, the
-    highest threshold for further ones.
+
+def within(curves: Sequence[QueryCurve], points: Sequence[Point], max_false_positives: float | None) -> list[Point]:
+    """The points that answer at most a share of the absent phrases; all of them for ``None``, and possibly none."""
+    if max_false_positives is None:
+        return list(points)
+    return [one for one in points if round(false_positives(curves, one), DIGITS) <= max_false_positives]
+
+
+def best_point(
+    curves: Sequence[QueryCurve], points: Sequence[Point], max_false_positives: float | None = None
+) -> Point:
+    """The point of the best Dice among those within a limit, in [0, 1], on the share of absent phrases answered.
+
+    Where no point is within it, that of the lowest share. Of equal ones that of the best specificity, then what answers
+    least: the highest threshold, the fewest boxes, the highest threshold for further ones.
     """
+    allowed = within(curves, points, max_false_positives)
+    if not allowed:
+        lowest = min(false_positives(curves, point) for point in points)
+        allowed = [point for point in points if false_positives(curves, point) == lowest]
 
     def rank(point: Point) -> tuple[float, ...]:
         silent = specificity(curves, point)
@@ -189,17 +214,26 @@ def best_point(curves: Sequence[QueryCurve], points: Sequence[Point]) -> Point:
             point.further_threshold,
         )
 
-    return max(points, key=rank)
+    return max(allowed, key=rank)
 
 
-def choose_for_phrases(curves: Sequence[QueryCurve], points: Sequence[Point], overall: Point) -> list[PhraseChoice]:
-    """Look for own values of every phrase that at least ``MIN_QUERIES`` queries with a target have; may be none."""
+def choose_for_phrases(
+    curves: Sequence[QueryCurve], points: Sequence[Point], overall: Point, with_limit: bool = False
+) -> list[PhraseChoice]:
+    """Look for own values of every phrase that at least ``MIN_QUERIES`` queries with a target have; may be none.
+
+    with_limit: own values may not answer the phrase more often than the overall ones where it is absent, so that all
+    together keep what the overall ones keep; a phrase that is never absent has none.
+    """
     choices = []
     for phrase in dict.fromkeys(curve.phrase for curve in curves):
         of_phrase = [curve for curve in curves if curve.phrase == phrase]
         if sum(curve.num_instances > 0 for curve in of_phrase) < MIN_QUERIES:
             continue
-        point = best_point(of_phrase, points)
+        limit = false_positives(of_phrase, overall) if with_limit else None
+        if limit is not None and math.isnan(limit):
+            continue
+        point = best_point(of_phrase, points, limit)
         gain = gain_of(of_phrase, overall, point)
         choices.append(PhraseChoice(phrase, point, gain, gain.low > 0))
     return choices

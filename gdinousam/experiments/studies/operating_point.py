@@ -17,18 +17,18 @@ from gdinousam import __version__
 from gdinousam.data.audit.pictures import read_pictures
 from gdinousam.data.contract.check import require_valid
 from gdinousam.data.contract.fingerprint import fingerprint
-from gdinousam.data.contract.names import of_datasets
+from gdinousam.data.contract.names import of_datasets, phrases_of
 from gdinousam.data.contract.reading import find_csv, read_records
 from gdinousam.data.contract.unchanged import checked_records
 from gdinousam.errors import InputError
 from gdinousam.evaluation.reporting.table_files import as_plain
+from gdinousam.evaluation.scoring.absent import with_absent
 from gdinousam.evaluation.scoring.runner import check_records
 from gdinousam.experiments.config import TestConfig, ValidationData
 from gdinousam.experiments.evaluate import build_method
 from gdinousam.experiments.studies.operating_choice import (
     MIN_QUERIES,
     NUMBERS_OF_BOXES,
-    THRESHOLDS,
     PhraseChoice,
     QueryCurve,
     best_point,
@@ -40,12 +40,14 @@ from gdinousam.experiments.studies.operating_choice import (
     query_curves,
     reached,
     specificity,
+    thresholds_to_try,
 )
 from gdinousam.experiments.studies.operating_table import choice_table, interval_json, percent
 from gdinousam.methods.ours.settings import PipelineSettings
 from gdinousam.models.detector.operating_point import OPERATING_POINT, OperatingPoint, Point, save_point
 from gdinousam.models.mask_heads.sam2 import MaskHead
 from gdinousam.models.segmenter import TextSegmenter
+from gdinousam.phrase_book import read_phrase_book
 from gdinousam.records import ImageRecord
 from gdinousam.runtime import LIBRARIES
 from gdinousam.settings import OWN_MODEL_NAMES
@@ -55,13 +57,14 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Choice:
-    """What was chosen and on what. before: what counts without it."""
+    """What was chosen and on what. before: what counts without it. max_false_positives: as in the settings."""
 
     before: Point
     after: Point
     phrases: tuple[PhraseChoice, ...]
     curves: tuple[QueryCurve, ...]
     grid: tuple[Point, ...]
+    max_false_positives: float | None
 
 
 def choose_operating_point(
@@ -77,17 +80,25 @@ def choose_operating_point(
     path = out or _beside_weights(config)
     if path.exists() and not overwrite:
         raise InputError(f"{path} is there already; add --overwrite to replace it, or name another file with --out")
-    records = _read(validation, config.data.masks_of_other_size == "resize")
+    records = _read(validation, config.data.masks_of_other_size == "resize", config.phrase_book)
     check_records(records)
     if not any(record.instances for record in records):
         raise InputError(f"{validation.val_ann}: no image with a target, so there is no Dice to choose by")
+    if validation.max_false_positives is not None and not any(record.absent_phrases for record in records):
+        raise InputError(
+            f"validation.max_false_positives: no absent phrase is asked of {validation.val_ann}; name other organs in "
+            "validation.absent_phrases, or add rows without a box"
+        )
     _refuse_test_data(config, records)
     open_config = config.model_copy(update={"prediction": config.prediction.filled()})
     segmenter = build_method(open_config, records)
     assert isinstance(segmenter, TextSegmenter)  # the config has been refused for every other method
-    choice = _choose(segmenter, records, per_phrase, config.data.num_workers)
+    limit = validation.max_false_positives
+    choice = _choose(segmenter, records, per_phrase, config.data.num_workers, limit)
     save_point(path, _noted(config, validation, records, choice))
-    return as_plain(choice_table(choice.curves, choice.before, choice.after, choice.phrases)) + _next(config, path)
+    return as_plain(choice_table(choice.curves, choice.before, choice.after, choice.phrases, limit)) + _next(
+        config, path
+    )
 
 
 def _validation_of(config: TestConfig) -> ValidationData:
@@ -109,14 +120,15 @@ def _beside_weights(config: TestConfig) -> Path:
     return Path(weights) / OPERATING_POINT
 
 
-def _read(validation: ValidationData, resize_masks: bool) -> tuple[ImageRecord, ...]:
+def _read(validation: ValidationData, resize_masks: bool, phrase_book: Path | None) -> tuple[ImageRecord, ...]:
     images, masks, csv_path = validation.val_dir, validation.val_masks, validation.val_ann
 
     def check() -> None:
-        require_valid(csv_path, images, masks, True, validation.datasets, resize_masks)
+        require_valid(csv_path, images, masks, True, validation.datasets, resize_masks, phrase_book=phrase_book)
 
     records = checked_records(csv_path, images, masks, check, resize_masks)
-    return of_datasets(records, validation.datasets, csv_path)[: validation.max_images]
+    used = of_datasets(records, validation.datasets, csv_path)[: validation.max_images]
+    return with_absent(used, validation, read_phrase_book(phrase_book), phrases_of(records))
 
 
 def _refuse_test_data(config: TestConfig, records: Sequence[ImageRecord]) -> None:
@@ -148,18 +160,23 @@ def _sha256(path: Path) -> str:
 
 
 def _choose(
-    segmenter: TextSegmenter[MaskHead], records: Sequence[ImageRecord], per_phrase: bool, num_workers: int
+    segmenter: TextSegmenter[MaskHead],
+    records: Sequence[ImageRecord],
+    per_phrase: bool,
+    num_workers: int,
+    limit: float | None,
 ) -> Choice:
-    before = segmenter.box_finder.prediction.overall
-    thresholds = sorted({*THRESHOLDS, before.box_threshold})
+    before, with_limit = segmenter.box_finder.prediction.overall, limit is not None
+    thresholds = sorted({*thresholds_to_try(with_limit), before.box_threshold})
     most = max(NUMBERS_OF_BOXES)
     curves = query_curves(segmenter, records, thresholds, max(most, before.max_detections), num_workers)
-    points = (*grid(), before)
-    after = best_point(curves, points)
-    phrases = choose_for_phrases(curves, points, after) if per_phrase else []
+    points = (*grid(with_limit), before)
+    after = best_point(curves, points, limit)
+    phrases = choose_for_phrases(curves, points, after, with_limit) if per_phrase else []
     if per_phrase and not phrases:
-        logger.warning("no phrase has %d queries with a target, so none gets values of its own", MIN_QUERIES)
-    return Choice(before, after, tuple(phrases), tuple(curves), points)
+        absent = " and is absent elsewhere" if with_limit else ""
+        logger.warning("no phrase has %d queries with a target%s, so none gets values of its own", MIN_QUERIES, absent)
+    return Choice(before, after, tuple(phrases), tuple(curves), points, limit)
 
 
 def _noted(
@@ -185,6 +202,8 @@ def _evidence(
         "joint_caption": prediction.joint_caption,
         "beside": list(prediction.beside),
         "data": fingerprint(records, validation.val_ann),
+        "absent_phrases": list(validation.absent_phrases),
+        "max_false_positives": choice.max_false_positives,
         "before": choice.before.model_dump(),
         "dice_percent": _dice_json(curves, points),
         "dice_percent_by_number_of_targets": {

@@ -21,8 +21,10 @@ from gdinousam.experiments.studies.operating_choice import (
     QueryCurve,
     Reached,
     by_number_of_targets,
+    false_positives,
     gain_of,
     reached,
+    within,
 )
 from gdinousam.models.detector.operating_point import Point
 
@@ -47,9 +49,16 @@ def interval_json(interval: Interval) -> dict[str, float | int | None]:
 
 
 def choice_table(
-    curves: Sequence[QueryCurve], before: Point, after: Point, phrases: Sequence[PhraseChoice] = ()
+    curves: Sequence[QueryCurve],
+    before: Point,
+    after: Point,
+    phrases: Sequence[PhraseChoice] = (),
+    max_false_positives: float | None = None,
 ) -> Table:
-    """Two lines, before and after: the values, strict Dice, that by number of targets, specificity."""
+    """Two lines, before and after: the values, strict Dice, that by number of targets, specificity.
+
+    max_false_positives: the limit under which the point was chosen, in [0, 1].
+    """
     strata = by_number_of_targets(curves)
     columns = [
         text_column("operating point"),
@@ -68,6 +77,7 @@ def choice_table(
     remarks = [
         "Strict Dice and specificity in percent; in brackets 95 % bootstrap intervals over patients, else images.",
         f"Gain {100 * gain.mean:+.2f} {_brackets(gain)}. {_OPTIMISTIC}",
+        *([] if max_false_positives is None else [_limit_remark(curves, before, after, max_false_positives)]),
         *([f"Fewer than {FEW} images or patients, so this says little."] if gain.num_groups < FEW else []),
         *(_phrase_remark(one) for one in phrases),
     ]
@@ -95,6 +105,14 @@ def _percent_cell(interval: Interval) -> Cell:
 
 def _brackets(interval: Interval) -> str:
     return "" if math.isnan(interval.low) else f"[{100 * interval.low:.2f}, {100 * interval.high:.2f}]"
+
+
+def _limit_remark(curves: Sequence[QueryCurve], before: Point, after: Point, limit: float) -> str:
+    was, now = (100 * false_positives(curves, point) for point in (before, after))
+    shares = f"{was:.2f} % of the absent phrases were answered before, {now:.2f} % after"
+    if within(curves, [after], limit):
+        return f"Of the points that answer at most {100 * limit:g} % of the absent phrases the best Dice: {shares}."
+    return f"No point answers at most {100 * limit:g} % of the absent phrases, so the one of the fewest: {shares}."
 
 
 def _phrase_remark(one: PhraseChoice) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from gdinousam.data.contract.names import phrases_of
 from gdinousam.evaluation.reporting.paper_numbers import OURS, method_in_paper
 from gdinousam.evaluation.reporting.table_files import as_plain, write_table_files
 from gdinousam.evaluation.reporting.tables import PROTOCOLS
@@ -17,29 +18,36 @@ from gdinousam.experiments.config import TestConfig, dump_config
 from gdinousam.experiments.evaluate import build_method, evaluate_method, read_test_records
 from gdinousam.experiments.studies.folders import is_begun, is_finished, study_folder
 from gdinousam.experiments.studies.prompt_table import prompt_table
-from gdinousam.experiments.studies.prompts_file import Wording, phrases_of_groups, read_prompts
+from gdinousam.experiments.studies.prompts_file import Wording, held_out_wordings, phrases_of_groups, read_prompts
 from gdinousam.experiments.studies.rewording import AskedTogether, Reworded, only_phrases
+from gdinousam.experiments.studies.wording_table import wording_tables
 from gdinousam.models.segmenter import TextSegmenter
+from gdinousam.phrase_book import read_phrase_book
 from gdinousam.processes import Processes, joined_processes
 from gdinousam.records import ImageRecord
 from gdinousam.settings import SettingsPath, derive
 
 logger = logging.getLogger(__name__)
 
-TABLE = "table5"
+TABLE, WORDINGS_TABLE = "table5", "wordings_strict"
+HELD_OUT: Literal["held-out wordings"] = "held-out wordings"
 
 
 def _as_list(value: object) -> object:
-    return value if isinstance(value, list | tuple) else [value]
+    listed = list(value) if isinstance(value, list | tuple) else [value]
+    return HELD_OUT if listed == [HELD_OUT] else listed
 
 
 class PromptStudyConfig(TestConfig):
     """Everything scripts/prompt_study.py needs: the settings of test.py and the prompts."""
 
-    prompts: Annotated[tuple[SettingsPath, ...], BeforeValidator(_as_list)] = Field(
-        min_length=1,
+    prompts: Annotated[
+        Literal["held-out wordings"] | Annotated[tuple[SettingsPath, ...], Field(min_length=1)],
+        BeforeValidator(_as_list),
+    ] = Field(
         description="YAML file, or a list of several, with the prompts to ask instead of the phrases of the "
-        "data, or for every phrase.",
+        "data, or for every phrase. held-out wordings: each phrase in its own words and in those of the phrase book "
+        "that no training is shown.",
     )
 
     @model_validator(mode="before")
@@ -65,6 +73,8 @@ class PromptStudyConfig(TestConfig):
                 f"{self.method.name} reads no prompts; name a Grounding DINO in model.detector, alone or with a method "
                 "that takes its boxes (baseline.prompts.source: detector)"
             )
+        if self.evaluation.absent_kinds:
+            raise ValueError("a prompt study asks for the phrases of the rows; leave evaluation.absent_phrases out")
         return self
 
 
@@ -87,19 +97,26 @@ def wording_config(config: PromptStudyConfig, wording: Wording) -> WordingConfig
 
 
 def run_prompt_study(config: PromptStudyConfig, overwrite: bool = False, resume: bool = False) -> str:
-    """Ask every prompt of the file, score it as its phrase, and write ``table5_<protocol>``; returns the tables.
+    """Ask every prompt, score it as its phrase, and write ``table5_<protocol>``, or of held-out wordings
+    ``wordings_strict``; returns the tables.
 
     Of several processes each scores a share; all but the first return an empty text.
     resume: keep the prompts that are finished and go on with the others. overwrite: replace an earlier study.
     Raises InputError, before anything is asked, where the prompts cannot be asked or do not fit the data, for data with
     problems, weights that do not load, a folder in use, and prompts there that were asked with other settings.
     """
-    groups, config = read_prompts(config.prompts), config.resolved()
+    config = config.resolved()
+    groups = () if config.prompts == HELD_OUT else read_prompts(config.prompts)
     with joined_processes() as processes:
-        records = read_test_records(config.data, processes)
+        records = read_test_records(config.data, processes, phrase_book=config.phrase_book)
         check_records(records)
-        phrases = dict.fromkeys(phrase for record in records for phrase in record.phrases)
-        held = phrases_of_groups(groups, list(phrases), config.prompts)
+        phrases = phrases_of(records)
+        if config.prompts == HELD_OUT:
+            where = str(config.phrase_book or "the phrase book")
+            groups = held_out_wordings(read_phrase_book(config.phrase_book), phrases, where)
+            held: dict[str, tuple[str, ...]] = {phrase: (phrase,) for phrase in phrases}
+        else:
+            held = phrases_of_groups(groups, phrases, config.prompts)
         records_of = {name: only_phrases(records, of_group) for name, of_group in held.items()}
         wordings = [wording for group in groups if held[group.name] for wording in group.wordings]
         configs = {wording: wording_config(config, wording) for wording in wordings}
@@ -158,10 +175,15 @@ def _write_tables(config: PromptStudyConfig, configs: Mapping[Wording, WordingCo
     remarks = [f"No phrase of these images belongs to: {', '.join(unknown)}."] if unknown else []
     remarks += [remark for one in results.values() for remark in one.notes.remarks]
     first = next(iter(results.values()))  # one method was asked all of them
+    about = first.notes.after(remarks)
+    if config.prompts == HELD_OUT:
+        tables = wording_tables(rows, first.weights, about)
+        write_table_files(tables, config.evaluation.output_dir, WORDINGS_TABLE)
+        return "\n".join(map(as_plain, tables.values()))
     is_papers_method = method_in_paper(config.evaluation.method) == OURS
     texts = []
     for protocol in PROTOCOLS:
-        table = prompt_table(rows, protocol, first.weights, first.notes.after(remarks), is_papers_method)
+        table = prompt_table(rows, protocol, first.weights, about, is_papers_method)
         write_table_files({"prompts": table}, config.evaluation.output_dir, f"{TABLE}_{protocol}")
         texts.append(as_plain(table))
     return "\n".join(texts)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from gdinousam.errors import InputError
 from gdinousam.identity import phrase_identity
+from gdinousam.phrase_book import PhraseBook
 from gdinousam.prompts import caption_form
 from gdinousam.yaml_files import read_yaml
 
@@ -83,11 +84,22 @@ def read_prompts(paths: Sequence[Path]) -> tuple[PromptGroup, ...]:
                 raise InputError(f"{path}: {group.name!r} stands in another file too; put its prompts into one of them")
             groups[group.name] = group
     where = ", ".join(map(str, paths))
-    found = tuple(replace(group, common=tuple(common)) for group in groups.values())
-    for group in found:
+    return _checked(where, tuple(replace(group, common=tuple(common)) for group in groups.values()))
+
+
+def held_out_wordings(book: PhraseBook, phrases: Sequence[str], where: str) -> tuple[PromptGroup, ...]:
+    """A group for each phrase of the data: its own words first, then those of a phrase book that no training is shown.
+
+    where: the book, for messages. Raises InputError as ``read_prompts`` does.
+    """
+    return _checked(where, tuple(PromptGroup(phrase, (phrase, *book.held_out_wordings(phrase))) for phrase in phrases))
+
+
+def _checked(where: str, groups: tuple[PromptGroup, ...]) -> tuple[PromptGroup, ...]:
+    for group in groups:
         _refuse_alike(where, group.name, [*group.prompts, *group.common])
-    _refuse_one_folder(where, [wording for group in found for wording in group.wordings])
-    return found
+    _refuse_one_folder(where, [wording for group in groups for wording in group.wordings])
+    return groups
 
 
 def phrases_of_groups(

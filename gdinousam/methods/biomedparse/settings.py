@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
+from gdinousam.data.contract.names import phrases_of
 from gdinousam.evaluation.scoring.notes import Notes
 from gdinousam.identity import phrase_identity
 from gdinousam.methods.biomedparse.absence import AbsenceSettings, load_absence_test
@@ -57,7 +58,7 @@ class BiomedParseSettings(ComparedMethod):
     def build(self, config: ModelsConfig, records: Sequence[ImageRecord]) -> BiomedParseSegmenter:
         """See ``MethodSettings``; InputError for what is asked for a phrase of the records but is too long."""
         device = pick_device(config.evaluation.device)
-        phrases = list(dict.fromkeys(phrase for record in records for phrase in record.phrases))
+        phrases = phrases_of(records)
         absence = load_absence_test(self.absence, phrases) if self.absence else None
         with torch_seed(0):  # random weights are the same every time
             network = load_biomedparse(self.weights)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Literal
 
 from gdinousam.errors import InputError
@@ -12,7 +13,7 @@ from gdinousam.models.loading import base_name, load_grounding_dino, load_mask_h
 from gdinousam.models.mask_heads.sam2 import Sam2MaskHead
 from gdinousam.preprocessing import ResizeSettings
 from gdinousam.prompts import build_caption, build_public_caption
-from gdinousam.training.captions import require_askable
+from gdinousam.training.captions import require_askable, require_texts_askable
 from gdinousam.training.images import TrainingImages
 from gdinousam.training.learner import Learner
 from gdinousam.training.settings import LossSettings, TrainingSettings
@@ -30,17 +31,20 @@ def detector_learner(
     training: TrainingSettings,
     captions: Literal["distinct_phrases", "phrase_per_box"],
     images: TrainingImages,
+    texts: Sequence[str],
 ) -> Learner:
     """Grounding DINO, tuned by adapters or in full.
 
-    name: see ``load_grounding_dino``. captions: see ``TrainData``. images: their phrases must fit a caption. Raises
-    InputError for weights that do not load and for a phrase that is too long.
+    name: see ``load_grounding_dino``. captions: see ``TrainData``. images: their phrases must fit a caption, and so
+    must the texts that a phrase book adds. Raises InputError for weights that do not load and for a phrase that is too
+    long.
     """
     model, tokenizer = load_grounding_dino(name)
     tuned = add_lora(model, lora) if training.tune == "lora" else model
     logger.info("detector: %s", count_parameters(tuned))
     detector = Detector(tuned, tokenizer, noisy_when_frozen=training.frozen_parts == "train")
     require_askable((*images.train, *images.val), tokenizer, detector.max_tokens)
+    require_texts_askable(texts, tokenizer, detector.max_tokens)
     caption_of = build_public_caption if captions == "phrase_per_box" else build_caption
     if training.gradient_checkpointing:
         detector.recompute_layers()

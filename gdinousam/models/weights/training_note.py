@@ -14,7 +14,7 @@ from gdinousam.reading import read_json_object
 
 logger = logging.getLogger(__name__)
 
-PHRASES = "phrases"  # in the note of a training
+PHRASES, WORDINGS = "phrases", "wordings"  # in the note of a training; wordings: other words for the phrases
 _MOST_SHOWN = 6
 
 
@@ -30,11 +30,12 @@ def trained_phrases(weights: str | Path) -> tuple[str, ...]:
 def warn_of_new_phrases(detector: str | Path, adapter: str | Path | None, asked: Iterable[str]) -> tuple[str, ...]:
     """Log which of the phrases neither training had, of detector nor of adapter, and return them.
 
-    None where the last training has left no list.
+    Other words that a training could show for its phrases are not new. None where the last training has left no list.
     """
     last = trained_phrases(adapter or detector)
     known = tuple(dict.fromkeys((*last, *(trained_phrases(detector) if last and adapter else ()))))
-    identities = {phrase_identity(phrase) for phrase in known}
+    other_words = [words for weights in (adapter, detector) if weights for words in _noted(weights, WORDINGS) or ()]
+    identities = {phrase_identity(str(phrase)) for phrase in (*known, *other_words)}
     new = tuple(phrase for phrase in dict.fromkeys(asked) if phrase_identity(phrase) not in identities) if known else ()
     if new:
         logger.warning(

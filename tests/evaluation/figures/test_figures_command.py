@@ -14,7 +14,7 @@ from gdinousam.commands.figures import figures_command
 from gdinousam.evaluation.figures import saving
 from gdinousam.evaluation.figures.curves import read_run, training_curves
 
-STEMS = ("overlays_median", "box_plots", "reliability")
+STEMS = ("overlays_median", "box_plots", "reliability", "absent_phrases", "roc")
 LONG = "a dataset whose name nobody would ever want to type twice, with a $ and a % in it"
 
 

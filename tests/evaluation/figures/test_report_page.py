@@ -113,7 +113,7 @@ def test_tables_pictures_and_plots_can_be_read_without_seeing_them(page: Page) -
     assert len(page.elements["caption"]) == len(page.elements["table"]) > 5
     assert all(one.get("scope") in ("col", "row", "colgroup") for one in page.elements["th"])
     assert all(one.get("alt") for one in page.elements["img"])
-    assert len(page.elements["svg"]) == 3
+    assert len(page.elements["svg"]) == 5
     assert all(one["role"] == "img" and one["aria-label"] for one in page.elements["svg"])
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import Field, field_validator
 
 from gdinousam.data.augmentation import Augmentation
+from gdinousam.data.caption_phrases import PLAIN_CAPTIONS, CaptionRules
 from gdinousam.data.dataset import Examples, RawExample
 from gdinousam.data.masks import tight_box_xywh
 from gdinousam.data.samples import to_sample
@@ -47,11 +48,9 @@ class EndlessPhantoms(Examples):
         augmentation: Augmentation | None = None,
         seed: int = 0,
         with_masks: bool = False,
-        num_absent_phrases: int = 0,
-        phrase_per_box: bool = False,
+        captions: CaptionRules = PLAIN_CAPTIONS,
     ) -> None:
-        all_phrases = (phrase for family in families for phrase in phrases_of(family))
-        super().__init__(all_phrases, resize, augmentation, seed, num_absent_phrases, phrase_per_box)
+        super().__init__(resize, augmentation, seed, captions)
         self._families = tuple(families)
         self._num_images = num_images
         self._with_masks = with_masks
