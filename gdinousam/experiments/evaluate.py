@@ -125,7 +125,7 @@ def evaluate_method(
     unsupported = unsupported_remarks(method, records)
     for remark in unsupported:
         logger.warning("%s: %s", config.evaluation.method, remark)
-    asked = absent_remark(config.evaluation)
+    asked = absent_remark(config.evaluation, config.phrase_book)
     notes = replace(
         notes, remarks=(*notes.remarks, *unsupported, *([asked] if asked else [])), trained_on=_trained_on(config)
     )

@@ -130,9 +130,10 @@ def test_a_setting_without_effect_is_refused(setting: dict[str, Any]) -> None:
         AbsentSettings(**setting)
 
 
-def test_tables_say_what_was_asked() -> None:
-    assert absent_remark(AbsentSettings()) == ""
+def test_tables_say_what_was_asked_and_from_which_book(tmp_path: Path) -> None:
+    assert absent_remark(AbsentSettings(), None) == ""
     settings = AbsentSettings(absent_phrases=("other findings", "other organs"), absent_per_image=3)
-    assert absent_remark(settings) == (
-        "Absent phrases: those of the rows and other organs and other findings, at most 3 per image."
-    )
+    start = "Absent phrases: those of the rows and other organs and other findings, at most 3 per image (phrase book "
+    assert absent_remark(settings, None).startswith(start)
+    (tmp_path / "book.yaml").write_text("phrases: {cyst: {organ: breast}}\n", encoding="utf-8")
+    assert absent_remark(settings, tmp_path / "book.yaml") != absent_remark(settings, None)

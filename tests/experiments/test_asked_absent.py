@@ -1,5 +1,6 @@
 """``python test.py`` with absent phrases beside those of the rows, on phantoms of two organs."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 import yaml
 from method_runs import evaluated, write
 
+from gdinousam.assets import ASSETS
 from gdinousam.commands.common import BAD_INPUT, run
 from gdinousam.commands.predict import predict_command
 from gdinousam.commands.test import evaluate_command
@@ -70,7 +72,7 @@ def test_rows_of_present_phrases_and_of_the_paper_protocol_stay_bit_for_bit(
     # an image of the breast cannot show a kidney; lesions may be in a kidney, so they are not asked there
     assert {(row.protocol, row.dataset, row.target_present) for row in new} == {("strict", "phantom", False)}
     assert {row.phrase for row in new} == _kidney(after)
-    assert "Absent phrases: those of the rows and other organs." in after.notes.remarks
+    assert any(one.startswith("Absent phrases: those of the rows and other organs (") for one in after.notes.remarks)
     assert "## Absent phrases, protocol strict" in (tmp_path / "after/tables.md").read_text(encoding="utf-8")
 
 
@@ -103,6 +105,20 @@ def test_a_run_is_not_gone_on_with_under_other_settings(
     assert run(evaluate_command, ["--config", str(config), "--resume"]) == BAD_INPUT
     said = capsys.readouterr().err
     assert "absent_per_image" in said and "begun with something else" in said
+
+
+def test_a_run_is_not_gone_on_with_when_the_phrase_book_has_changed(
+    tree: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tree["data"] |= {"datasets": ["phantom"], "max_images": 1}
+    tree["phrase_book"] = str(shutil.copy(ASSETS / "phrase_book.yaml", tmp_path / "book.yaml"))
+    asked = asking(tree, tmp_path / "out", absent_phrases="other organs", absent_from=["fetal head"])
+    evaluated(asked, tmp_path)
+    with (tmp_path / "book.yaml").open("a", encoding="utf-8") as file:
+        file.write("# mine\n")
+    capsys.readouterr()
+    assert run(evaluate_command, ["--config", str(write(asked, tmp_path / "b.yaml")), "--resume"]) == BAD_INPUT
+    assert "begun with something else (remarks in method.json)" in capsys.readouterr().err
 
 
 def test_nothing_to_ask_and_a_wrong_word_are_refused_before_anything_runs(

@@ -16,6 +16,7 @@ from gdinousam.experiments.studies.operating_choice import (
     mean_dice,
     reached,
     specificity,
+    thresholds_to_try,
     within,
 )
 from gdinousam.experiments.studies.operating_table import choice_table, interval_json
@@ -174,6 +175,12 @@ def test_no_point_of_the_grid_lets_a_further_box_in_more_easily_than_the_best() 
     assert len(set(points)) == len(points)
     assert all(one.further_threshold >= one.box_threshold for one in points)
     assert {one.further_threshold for one in points if one.max_detections == 1} == {1.0}
+
+
+def test_a_limit_tries_more_points_in_addition() -> None:
+    assert set(grid()) < set(grid(with_limit=True))
+    thresholds = thresholds_to_try(with_limit=True)
+    assert list(thresholds) == sorted(set(thresholds)) and max(thresholds) > max(thresholds_to_try())
 
 
 def test_the_table_says_before_after_and_gain() -> None:

@@ -6,13 +6,14 @@ import logging
 import random
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Literal, get_args
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from gdinousam.errors import InputError
 from gdinousam.identity import same_name
-from gdinousam.phrase_book import AbsentKind, PhraseBook
+from gdinousam.phrase_book import AbsentKind, PhraseBook, phrase_book_sha256
 from gdinousam.prompts import caption_form
 from gdinousam.records import ImageRecord
 from gdinousam.runtime import derived_seed
@@ -21,6 +22,7 @@ from gdinousam.settings import Settings
 logger = logging.getLogger(__name__)
 
 Asked = Literal["listed", "other organs", "other findings"]
+_SHOWN_DIGITS = 8  # of a hash, as of those of weights
 LISTED: tuple[Asked, ...] = ("listed",)
 
 
@@ -88,14 +90,18 @@ def with_absent(
     return asked
 
 
-def absent_remark(settings: AbsentSettings) -> str:
-    """What a table says of the queries without a target; empty where only rows are asked."""
+def absent_remark(settings: AbsentSettings, phrase_book: Path | None) -> str:
+    """What a table says of the queries without a target; empty where only rows are asked.
+
+    phrase_book: the file from which they follow, as in ``read_phrase_book``.
+    """
     if not settings.absent_kinds:
         return ""
     number = settings.absent_per_image
     return (
         f"Absent phrases: those of the rows and {' and '.join(settings.absent_kinds)}"
-        f"{'' if number is None else f', at most {number} per image'}."
+        f"{'' if number is None else f', at most {number} per image'} (phrase book "
+        f"{phrase_book_sha256(phrase_book)[:_SHOWN_DIGITS]})."
     )
 
 

@@ -122,7 +122,8 @@ def _dice_of_first(masks: Sequence[Mask], truth_hw: Mask) -> tuple[float, ...]:
 
 # Scores of a small or untuned detector end far below those of a tuned one of full size.
 THRESHOLDS = (0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5)
-HIGHER_THRESHOLDS = (0.6, 0.7, 0.8, 0.9)  # only where false positives are limited
+# Only where false positives are limited, which change fast from one threshold to the next.
+FINER_THRESHOLDS = (0.325, 0.375, 0.425, 0.45, 0.475, 0.525, 0.55, 0.6, 0.7, 0.8, 0.9)
 NUMBERS_OF_BOXES = (1, 2, 3, 5, 10)
 FURTHER_THRESHOLDS = (0.05, 0.075, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7)
 MIN_QUERIES = FEW  # of a phrase that gets values of its own
@@ -152,7 +153,7 @@ class PhraseChoice:
 
 def thresholds_to_try(with_limit: bool = False) -> tuple[float, ...]:
     """Of the grid, rising. with_limit: on false positives."""
-    return (*THRESHOLDS, *(HIGHER_THRESHOLDS if with_limit else ()))
+    return tuple(sorted((*THRESHOLDS, *(FINER_THRESHOLDS if with_limit else ()))))
 
 
 def grid(with_limit: bool = False) -> list[Point]:
