@@ -7,6 +7,7 @@ Training takes wordings and absent phrases from it, evaluation absent phrases an
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ from gdinousam.prompts import caption_form
 from gdinousam.settings import Settings
 from gdinousam.yaml_files import read_yaml
 
+logger = logging.getLogger(__name__)
+
 PLACE = "{phrase}"  # in a frame, where the phrase goes
 # of the setting that names one, in every config
 PHRASE_BOOK = "YAML of synonyms, organs and findings, docs/training.md; null: the package's."
@@ -32,7 +35,8 @@ class Entry:
     """One thing that is asked for.
 
     phrase: as it stands in data. organ: which it belongs to. is_general: it may name something in other organs too
-    ("cyst"). wordings: other words for it, for training. held_out: other words that no training is shown.
+    ("cyst"), so nobody can say that it is absent there; images with it are taken for images of ``organ`` all the same.
+    wordings: other words for it, for training. held_out: other words that no training is shown.
     """
 
     phrase: str
@@ -148,7 +152,7 @@ def read_phrase_book(path: Path | None = None) -> PhraseBook:
     """Read a phrase book; ``None``: the one of the package.
 
     Raises InputError, with the file, where something is missing or unknown in it, a wording stands for two phrases or
-    twice, an organ is in two regions, or a frame has no place for the phrase.
+    twice, an organ is in two regions or that of no phrase, or a frame has no place for the phrase.
     """
     where = _place(path)
     tree = read_yaml(where, missing=f"{where}: no such file; give a phrase book, or leave it out for the package's")
@@ -164,6 +168,18 @@ def read_phrase_book(path: Path | None = None) -> PhraseBook:
     ]
     region_of = {organ: region for region, organs in book.regions.items() for organ in organs}
     return PhraseBook(entries, region_of, book.alternatives, book.frames.training, book.frames.held_out)
+
+
+def tell_assumed_organs(phrases: Iterable[str], book: PhraseBook) -> None:
+    """Log the general phrases among those of some data, and the organs that the book takes their images for."""
+    entries = {phrase: book.entry(phrase) for phrase in phrases}
+    assumed = [f"{phrase} ({one.organ})" for phrase, one in entries.items() if one is not None and one.is_general]
+    if assumed:
+        logger.info(
+            "other organs are asked in images of these, as the phrase book names their organ: %s; if yours are of "
+            "another, write it in a copy of the book and name that in phrase_book (docs/training.md)",
+            ", ".join(assumed),
+        )
 
 
 def phrase_book_sha256(path: Path | None = None) -> str:
@@ -213,6 +229,10 @@ def _check(where: Path, book: _Book) -> None:
     twice_in = next((organ for organ in organs if organs.count(organ) > 1), None)
     if twice_in is not None:
         raise InputError(f"{where}: regions: {twice_in!r} stands in two; keep it in one")
+    known_organs = {one.organ for one in book.phrases.values()}
+    unknown = next((organ for organ in organs if organ not in known_organs), None)
+    if unknown is not None:
+        raise InputError(f"{where}: regions: {unknown!r} is the organ of no phrase; write it as there, or leave it out")
     for frame in (*book.frames.training, *book.frames.held_out):
         if frame.count(PLACE) != 1:
             raise InputError(f"{where}: frames: {frame!r} must hold {PLACE} once")

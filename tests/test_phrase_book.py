@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import yaml
 from gdinousam.data.sources.phantoms import FAMILIES, phrases_of
 from gdinousam.data.sources.public.registry import all_datasets
 from gdinousam.errors import InputError
-from gdinousam.phrase_book import PhraseBook, read_phrase_book
+from gdinousam.phrase_book import PhraseBook, read_phrase_book, tell_assumed_organs
 
 TREE = {
     "regions": {"neck": ["thyroid", "carotid artery"]},
@@ -87,6 +88,7 @@ def test_wordings(path: Path) -> None:
         ({"phrases": {"...": {"organ": "x"}}}, "no letter or digit"),
         ({"alternatives": [["cyst", "spleen"]]}, "alternatives: 'spleen' is not one of the phrases"),
         ({"regions": {"a": ["x"], "b": ["x"]}}, "regions: 'x' stands in two"),
+        ({"regions": {"neck": ["Thyroid"]}}, "regions: 'Thyroid' is the organ of no phrase"),
         ({"frames": {"training": ["segment it"]}}, "frames: 'segment it' must hold {phrase} once"),
         ({"frames": {"training": ["a {phrase}"], "held_out": ["A {phrase}."]}}, "is held out and shown in training"),
     ],
@@ -95,6 +97,18 @@ def test_what_is_refused(path: Path, changes: dict[str, object], message: str) -
     with pytest.raises(InputError) as error:
         book_of(path, **changes)
     assert str(error.value).startswith(f"{path}: ") and message in str(error.value)
+
+
+def test_general_phrases_are_named_with_the_organ_that_the_book_takes_them_for(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    book = book_of(path)
+    with caplog.at_level(logging.INFO):
+        tell_assumed_organs(["fetal head", "spleen"], book)
+        assert not caplog.messages
+        tell_assumed_organs(["fetal head", "Cyst"], book)
+    (told,) = caplog.messages
+    assert "Cyst (breast)" in told and "fetal head" not in told
 
 
 def test_a_missing_file(path: Path) -> None:

@@ -56,11 +56,9 @@ def report_command(arguments: Sequence[str] | None = None, program: str = PROGRA
 
 
 def _spread(folder: Path) -> list[Table]:
-    from gdinousam.experiments.studies.wording_table import read_wordings, wording_tables
+    from gdinousam.experiments.studies.wording_table import read_wordings, study_tables
 
-    study = read_wordings(folder)
-    first = next(iter(study.values()))
-    tables = wording_tables({wording: one.rows for wording, one in study.items()}, first.weights, first.notes)
+    tables = study_tables(read_wordings(folder))
     return [tables["spread"], tables["wordings"]]
 
 

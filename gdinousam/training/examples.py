@@ -13,7 +13,7 @@ from gdinousam.data.dataset import Examples, JoinedExamples, TrainingDataset
 from gdinousam.data.sources.phantoms import phrases_of
 from gdinousam.data.sources.phantoms.endless import EndlessPhantoms
 from gdinousam.errors import InputError
-from gdinousam.phrase_book import PhraseBook, read_phrase_book
+from gdinousam.phrase_book import PhraseBook, read_phrase_book, tell_assumed_organs
 from gdinousam.preprocessing import ResizeSettings
 from gdinousam.runtime import derived_seed
 from gdinousam.training.images import LearningConfig, Records, TrainData, TrainingImages, training_phrases
@@ -32,6 +32,8 @@ def training_examples(config: LearningConfig, images: TrainingImages, resize: Re
     captions = _caption_rules(config, phrases)
     if captions.book is not None:
         _tell_unknown_phrases(phrases, captions.book)
+        if data.absent_phrases is not None and "other organs" in data.absent_phrases.kinds:
+            tell_assumed_organs(phrases, captions.book)
     if captions.absent is not None:
         _require_something_absent(captions.absent, _phrases_of_images(data, images), config.phrase_book)
     augmentation = build_augmentation(config.augmentation, phrases) if config.augmentation else None

@@ -19,6 +19,7 @@ from gdinousam.evaluation.scoring.results import read_results
 from gdinousam.experiments.studies.operating_choice import query_curves
 from gdinousam.models.detector.operating_point import OPERATING_POINT, Point, PredictionSettings, noted_point
 from gdinousam.models.segmenter import load_segmenter
+from gdinousam.phrase_book import phrase_book_sha256
 from gdinousam.preprocessing import ResizeSettings
 from gdinousam.records import Query
 
@@ -209,6 +210,7 @@ def test_a_limit_on_false_positives_is_kept_on_absent_phrases_that_are_asked(
     assert "at most 0 % of the absent phrases" in capsys.readouterr().out
     evidence = json.loads((tmp_path / "detector" / OPERATING_POINT).read_text())["evidence"]
     assert (evidence["absent_phrases"], evidence["max_false_positives"]) == (["other organs"], 0.0)
+    assert evidence["absent_from"] == asked["absent_from"] and evidence["phrase_book_sha256"] == phrase_book_sha256()
     assert evidence["specificity_percent"]["after"]["n"] == 4
     specificities = [line[-1] for line in evidence["grid"]]
     assert evidence["specificity_percent"]["after"]["mean"] == max(specificities)

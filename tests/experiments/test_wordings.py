@@ -1,6 +1,8 @@
 """A study of wordings that no training was shown, on phantoms."""
 
 import csv
+import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -76,11 +78,29 @@ def test_the_report_shows_the_spread(study: Path, tmp_path: Path) -> None:
     assert run(report_command, arguments) == 0
     page = (tmp_path / "a.html").read_text(encoding="utf-8")
     assert 'id="wordings"' in page and "Spread over wordings" in page and "show me the" in page
+    assert re.search(r"Method: [^:<]+\.", page)  # which need not be the one of the results
 
 
-def test_a_folder_without_a_study_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no results of wordings; give the folder of a study"):
-        read_wordings(tmp_path)
+def test_the_report_reads_the_wordings_of_the_table_alone(study: Path, tmp_path: Path) -> None:
+    """A study that went on with another phrase book keeps the folders of wordings that it asks no more."""
+    output = tmp_path / "output"
+    shutil.copytree(study.parent / "output", output)
+    before = read_wordings(output)
+    asked = next(output.glob("*/show_me_the_*"))
+    stale = asked.with_name("look_for_it") / "config.yaml"
+    shutil.copytree(asked, stale.parent)
+    stale.write_text(stale.read_text(encoding="utf-8").replace("show me the", "look for the"), encoding="utf-8")
+    assert list(read_wordings(output)) == list(before)
+
+
+def test_a_folder_without_a_study_or_with_half_of_one_is_refused(study: Path, tmp_path: Path) -> None:
+    output = tmp_path / "output"
+    shutil.copytree(study.parent / "output", output)
+    table = output / "wordings_strict_wordings.csv"
+    for content in (table.read_text(encoding="utf-8").splitlines()[0], "a,b\n1,2\n", None):
+        table.unlink() if content is None else table.write_text(content, encoding="utf-8")
+        with pytest.raises(InputError, match=r"no wordings in wordings_strict_wordings\.csv; give the folder of a fin"):
+            read_wordings(output)
 
 
 def test_a_study_of_wordings_asks_for_no_absent_phrases(study: Path, capsys: pytest.CaptureFixture[str]) -> None:

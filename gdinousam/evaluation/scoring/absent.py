@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from gdinousam.errors import InputError
 from gdinousam.identity import same_name
-from gdinousam.phrase_book import AbsentKind, PhraseBook, phrase_book_sha256
+from gdinousam.phrase_book import AbsentKind, PhraseBook, phrase_book_sha256, tell_assumed_organs
 from gdinousam.prompts import caption_form
 from gdinousam.records import ImageRecord
 from gdinousam.runtime import derived_seed
@@ -69,8 +69,9 @@ def with_absent(
     """The records with what each is asked for besides, behind its own phrases in alphabetical order.
 
     of_file: all phrases of the data, from which is asked where the settings name no others. The last phrase of a record
-    stays, so the paper protocol asks what it asked before. Logs the phrases that the book does not know. Raises
-    InputError where the settings ask for something and no image can be asked for any phrase.
+    stays, so the paper protocol asks what it asked before. Logs the phrases that the book does not know, and
+    those that are general. Raises InputError where the settings ask for something and no image can be asked for any
+    phrase.
     """
     if not settings.absent_kinds:
         return tuple(records)
@@ -78,6 +79,8 @@ def with_absent(
     unknown = [phrase for phrase in dict.fromkeys((*of_file, *candidates)) if book.entry(phrase) is None]
     if unknown:
         logger.info("not in the phrase book, so neither asked as absent nor told apart: %s", ", ".join(unknown))
+    if "other organs" in settings.absent_kinds:
+        tell_assumed_organs(of_file, book)
     asked = tuple(_asked(record, settings, book, candidates) for record in records)
     num_added = sum(len(new.phrases) - len(old.phrases) for new, old in zip(asked, records, strict=True))
     if records and not num_added:

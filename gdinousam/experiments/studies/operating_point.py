@@ -22,7 +22,7 @@ from gdinousam.data.contract.reading import find_csv, read_records
 from gdinousam.data.contract.unchanged import checked_records
 from gdinousam.errors import InputError
 from gdinousam.evaluation.reporting.table_files import as_plain
-from gdinousam.evaluation.scoring.absent import with_absent
+from gdinousam.evaluation.scoring.absent import AbsentSettings, with_absent
 from gdinousam.evaluation.scoring.runner import check_records
 from gdinousam.experiments.config import TestConfig, ValidationData
 from gdinousam.experiments.evaluate import build_method
@@ -47,7 +47,7 @@ from gdinousam.methods.ours.settings import PipelineSettings
 from gdinousam.models.detector.operating_point import OPERATING_POINT, OperatingPoint, Point, save_point
 from gdinousam.models.mask_heads.sam2 import MaskHead
 from gdinousam.models.segmenter import TextSegmenter
-from gdinousam.phrase_book import read_phrase_book
+from gdinousam.phrase_book import phrase_book_sha256, read_phrase_book
 from gdinousam.records import ImageRecord
 from gdinousam.runtime import LIBRARIES
 from gdinousam.settings import OWN_MODEL_NAMES
@@ -202,7 +202,8 @@ def _evidence(
         "joint_caption": prediction.joint_caption,
         "beside": list(prediction.beside),
         "data": fingerprint(records, validation.val_ann),
-        "absent_phrases": list(validation.absent_phrases),
+        **validation.model_dump(mode="json", include=set(AbsentSettings.model_fields)),
+        "phrase_book_sha256": phrase_book_sha256(config.phrase_book) if validation.absent_kinds else None,
         "max_false_positives": choice.max_false_positives,
         "before": choice.before.model_dump(),
         "dice_percent": _dice_json(curves, points),

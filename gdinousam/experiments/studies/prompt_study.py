@@ -20,7 +20,7 @@ from gdinousam.experiments.studies.folders import is_begun, is_finished, study_f
 from gdinousam.experiments.studies.prompt_table import prompt_table
 from gdinousam.experiments.studies.prompts_file import Wording, held_out_wordings, phrases_of_groups, read_prompts
 from gdinousam.experiments.studies.rewording import AskedTogether, Reworded, only_phrases
-from gdinousam.experiments.studies.wording_table import wording_tables
+from gdinousam.experiments.studies.wording_table import WORDINGS_TABLE, study_tables
 from gdinousam.models.segmenter import TextSegmenter
 from gdinousam.phrase_book import read_phrase_book
 from gdinousam.processes import Processes, joined_processes
@@ -29,7 +29,7 @@ from gdinousam.settings import SettingsPath, derive
 
 logger = logging.getLogger(__name__)
 
-TABLE, WORDINGS_TABLE = "table5", "wordings_strict"
+TABLE = "table5"
 HELD_OUT: Literal["held-out wordings"] = "held-out wordings"
 
 
@@ -171,15 +171,15 @@ def _ask(
 def _write_tables(config: PromptStudyConfig, configs: Mapping[Wording, WordingConfig], unknown: Sequence[str]) -> str:
     """unknown: groups of the files that no phrase of the data belongs to."""
     results = {wording: read_results(one.evaluation.output_dir) for wording, one in configs.items()}
-    rows = {wording: one.rows for wording, one in results.items()}
     remarks = [f"No phrase of these images belongs to: {', '.join(unknown)}."] if unknown else []
     remarks += [remark for one in results.values() for remark in one.notes.remarks]
-    first = next(iter(results.values()))  # one method was asked all of them
-    about = first.notes.after(remarks)
     if config.prompts == HELD_OUT:
-        tables = wording_tables(rows, first.weights, about)
+        tables = study_tables(results, remarks)
         write_table_files(tables, config.evaluation.output_dir, WORDINGS_TABLE)
         return "\n".join(map(as_plain, tables.values()))
+    first = next(iter(results.values()))  # one method was asked all of them
+    about = first.notes.after(remarks)
+    rows = {wording: one.rows for wording, one in results.items()}
     is_papers_method = method_in_paper(config.evaluation.method) == OURS
     texts = []
     for protocol in PROTOCOLS:

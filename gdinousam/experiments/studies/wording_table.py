@@ -6,8 +6,9 @@ whatever their dataset. Queries whose phrase is absent have no Dice and no part 
 
 from __future__ import annotations
 
+import csv
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,10 +32,10 @@ from gdinousam.evaluation.scoring.notes import NO_NOTES, Notes, weights_remarks
 from gdinousam.evaluation.scoring.results import Results, read_results
 from gdinousam.evaluation.scoring.rows import ScoreRow
 from gdinousam.experiments.studies.prompts_file import Wording
-from gdinousam.folders import CONFIG_COPY
 from gdinousam.identity import phrase_identity
 from gdinousam.records import WeightsKind
-from gdinousam.yaml_files import read_yaml
+
+WORDINGS_TABLE = "wordings_strict"
 
 _RULE = (
     "Strict Dice in percent, a miss being 0. Change: of the wording against the phrase in its own words, on the same "
@@ -155,22 +156,35 @@ def spread_of(rows: Mapping[Wording, Sequence[ScoreRow]]) -> list[Spread]:
     return [*spreads, average]
 
 
-def read_wordings(folder: Path) -> dict[Wording, Results]:
-    """The results of a finished study of wordings, by wording, those of a phrase together, its own words first.
+def study_tables(study: Mapping[Wording, Results], remarks: Iterable[str] = ()) -> dict[str, Table]:
+    """``wording_tables`` of the results of a study, at least one, which also say what method was asked.
 
-    Raises InputError where the folder holds no such study, or one that is not finished.
+    remarks: what they must say besides.
     """
-    found: dict[Wording, Results] = {}
-    for config in sorted(folder.glob(f"*/*/{CONFIG_COPY}")):
-        tree = read_yaml(config, missing="")
-        if isinstance(tree, dict) and {"phrase", "prompt"} <= tree.keys():
-            found[Wording(str(tree["phrase"]), str(tree["prompt"]))] = read_results(config.parent)
-    own = {wording.phrase for wording in found if _is_own(wording)}
-    without = [wording.phrase for wording in found if wording.phrase not in own]
-    if not found or without:
-        what = f"no results of {without[0]!r} in its own words" if without else "no results of wordings"
-        raise InputError(f'{folder}: {what}; give the folder of a study with prompts "held-out wordings"')
-    return dict(sorted(found.items(), key=lambda item: (item[0].phrase, not _is_own(item[0]))))
+    wording, first = next(iter(study.items()))  # one method was asked all of them
+    method = first.method.replace(f": {wording.prompt}", "", 1)
+    about = first.notes.after([f"Method: {method}.", *remarks])
+    return wording_tables({one: results.rows for one, results in study.items()}, first.weights, about)
+
+
+def read_wordings(folder: Path) -> dict[Wording, Results]:
+    """The results of a finished study of wordings, by wording as in its table, where a phrase's own words come first.
+
+    Folders of wordings that are not in the table, from another phrase book say, are not looked at. Raises InputError
+    where the folder holds no such study, one that is not finished, or one in which no phrase has a target.
+    """
+    table = folder / f"{WORDINGS_TABLE}_wordings.csv"
+    try:
+        with table.open(newline="", encoding="utf-8") as file:
+            asked = [Wording(line["phrase"], line["asked"]) for line in csv.DictReader(file)]
+    except (OSError, UnicodeDecodeError, KeyError, csv.Error):
+        asked = []
+    if not asked:
+        raise InputError(
+            f'{folder}: no wordings in {table.name}; give the folder of a finished study with prompts "held-out '
+            'wordings"'
+        )
+    return {wording: read_results(folder / wording.folder) for wording in asked}
 
 
 def _is_own(wording: Wording) -> bool:
