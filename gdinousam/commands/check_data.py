@@ -40,6 +40,7 @@ def check_data_command(arguments: Sequence[str] | None = None, program: str = PR
     parser.add_argument(
         "--allow-odd", action="store_true", help="take boxes and masks that obey the contract but look wrong"
     )
+    parser.add_argument("--phrase-book", type=Path, metavar="FILE", help="YAML that says which phrases mean the same")
     parser.add_argument(
         "--fill-outlines", metavar="NEW", help="copy --masks to this new folder, drawn outlines filled, and check that"
     )
@@ -58,7 +59,14 @@ def check_data_command(arguments: Sequence[str] | None = None, program: str = PR
         num_filled, num_copied = write_filled(Path(masks), Path(options.fill_outlines))
         print(f"{options.fill_outlines}: {num_filled} outlines filled, {num_copied} masks copied")
         masks = options.fill_outlines
-    problems = check_table(options.csv, options.images, masks, options.masks_required, allow_odd=options.allow_odd)
+    problems = check_table(
+        options.csv,
+        options.images,
+        masks,
+        options.masks_required,
+        allow_odd=options.allow_odd,
+        phrase_book=options.phrase_book,
+    )
     if problems:
         print(format_problems(problems, options.limit))
         return BAD_INPUT

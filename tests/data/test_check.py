@@ -10,7 +10,7 @@ import pytest
 from checked_data import HEIGHT, WIDTH, DataSet
 
 from gdinousam.commands.check_data import check_data_command
-from gdinousam.commands.common import run
+from gdinousam.commands.common import BAD_INPUT, run
 from gdinousam.data.contract.check import check_table, require_valid
 from gdinousam.data.contract.problems import DataProblems, format_problems
 from gdinousam.errors import InputError
@@ -267,6 +267,8 @@ def test_a_phrase_book_of_the_user_says_which_words_mean_the_same(data, tmp_path
     require_valid(data.write(), data.images, data.masks)
     with pytest.raises(DataProblems, match=r"fetal head.*row 2 has a box for benign lesion, which is the same thing"):
         require_valid(data.write(), data.images, data.masks, phrase_book=book)
+    arguments = [str(data.write()), "--images", str(data.images), "--phrase-book", str(book)]
+    assert run(check_data_command, arguments) == BAD_INPUT and run(check_data_command, arguments[:-2]) == 0
     book.write_text("phrases: {benign lesion: {organ: breast}}\n", encoding="utf-8")
     require_valid(data.write(), data.images, data.masks, phrase_book=book)
 

@@ -144,6 +144,14 @@ def test_own_values_under_a_limit_answer_no_absent_phrase_more_often() -> None:
     assert taken(with_limit=True) == []
 
 
+def test_a_share_at_the_limit_is_within_it_whatever_its_last_digit() -> None:
+    present = [curve((0.2, 0.15), (0.5, 0.9), unit) for unit in range(MIN_QUERIES)]
+    absent = [curve((score,), (), 900 + unit, num_instances=0) for unit, score in enumerate((0.2, 0.2, 0.05))]
+    points = [point(0.1), point(0.1, 2, 0.1), point(0.3)]
+    (choice,) = choose_for_phrases([*present, *absent], points, point(0.1), with_limit=True)  # answers 2 of 3
+    assert (choice.point.max_detections, choice.is_taken) == (2, True)
+
+
 def test_without_targets_or_absent_phrases_there_is_no_number() -> None:
     assert math.isnan(specificity([ONE], point(0.1))) and math.isnan(mean_dice([ABSENT], point(0.1)))
     none = interval_json(reached([ONE], point(0.1)).specificity)

@@ -188,7 +188,8 @@ def within(curves: Sequence[QueryCurve], points: Sequence[Point], max_false_posi
     """The points that answer at most a share of the absent phrases; all of them for ``None``, and possibly none."""
     if max_false_positives is None:
         return list(points)
-    return [one for one in points if round(false_positives(curves, one), DIGITS) <= max_false_positives]
+    limit = round(max_false_positives, DIGITS)
+    return [one for one in points if round(false_positives(curves, one), DIGITS) <= limit]
 
 
 def best_point(
