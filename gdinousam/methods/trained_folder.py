@@ -15,7 +15,7 @@ from torch import nn
 from gdinousam.errors import InputError
 from gdinousam.models.checkpoints.files import read_tensors
 from gdinousam.models.checkpoints.keys import fill
-from gdinousam.reading import read_json_object
+from gdinousam.reading import read_json_object, reason_of
 
 Config = TypeVar("Config")
 Model = TypeVar("Model", bound=nn.Module)
@@ -60,7 +60,12 @@ def load_trained(
         problem = error.errors()[0]
         place = ".".join(map(str, ("config", *problem["loc"])))
         raise InputError(f"{path}: {place}: {problem['msg']}; restore it") from error
-    model = build(config)
+    try:
+        model = build(config)
+    except InputError:
+        raise
+    except ValueError as error:  # of sizes that do not fit each other
+        raise InputError(f"{path}: config: {reason_of(error)}; restore it") from error
     weights = folder / weights_name(method)
     fill(model, read_tensors(weights), weights)
     return model.eval()

@@ -112,6 +112,13 @@ def test_a_damaged_size_is_refused_by_its_key(tmp_path: Path) -> None:
         load_sam_medus(str(tmp_path))
 
 
+def test_sizes_that_no_network_can_have_are_refused(tmp_path: Path) -> None:
+    save_sam_medus(tiny_sam_medus(), tmp_path)
+    (tmp_path / CONFIG_FILE).write_text(json.dumps({"config": asdict(TINY) | {"decoder_num_heads": 5}}), "utf-8")
+    with pytest.raises(InputError, match=rf"{CONFIG_FILE}: config: .*; restore it$"):
+        load_sam_medus(str(tmp_path))
+
+
 def test_a_sam_of_another_size_is_no_start() -> None:
     with pytest.raises(InputError, match=r"another.pth .*; give SAM ViT-B's weights"):
         sam_medus_from_sam(sam_head(64), "another.pth", replace(TINY, width=64))
