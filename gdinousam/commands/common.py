@@ -14,12 +14,14 @@ from typing import Concatenate, Literal, ParamSpec
 
 from gdinousam.assets import OLD_NAME, example_configs, setting_names
 from gdinousam.commands.surroundings import complete_environment, fault_line, make_streams_lasting
-from gdinousam.data.contract.layout import csv_name, layout_settings
+from gdinousam.data.contract.layout import SPLIT_FOLDERS, csv_name, layout_settings
 from gdinousam.errors import InputError
+from gdinousam.yaml_files import read_yaml
 
 BAD_INPUT = 2
 INTERRUPTED = 130  # what shells report for Ctrl-C
 EXAMPLES_PLACE = Path("configs")  # where the default configs are looked for, from the working folder
+UNLIKE_DIR = "data.unlike_dir"
 COPY_EXAMPLES = f"copy the example configs here with 'gdinousam config --examples {EXAMPLES_PLACE}'"
 
 More = ParamSpec("More")
@@ -100,12 +102,18 @@ def config_source(options: argparse.Namespace) -> tuple[Path, list[str], Path | 
     options: of a parser that went through ``add_config_choice``. Raises InputError where there is no config: the
     default one comes with a checkout, not with an installed package.
     """
-    small: str | None = options.small_config
     _refuse_typos(options.overrides)
-    options.overrides = [*_of_data(options), *options.overrides]
+    path, folder = _config_file(options)
+    options.overrides = [*_of_data(options, path), *options.overrides]
+    return path, options.overrides, folder
+
+
+def _config_file(options: argparse.Namespace) -> tuple[Path, Path | None]:
+    """The config file, and the folder that its paths are relative to where that is not its own."""
+    small: str | None = options.small_config
     if small is not None and options.small:
         # its paths are read as if it lay in ./configs, since nothing belongs into the folder of an installed package
-        return example_configs() / small, options.overrides, (EXAMPLES_PLACE / small).parent
+        return example_configs() / small, (EXAMPLES_PLACE / small).parent
     path: Path | None = options.config
     if path is None:
         raise InputError(f"name a config with --config; {COPY_EXAMPLES}")
@@ -113,7 +121,7 @@ def config_source(options: argparse.Namespace) -> tuple[Path, list[str], Path | 
         or_small = "" if small is None else ", or use the small model with --small"
         remedies = f"change to a checkout, {COPY_EXAMPLES}, name a config with --config{or_small}"
         raise InputError(f"{path} is not in this folder; {remedies}")
-    return path, options.overrides, None
+    return path, None
 
 
 def add_data_option(
@@ -132,7 +140,7 @@ def add_data_option(
     parser.set_defaults(program_of_data=program, without=without)
 
 
-def _of_data(options: argparse.Namespace) -> list[str]:
+def _of_data(options: argparse.Namespace, config: Path) -> list[str]:
     """What --data sets. Raises InputError where the folder lacks the file that the program needs."""
     folder: Path | None = options.data
     if folder is None:
@@ -141,8 +149,18 @@ def _of_data(options: argparse.Namespace) -> list[str]:
     needed = folder / csv_name(program)
     if not any(needed.with_suffix(suffix).is_file() for suffix in (needed.suffix, needed.suffix.lower())):
         raise InputError(f"--data {folder}: no {needed.name} in it; give a folder as docs/data.md shows it")
-    named = layout_settings(folder, program).items()
-    return [f"{key}={json.dumps(path)}" for key, path in named if key.split(".")[0] not in options.without]
+    named = layout_settings(folder, program)
+    test_images = folder / SPLIT_FOLDERS["test"][0]
+    if program == "train" and test_images.is_dir() and _leaves_out_lookalikes(config):
+        named[UNLIKE_DIR] = str(test_images)
+    return [f"{key}={json.dumps(path)}" for key, path in named.items() if key.split(".")[0] not in options.without]
+
+
+def _leaves_out_lookalikes(config: Path) -> bool:
+    """Whether a config names images whose look-alikes are left out; false for what is no config: loading it says so."""
+    tree = read_yaml(config, missing="") if config.is_file() else None
+    data = tree.get("data") if isinstance(tree, dict) else None
+    return isinstance(data, dict) and data.get(UNLIKE_DIR.split(".")[1]) is not None
 
 
 def _refuse_typos(overrides: Sequence[str]) -> None:

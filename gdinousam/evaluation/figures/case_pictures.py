@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,7 @@ class CasePictures:
         for one in results:
             if one.data_sha256 not in by_data:
                 by_data[one.data_sha256] = _read_records(one, data_dir)
-        self._records = {one.method: by_data[one.data_sha256] for one in results}
+        self._records = {one.method: _as_asked(by_data[one.data_sha256], one.rows) for one in results}
 
     def image(self, row: ScoreRow) -> Image:
         """(H, W, 3) uint8 RGB of a row's image; InputError where it has another size than the row says."""
@@ -122,6 +122,17 @@ def _read_records(results: Results, data_dir: Path | None) -> _Records:
         raise InputError(f"{csv_path}: has changed since {results.folder} was evaluated; evaluate again")
     records = read_records(csv_path, files.images, files.masks, files.resize_masks)
     return {(record.dataset, record.path.name): record for record in records}
+
+
+def _as_asked(records: _Records, rows: Sequence[ScoreRow]) -> _Records:
+    """The records with the phrases that their images were asked for, also beside those of the file: saved masks are
+    named after them.
+    """
+    asked: dict[tuple[str, str], dict[str, None]] = {}
+    for row in rows:
+        if row.protocol == "strict":
+            asked.setdefault((row.dataset, row.image_name), {})[row.phrase] = None
+    return {key: replace(record, phrases=tuple(asked.get(key, record.phrases))) for key, record in records.items()}
 
 
 def _test_files(config_path: Path) -> DataFiles:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -75,9 +76,22 @@ def write_data(
     return folder
 
 
-def write_results(folder: Path, data: Path, answer: Answer = shifted, method: str = "ours", masks: bool = True) -> Path:
-    """Score the answers as an evaluation does and write the folder that it leaves."""
-    records = read_records(data / "test.CSV", data / "test_image", data / "test_mask")
+def write_results(
+    folder: Path,
+    data: Path,
+    answer: Answer = shifted,
+    method: str = "ours",
+    masks: bool = True,
+    further: Sequence[str] = (),
+) -> Path:
+    """Score the answers as an evaluation does and write the folder that it leaves.
+
+    further: absent phrases that every image is asked for beside its rows.
+    """
+    records = [
+        replace(one, phrases=(*one.phrases, *further), absent_phrases=(*one.absent_phrases, *further))
+        for one in read_records(data / "test.CSV", data / "test_image", data / "test_mask")
+    ]
     folder.mkdir(parents=True)
     rows = []
     for record in records:

@@ -39,6 +39,20 @@ def test_an_absent_phrase_has_no_truth_and_may_have_a_false_alarm(results: Resul
     assert not pictures.truth(row).any() and pictures.prediction("ours", row).sum() == 25
 
 
+def test_masks_are_found_where_further_phrases_were_asked(tmp_path: Path) -> None:
+    data = write_data(tmp_path / "one", 3)
+    plain = results_of(tmp_path / "plain", data, exact, "plain")
+    asked = read_results(write_results(tmp_path / "asked", data, shifted, "asked", further=("stone",)))
+    assert (plain.folder / "masks" / "im0001.png").is_file()
+    assert not (asked.folder / "masks" / "im0001.png").exists()
+    pictures = CasePictures([plain, asked])
+    for row in asked.rows:
+        if row.protocol == "strict":
+            assert pictures.prediction("asked", row).sum() == row.predicted_pixels > 0
+            if row.phrase == "cyst":
+                assert (pictures.prediction("plain", row) == pictures.truth(row)).all()
+
+
 def test_where_nothing_was_found_there_is_an_empty_mask(tmp_path: Path, data: Path) -> None:
     results = results_of(tmp_path / "silent", data, silent)
     assert not CasePictures([results]).prediction("ours", results.rows[0]).any()
