@@ -12,11 +12,11 @@ from gdinousam.errors import InputError
 from gdinousam.evaluation.scoring.trace import Trace
 from gdinousam.identity import phrase_identity, spellings
 from gdinousam.methods.interface import weights_used
+from gdinousam.phrase_book import PLACE
 from gdinousam.prompts import caption_form
 from gdinousam.reading import reason_of
 from gdinousam.yaml_files import read_yaml
 
-PLACE = "{phrase}"
 _KEYS = ("template", "sentences")
 _SENTENCES = TypeAdapter(dict[str, str])
 
