@@ -16,7 +16,6 @@ from gdinousam.assets import OLD_NAME, example_configs, setting_names
 from gdinousam.commands.surroundings import complete_environment, fault_line, make_streams_lasting
 from gdinousam.data.contract.layout import SPLIT_FOLDERS, csv_name, layout_settings
 from gdinousam.errors import InputError
-from gdinousam.yaml_files import read_yaml
 
 BAD_INPUT = 2
 INTERRUPTED = 130  # what shells report for Ctrl-C
@@ -158,6 +157,8 @@ def _of_data(options: argparse.Namespace, config: Path) -> list[str]:
 
 def _leaves_out_lookalikes(config: Path) -> bool:
     """Whether a config names images whose look-alikes are left out; false for what is no config: loading it says so."""
+    from gdinousam.yaml_files import read_yaml
+
     tree = read_yaml(config, missing="") if config.is_file() else None
     data = tree.get("data") if isinstance(tree, dict) else None
     return isinstance(data, dict) and data.get(UNLIKE_DIR.split(".")[1]) is not None
