@@ -59,6 +59,7 @@ def test_the_small_model_overfits_eight_real_images_to_a_strict_dice_of_80_perce
         "data__val_ann": "null",
         "data__batch_size": 4,
         "data__num_workers": 0,
+        "data__absent_phrases": "null",  # which a mask head refuses
         "augmentation": "null",
         "training__tune": "full",
         "training__num_epochs": 40,
