@@ -20,7 +20,6 @@ from gdinousam.errors import InputError
 BAD_INPUT = 2
 INTERRUPTED = 130  # what shells report for Ctrl-C
 EXAMPLES_PLACE = Path("configs")  # where the default configs are looked for, from the working folder
-UNLIKE_DIR = "data.unlike_dir"
 COPY_EXAMPLES = f"copy the example configs here with 'gdinousam config --examples {EXAMPLES_PLACE}'"
 
 More = ParamSpec("More")
@@ -151,7 +150,7 @@ def _of_data(options: argparse.Namespace, config: Path) -> list[str]:
     named = layout_settings(folder, program)
     test_images = folder / SPLIT_FOLDERS["test"][0]
     if program == "train" and test_images.is_dir() and _leaves_out_lookalikes(config):
-        named[UNLIKE_DIR] = str(test_images)
+        named["data.unlike_dir"] = str(test_images)
     return [f"{key}={json.dumps(path)}" for key, path in named.items() if key.split(".")[0] not in options.without]
 
 
@@ -161,7 +160,7 @@ def _leaves_out_lookalikes(config: Path) -> bool:
 
     tree = read_yaml(config, missing="") if config.is_file() else None
     data = tree.get("data") if isinstance(tree, dict) else None
-    return isinstance(data, dict) and data.get(UNLIKE_DIR.split(".")[1]) is not None
+    return isinstance(data, dict) and data.get("unlike_dir") is not None
 
 
 def _refuse_typos(overrides: Sequence[str]) -> None:

@@ -123,7 +123,7 @@ def wording_tables(
     asked = _asked(rows)
     remarks = about.after(weights_remarks(weights)).remarks
     lines = tuple(_wording_line(one, wording) for one in asked.values() for wording in one.dice)
-    spread = spread_of(rows)
+    spread = _spreads(asked)
     return {
         "wordings": Table("Wordings that no training was shown", _WORDING_COLUMNS, lines, (_RULE, *remarks)),
         "spread": Table(
@@ -138,7 +138,11 @@ def wording_tables(
 
 def spread_of(rows: Mapping[Wording, Sequence[ScoreRow]]) -> list[Spread]:
     """The spread of each phrase that has other wordings, then their average if there are several; may be empty."""
-    asked = {phrase: one for phrase, one in _asked(rows).items() if one.others}
+    return _spreads(_asked(rows))
+
+
+def _spreads(of_phrases: Mapping[str, _Asked]) -> list[Spread]:
+    asked = {phrase: one for phrase, one in of_phrases.items() if one.others}
     spreads = [_spread(phrase, one) for phrase, one in asked.items()]
     if len(spreads) < 2:
         return spreads
