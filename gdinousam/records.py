@@ -125,7 +125,7 @@ class Detection:
 class Answer:
     """What a method says of one image.
 
-    detections: of every phrase that was asked, as ``Segmenter.segment`` returns them. public_choices: what the paper's
+    detections: of every phrase that was asked, as ``PhraseSegmenter.segment`` returns them. public_choices: what the paper's
     public test scripts keep, best first, only the first with a mask, by the phrases that were asked by their rule; none
     from a method that knows no such rule.
     """
@@ -188,7 +188,7 @@ class HintedSegmenter(Protocol):
         ...
 
 
-class Segmenter(Protocol):
+class PhraseSegmenter(Protocol):
     """A method that turns images and phrases into detections: ours and every compared one.
 
     needs: what the method must be given beside the image at test time, so that a table can say so.
@@ -210,7 +210,7 @@ class Segmenter(Protocol):
 
 
 @runtime_checkable
-class PublicChooser(Segmenter, Protocol):
+class PublicChooser(PhraseSegmenter, Protocol):
     """A segmenter that can also choose its answer by the rule of the paper's public test scripts."""
 
     def segment_and_choose(

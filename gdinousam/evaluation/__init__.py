@@ -1,1 +1,1 @@
-"""Evaluation: metrics, protocols, the runner that scores a Segmenter, tables and pictures."""
+"""Evaluation: metrics, protocols, the runner that scores a PhraseSegmenter, tables and pictures."""

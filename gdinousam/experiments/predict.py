@@ -17,7 +17,7 @@ from gdinousam.identity import spellings
 from gdinousam.inputs import as_path, as_texts
 from gdinousam.progress_bar import ProgressBar
 from gdinousam.prompts import caption_form
-from gdinousam.records import Detection, Image, Mask, Segmenter
+from gdinousam.records import Detection, Image, Mask, PhraseSegmenter
 
 MAX_NAME_BYTES = 250  # usual file systems allow 255, and while it is written a file has a longer name
 _OVERLAY = ""  # no phrase is empty
@@ -25,7 +25,7 @@ _PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".pgm", 
 
 
 def predict_files(
-    segmenter: Segmenter, paths: Sequence[Path], phrases: Sequence[str], output_dir: Path, overwrite: bool = False
+    segmenter: PhraseSegmenter, paths: Sequence[Path], phrases: Sequence[str], output_dir: Path, overwrite: bool = False
 ) -> Iterator[str]:
     """Segment every phrase in every image file and yield one line of report per image and phrase.
 

@@ -19,7 +19,7 @@ from gdinousam.evaluation.scoring.trace import Thresholds, Trace, UsedWeights
 from gdinousam.methods.config import ModelsConfig, ModelSettings
 from gdinousam.models.loading import SMALL, SMALL_DETECTOR, detector_and_adapter
 from gdinousam.models.weights.origin import weights_hash, weights_kind, worst_kind
-from gdinousam.records import ImageRecord, Segmenter, WeightsKind
+from gdinousam.records import ImageRecord, PhraseSegmenter, WeightsKind
 from gdinousam.settings import OWN_MODEL_NAMES, Settings
 
 
@@ -97,7 +97,7 @@ class MethodSettings(Settings, ABC):
         thresholds = Thresholds(**config.prediction.filled().overall.model_dump()) if self.finds_by_phrase else None
         return Trace(used, thresholds)
 
-    def build_for_images(self, config: ModelsConfig) -> Segmenter:
+    def build_for_images(self, config: ModelsConfig) -> PhraseSegmenter:
         """The method for images of which nothing is known but phrases; InputError where it has to be shown more."""
         method = self.build(config, ())
         if isinstance(method, RecordSegmenter):

@@ -32,7 +32,7 @@ class TextSegmenter(Generic[Head]):
         self.mask_head = mask_head
 
     def segment(self, images: Sequence[Image], phrases: Sequence[Sequence[str]]) -> list[list[Detection]]:
-        """Find and segment every phrase in its image; see ``gdinousam.records.Segmenter``."""
+        """Find and segment every phrase in its image; see ``gdinousam.records.PhraseSegmenter``."""
         images = as_images(images)
         return [one.detections for one in self.segment_and_choose(images, phrases, [()] * len(images))]
 

@@ -16,7 +16,7 @@ from gdinousam.methods.universeg.preprocessing import grey_square, probability_o
 from gdinousam.methods.universeg.segmenter import UniverSegSegmenter, load_universeg_segmenters
 from gdinousam.methods.universeg.support import SupportSet, SupportSettings, load_support
 from gdinousam.methods.universeg.weights import load_universeg
-from gdinousam.records import Detection, Image, ImageRecord, Segmenter
+from gdinousam.records import Detection, Image, ImageRecord, PhraseSegmenter
 from gdinousam.runtime import torch_seed
 
 CPU = torch.device("cpu")
@@ -62,7 +62,7 @@ def require_equal(first: Sequence[Detection], second: Sequence[Detection]) -> No
 def test_every_phrase_gets_one_mask_of_the_size_of_its_image(
     segmenter: UniverSegSegmenter, phantom_images: list[Image]
 ) -> None:
-    method: Segmenter = segmenter
+    method: PhraseSegmenter = segmenter
     assert method.needs == {"support set"}
     answers = method.segment(phantom_images, [["cyst"], [], ["tumor", "cyst"]])
     assert [[one.phrase for one in answer] for answer in answers] == [["cyst"], [], ["tumor", "cyst"]]

@@ -14,7 +14,7 @@ from gdinousam.models.detector.operating_point import PredictionSettings
 from gdinousam.models.loading import save_resize
 from gdinousam.models.segmenter import TextSegmenter, load_segmenter
 from gdinousam.preprocessing import ResizeSettings
-from gdinousam.records import Detection, Image, Segmenter
+from gdinousam.records import Detection, Image, PhraseSegmenter
 
 PHRASES = [["cyst", "left kidney"], ["malignant lesion"], ["liver", "cyst", "benign lesion"]]
 
@@ -51,7 +51,7 @@ def test_five_lines_give_a_mask(small_detector: Path, small_mask_head: Path, pha
 
 
 def test_it_is_a_segmenter_that_needs_text_alone(load: Any) -> None:
-    segmenter: Segmenter = load()
+    segmenter: PhraseSegmenter = load()
     assert segmenter.needs == {"text"}
 
 

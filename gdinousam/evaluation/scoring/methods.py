@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 from gdinousam.errors import InputError
 from gdinousam.evaluation.scoring.cases import Case
 from gdinousam.evaluation.scoring.notes import Notes
-from gdinousam.records import Answer, Detection, Image, ImageRecord, Need, Segmenter
+from gdinousam.records import Answer, Detection, Image, ImageRecord, Need, PhraseSegmenter
 
 
 @runtime_checkable
@@ -40,7 +40,7 @@ class RecordChooser(RecordSegmenter, Protocol):
         ...
 
 
-Method = Segmenter | RecordSegmenter
+Method = PhraseSegmenter | RecordSegmenter
 
 
 class Untimed:
@@ -128,7 +128,7 @@ class ByDataset:
     dataset has none of, such as "U-Net".
     """
 
-    def __init__(self, segmenters: Mapping[str, Segmenter], lacking: str) -> None:
+    def __init__(self, segmenters: Mapping[str, PhraseSegmenter], lacking: str) -> None:
         self.segmenters = segmenters
         self.needs: frozenset[Need] = next(iter(segmenters.values())).needs
         self._lacking = lacking

@@ -26,7 +26,7 @@ _TEXTS_AT_ONCE = 8  # what attention to the finest of the maps needs grows with 
 
 
 class BiomedParseSegmenter:
-    """BiomedParse as a ``gdinousam.records.Segmenter``: one mask for each phrase, all its objects together.
+    """BiomedParse as a ``gdinousam.records.PhraseSegmenter``: one mask for each phrase, all its objects together.
 
     network: in eval mode. sentences: what is asked in place of phrases; by default the phrases themselves.
     absence: what takes back what was found; none: it stays.
@@ -56,7 +56,7 @@ class BiomedParseSegmenter:
 
     @torch.inference_mode()
     def segment(self, images: Sequence[Image], phrases: Sequence[Sequence[str]]) -> list[list[Detection]]:
-        """Segment every phrase in its image; see ``gdinousam.records.Segmenter``.
+        """Segment every phrase in its image; see ``gdinousam.records.PhraseSegmenter``.
 
         An image is encoded once and each phrase asked by itself, as if it were the only one. At most one detection per
         phrase: the pixels whose probability is above 0.5; score: their mean probability. Raises InputError where the

@@ -75,7 +75,7 @@ class SegmenterParts:
 
 
 class SentenceSegmenter(ABC):
-    """A MedCLIP-SAM as a ``gdinousam.records.Segmenter``."""
+    """A MedCLIP-SAM as a ``gdinousam.records.PhraseSegmenter``."""
 
     needs: frozenset[Need] = frozenset({"text"})
 
@@ -88,7 +88,7 @@ class SentenceSegmenter(ABC):
         return self.parts.reader.model
 
     def segment(self, images: Sequence[Image], phrases: Sequence[Sequence[str]]) -> list[list[Detection]]:
-        """See ``gdinousam.records.Segmenter``.
+        """See ``gdinousam.records.PhraseSegmenter``.
 
         At most one detection for each phrase. A map always has a highest place, so that a phrase is found in nearly
         every image, whether it is there or not. The score is the mean of the map, in [0, 1], in the region that gave

@@ -30,7 +30,7 @@ from gdinousam.methods.medclip_sam.v2 import MedClipSamV2, RegionRule
 from gdinousam.methods.medclip_sam.weights import fingerprint
 from gdinousam.methods.sentences import read_sentences, traced_with
 from gdinousam.models.loading import pick_device
-from gdinousam.records import ImageRecord, Segmenter
+from gdinousam.records import ImageRecord, PhraseSegmenter
 from gdinousam.runtime import torch_seed
 from gdinousam.settings import ModelName, Settings, SettingsPath
 
@@ -57,7 +57,7 @@ class SentenceMethod(ComparedMethod):
         "image; null: none is kept.",
     )
 
-    def build(self, config: ModelsConfig, records: Sequence[ImageRecord]) -> Segmenter:
+    def build(self, config: ModelsConfig, records: Sequence[ImageRecord]) -> PhraseSegmenter:
         """See ``MethodSettings``."""
         sentences = read_sentences(self.sentences, TEMPLATE)
         with torch_seed(0):  # random weights are the same every time

@@ -17,7 +17,7 @@ class WholeImageSegmenter:
         self.mask_head = mask_head
 
     def segment(self, images: Sequence[Image], phrases: Sequence[Sequence[str]]) -> list[list[Detection]]:
-        """Give every phrase the mask of the whole image's box; see ``gdinousam.records.Segmenter``."""
+        """Give every phrase the mask of the whole image's box; see ``gdinousam.records.PhraseSegmenter``."""
         images = as_images(images)
         hints = [
             [Hint(phrase, (0.0, 0.0, float(image.shape[1]), float(image.shape[0]))) for phrase in asked]

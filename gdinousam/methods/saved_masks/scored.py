@@ -17,7 +17,7 @@ from gdinousam.methods.interface import MethodSettings, Weights
 from gdinousam.methods.saved_masks.method import SavedMasks
 from gdinousam.methods.saved_masks.settings import SavedMasksSettings
 from gdinousam.reading import reading
-from gdinousam.records import ImageRecord, Need, Segmenter, WeightsKind
+from gdinousam.records import ImageRecord, Need, PhraseSegmenter, WeightsKind
 from gdinousam.settings import SettingsPath
 
 
@@ -45,7 +45,7 @@ class ScoredMasks(MethodSettings):
         """See ``MethodSettings``; InputError for masks that do not fit the records."""
         return SavedMasks(self.predictions, records, frozenset(self.needs), self.allowed)
 
-    def build_for_images(self, config: ModelsConfig) -> Segmenter:
+    def build_for_images(self, config: ModelsConfig) -> PhraseSegmenter:
         """Raises InputError: finished masks segment nothing."""
         raise InputError("evaluation.predictions names finished masks; leave it out to segment images")
 

@@ -17,7 +17,7 @@ from gdinousam.records import Detection, Image, ImageRecord, Need
 
 
 class UNetSegmenter:
-    """A ``gdinousam.records.Segmenter`` of a closed vocabulary: one mask for each phrase, all its objects together.
+    """A ``gdinousam.records.PhraseSegmenter`` of a closed vocabulary: one mask for each phrase, all its objects together.
 
     network: in eval mode. description: of its phrases and the side S of the square that it sees.
     """
@@ -42,7 +42,7 @@ class UNetSegmenter:
 
     @torch.inference_mode()
     def segment(self, images: Sequence[Image], phrases: Sequence[Sequence[str]]) -> list[list[Detection]]:
-        """Segment every phrase in its image; see ``gdinousam.records.Segmenter``.
+        """Segment every phrase in its image; see ``gdinousam.records.PhraseSegmenter``.
 
         At most one detection per phrase: the pixels of the image, all objects together, whose probability is above
         0.5 after bilinear resizing from the square. score: their mean probability. Raises InputError where the lists

@@ -35,7 +35,7 @@ _Key = tuple[int, ...]  # which draws a phrase has; equal for phrases that share
 
 
 class UniverSegSegmenter:
-    """A ``gdinousam.records.Segmenter`` for images of one dataset.
+    """A ``gdinousam.records.PhraseSegmenter`` for images of one dataset.
 
     network: in eval mode. support: for each phrase its draws of examples, at least one. The examples stay prepared in
     memory; their features cannot, as they depend on the target from the first block on. Phrases that hold the very same
@@ -65,7 +65,7 @@ class UniverSegSegmenter:
 
     @torch.inference_mode()
     def segment(self, images: Sequence[Image], phrases: Sequence[Sequence[str]]) -> list[list[Detection]]:
-        """Segment every phrase in its image; see ``gdinousam.records.Segmenter``.
+        """Segment every phrase in its image; see ``gdinousam.records.PhraseSegmenter``.
 
         At most one detection per phrase, all objects of the phrase together: the mean of the probabilities of all
         draws, brought to the size of the image, above 0.5. score: their mean inside the mask. Raises InputError where
