@@ -125,9 +125,9 @@ class Detection:
 class Answer:
     """What a method says of one image.
 
-    detections: of every phrase that was asked, as ``PhraseSegmenter.segment`` returns them. public_choices: what the paper's
-    public test scripts keep, best first, only the first with a mask, by the phrases that were asked by their rule; none
-    from a method that knows no such rule.
+    detections: of every phrase that was asked, as ``PhraseSegmenter.segment`` returns them. public_choices: what the
+    paper's public test scripts keep, best first, only the first with a mask, by the phrases that were asked by their
+    rule; none from a method that knows no such rule.
     """
 
     detections: list[Detection]

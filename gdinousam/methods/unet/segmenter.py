@@ -17,7 +17,7 @@ from gdinousam.records import Detection, Image, ImageRecord, Need
 
 
 class UNetSegmenter:
-    """A ``gdinousam.records.PhraseSegmenter`` of a closed vocabulary: one mask for each phrase, all its objects together.
+    """A ``gdinousam.records.PhraseSegmenter`` of a closed vocabulary: one mask for a phrase, all its objects together.
 
     network: in eval mode. description: of its phrases and the side S of the square that it sees.
     """
