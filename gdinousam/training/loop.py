@@ -20,6 +20,7 @@ from tqdm import tqdm
 from gdinousam.data.dataset import Batch, JoinedExamples
 from gdinousam.errors import InputError
 from gdinousam.models.weights.choice import BEST
+from gdinousam.training.averaging import Average
 from gdinousam.training.checkpoints import LAST, RunCheckpoints
 from gdinousam.training.loading import RunBatches, worker_faults
 from gdinousam.training.losses import LOSS, Counts, Sums, means
@@ -82,6 +83,9 @@ class Trainer:
         # prepare also makes the model's forward run in mixed precision; losses stay outside of it, in float32
         self.model, self.optimizer = accelerator.prepare(task.model, optimizer)
         accelerator.register_for_checkpointing(self.progress, self.schedule)
+        self.average = Average(task.model, settings.average_decay) if settings.average_decay else None
+        if self.average is not None:
+            accelerator.register_for_checkpointing(self.average)
         self.checkpoints = RunCheckpoints(folder, accelerator, notes or {})
 
     def run(self, resume: bool = False) -> Outcome:
@@ -166,6 +170,8 @@ class Trainer:
         self.optimizer.zero_grad()
         if not self.accelerator.optimizer_step_was_skipped:  # fp16 skips steps whose gradients overflow
             self.schedule.step()
+            if self.average is not None:
+                self.average.update()
         self.progress.step += 1
 
     def _finish_epoch(self, metrics: MetricsFile | None, seconds: float, images_per_second: float) -> None:
@@ -174,29 +180,34 @@ class Trainer:
         row["learning_rate"] = float(self.schedule.get_last_lr()[0])
         train_terms = self._mean(progress.sums, progress.counts)
         row |= {f"train_{name}": value for name, value in train_terms.items()}
-        val_terms = self._validate()
-        row |= {f"val_{name}": value for name, value in val_terms.items()}
-        row |= {"images_per_second": round(images_per_second, 3), "peak_memory_mb": peak_memory_mb()}
-        row["seconds"] = round(seconds, 3)
-        judged = train_terms["loss"] if self.settings.stop_on == "train_loss" else val_terms.get("loss")
-        is_best = judged is not None and progress.judge(judged)
-        if is_best:
-            progress.best_change = self.task.change()
-        epoch = progress.epoch + 1
-        if metrics is not None:
-            metrics.append(row)
-            self.checkpoints.save_weights(LAST, self.task, row)
-            if is_best:
-                self.checkpoints.save_weights(BEST, self.task, row)
-            every = self.settings.sample_pictures_every
-            if self.sheet is not None and every and (epoch % every == 0 or epoch == 1):
-                self.sheet(self.folder / "pictures" / f"epoch_{epoch:04d}.png")
+        with nullcontext() if self.average is None else self.average.in_place():
+            val_terms = self._validate()
+            row |= {f"val_{name}": value for name, value in val_terms.items()}
+            row |= {"images_per_second": round(images_per_second, 3), "peak_memory_mb": peak_memory_mb()}
+            row["seconds"] = round(seconds, 3)
+            judged = train_terms["loss"] if self.settings.stop_on == "train_loss" else val_terms.get("loss")
+            is_best = judged is not None and progress.judge(judged)
+            self._keep(row, is_best, metrics)
         progress.next_epoch()
         # last, so that a run killed before this line does the epoch again, with the same result
         self.checkpoints.save_state()
         self.accelerator.log({key: value for key, value in row.items() if key.startswith("val_")}, step=progress.step)
         logger.info("%s", _epoch_line(row, self.settings.num_epochs, is_best))
         self.accelerator.wait_for_everyone()
+
+    def _keep(self, row: EpochRow, is_best: bool, metrics: MetricsFile | None) -> None:
+        """Write the row of an epoch, the weights as they are now, and sample pictures."""
+        if is_best:
+            self.progress.best_change = self.task.change()
+        if metrics is None:
+            return
+        metrics.append(row)
+        self.checkpoints.save_weights(LAST, self.task, row)
+        if is_best:
+            self.checkpoints.save_weights(BEST, self.task, row)
+        epoch, every = self.progress.epoch + 1, self.settings.sample_pictures_every
+        if self.sheet is not None and every and (epoch % every == 0 or epoch == 1):
+            self.sheet(self.folder / "pictures" / f"epoch_{epoch:04d}.png")
 
     @torch.no_grad()
     def _validate(self) -> dict[str, float]:

@@ -70,6 +70,13 @@ class LoopSettings(Settings):
     warmup_steps: int = Field(0, ge=0, description="Optimizer steps of linear warm-up (not used by one_cycle).")
     accumulation_steps: int = Field(1, ge=1, description="Batches whose gradients make one optimizer step.")
     max_gradient_norm: float = Field(1.0, ge=0, description="Gradients are clipped to this norm; 0: no clipping.")
+    average_decay: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Keep a moving average of the trained parameters, of which a step replaces 1 - this share, and "
+        "validate and save the average. 0: do not (the paper).",
+    )
     mixed_precision: Literal["no", "bf16", "fp16"] = Field(
         "no", description="Precision of matrix products; positions, boxes and losses stay in float32."
     )
