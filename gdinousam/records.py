@@ -113,12 +113,14 @@ class Detection:
 
     phrase: exactly the phrase that was asked for. box_xyxy: (x0, y0, x1, y1) in pixels of the original image.
     score: confidence in [0, 1]. mask_hw: (H, W) bool of the original image, or ``None`` from a method without masks.
+    quality: the overlap (IoU) of its mask with the object that the method expects, in [0, 1], or ``None``.
     """
 
     phrase: str
     box_xyxy: BoxXYXY
     score: float
     mask_hw: Mask | None = None
+    quality: float | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import shutil
 from pathlib import Path
-from typing import Any
 
 from pydantic import Field, model_validator
 
@@ -91,14 +90,10 @@ def bundle(settings: BundleSettings) -> None:
     if not isinstance(mask_head, Sam2MaskHead):
         raise InputError(f"{settings.mask_head} is no SAM2")
     with replaced_folder(settings.output_dir / "detector") as new:
-        _save_half(model, new)
+        model.half().save_pretrained(new)
         tokenizer.save_pretrained(new)
         shutil.copy(settings.detector / PREPROCESSING, new / PREPROCESSING)
     with replaced_folder(settings.output_dir / "mask_head") as new:
-        _save_half(mask_head.model, new)
+        mask_head.half().save(new)
     size = sum(path.stat().st_size for path in settings.output_dir.rglob("*") if path.is_file())
     logger.info("small model in %s: %.1f MB", settings.output_dir, size / 1e6)
-
-
-def _save_half(model: Any, folder: Path) -> None:
-    model.half().save_pretrained(folder)

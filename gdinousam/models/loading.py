@@ -25,6 +25,7 @@ from gdinousam.models.checkpoints.grounding_dino import grounding_dino_from, off
 from gdinousam.models.checkpoints.sam import sam_from
 from gdinousam.models.checkpoints.sam2 import sam2_from
 from gdinousam.models.detector.detector import Detector
+from gdinousam.models.mask_heads.phrase_prompt import has_phrase_prompt, load_phrase_prompt
 from gdinousam.models.mask_heads.sam import SamMaskHead, frame_of, sam_preprocessing
 from gdinousam.models.mask_heads.sam2 import MaskHead, Sam2MaskHead
 from gdinousam.models.precision import MixedPrecision, Precision, pick_precision
@@ -124,7 +125,8 @@ def base_name(name: str) -> str:
 
 
 def load_mask_head(name: str) -> MaskHead:
-    """Load a frozen mask head: SAM2, SAM or MedSAM, told apart by what the file or folder holds.
+    """Load a frozen mask head: SAM2, also one that hears phrases, SAM or MedSAM, told apart by what the file or folder
+    holds.
 
     name: an official weight file, a folder in transformers' format, a hub id, ``small`` for the bundled SAM2, or
     ``random-small`` for its configuration with random weights. Raises InputError as ``load_detector`` does.
@@ -138,7 +140,9 @@ def load_mask_head(name: str) -> MaskHead:
         return _mask_head_of_file(Path(name))
     if model_type_of(name, (*_SAM2_TYPES, *_SAM_TYPES)) in _SAM_TYPES:
         return _frozen(SamMaskHead(from_folder_or_hub(SamModel, name, _SAM_TYPES), frame_of(sam_preprocessing(name))))
-    return _frozen(Sam2MaskHead(from_folder_or_hub(Sam2Model, name, _SAM2_TYPES)))
+    model = from_folder_or_hub(Sam2Model, name, _SAM2_TYPES)
+    with_phrases = has_phrase_prompt(name)
+    return _frozen(Sam2MaskHead(model) if with_phrases is None else load_phrase_prompt(model, with_phrases))
 
 
 def note_beside(name: str | Path, file: str) -> Path | None:

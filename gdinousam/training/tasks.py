@@ -194,11 +194,16 @@ class BoxPromptTask(Task):
         return hints, truth, present
 
     def _jittered(self, boxes_xyxy: torch.Tensor) -> torch.Tensor:
-        if not self.model.training or not self.box_jitter:
-            return boxes_xyxy
-        size = (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]).repeat(1, 2)
-        moved = boxes_xyxy + (torch.rand_like(boxes_xyxy) * 2 - 1) * self.box_jitter * size
-        return clip_boxes_to_image(moved, (self.side, self.side))
+        return jittered(boxes_xyxy, self.box_jitter, self.side) if self.model.training else boxes_xyxy
+
+
+def jittered(boxes_xyxy: torch.Tensor, box_jitter: float, side: int) -> torch.Tensor:
+    """Boxes (N, 4), every edge moved by up to so much of their size, cut at the border of a square; all in pixels."""
+    if not box_jitter:
+        return boxes_xyxy
+    size = (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]).repeat(1, 2)
+    moved = boxes_xyxy + (torch.rand_like(boxes_xyxy) * 2 - 1) * box_jitter * size
+    return clip_boxes_to_image(moved, (side, side))
 
 
 class MaskHeadTask(BoxPromptTask):
@@ -212,7 +217,7 @@ class MaskHeadTask(BoxPromptTask):
         self.mask_head = mask_head
 
     def save(self, folder: Path) -> None:
-        self.mask_head.model.save_pretrained(folder)
+        self.mask_head.save(folder)
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:

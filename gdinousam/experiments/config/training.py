@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, model_validator
 
-from gdinousam.methods.ours.learners import detector_learner, mask_head_learner
+from gdinousam.methods.ours.learners import detector_learner, mask_head_learner, phrase_mask_head_learner
 from gdinousam.methods.registry import AnyLearner
 from gdinousam.models.adapters.lora import LoraSettings
 from gdinousam.models.loading import RANDOM_SMALL
@@ -13,6 +13,7 @@ from gdinousam.settings import ModelName, Settings
 from gdinousam.training.examples import texts_in_captions
 from gdinousam.training.images import LearningConfig, TrainingImages
 from gdinousam.training.learner import Learner
+from gdinousam.training.phrase_masks import PhrasePromptSettings
 from gdinousam.training.settings import LossSettings, TrainingSettings
 
 
@@ -32,6 +33,9 @@ class TrainConfig(LearningConfig):
     model: TrainModelSettings
     lora: LoraSettings = LoraSettings()
     losses: LossSettings = LossSettings()
+    phrase_prompt: PhrasePromptSettings | None = Field(
+        None, description="Mask head: let it hear the phrase beside the box. null: it sees boxes alone (the paper)."
+    )
     training: TrainingSettings
 
     @model_validator(mode="after")
@@ -46,6 +50,8 @@ class TrainConfig(LearningConfig):
         if part == "mask_head":
             self.data.require_masks("the mask head")
             self.data.require_plain_captions("the mask head", takes_absent_phrases=False)
+        if part == "detector" and self.phrase_prompt is not None:
+            raise ValueError("phrase_prompt is for the mask head; set training.part to mask_head or leave it out")
         if part == "detector" and tune == "lora" and self.model.detector == RANDOM_SMALL:
             raise ValueError("adapters on random weights learn nothing; set training.tune to full or name a detector")
         return self
@@ -63,7 +69,10 @@ class TrainConfig(LearningConfig):
     def learner(self, images: TrainingImages) -> Learner:
         """What is trained; InputError for weights that do not load or images that do not fit them."""
         if self.training.part == "mask_head":
-            return mask_head_learner(str(self.model.mask_head), self.training.box_jitter)
+            name = str(self.model.mask_head)
+            if self.phrase_prompt is not None:
+                return phrase_mask_head_learner(name, self.phrase_prompt, self.training)
+            return mask_head_learner(name, self.training.box_jitter)
         return detector_learner(
             str(self.model.detector),
             self.lora,

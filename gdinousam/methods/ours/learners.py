@@ -9,13 +9,22 @@ from typing import Literal
 from gdinousam.errors import InputError
 from gdinousam.models.adapters.lora import LoraSettings, add_lora, count_parameters
 from gdinousam.models.detector.detector import Detector
-from gdinousam.models.loading import base_name, load_grounding_dino, load_mask_head
+from gdinousam.models.loading import (
+    base_name,
+    load_detector,
+    load_grounding_dino,
+    load_mask_head,
+    place,
+    trained_resize,
+)
+from gdinousam.models.mask_heads.phrase_prompt import PhraseMaskHead, PhraseReader
 from gdinousam.models.mask_heads.sam2 import Sam2MaskHead
 from gdinousam.preprocessing import ResizeSettings
 from gdinousam.prompts import build_caption, build_public_caption
 from gdinousam.training.captions import require_askable, require_texts_askable
 from gdinousam.training.images import TrainingImages
 from gdinousam.training.learner import Learner
+from gdinousam.training.phrase_masks import PhraseMaskTask, PhrasePromptSettings
 from gdinousam.training.settings import LossSettings, TrainingSettings
 from gdinousam.training.sheets import detector_sheet, mask_head_sheet
 from gdinousam.training.tasks import DetectorTask, MaskHeadTask
@@ -63,9 +72,7 @@ def mask_head_learner(name: str, box_jitter: float) -> Learner:
     name: see ``load_mask_head``. box_jitter: see ``TrainingSettings``. Raises InputError for weights that do not load,
     and for a SAM.
     """
-    mask_head = load_mask_head(name)
-    if not isinstance(mask_head, Sam2MaskHead):
-        raise InputError(f"{name} is a SAM; training.part: mask_head trains SAM2 only")
+    mask_head = _sam2(name)
     mask_head.requires_grad_(True)
     logger.info("mask head: %s", count_parameters(mask_head))
     return Learner(
@@ -75,3 +82,38 @@ def mask_head_learner(name: str, box_jitter: float) -> Learner:
         resize=ResizeSettings(size=mask_head.side),
         sheet=lambda records, path: mask_head_sheet(mask_head, records, path),
     )
+
+
+def phrase_mask_head_learner(name: str, settings: PhrasePromptSettings, training: TrainingSettings) -> Learner:
+    """SAM2 that hears phrases, or learns to.
+
+    name: see ``load_mask_head``. Raises InputError for weights that do not load, for a SAM, and for a detector that
+    does not see squares.
+    """
+    mask_head = _sam2(name)
+    # the precision of the training would reach no model beside the trained one
+    detector = place(
+        load_detector(settings.detector), training.device, "float32" if training.mixed_precision == "no" else "auto"
+    )
+    resize = trained_resize(settings.detector)
+    if resize.mode != "square":
+        raise InputError(f"{settings.detector} sees images in their own aspect, a mask head squares; name another one")
+    if not isinstance(mask_head, PhraseMaskHead):
+        mask_head = PhraseMaskHead(mask_head.model, PhraseReader.of(load_detector(settings.detector)))
+    mask_head.model.requires_grad_(not settings.alone)
+    mask_head.prompt.requires_grad_(True)
+    logger.info("mask head: %s", count_parameters(mask_head))
+    return Learner(
+        name="mask_head",
+        started_from=name,
+        task=PhraseMaskTask(mask_head, detector, resize.size, settings, training.box_jitter),
+        resize=ResizeSettings(size=mask_head.side),
+        sheet=lambda records, path: mask_head_sheet(mask_head, records, path),
+    )
+
+
+def _sam2(name: str) -> Sam2MaskHead:
+    mask_head = load_mask_head(name)
+    if not isinstance(mask_head, Sam2MaskHead):
+        raise InputError(f"{name} is a SAM; training.part: mask_head trains SAM2 only")
+    return mask_head

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,11 +26,23 @@ from gdinousam.preprocessing import ResizeSettings, box_scale, build_resize, ima
 from gdinousam.records import BoxXYXY, Detection, Hint, Image, Mask, Need
 
 
+@dataclass(frozen=True, eq=False)
+class Prompted:
+    """What a mask head answers to the N prompts of an image.
+
+    low_res_logits: (N, 1, S/4, S/4) float32 on the square that the model sees; above 0 is inside. quality: (N,) float32
+    in [0, 1], the overlap (IoU) with the object that it expects of each mask; ``None`` from one that expects nothing.
+    """
+
+    low_res_logits: torch.Tensor
+    quality: torch.Tensor | None = None
+
+
 class MaskHead(MixedPrecision):
     """A model that gives one mask per box. It encodes an image once, whatever the number of its boxes.
 
-    A ``gdinousam.records.HintedSegmenter`` that looks at nothing of a hint but its box. The image encoder alone may
-    multiply in low precision; the decoder, which is small and draws the outlines, stays in float32.
+    A ``gdinousam.records.HintedSegmenter`` that looks at the box of a hint, and some at its phrase. The image encoder
+    alone may multiply in low precision; the decoder, which is small and draws the outlines, stays in float32.
     """
 
     needs: frozenset[Need] = frozenset({"box"})
@@ -71,6 +85,15 @@ class MaskHead(MixedPrecision):
         width of the image. Returns (N, 1, S/4, S/4) float32 on the square that the model sees; above 0 is inside.
         """
 
+    def answer(
+        self, encoded: Any, boxes_xyxy: torch.Tensor, size_hw: tuple[int, int], phrases: Sequence[str]
+    ) -> Prompted:
+        """The decoder's answer for the boxes of one image and what is in them, which most mask heads do not hear.
+
+        encoded, boxes_xyxy, size_hw: as in ``low_res_logits``. phrases: N, an empty text where nothing is said.
+        """
+        return Prompted(self.low_res_logits(encoded, boxes_xyxy, size_hw))
+
     @abstractmethod
     def masks_of_size(self, low_res_logits: torch.Tensor, size_hw: tuple[int, int]) -> torch.Tensor:
         """Turn the answer of ``low_res_logits`` into (N, H, W) bool masks of the image of size (H, W)."""
@@ -79,17 +102,15 @@ class MaskHead(MixedPrecision):
         """Segment the object in the box of each hint; see ``gdinousam.records.HintedSegmenter``."""
         images = as_images(images)
         hints = as_hints(hints, len(images))
-        boxes_xyxy = [[_box_of(hint) for hint in row] for row in hints]
-        masks = self.masks_in_boxes(images, boxes_xyxy)
+        answers = self._masks(images, [[_box_of(hint) for hint in row] for row in hints], hints)
         return [
             [
-                Detection(hint.phrase, box, hint.score, mask_hw)
-                for hint, box, mask_hw in zip(row, boxes, masks_of_image, strict=True)
+                Detection(hint.phrase, _box_of(hint), hint.score, mask_hw, quality)
+                for hint, (mask_hw, quality) in zip(row, of_image, strict=True)
             ]
-            for row, boxes, masks_of_image in zip(hints, boxes_xyxy, masks, strict=True)
+            for row, of_image in zip(hints, answers, strict=True)
         ]
 
-    @torch.inference_mode()
     def masks_in_boxes(self, images: Sequence[Image], boxes_xyxy: Sequence[object]) -> list[list[Mask]]:
         """Segment the object in each box.
 
@@ -99,18 +120,29 @@ class MaskHead(MixedPrecision):
         through the decoder together. Raises InputError for what ``gdinousam.inputs`` does not take.
         """
         images = as_images(images)
+        return [[mask_hw for mask_hw, _ in of_image] for of_image in self._masks(images, boxes_xyxy, None)]
+
+    @torch.inference_mode()
+    def _masks(
+        self, images: Sequence[Image], boxes_xyxy: Sequence[object], hints: Sequence[Sequence[Hint]] | None
+    ) -> list[list[tuple[Mask, float | None]]]:
+        """For each image its N masks, and the quality that is expected of each. hints: whose phrases to tell."""
         boxes = [torch.from_numpy(of_image) for of_image in as_boxes(boxes_xyxy, len(images))]
         wanted = [index for index, of_image in enumerate(boxes) if len(of_image)]
         if not wanted:
             return [[] for _ in images]
-        on_device: dict[int, torch.Tensor] = {}
+        on_device: dict[int, tuple[torch.Tensor, torch.Tensor | None]] = {}
         for index, encoded in zip(wanted, self.encode([images[index] for index in wanted]), strict=True):
             size_hw = images[index].shape[:2]
-            low_res_logits = self.low_res_logits(encoded, boxes[index], size_hw)
-            on_device[index] = self.masks_of_size(low_res_logits, size_hw)
+            phrases = [""] * len(boxes[index]) if hints is None else [hint.phrase for hint in hints[index]]
+            answer = self.answer(encoded, boxes[index], size_hw, phrases)
+            on_device[index] = self.masks_of_size(answer.low_res_logits, size_hw), answer.quality
         # only now, when all is under way, what makes a GPU's masks wait for each other
-        masks = {index: list(np.asarray(of_image.cpu(), dtype=bool)) for index, of_image in on_device.items()}
-        return [masks.get(index, []) for index in range(len(images))]
+        answers: list[list[tuple[Mask, float | None]]] = [[] for _ in images]
+        for index, (masks, quality) in on_device.items():
+            expected = [None] * len(masks) if quality is None else quality.tolist()
+            answers[index] = list(zip(np.asarray(masks.cpu(), dtype=bool), expected, strict=True))
+        return answers
 
 
 def _box_of(hint: Hint) -> BoxXYXY:
@@ -128,6 +160,10 @@ class Sam2MaskHead(MaskHead):
         super().__init__()
         self.model = model
         use_hiera_attention(model)
+
+    def save(self, folder: Path) -> None:
+        """Write what ``load_mask_head`` reads into an existing folder."""
+        self.model.save_pretrained(folder)
 
     @property
     def image_encoder(self) -> nn.Module:
@@ -157,15 +193,25 @@ class Sam2MaskHead(MaskHead):
         levels = [level.float() for level in levels]
         return [[level[row : row + 1] for level in levels] for row in range(len(images))]
 
-    @explained
     def low_res_logits(
         self, encoded: list[torch.Tensor], boxes_xyxy: torch.Tensor, size_hw: tuple[int, int]
     ) -> torch.Tensor:
         """The decoder's answer for the boxes of one image; see ``MaskHead.low_res_logits``."""
-        boxes = boxes_xyxy.to(self.device).float()
-        boxes = boxes * (self.side / box_scale(boxes, size_hw))
+        return self.answer(encoded, boxes_xyxy, size_hw, [""] * len(boxes_xyxy)).low_res_logits
+
+    @explained
+    def answer(
+        self, encoded: list[torch.Tensor], boxes_xyxy: torch.Tensor, size_hw: tuple[int, int], phrases: Sequence[str]
+    ) -> Prompted:
+        """The same with the quality that SAM2 expects; see ``MaskHead.answer``."""
+        boxes = self.boxes_in_square(boxes_xyxy, size_hw)
         output = self.model(image_embeddings=encoded, input_boxes=boxes[None], multimask_output=False)
-        return output.pred_masks[0].float()
+        return Prompted(output.pred_masks[0].float(), output.iou_scores[0, :, 0].float())
+
+    def boxes_in_square(self, boxes_xyxy: torch.Tensor, size_hw: tuple[int, int]) -> torch.Tensor:
+        """Turn (N, 4) boxes from pixels of the image of size (H, W) into pixels of the square, (N, 4) float32."""
+        boxes = boxes_xyxy.to(self.device).float()
+        return boxes * (self.side / box_scale(boxes, size_hw))
 
     def masks_of_size(self, low_res_logits: torch.Tensor, size_hw: tuple[int, int]) -> torch.Tensor:
         """(N, H, W) bool: where the logits, resized to the image, are above 0."""
