@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from gdinousam.inputs import as_images, as_settings
+from gdinousam.models.detector.box_choice import best_few, judged
 from gdinousam.models.detector.box_finder import BoxFinder
 from gdinousam.models.detector.operating_point import PredictionSettings, resolve_prediction
 from gdinousam.models.detector.public_rule import PublicRuleSettings
@@ -55,8 +56,22 @@ class TextSegmenter(Generic[Head]):
                 phrase: [first_of[phrase], *kept[1:]] if phrase in first_of else []
                 for phrase, kept in one.public_choices.items()
             }
-            answers.append(Answer(segmented[: len(one.detections)], choices))
+            answers.append(Answer(self._chosen(segmented[: len(one.detections)]), choices))
         return answers
+
+    def _chosen(self, segmented: list[Detection]) -> list[Detection]:
+        """What counts of the boxes of an image, where the mask head has a say in it."""
+        prediction = self.box_finder.prediction
+        if prediction.candidates == 1:
+            return segmented
+        by_phrase: dict[str, list[Detection]] = {}
+        for one in segmented:
+            by_phrase.setdefault(one.phrase, []).append(one)
+        return [
+            one
+            for phrase, candidates in by_phrase.items()
+            for one in best_few(judged(candidates), prediction.of(phrase))
+        ]
 
 
 def _hint(found: Detection) -> Hint:

@@ -64,8 +64,9 @@ def refusal(capsys: pytest.CaptureFixture[str], config: Path, *arguments: str) -
     return said.err
 
 
+@pytest.mark.parametrize("candidates", [1, 3])
 def test_a_curve_says_what_the_pipeline_scores_at_every_point(
-    phantom_data: Path, small_detector: Path, small_mask_head: Path
+    phantom_data: Path, small_detector: Path, small_mask_head: Path, candidates: int
 ) -> None:
     records = read_records(phantom_data / "val.CSV", phantom_data / "val", phantom_data / "val_mask")
     records = tuple(replace(one, phrases=(*one.phrases, "spleen"), absent_phrases=("spleen",)) for one in records)
@@ -75,11 +76,11 @@ def test_a_curve_says_what_the_pipeline_scores_at_every_point(
             str(small_detector), str(small_mask_head), None, ResizeSettings(size=64), prediction, "cpu"
         )
 
-    curves = query_curves(load(PredictionSettings()), records, [0.0, 0.55, 0.99], 4)
+    curves = query_curves(load(PredictionSettings(candidates=candidates)), records, [0.0, 0.55, 0.99], 4)
     reached = set()
     for values in ((0.0, 1, 1.0), (0.0, 4, 0.0), (0.0, 3, 0.5), (0.55, 4, 0.5), (0.99, 4, 0.0)):
         point = Point(box_threshold=values[0], max_detections=values[1], further_threshold=values[2])
-        segmenter = load(PredictionSettings(**point.model_dump()))
+        segmenter = load(PredictionSettings(**point.model_dump(), candidates=candidates))
         expected = []
         for record in records:
             truth = {

@@ -8,11 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from mask_checks import small_sam
 
 from gdinousam.data.images import read_image
+from gdinousam.errors import InputError
 from gdinousam.models.detector.operating_point import PredictionSettings
 from gdinousam.models.loading import save_resize
-from gdinousam.models.segmenter import TextSegmenter, load_segmenter
+from gdinousam.models.mask_heads.sam import OriginalFrame, SamMaskHead
+from gdinousam.models.segmenter import TextSegmenter, load_box_finder, load_segmenter
 from gdinousam.preprocessing import ResizeSettings
 from gdinousam.records import Detection, Image, PhraseSegmenter
 
@@ -105,6 +108,26 @@ def test_the_resize_noted_beside_the_weights_is_used(
     other = load_segmenter(str(folder), str(small_mask_head), resize=ResizeSettings(size=96), device="cpu")
     found, expected, different = (one.segment(phantom_images[:1], [["cyst"]])[0] for one in (noted, told, other))
     assert found[0].box_xyxy == expected[0].box_xyxy != different[0].box_xyxy
+
+
+def test_the_mask_head_has_a_say_in_which_box_counts(load: Any, phantom_images: list[Image]) -> None:
+    everything = {"box_threshold": 0.0, "nms_threshold": 0.9}
+    (proposed,) = load(**everything, max_detections=4).segment(phantom_images[:1], [["cyst"]])
+    (judged,) = load(**everything, max_detections=4, candidates=4).segment(phantom_images[:1], [["cyst"]])
+    worth = {one.box_xyxy: one.score * one.quality for one in proposed if one.quality is not None}
+    assert len(worth) == 4
+    assert {one.box_xyxy: one.score for one in judged} == pytest.approx(worth)
+    assert [one.score for one in judged] == sorted(worth.values(), reverse=True)
+    (best,) = load(**everything, candidates=4).segment(phantom_images[:1], [["cyst"]])
+    assert_same(best, judged[:1])
+
+
+def test_a_mask_head_that_cannot_judge_is_refused(small_detector: Path, phantom_images: list[Image]) -> None:
+    head = SamMaskHead(small_sam(), OriginalFrame).eval()
+    finder = load_box_finder(str(small_detector), resize=ResizeSettings(size=96), device="cpu")
+    finder.prediction = finder.prediction.model_copy(update={"candidates": 2, "box_threshold": 0.0})
+    with pytest.raises(InputError, match=r"prediction\.candidates"):
+        TextSegmenter(finder, head).segment(phantom_images[:1], [["cyst"]])
 
 
 def test_the_public_choice_has_the_mask_of_its_best_box_alone(load: Any, phantom_images: list[Image]) -> None:

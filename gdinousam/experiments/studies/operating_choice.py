@@ -14,7 +14,7 @@ from gdinousam.evaluation.reporting.summary import FEW
 from gdinousam.evaluation.scoring.cases import Case, read_ahead
 from gdinousam.evaluation.scoring.metrics import dice
 from gdinousam.evaluation.scoring.strata import NUMBERS
-from gdinousam.models.detector.box_choice import num_let_in
+from gdinousam.models.detector.box_choice import judged, num_let_in
 from gdinousam.models.detector.operating_point import Point, PredictionSettings
 from gdinousam.models.mask_heads.sam2 import MaskHead
 from gdinousam.models.segmenter import TextSegmenter
@@ -62,7 +62,8 @@ def query_curves(
     ever count. Raises InputError for an image or mask that cannot be read.
     """
     settings = segmenter.box_finder.prediction
-    all_boxes = {"max_detections": max_detections, "further_threshold": 0.0, "by_phrase": {}}
+    most = max_detections if settings.candidates == 1 else settings.candidates
+    all_boxes = {"max_detections": most, "further_threshold": 0.0, "by_phrase": {}}
     choices = [settings.model_copy(update={"box_threshold": threshold} | all_boxes) for threshold in thresholds]
     batches = [range(start, min(start + BATCH_SIZE, len(records))) for start in range(0, len(records), BATCH_SIZE)]
     curves: list[QueryCurve] = []
@@ -78,26 +79,43 @@ def _curves_of(
 ) -> Iterator[QueryCurve]:
     images = [case.image for case in cases]
     found = segmenter.box_finder.find_under(images, [case.record.phrases for case in cases], choices)
-    boxes = [_boxes_to_segment(case.record, of_image) for case, of_image in zip(cases, found, strict=True)]
-    hints = [[Hint("", box) for box in of_image] for of_image in boxes]
+    is_judged = segmenter.box_finder.prediction.candidates > 1
+    hints = [_to_segment(case.record, of_image, is_judged) for case, of_image in zip(cases, found, strict=True)]
     segmented = segmenter.mask_head.segment_hints(images, hints)
     for case, of_image, detections in zip(cases, found, segmented, strict=True):
-        masks = {one.box_xyxy: one.mask_hw for one in detections if one.mask_hw is not None}
+        answers = {(one.phrase, one.box_xyxy): one for one in detections}
         for phrase in case.record.phrases:
             by_threshold = {
                 choice.of(phrase).box_threshold: of_choice[phrase]
                 for choice, of_choice in zip(choices, of_image, strict=True)
             }
+            if is_judged:
+                by_threshold = {
+                    threshold: judged([answers[phrase, one.box_xyxy] for one in of_phrase])
+                    for threshold, of_phrase in by_threshold.items()
+                }
+            masks = {box: one.mask_hw for (name, box), one in answers.items() if name == phrase}
             yield _curve(case, phrase, by_threshold, masks)
 
 
-def _boxes_to_segment(record: ImageRecord, found: Sequence[dict[str, list[Detection]]]) -> list[BoxXYXY]:
-    """Each box once, found under any settings; of an absent phrase none, whose Dice nobody asks for."""
-    present = dict.fromkeys(one.phrase for one in record.instances)
-    return list(dict.fromkeys(one.box_xyxy for of_choice in found for phrase in present for one in of_choice[phrase]))
+def _to_segment(record: ImageRecord, found: Sequence[dict[str, list[Detection]]], is_judged: bool) -> list[Hint]:
+    """Each phrase with each of its boxes once, found under any settings; of an absent phrase none, whose Dice nobody
+    asks for, unless boxes are judged by their masks.
+    """
+    present = {one.phrase for one in record.instances}
+    wanted = [
+        (phrase, one.box_xyxy, one.score)
+        for of_choice in found
+        for phrase in record.phrases
+        if is_judged or phrase in present
+        for one in of_choice[phrase]
+    ]
+    return [Hint(phrase, box, score=score) for phrase, box, score in dict.fromkeys(wanted)]
 
 
-def _curve(case: Case, phrase: str, found: dict[float, list[Detection]], masks: dict[BoxXYXY, Mask]) -> QueryCurve:
+def _curve(
+    case: Case, phrase: str, found: dict[float, list[Detection]], masks: dict[BoxXYXY, Mask | None]
+) -> QueryCurve:
     record, num_instances = case.record, len(Query(case.record, phrase).instances)
     known: dict[tuple[BoxXYXY, ...], tuple[float, ...]] = {(): ()}  # most thresholds keep the same boxes
     dice_by_threshold = {}
@@ -111,10 +129,11 @@ def _curve(case: Case, phrase: str, found: dict[float, list[Detection]], masks: 
     return QueryCurve(unit, caption_form(phrase), num_instances, scores, dice_by_threshold)
 
 
-def _dice_of_first(masks: Sequence[Mask], truth_hw: Mask) -> tuple[float, ...]:
+def _dice_of_first(masks: Sequence[Mask | None], truth_hw: Mask) -> tuple[float, ...]:
     union_hw = np.zeros_like(truth_hw)
     values = []
     for mask_hw in masks:
+        assert mask_hw is not None  # a mask head gives every box one
         union_hw = union_hw | mask_hw
         values.append(dice(union_hw, truth_hw))
     return tuple(values)

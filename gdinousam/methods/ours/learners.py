@@ -90,16 +90,13 @@ def phrase_mask_head_learner(name: str, settings: PhrasePromptSettings, training
     name: see ``load_mask_head``. Raises InputError for weights that do not load, for a SAM, and for a detector that
     does not see squares.
     """
-    mask_head = _sam2(name)
-    # the precision of the training would reach no model beside the trained one
-    detector = place(
-        load_detector(settings.detector), training.device, "float32" if training.mixed_precision == "no" else "auto"
-    )
-    resize = trained_resize(settings.detector)
+    mask_head, detector, resize = _sam2(name), load_detector(settings.detector), trained_resize(settings.detector)
     if resize.mode != "square":
         raise InputError(f"{settings.detector} sees images in their own aspect, a mask head squares; name another one")
     if not isinstance(mask_head, PhraseMaskHead):
-        mask_head = PhraseMaskHead(mask_head.model, PhraseReader.of(load_detector(settings.detector)))
+        mask_head = PhraseMaskHead(mask_head.model, PhraseReader.of(detector))
+    # the precision of the training would not reach a model beside the trained one
+    place(detector, training.device, "float32" if training.mixed_precision == "no" else "auto")
     mask_head.model.requires_grad_(not settings.alone)
     mask_head.prompt.requires_grad_(True)
     logger.info("mask head: %s", count_parameters(mask_head))

@@ -7,10 +7,12 @@ Shapes: Q query boxes, T text tokens, P phrases.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torchvision.ops import batched_nms, clip_boxes_to_image
 
+from gdinousam.errors import InputError
 from gdinousam.models.detector.detector import LayerPrediction
 from gdinousam.models.detector.operating_point import Point, PredictionSettings
 from gdinousam.preprocessing import boxes_xyxy_pixels
@@ -49,6 +51,17 @@ def choose_boxes(
         if x1 > x0 and y1 > y0:
             found[phrases[index]].append(Detection(phrases[index], (x0, y0, x1, y1), score))
     return {phrase: best_few(found[phrase], point) for phrase, point in zip(phrases, points, strict=True)}
+
+
+def judged(detections: Sequence[Detection]) -> list[Detection]:
+    """The segmented boxes of a phrase with their score times the overlap that the mask head expects, the best first.
+
+    Raises InputError for those of a mask head that expects nothing.
+    """
+    if any(one.quality is None for one in detections):
+        raise InputError("prediction.candidates: this mask head does not say how good its masks are; set it to 1")
+    with_quality = [replace(one, score=one.score * (one.quality or 0.0)) for one in detections]
+    return sorted(with_quality, key=lambda one: -one.score)
 
 
 def best_few(detections: list[Detection], point: Point) -> list[Detection]:

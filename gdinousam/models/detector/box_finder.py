@@ -84,7 +84,8 @@ class BoxFinder:
         images: (H, W, 3) uint8 RGB in [0, 255], sizes may differ, or what ``gdinousam.inputs.as_images`` takes.
         phrases: for each image the phrases to look for; a phrase given twice counts once.
         Returns detections without masks, one list per image, ordered by phrase as asked, then by falling score; a
-        phrase that is not found has none.
+        phrase that is not found has none. With ``prediction.candidates`` above 1 they are those that a mask head is to
+        judge.
         Raises InputError where the lists differ in length, for a text in place of a list of phrases, and for an image
         or a phrase that cannot be taken.
         """
@@ -222,7 +223,7 @@ class BoxFinder:
         size_hw: tuple[int, int],
     ) -> dict[str, list[Detection]]:
         """``gdinousam.models.detector.box_choice.choose_boxes`` with the settings."""
-        return choose_boxes(prediction, phrase_tokens, phrases, size_hw, self.prediction)
+        return choose_boxes(prediction, phrase_tokens, phrases, size_hw, self.prediction.proposing)
 
     def choose_publicly(
         self, prediction: LayerPrediction, token_ids: torch.Tensor, phrase: str, size_hw: tuple[int, int]

@@ -74,6 +74,13 @@ class PredictionSettings(Settings):
         le=1,
         description="Of boxes for the same phrase that overlap by more than this (IoU), only the best stays.",
     )
+    candidates: int = Field(
+        1,
+        ge=1,
+        description="Boxes per phrase among which the mask head has a say: so many with the best scores are segmented, "
+        "ranked by their score times the overlap that the mask head expects of their mask, and no others count. 1: the "
+        "detector alone decides (the paper).",
+    )
     joint_caption: bool = Field(
         False,
         description="All phrases of an image in one caption (faster, but phrases influence each other) instead of "
@@ -108,6 +115,15 @@ class PredictionSettings(Settings):
         phrases |= {caption_form(phrase): point for phrase, point in self.by_phrase.items()}
         changes: dict[str, Any] = overall.model_dump() | given | {"by_phrase": phrases}
         return self.model_copy(update=changes)
+
+    @property
+    def proposing(self) -> PredictionSettings:
+        """Of settings that are ``filled``: those under which all boxes count that the mask head is to judge."""
+        if self.candidates == 1:
+            return self
+        all_of_them = {"max_detections": self.candidates, "further_threshold": 0.0}
+        by_phrase = {phrase: point.model_copy(update=all_of_them) for phrase, point in self.by_phrase.items()}
+        return self.model_copy(update={**all_of_them, "by_phrase": by_phrase})
 
     @property
     def overall(self) -> Point:

@@ -98,7 +98,8 @@ class PhrasePrompt(nn.Module):
         """Both (N, C), zero where no phrase is given. features: (N, D)."""
         spoken = features.abs().sum(dim=1, keepdim=True) > 0
         prompt = self.last(self.layers(features)) * spoken
-        return prompt.tensor_split(2, dim=1)  # type: ignore[return-value]
+        token, everywhere = prompt.tensor_split(2, dim=1)
+        return token, everywhere
 
 
 class PhraseMaskHead(Sam2MaskHead):
