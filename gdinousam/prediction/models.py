@@ -94,7 +94,7 @@ def _require_here(*hub_ids: str) -> None:
         )
 
 
-def made_by(names: ModelNames, segmenter: TextSegmenter) -> MadeBy:  # type: ignore[type-arg]
+def made_by(names: ModelNames, segmenter: TextSegmenter) -> MadeBy:
     """What a loaded pipeline writes beside its results. Reads every weight file: a second or two per gigabyte."""
     parts = {"detector": names.detector, "adapter": names.adapter, "mask_head": names.mask_head}
     small = {"detector": SMALL_DETECTOR, "mask_head": SMALL_MASK_HEAD}

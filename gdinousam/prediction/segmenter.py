@@ -108,6 +108,9 @@ class Segmenter:
         given = read_given([images] if is_one else images)  # type: ignore[list-item, arg-type]
         rows = phrases_of_images(phrases, len(given))
         method, by = self._under(threshold, max_detections)
+        if isinstance(method, TextSegmenter):
+            for row in dict.fromkeys(rows):
+                method.box_finder.captions_of(row)  # refuses a phrase that is too long, before any model runs
         self._warn_of_new(phrase for row in rows for phrase in row)
         predictions = []
         for start in range(0, len(given), _TOGETHER):
