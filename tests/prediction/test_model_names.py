@@ -5,13 +5,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from weight_files import published_lora, write
 
 from gdinousam import Segmenter
 from gdinousam.errors import InputError
 from gdinousam.models.adapters.lora import LoraSettings, add_lora
 from gdinousam.models.detector.detector import Detector
-from gdinousam.models.loading import load_grounding_dino
+from gdinousam.models.loading import SMALL_DETECTOR, SMALL_MASK_HEAD, load_grounding_dino
 from gdinousam.models.weights.checksums import add_sums, sha256_of
 from gdinousam.prediction.models import model_names
 from gdinousam.preprocessing import ResizeSettings
@@ -66,28 +65,26 @@ def test_the_papers_weights_that_are_not_here_are_asked_for(tmp_path: Path, monk
 
 
 def test_the_papers_weights_are_taken_from_the_downloads(
-    tmp_path: Path,
-    small_detector: Path,
-    small_mask_head: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path, adapter: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for name, folder in (("grounding-dino-tiny", small_detector), ("sam2.1-hiera-large", small_mask_head)):
-        shutil.copytree(folder, tmp_path / "weights" / name)
-        add_sums(tmp_path / "weights" / name, {"config.json": sha256_of(folder / "config.json")})
+    for name, folder in (("grounding-dino-tiny", SMALL_DETECTOR), ("sam2.1-hiera-large", SMALL_MASK_HEAD)):
+        downloaded(tmp_path / "weights" / name, folder)
     untuned = Segmenter.load("paper", device="cpu")
     assert (untuned.made_by.model, untuned.made_by.adapter) == ("IDEA-Research/grounding-dino-tiny", None)
     assert untuned.made_by.mask_head == "facebook/sam2.1-hiera-large"
     assert set(untuned.made_by.weights) == {"detector", "mask_head"}
     assert "gdinousam download paper-lora" in caplog.text
 
-    lora = tmp_path / "weights" / "paper-lora" / "best.pth"
-    lora.parent.mkdir()
-    write(lora, published_lora(load_grounding_dino(str(small_detector))[0]))
-    add_sums(lora.parent, {lora.name: sha256_of(lora)})
+    downloaded(tmp_path / "weights" / "paper-lora", adapter)
     tuned = Segmenter.load("paper", device="cpu")
-    assert tuned.made_by.adapter == "best.pth" and "adapter" in tuned.made_by.weights
+    assert tuned.made_by.adapter == "weights/paper-lora" and "adapter" in tuned.made_by.weights
+
+
+def downloaded(out: Path, folder: Path) -> None:
+    """Copy a folder to where the download command would have left it, with its sums."""
+    shutil.copytree(folder, out)
+    add_sums(out, {path.name: sha256_of(path) for path in folder.iterdir()})
 
 
 @pytest.mark.parametrize("model", ["no/such/folder", "smal", "nobody/nothing"])
