@@ -109,6 +109,16 @@ class Segmenter:
 
         Returns a Prediction for one image, a list of them for a list; an image without findings has no detections, a
         blank one neither. Raises InputError, before any model runs, for an image or phrase that cannot be taken.
+
+        >>> segmenter = Segmenter.load("small")
+        >>> prediction = segmenter.predict("scan.png", "thyroid nodule")
+        >>> [one.phrase for one in prediction.detections]
+        ['thyroid nodule']
+        >>> segmenter.predict("scan.png", "thyroid nodule", threshold=0.99).detections
+        ()
+        >>> segmenter.predict("scan.png", "")
+        Traceback (most recent call last):
+        gdinousam.errors.PhraseError: phrase '' has no letter or digit; give the name of what to look for
         """
         is_one = not isinstance(images, list | tuple)
         given = read_given([images] if is_one else images)  # type: ignore[list-item, arg-type]
