@@ -158,6 +158,10 @@ class Segmenter:
             for one, row, detections, of_image in zip(given, rows, found, notes, strict=True)
         ]
 
+    def made_under(self, threshold: float | None = None, max_detections: int | None = None) -> MadeBy:
+        """What results of ``predict`` with these thresholds say of what made them; InputError as there."""
+        return self._under(threshold, max_detections)[1]
+
     def _under(self, threshold: float | None, max_detections: int | None) -> tuple[PhraseSegmenter, MadeBy]:
         """The method with the thresholds of this call, and what its results say."""
         if threshold is None and max_detections is None:
