@@ -27,9 +27,12 @@ from gdinousam.models.loading import load_detector, load_grounding_dino, save_re
 from gdinousam.models.mask_heads.sam import sam_preprocessing, save_sam_preprocessing
 from gdinousam.models.processors import save_detector_processor, save_mask_head_processor
 from gdinousam.models.weights.checksums import sha256_of
+from gdinousam.models.weights.model_card import write_model_card
 from gdinousam.preprocessing import ResizeSettings
 
 ORIGIN_NOTE = "gdinousam_origin.json"
+# by what a folder is a conversion of; as the note of a training calls it
+_TRAINED = {"Grounding DINO": "detector", "merged": "detector", "SAM2": "mask_head"}
 
 logger = logging.getLogger(__name__)
 
@@ -156,6 +159,8 @@ def _new_folder(out: Path, origin: dict[str, str]) -> Iterator[Path]:
             yield new
             notes = origin | {"gdinousam": __version__, "transformers": version("transformers")}
             (new / ORIGIN_NOTE).write_text(json.dumps(notes, indent=2) + "\n", encoding="utf-8")
+            kind = _TRAINED.get(origin["kind"], origin["kind"])
+            write_model_card(new, {"trained": kind, "started_from": origin.get("base", origin["made_from"])})
     except OSError as error:
         raise InputError(f"cannot write to {out} ({error.strerror or error}); name another folder") from error
 
