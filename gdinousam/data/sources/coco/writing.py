@@ -108,9 +108,7 @@ def write_splits(
     if options.negatives and not options.unused_categories:
         total[UNUSED] += len(phrase_of) - len(used)
     if not records:
-        raise InputError(
-            f"{coco.path}: no image has an annotation that can be used; --negatives takes empty images in"
-        )
+        raise InputError(f"{coco.path}: no image has an annotation that can be used; --negatives takes empty images in")
     for split in SPLITS:
         of_split = [record for record in records if split_of[record.path.name] == split]
         _write_csv(folder, of_split, sources, split)
