@@ -22,6 +22,7 @@ from gdinousam.inputs import as_boxes, as_hints, as_images
 from gdinousam.models.first_answer import explained
 from gdinousam.models.mask_heads.hiera_attention import use_hiera_attention
 from gdinousam.models.precision import MixedPrecision
+from gdinousam.models.processors import save_mask_head_processor
 from gdinousam.preprocessing import ResizeSettings, box_scale, build_resize, image_to_tensor, normalize_image
 from gdinousam.records import BoxXYXY, Detection, Hint, Image, Mask, Need
 
@@ -162,8 +163,9 @@ class Sam2MaskHead(MaskHead):
         use_hiera_attention(model)
 
     def save(self, folder: Path) -> None:
-        """Write what ``load_mask_head`` reads into an existing folder."""
+        """Write what ``load_mask_head`` reads, and what transformers' processor does, into an existing folder."""
         self.model.save_pretrained(folder)
+        save_mask_head_processor(folder, self.model)
 
     @property
     def image_encoder(self) -> nn.Module:
