@@ -60,7 +60,7 @@ def path(tmp_path: Path, phantom_data: Path) -> Path:
             **{f"{split}_ann": f"{phantom_data}/{split}.CSV" for split in ("train", "val")},
             **{f"{split}_masks": f"{phantom_data}/{split}_mask" for split in ("train", "val")},
             "num_workers": 0,
-            "max_images": 4,
+            "max_images": 2,
         },
         "resize": {"size": 64},
         "model": {"detector": "random-small"},
