@@ -1,12 +1,13 @@
 """Training of a mask head that hears the phrase: shown true boxes, boxes that a detector found, and whole images.
 
 What it is to answer is the mask of what the phrase names, also where the box is wrong. So it learns to correct boxes,
-and from its own masks, which overlap the truth more or less, what overlap to expect. Not part of the paper.
+and from its own masks, which overlap the truth more or less, what overlap to expect: of a phrase that is absent none.
+Not part of the paper.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,7 +46,7 @@ class PhrasePromptSettings(Settings):
         ge=0.0,
         le=1.0,
         description="Share of the objects that are shown by one of the detector's best boxes for their phrase, right "
-        "or wrong, in [0, 1].",
+        "or wrong, in [0, 1]; and of the absent phrases (data.absent_phrases) that are shown in this way.",
     )
     num_boxes: int = Field(3, ge=1, description="Boxes of the detector of which one is drawn.")
     whole_image: float = Field(
@@ -92,9 +93,9 @@ class PromptedForTraining(nn.Module):
 
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """The K prompts of a batch and what is to be answered: images (K,), boxes (K, 4), phrases, truth (K, S, S).
+    """The K prompts of a batch and what is to be answered: images (K,), boxes (K, 4), phrases, truth (L, S, S).
 
-    Of a batch without objects there is one prompt, and no truth.
+    The first L are of objects, the others of absent phrases; where there is neither, one of no phrase.
     """
 
     images: torch.Tensor
@@ -134,21 +135,31 @@ class PhraseMaskTask(Task):
     def sums(self, model: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
         shown = self.shown(batch)
         logits, quality = model(batch.pixel_values, shown.images, shown.boxes_xyxy, shown.phrases)
-        logits, quality = logits[: len(shown.truth)], quality[: len(shown.truth)]
+        of_objects = logits[: len(shown.truth)]
         at_logits = F.adaptive_avg_pool2d(shown.truth, logits.shape[-2:]) > 0.5
-        overlap = overlaps(logits.detach() > 0, at_logits)
-        return {**mask_sums(logits, at_logits), QUALITY: F.mse_loss(quality.float(), overlap, reduction="sum")}
+        overlap = torch.zeros(len(quality), device=quality.device)  # with what is absent
+        overlap[: len(of_objects)] = overlaps(of_objects.detach() > 0, at_logits)
+        if not any(shown.phrases) and not len(shown.truth):
+            overlap = quality.detach()  # nothing was shown
+        return {**mask_sums(of_objects, at_logits), QUALITY: F.mse_loss(quality.float(), overlap, reduction="sum")}
 
     def save(self, folder: Path) -> None:
         self.mask_head.save(folder)
 
     def shown(self, batch: Batch) -> Shown:
         """What is shown of each object of a batch, and the mask that is to be answered."""
-        side, training = self.mask_head.side, self.model.training
+        side, training, settings = self.mask_head.side, self.model.training, self.settings
         images, boxes, phrases, truth = [], [], [], []
         draws = [torch.rand(len(one.boxes_cxcywh_norm)) for one in batch.examples]
-        is_detected = [(drawn < self.settings.detected) | (not training) for drawn in draws]
-        found = self._find(batch, is_detected)
+        is_detected = [(drawn < settings.detected) | (not training) for drawn in draws]
+        absent = [self._asked_absent(example) for example in batch.examples]
+        found = self._find(
+            batch,
+            [
+                dict.fromkeys([*_phrases_of(example, is_detected[row]), *absent[row]])
+                for row, example in enumerate(batch.examples)
+            ],
+        )
         for row, example in enumerate(batch.examples):
             if example.masks is None:
                 raise ValueError("the mask head learns from masks; build its dataset with with_masks=True")
@@ -159,31 +170,41 @@ class PhraseMaskTask(Task):
                 if is_detected[row][place] and len(found[row][name]):
                     box = self._drawn(found[row][name]).to(true_xyxy)
                     mask = example.masks[same][generalized_box_iou(box[None], true_xyxy[same])[0].argmax()]
-                elif draws[row][place] >= 1 - self.settings.whole_image:
+                elif draws[row][place] >= 1 - settings.whole_image:
                     box, mask = box.new_tensor([0.0, 0.0, side, side]), example.masks[same].any(dim=0)
                 elif training:
                     box = jittered(box[None], self.box_jitter, side)[0]
-                    name = "" if torch.rand(()) < self.settings.unnamed else name
+                    name = "" if torch.rand(()) < settings.unnamed else name
                 images.append(row)
                 boxes.append(box)
                 phrases.append(name)
                 truth.append(mask)
+        for row, names in enumerate(absent):
+            for name in names:
+                if len(found[row][name]):
+                    images.append(row)
+                    boxes.append(self._drawn(found[row][name]).to(batch.pixel_values))
+                    phrases.append(name)
         masks = torch.stack(truth).float() if truth else batch.pixel_values.new_zeros(0, side, side)
         if not images:  # the loop wants a gradient of every batch
             images, boxes, phrases = [0], [masks.new_tensor([0.0, 0.0, side, side])], [""]
         return Shown(torch.tensor(images, device=masks.device), torch.stack(boxes), phrases, masks)
+
+    def _asked_absent(self, example: Example) -> list[str]:
+        """The absent phrases of a caption that are shown: a share of them, in validation all."""
+        present = set(example.phrase_indices.tolist())
+        absent = [phrase for place, phrase in enumerate(example.phrases) if place not in present]
+        return [one for one in absent if not self.model.training or torch.rand(()) < self.settings.detected]
 
     def _drawn(self, boxes_xyxy: torch.Tensor) -> torch.Tensor:
         """One of the boxes of a phrase, best first; in validation the best."""
         return boxes_xyxy[torch.randint(len(boxes_xyxy), ())] if self.model.training else boxes_xyxy[0]
 
     @torch.no_grad()
-    def _find(self, batch: Batch, wanted: Sequence[torch.Tensor]) -> list[dict[str, torch.Tensor]]:
+    def _find(self, batch: Batch, wanted: Sequence[Iterable[str]]) -> list[dict[str, torch.Tensor]]:
         """For each image the boxes (K, 4) of its wanted phrases in pixels of the square, best first; K may be 0."""
         found: list[dict[str, torch.Tensor]] = [{} for _ in batch.examples]
-        asked = [
-            (row, phrase) for row, example in enumerate(batch.examples) for phrase in _phrases_of(example, wanted[row])
-        ]
+        asked = [(row, phrase) for row, phrases in enumerate(wanted) for phrase in phrases]
         if not asked:
             return found
         side, device = self.mask_head.side, batch.pixel_values.device

@@ -107,6 +107,24 @@ def test_without_objects_nothing_is_lost(mask_head: PhraseMaskHead, small_detect
     assert float(terms["loss"].detach()) == 0
 
 
+def test_of_what_is_absent_no_overlap_is_expected(
+    mask_head: PhraseMaskHead, small_detector: Path, batch: Batch
+) -> None:
+    task = task_of(mask_head, small_detector, OWN)
+    task.model.eval()
+    asked = [replace(one, phrases=(*one.phrases, "prostate")) for one in batch.examples]
+    shown = task.shown(collate(asked))
+    num_objects = batch.num_boxes
+    assert len(shown.truth) == num_objects
+    assert shown.phrases[num_objects:] == ["prostate"] * 3 and shown.images[num_objects:].tolist() == [0, 1, 2]
+    with torch.no_grad():
+        _, quality = task.model(batch.pixel_values, shown.images, shown.boxes_xyxy, shown.phrases)
+        with_absent, without = (task.sums(task.model, one) for one in (collate(asked), batch))
+    squares = float(quality[num_objects:].square().sum())
+    assert float(with_absent["mask_quality"] - without["mask_quality"]) == pytest.approx(squares, rel=1e-4)
+    assert float(with_absent["mask_dice"]) == pytest.approx(float(without["mask_dice"]), rel=1e-4)
+
+
 def test_phrases_may_be_kept_back(mask_head: PhraseMaskHead, small_detector: Path, batch: Batch) -> None:
     task = task_of(mask_head, small_detector, OWN.model_copy(update={"unnamed": 1.0}))
     task.model.train()

@@ -49,7 +49,8 @@ class TrainConfig(LearningConfig):
             raise ValueError("the mask head has no adapters; set training.tune to full")
         if part == "mask_head":
             self.data.require_masks("the mask head")
-            self.data.require_plain_captions("the mask head", takes_absent_phrases=False)
+            if self.phrase_prompt is None:
+                self.data.require_plain_captions("the mask head", takes_absent_phrases=False)
         if part == "detector" and self.phrase_prompt is not None:
             raise ValueError("phrase_prompt is for the mask head; set training.part to mask_head or leave it out")
         if part == "detector" and tune == "lora" and self.model.detector == RANDOM_SMALL:
