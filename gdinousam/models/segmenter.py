@@ -71,11 +71,11 @@ class TextSegmenter(Generic[Head]):
         by_phrase: dict[str, list[Detection]] = {}
         for one in segmented:
             by_phrase.setdefault(one.phrase, []).append(one)
-        return [
-            one
-            for phrase, candidates in by_phrase.items()
-            for one in best_few(judged(candidates), prediction.of(phrase))
-        ]
+        counting = []
+        for phrase, candidates in by_phrase.items():
+            point = prediction.of(phrase)
+            counting += best_few(judged(candidates, point.box_threshold), point)
+        return counting
 
 
 def _hint(found: Detection) -> Hint:

@@ -91,7 +91,7 @@ def _curves_of(
             }
             if is_judged:
                 by_threshold = {
-                    threshold: judged([answers[phrase, one.box_xyxy] for one in of_phrase])
+                    threshold: judged([answers[phrase, one.box_xyxy] for one in of_phrase], threshold)
                     for threshold, of_phrase in by_threshold.items()
                 }
             masks = {box: one.mask_hw for (name, box), one in answers.items() if name == phrase}

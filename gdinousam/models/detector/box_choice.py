@@ -53,15 +53,16 @@ def choose_boxes(
     return {phrase: best_few(found[phrase], point) for phrase, point in zip(phrases, points, strict=True)}
 
 
-def judged(detections: Sequence[Detection]) -> list[Detection]:
+def judged(detections: Sequence[Detection], box_threshold: float) -> list[Detection]:
     """The segmented boxes of a phrase with their score times the overlap that the mask head expects, the best first.
 
-    Raises InputError for those of a mask head that expects nothing.
+    Those below the threshold are left out. Raises InputError for boxes of a mask head that expects nothing.
     """
     if any(one.quality is None for one in detections):
         raise InputError("prediction.candidates: this mask head does not say how good its masks are; set it to 1")
     with_quality = [replace(one, score=one.score * (one.quality or 0.0)) for one in detections]
-    return sorted(with_quality, key=lambda one: -one.score)
+    kept = [one for one in with_quality if one.score >= box_threshold]
+    return sorted(kept, key=lambda one: -one.score)
 
 
 def best_few(detections: list[Detection], point: Point) -> list[Detection]:

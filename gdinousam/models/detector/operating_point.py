@@ -78,7 +78,7 @@ class PredictionSettings(Settings):
         1,
         ge=1,
         description="Boxes per phrase among which the mask head has a say: so many with the best scores are segmented, "
-        "ranked by their score times the overlap that the mask head expects of their mask, and no others count. 1: the "
+        "and the thresholds apply to their score times the overlap that the mask head expects of their mask. 1: the "
         "detector alone decides (the paper).",
     )
     joint_caption: bool = Field(
