@@ -7,7 +7,7 @@ Not part of the paper.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -147,48 +147,60 @@ class PhraseMaskTask(Task):
         self.mask_head.save(folder)
 
     def shown(self, batch: Batch) -> Shown:
-        """What is shown of each object of a batch, and the mask that is to be answered."""
-        side, training, settings = self.mask_head.side, self.model.training, self.settings
-        images, boxes, phrases, truth = [], [], [], []
+        """What is shown of each object and absent phrase of a batch, and the masks that are to be answered."""
         draws = [torch.rand(len(one.boxes_cxcywh_norm)) for one in batch.examples]
-        is_detected = [(drawn < settings.detected) | (not training) for drawn in draws]
+        is_detected = [(drawn < self.settings.detected) | (not self.model.training) for drawn in draws]
         absent = [self._asked_absent(example) for example in batch.examples]
-        found = self._find(
-            batch,
-            [
-                dict.fromkeys([*_phrases_of(example, is_detected[row]), *absent[row]])
-                for row, example in enumerate(batch.examples)
-            ],
-        )
+        wanted = [
+            dict.fromkeys([*_phrases_of(example, of_image), *names])
+            for example, of_image, names in zip(batch.examples, is_detected, absent, strict=True)
+        ]
+        found = self._find(batch, wanted)
+        images, boxes, phrases, truth = [], [], [], []
         for row, example in enumerate(batch.examples):
-            if example.masks is None:
-                raise ValueError("the mask head learns from masks; build its dataset with with_masks=True")
-            true_xyxy = boxes_xyxy_pixels(example.boxes_cxcywh_norm, (side, side))
-            for place, phrase_index in enumerate(example.phrase_indices.tolist()):
-                same = example.phrase_indices == phrase_index
-                box, mask, name = true_xyxy[place], example.masks[place], example.phrases[phrase_index]
-                if is_detected[row][place] and len(found[row][name]):
-                    box = self._drawn(found[row][name]).to(true_xyxy)
-                    mask = example.masks[same][generalized_box_iou(box[None], true_xyxy[same])[0].argmax()]
-                elif draws[row][place] >= 1 - settings.whole_image:
-                    box, mask = box.new_tensor([0.0, 0.0, side, side]), example.masks[same].any(dim=0)
-                elif training:
-                    box = jittered(box[None], self.box_jitter, side)[0]
-                    name = "" if torch.rand(()) < settings.unnamed else name
+            for place, draw in enumerate(draws[row].tolist()):
+                box, phrase, mask = self._object(example, place, draw, found[row] if is_detected[row][place] else {})
                 images.append(row)
                 boxes.append(box)
-                phrases.append(name)
+                phrases.append(phrase)
                 truth.append(mask)
         for row, names in enumerate(absent):
-            for name in names:
-                if len(found[row][name]):
-                    images.append(row)
-                    boxes.append(self._drawn(found[row][name]).to(batch.pixel_values))
-                    phrases.append(name)
+            for phrase in (name for name in names if name in found[row]):
+                images.append(row)
+                boxes.append(self._drawn(found[row][phrase]).to(batch.pixel_values))
+                phrases.append(phrase)
+        side = self.mask_head.side
         masks = torch.stack(truth).float() if truth else batch.pixel_values.new_zeros(0, side, side)
         if not images:  # the loop wants a gradient of every batch
-            images, boxes, phrases = [0], [masks.new_tensor([0.0, 0.0, side, side])], [""]
+            images, boxes, phrases = [0], [self._whole(masks)], [""]
         return Shown(torch.tensor(images, device=masks.device), torch.stack(boxes), phrases, masks)
+
+    def _object(
+        self, example: Example, place: int, draw: float, found: Mapping[str, torch.Tensor]
+    ) -> tuple[torch.Tensor, str, torch.Tensor]:
+        """How an object is shown: a box, a phrase or an empty text, and the mask that is to be answered.
+
+        draw: in [0, 1], decides between its own box and the whole image. found: the boxes of the detector by phrase,
+        where one of them is to be shown.
+        """
+        if example.masks is None:
+            raise ValueError("the mask head learns from masks; build its dataset with with_masks=True")
+        phrase = example.phrases[int(example.phrase_indices[place])]
+        same = example.phrase_indices == example.phrase_indices[place]
+        true_xyxy = boxes_xyxy_pixels(example.boxes_cxcywh_norm, (self.mask_head.side, self.mask_head.side))
+        if phrase in found:
+            box = self._drawn(found[phrase]).to(true_xyxy)
+            nearest = generalized_box_iou(box[None], true_xyxy[same])[0].argmax()
+            return box, phrase, example.masks[same][nearest]
+        if draw >= 1 - self.settings.whole_image:
+            return self._whole(true_xyxy), phrase, example.masks[same].any(dim=0)
+        box = jittered(true_xyxy[place][None], self.box_jitter, self.mask_head.side)[0]
+        is_named = float(torch.rand(())) >= self.settings.unnamed
+        return box, phrase if is_named else "", example.masks[place]
+
+    def _whole(self, like: torch.Tensor) -> torch.Tensor:
+        """The box of the whole square."""
+        return like.new_tensor([0.0, 0.0, self.mask_head.side, self.mask_head.side])
 
     def _asked_absent(self, example: Example) -> list[str]:
         """The absent phrases of a caption that are shown: a share of them, in validation all."""
@@ -202,7 +214,9 @@ class PhraseMaskTask(Task):
 
     @torch.no_grad()
     def _find(self, batch: Batch, wanted: Sequence[Iterable[str]]) -> list[dict[str, torch.Tensor]]:
-        """For each image the boxes (K, 4) of its wanted phrases in pixels of the square, best first; K may be 0."""
+        """For each image the boxes of those of its wanted phrases that are found, (K, 4) in pixels of the square, the
+        best first.
+        """
         found: list[dict[str, torch.Tensor]] = [{} for _ in batch.examples]
         asked = [(row, phrase) for row, phrases in enumerate(wanted) for phrase in phrases]
         if not asked:
@@ -221,7 +235,8 @@ class PhraseMaskTask(Task):
         for place, (row, phrase) in enumerate(asked):
             prediction = LayerPrediction(logits[place], boxes[place])
             chosen = choose_boxes(prediction, tokens.phrase_tokens[place], (phrase,), (side, side), self._choice)
-            found[row][phrase] = torch.tensor([one.box_xyxy for one in chosen[phrase]]).reshape(-1, 4)
+            if chosen[phrase]:
+                found[row][phrase] = torch.tensor([one.box_xyxy for one in chosen[phrase]])
         return found
 
 
