@@ -60,7 +60,7 @@ def phrases_of_images(phrases: Phrases, num_images: int) -> list[tuple[str, ...]
     asked, for no phrase at all, and where there is not one list for each image.
     """
     if isinstance(phrases, str):
-        rows = [(phrases,)] * num_images
+        rows: list[tuple[str, ...]] = [(phrases,)] * num_images
     elif isinstance(phrases, list | tuple) and phrases and not isinstance(phrases[0], str):
         rows = as_phrases(phrases, num_images)
     else:
