@@ -51,7 +51,9 @@ class Views:
 def views_of(regions: Sequence[Region], width: int, height: int) -> Views:
     """The views of a picture: its two-dimensional regions, or the whole picture where the file tells no region."""
     if not regions:
-        return Views(((0, 0, width, height),), ("the file tells no ultrasound regions: the whole picture is segmented",))
+        return Views(
+            ((0, 0, width, height),), ("the file tells no ultrasound regions: the whole picture is segmented",)
+        )
     boxes: list[BoxXYXY] = []
     for region in regions:
         if region.kind == "2d":
