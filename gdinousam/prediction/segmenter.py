@@ -18,6 +18,7 @@ from gdinousam.models.weights.training_note import warn_of_new_phrases
 from gdinousam.prediction.given import Given, OneImage, Phrases, phrases_of_images, read_given
 from gdinousam.prediction.models import ModelNames, made_by, model_names, thresholds_of
 from gdinousam.prediction.results import MadeBy, Prediction
+from gdinousam.progress_bar import ProgressBar
 from gdinousam.records import PhraseSegmenter
 
 logger = logging.getLogger(__name__)
@@ -120,6 +121,8 @@ class Segmenter:
         Traceback (most recent call last):
         gdinousam.errors.PhraseError: phrase '' has no letter or digit; give the name of what to look for
         """
+        if hasattr(images, "__next__") and not hasattr(images, "read"):
+            raise InputError("images is a generator; give a list of what it yields, as in predict(list(images), ...)")
         is_one = not isinstance(images, list | tuple)
         given = read_given([images] if is_one else images)  # type: ignore[list-item, arg-type]
         rows = phrases_of_images(phrases, len(given))
@@ -128,10 +131,12 @@ class Segmenter:
             for row in dict.fromkeys(rows):
                 method.box_finder.captions_of(row)  # refuses a phrase that is too long, before any model runs
         self._warn_of_new(phrase for row in rows for phrase in row)
-        predictions = []
-        for start in range(0, len(given), _TOGETHER):
-            chunk, asked = given[start : start + _TOGETHER], rows[start : start + _TOGETHER]
-            predictions += self._predict(method, by, chunk, asked, threshold)
+        predictions: list[Prediction] = []
+        with ProgressBar(len(given), "predicting", is_shown=len(given) > 1) as bar:
+            for start in range(0, len(given), _TOGETHER):
+                chunk, asked = given[start : start + _TOGETHER], rows[start : start + _TOGETHER]
+                predictions += self._predict(method, by, chunk, asked, threshold)
+                bar.update(len(chunk))
         return predictions[0] if is_one else predictions
 
     def _predict(
