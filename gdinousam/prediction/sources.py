@@ -29,7 +29,6 @@ Format = Literal["picture", "DICOM", "NIfTI", "MetaImage", "video", "folder"]
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
 NIFTI_SUFFIXES = tuple(suffix for suffix, reader in READERS.items() if reader is read_nifti)
 METAIMAGE_SUFFIXES = (".mha", ".mhd")
-SLICES_DIFFER = "the views have different scales, so lengths are in pixels"
 
 
 @dataclass(frozen=True, eq=False)

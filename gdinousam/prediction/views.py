@@ -49,19 +49,29 @@ class Views:
 
 
 def views_of(regions: Sequence[Region], width: int, height: int) -> Views:
-    """The views of a picture: its two-dimensional regions, or the whole picture where the file tells no region."""
+    """The views of a picture: its two-dimensional regions, or the whole picture where the file does not tell them.
+
+    No view where all regions are of another kind, such as a trace of motion over time.
+    """
+    whole = ((0.0, 0.0, float(width), float(height)),)
+    kinds = {region.kind for region in regions}
     if not regions:
-        return Views(((0, 0, width, height),), ("the file tells no ultrasound regions: the whole picture is segmented",))
+        return Views(whole, ("the file tells no ultrasound regions: the whole picture is segmented",))
+    if "2d" not in kinds and "unknown" in kinds:
+        return Views(whole, ("the file does not tell what its regions show: the whole picture is segmented",))
+    if "2d" not in kinds:
+        return Views((), (f"nothing is segmented: the file tells only {' and '.join(sorted(kinds))} regions",))
     boxes: list[BoxXYXY] = []
     for region in regions:
         if region.kind == "2d":
             boxes = _with_box(boxes, region.box_xyxy)
-    others = sorted({region.kind for region in regions if region.kind not in ("2d", "graphics")})
-    notes = [f"not segmented, for it is no image in two dimensions: {', '.join(others)} region"] if others else []
+    notes = []
     if len(boxes) > 1:
-        notes.insert(0, f"{len(boxes)} views, segmented one by one")
+        notes.append(f"{len(boxes)} views, segmented one by one")
         if len({region.spacing_mm for region in regions if region.kind == "2d"}) > 1:
             notes.append("the views have different scales: lengths are in pixels")
+    if traces := sorted(kinds - {"2d", "graphics", "unknown"}):
+        notes.append(f"not segmented: {' and '.join(traces)} region")
     return Views(tuple(sorted(boxes)), tuple(notes))
 
 
