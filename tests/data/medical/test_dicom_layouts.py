@@ -17,10 +17,10 @@ from pydicom.uid import (
     JPEGBaseline8Bit,
     RLELossless,
 )
+from tests.data.medical.dicom_files import write_dicom, write_jpeg_dicom
 
 from gdinousam.data.sources.medical.dicom import read_dicom
 from gdinousam.errors import InputError
-from tests.data.medical.dicom_files import write_dicom, write_jpeg_dicom
 
 HEIGHT, WIDTH = 7, 10
 COUNT = np.arange(HEIGHT * WIDTH, dtype=np.uint8).reshape(HEIGHT, WIDTH)
