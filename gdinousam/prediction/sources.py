@@ -98,7 +98,7 @@ def open_source(source: str | Path | BinaryIO) -> Picture | Clip:
     by the suffix, DICOM without one by its content. A NIfTI or MetaImage file of one plane, and a DICOM file of one
     frame, is a picture. Raises ``InputError`` that names the file for what is missing, damaged or of no such kind.
     """
-    if hasattr(source, "read"):
+    if not isinstance(source, str | Path) and hasattr(source, "read"):
         return _open_bytes(source)
     path = as_path(source)
     if str(source).partition("://")[0].lower() in ("http", "https", "ftp", "s3", "gs"):

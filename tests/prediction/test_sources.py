@@ -220,9 +220,7 @@ def test_dicom_without_a_picture_that_can_be_read_says_why(tmp_path: Path) -> No
         open_source(locked)
     frame = encapsulate([bytes(100)])
     squeezed = write_dicom(tmp_path / "lossless.dcm", FRAMES[0], pixel_data=frame, TransferSyntaxUID=JPEGLosslessSV1)
-    with pytest.raises(
-        InputError, match=r"lossless\.dcm: compressed as JPEG Lossless, .*, which nothing installed decodes"
-    ):
+    with pytest.raises(InputError, match=r"lossless\.dcm: compressed as JPEG Lossless.*nothing installed decodes"):
         open_source(squeezed)
 
 

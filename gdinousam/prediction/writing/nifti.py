@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -100,7 +100,7 @@ def _write_nifti(path: Path, source: Picture | Clip, planes: Iterable[Labels]) -
 
 
 @contextmanager
-def _opened(path: Path, is_compressed: bool) -> Iterator[IO[bytes]]:
+def _opened(path: Path, is_compressed: bool) -> Iterator[BinaryIO | gzip.GzipFile]:
     """The file for writing; compressed without name and time, so that equal label maps are equal files."""
     with path.open("wb") as raw:
         if not is_compressed:

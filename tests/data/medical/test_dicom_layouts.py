@@ -8,6 +8,7 @@ import numpy as np
 import PIL.Image
 import pydicom
 import pytest
+from dicom_files import write_dicom, write_jpeg_dicom
 from pydicom.encaps import encapsulate
 from pydicom.uid import (
     ExplicitVRBigEndian,
@@ -17,7 +18,6 @@ from pydicom.uid import (
     JPEGBaseline8Bit,
     RLELossless,
 )
-from tests.data.medical.dicom_files import write_dicom, write_jpeg_dicom
 
 from gdinousam.data.sources.medical.dicom import read_dicom
 from gdinousam.errors import InputError
