@@ -36,7 +36,8 @@ class Prediction:
     image: (H, W, 3) uint8 RGB, as the model was given it. phrases: what was asked, each as it was written; of those
     that read alike the first. detections: in the order of the phrases, then by falling score; empty where nothing was
     found. made_by: what found them. source: the name of the file without its folder, or ``image 3``. spacing_mm:
-    (across, down) millimetres from one pixel to the next, ``None`` where the file does not tell.
+    (across, down) millimetres from one pixel to the next, ``None`` where the file does not tell. notes: what a reader
+    of the result should know, a sentence each.
     """
 
     image: Image
@@ -45,6 +46,7 @@ class Prediction:
     made_by: MadeBy
     source: str
     spacing_mm: Spacing | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def size_hw(self) -> tuple[int, int]:
@@ -73,3 +75,18 @@ class Prediction:
             }
             for one in self.detections
         ]
+
+    def to_coco(self, image_id: int = 1, category_ids: Mapping[str, int] | None = None) -> dict[str, Any]:
+        """Image, categories and results with run lengths, as ``gdinousam.prediction.coco.coco_of`` says.
+
+        That function takes several predictions at once.
+        """
+        from gdinousam.prediction.coco import coco_of
+
+        return coco_of([self], [image_id], category_ids)
+
+    def to_supervision(self) -> Any:
+        """The detections as ``supervision.Detections``, see ``gdinousam.prediction.supervision``."""
+        from gdinousam.prediction.supervision import supervision_of
+
+        return supervision_of(self)
