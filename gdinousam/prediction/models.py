@@ -17,6 +17,7 @@ from gdinousam.models.weights.choice import DOWNLOADS, chosen, is_here, is_hub_i
 from gdinousam.models.weights.origin import short_name, weights_hash, weights_kind
 from gdinousam.models.weights.registry import GROUPS, WEIGHTS
 from gdinousam.prediction.results import MadeBy
+from gdinousam.settings import OWN_MODEL_NAMES
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +52,8 @@ def model_names(model: str | Path, adapter: str | Path | None, mask_head: str | 
     on_top: Path | str | None
     detector, on_top = detector_and_adapter(str(chosen(model)), adapter)
     detector = str(chosen(detector))
+    if detector not in OWN_MODEL_NAMES and not is_hub_id(detector) and not Path(detector).exists():
+        raise InputError(f"{detector}: no such model; give small, paper, a folder or file on disk, or a hub id")
     if on_top is not None and is_hub_id(adapter or model):
         on_top = str(adapter or model)  # its folder in the hub's cache would say nothing
     return ModelNames(detector, None if on_top is None else str(on_top), str(mask_head or _mask_head_for(detector)))
