@@ -35,9 +35,9 @@ def as_record(prediction: Prediction) -> Record:
     """All of a prediction but the pixels of its image.
 
     Keys: ``image`` (its name), ``width``, ``height``, ``spacing_mm`` ([across, down] or null), ``phrases``,
-    ``detections`` and ``made_by`` (see ``MadeBy``). A detection has ``phrase``, ``score``, ``box_xyxy`` in pixels,
-    ``segmentation`` (COCO run lengths, {size, counts}) and ``measurement`` (see ``Measurement``), both null where the
-    method gives no mask.
+    ``detections``, ``notes`` and ``made_by`` (see ``Prediction``). A detection has ``phrase``, ``score``, ``box_xyxy``
+    in pixels, ``segmentation`` (COCO run lengths, {size, counts}) and ``measurement`` (see ``Measurement``), both null
+    where the method gives no mask.
     """
     height, width = prediction.size_hw
     return {
@@ -47,6 +47,7 @@ def as_record(prediction: Prediction) -> Record:
         "spacing_mm": prediction.spacing_mm and list(prediction.spacing_mm),
         "phrases": list(prediction.phrases),
         "detections": [_detection(one, prediction) for one in prediction.detections],
+        "notes": list(prediction.notes),
         "made_by": asdict(prediction.made_by),
     }
 
