@@ -83,8 +83,9 @@ def predict_command(arguments: Sequence[str] | None = None, program: str = PROGR
 def _parser(program: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=program,
-        description="Segment images from phrases. For every image an overlay and for every phrase that is found a mask PNG "
-        "(255 is inside) are written, and for all images predictions.jsonl, COCO results and a CSV of measurements. What an earlier run of the same models, thresholds and phrases has done is skipped.",
+        description="Segment images from phrases. For every image an overlay and for every phrase that is found a mask "
+        "PNG (255 is inside) are written, for all images predictions.jsonl, COCO results and a CSV of measurements. "
+        "What an earlier run of the same models, thresholds and phrases has done is skipped.",
         epilog=EXAMPLE,
     )
     parser.add_argument(
@@ -159,7 +160,7 @@ def _report(outcome: Outcome, as_json: bool) -> None:
     """Print what became of a file; failures are listed at the end, in JSON in their place."""
     from tqdm import tqdm
 
-    from gdinousam.prediction.writing.tables import json_line
+    from gdinousam.prediction.writing.as_records import json_line
 
     lines: Sequence[str] = outcome.lines
     if as_json:

@@ -17,9 +17,9 @@ from gdinousam.prediction.finding import result_name
 from gdinousam.prediction.given import phrases_of_images
 from gdinousam.prediction.kept import Kept, results_folder
 from gdinousam.prediction.segmenter import Segmenter
+from gdinousam.prediction.writing.as_records import Record
 from gdinousam.prediction.writing.choice import Question, answer, planned_names
 from gdinousam.prediction.writing.pictures import CONTACT_SHEET, picture_names, write_contact_sheet
-from gdinousam.prediction.writing.tables import Record
 from gdinousam.progress_bar import ProgressBar
 
 logger = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ NO_MEMORY = "too large for the memory; make the picture smaller"
 class Outcome:
     """What became of a file.
 
-    record: of ``writing.tables``, ``None`` where the file failed. lines: a report for people, empty where it was done
+    record: see ``as_record``, ``None`` where the file failed. lines: a report for people, empty where it was done
     before. failure: why it failed, in one line, else ``None``. was_done: an earlier run had done it.
     """
 

@@ -98,12 +98,13 @@ class Prediction:
         Earlier files of these names are replaced. Raises InputError for a detection without a mask and for a folder
         that cannot be written.
         """
+        from gdinousam.prediction.finding import result_name
         from gdinousam.prediction.writing.pictures import write_pictures
 
         out = Path(folder)
         try:
             out.mkdir(parents=True, exist_ok=True)
-            return list(write_pictures(self, out, name or Path(self.source).stem).values())
+            return list(write_pictures(self, out, name or result_name(Path(self.source))).values())
         except OSError as error:
             raise InputError(f"cannot write to {out} ({error.strerror}); name another folder") from error
 
