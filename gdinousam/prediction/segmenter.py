@@ -112,9 +112,10 @@ class Segmenter:
         images: one, or a list or tuple, of: a path, also of a DICOM file; a file that is open for reading bytes; an
         opened ``Picture``; a PIL image; an array (H, W, 3) or (H, W) or a tensor (H, W), (3, H, W) or (H, W, 3) on any
         device, RGB or grey, whole numbers in [0, 255] or floats in [0, 1]. Sizes may differ. phrases: one phrase, a
-        list of phrases for all images, or a list of them for each image. threshold: in [0, 1]; only detections whose score reaches it count.
-        max_detections: how many count for each phrase, best first. ``None``: as the operating point of the weights says
-        (``made_by.thresholds``), which also holds a first detection of a phrase to another score than further ones.
+        list of phrases for all images, or a list of them for each image. threshold: in [0, 1]; only detections whose
+        score reaches it count. max_detections: how many count for each phrase and view, best first. ``None``: as the
+        operating point of the weights says (``made_by.thresholds``), which also holds a first detection of a phrase to
+        another score than further ones.
 
         Returns a Prediction for one image, a list of them for a list; an image without findings has no detections, a
         blank one neither. Raises InputError, before any model runs, for an image or phrase that cannot be taken.

@@ -10,9 +10,9 @@ from gdinousam.errors import InputError
 from gdinousam.prediction.results import Prediction
 from gdinousam.prediction.segmenter import Segmenter
 from gdinousam.prediction.sources import Clip, Picture, open_source
+from gdinousam.prediction.writing.as_records import Record, as_record
 from gdinousam.prediction.writing.masks import objects_of
 from gdinousam.prediction.writing.medical import MedicalFiles, medical_names, write_medical
-from gdinousam.prediction.writing.as_records import Record, as_record
 from gdinousam.prediction.writing.pictures import picture_names, union_of, write_pictures
 from gdinousam.records import Detection
 
