@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, overload
@@ -38,12 +39,11 @@ class Segmenter:
         method: PhraseSegmenter,
         made_by: MadeBy,
         names: ModelNames | None = None,
-        views: ViewSettings | None = None,
     ) -> None:
         self._method = method
         self._names = names
         self._asked: set[str] = set()
-        self.views = views or ViewSettings()
+        self.views = ViewSettings()
         self.made_by = replace(made_by, shown=self.views.model_dump())
 
     @classmethod
@@ -77,7 +77,10 @@ class Segmenter:
 
     def showing(self, views: ViewSettings) -> Segmenter:
         """The same segmenter, which shows its models other parts of an image, or shows them otherwise."""
-        return Segmenter(self._method, self.made_by, self._names, views)
+        shown = copy(self)
+        shown.views = views
+        shown.made_by = replace(self.made_by, shown=views.model_dump())
+        return shown
 
     @overload
     def predict(
