@@ -133,6 +133,8 @@ class Segmenter:
         Traceback (most recent call last):
         gdinousam.errors.PhraseError: phrase '' has no letter or digit; give the name of what to look for
         """
+        if hasattr(images, "__next__") and not hasattr(images, "read"):
+            raise InputError("images is a generator; give a list of what it yields, as in predict(list(images), ...)")
         is_one = not isinstance(images, list | tuple)
         given = read_given([images] if is_one else images)  # type: ignore[list-item, arg-type]
         rows = phrases_of_images(phrases, len(given))

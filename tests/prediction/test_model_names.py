@@ -87,8 +87,20 @@ def downloaded(out: Path, folder: Path) -> None:
     add_sums(out, {path.name: sha256_of(path) for path in folder.iterdir()})
 
 
-@pytest.mark.parametrize("model", ["no/such/folder", "smal", "nobody/nothing"])
-def test_a_model_that_is_nowhere_is_refused_in_one_line(model: str) -> None:
+@pytest.mark.parametrize("model", ["no/such/folder", "smal", "nobody/nothing", "true-box", "", None, 5])
+def test_a_model_that_is_nowhere_is_refused_in_one_line(model: object) -> None:
     with pytest.raises(InputError) as caught:
-        Segmenter.load(model)
-    assert model in str(caught.value) and "\n" not in str(caught.value)
+        Segmenter.load(model)  # type: ignore[arg-type]
+    assert str(model) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_mask_head_that_is_nowhere_is_refused_too() -> None:
+    with pytest.raises(InputError, match="mask_head = 'nope'"):
+        Segmenter.load("small", mask_head="nope")
+
+
+def test_a_folder_that_is_no_detector_is_refused(tmp_path: Path, small_mask_head: Path) -> None:
+    with pytest.raises(InputError, match=r"has no config\.json"):
+        Segmenter.load(tmp_path)
+    with pytest.raises(InputError, match="of type 'sam2"):
+        Segmenter.load(small_mask_head)

@@ -182,6 +182,7 @@ def test_phrases_that_cannot_be_asked_are_refused_in_one_line(
         (io.StringIO("text"), "as text"),
         (io.BytesIO(b"no picture"), "image 1: not readable"),
         (None, "None"),
+        (iter([]), "a generator; give a list"),
         (np.zeros((2, 5, 5, 3), np.uint8), "2 x 5 x 5 x 3"),
         (np.zeros((0, 5), np.uint8), "0 x 5"),
         (np.full((4, 4), np.nan), "nan"),
