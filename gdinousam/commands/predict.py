@@ -15,6 +15,7 @@ from gdinousam.errors import InputError
 if TYPE_CHECKING:
     from gdinousam.prediction.files import Outcome
     from gdinousam.prediction.segmenter import Segmenter
+    from gdinousam.prediction.views import ViewSettings
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +59,7 @@ def predict_command(arguments: Sequence[str] | None = None, program: str = PROGR
         paths = without_results(paths, phrases, options.output)
     if not paths:
         raise InputError(f"all images named are results in {options.output}; name the images that they are of")
-    segmenter = _segmenter(options, phrases)
+    segmenter = _segmenter(options, phrases).showing(_views(options))
     outcomes: list[Outcome] = []
     for outcome in predict_files(
         segmenter,
@@ -68,6 +69,7 @@ def predict_command(arguments: Sequence[str] | None = None, program: str = PROGR
         threshold=options.threshold,
         max_detections=options.max_detections,
         overwrite=options.overwrite,
+        keep_patient=options.keep_patient,
     ):
         _report(outcome, options.jsonl)
         outcomes.append(outcome)
@@ -112,6 +114,16 @@ def _parser(program: str) -> argparse.ArgumentParser:
     boxes.add_argument("--threshold", type=float, metavar="SCORE", help="lowest score in [0, 1] that counts")
     boxes.add_argument("--max-detections", type=int, metavar="N", help="objects per phrase, best first")
     parser.add_argument("--frames", action="store_true", help="a folder is one clip, its images are the frames")
+    seen = parser.add_argument_group("clinical files")
+    seen.add_argument(
+        "--whole-picture", action="store_true", help="do not crop to the ultrasound regions that a DICOM file tells"
+    )
+    seen.add_argument("--colour", choices=("grey", "keep"), help="what the models see of coloured pixels (grey)")
+    seen.add_argument(
+        "--keep-patient",
+        action="store_true",
+        help="copy name, number and dates of the patient into the DICOM SEG; without it they are empty there",
+    )
     parser.add_argument("--preview", action="store_true", help="also write one contact sheet of all images")
     parser.add_argument(
         "--jsonl",
@@ -135,6 +147,13 @@ def _segmenter(options: argparse.Namespace, phrases: Sequence[str]) -> Segmenter
     if options.model is None and not options.small:
         logger.info(ABOUT_SMALL)
     return Segmenter.load(options.model or SMALL, adapter=options.adapter)
+
+
+def _views(options: argparse.Namespace) -> ViewSettings:
+    from gdinousam.prediction.views import ViewSettings
+
+    chosen = {} if options.colour is None else {"colour": options.colour}
+    return ViewSettings(by_regions=not options.whole_picture, **chosen)
 
 
 def _report(outcome: Outcome, as_json: bool) -> None:
