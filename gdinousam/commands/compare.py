@@ -47,9 +47,10 @@ def compare_command(arguments: Sequence[str] | None = None, program: str = PROGR
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="also write Markdown, LaTeX and CSV into a folder")
     parser.add_argument(
         "--latex",
-        choices=("column", "page"),
-        default="page",
-        help="what the LaTeX tables fit in a two-column article: one column (252 pt) or both (516 pt; default)",
+        choices=("text", "column", "page"),
+        default="text",
+        help="what the LaTeX tables fit: the text of an article (345 pt; default), or in one with two columns one of "
+        "them (252 pt) or both (516 pt)",
     )
     add_overwrite_option(parser)
     options = parser.parse_args(arguments)
