@@ -30,7 +30,8 @@ LAYOUTS: tuple[Layout, ...] = ("text", "column", "page")
 # In points: the text of LaTeX's own article with letters of 10 points, and what journals with two columns have.
 WIDTHS: Mapping[Layout, float] = {"text": 345.0, "column": 252.0, "page": 516.0}
 PREAMBLE = r"% needs \usepackage{booktabs} and \usepackage{array}"
-_ENVIRONMENT: Mapping[Layout, str] = {"text": "table*", "column": "table", "page": "table*"}  # the star: over both columns
+# the star: over both columns where there are two
+_ENVIRONMENT: Mapping[Layout, str] = {"text": "table*", "column": "table", "page": "table*"}
 _PARTS_AT_ONCE = 10  # then a page break: LaTeX holds some fifty tables back before it gives up
 _LATEX = {
     "\\": r"\textbackslash{}",
