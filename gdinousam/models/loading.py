@@ -44,7 +44,7 @@ SMALL = "small"
 # the two parts of the model that comes with the package
 SMALL_DETECTOR = ASSETS / SMALL / "detector"
 SMALL_MASK_HEAD = ASSETS / SMALL / "mask_head"
-_DETECTOR_TYPES = ("grounding-dino",)
+DETECTOR_TYPES = ("grounding-dino",)
 # The published SAM2 folders call themselves by the video model, which contains the image model.
 _SAM2_TYPES = ("sam2", "sam2_video")
 _SAM_TYPES = ("sam",)
@@ -111,7 +111,7 @@ def load_grounding_dino(name: str) -> tuple[GroundingDinoForObjectDetection, Pre
         return grounding_dino_from(require_kind(read_tensors(path), "Grounding DINO", path), path), official_tokenizer(
             path
         )
-    return from_folder_or_hub(GroundingDinoForObjectDetection, name, _DETECTOR_TYPES), pretrained_tokenizer(name)
+    return from_folder_or_hub(GroundingDinoForObjectDetection, name, DETECTOR_TYPES), pretrained_tokenizer(name)
 
 
 def base_name(name: str) -> str:
