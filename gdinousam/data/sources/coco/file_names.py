@@ -23,8 +23,8 @@ def locate_images(file_names: Sequence[str], image_dir: Path) -> list[Path]:
     """The file of each name below a folder.
 
     A name that is not a path below the folder, as labelling tools write them (an address, an absolute path, one that
-    leads outside, ``%20`` for a space, another Unicode form, Label Studio's eight letters in front), is looked for by its end: its last
-    folders and file name, as many as the folder has. Raises ``InputError`` for a folder that is not there, for missing
+    leads outside, ``%20`` for a space, another Unicode form, Label Studio's eight letters in front), is looked for by
+    its end: its last folders and file name, as many as the folder has. Raises ``InputError`` for a folder that is not there, for missing
     files, and for two names that lead to one file.
     """
     if not image_dir.is_dir():
