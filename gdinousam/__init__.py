@@ -1,6 +1,14 @@
 """Text-prompted segmentation of ultrasound images with a LoRA-tuned Grounding DINO and a frozen SAM2.
 
-``load_segmenter`` and ``read_image`` are the shortest way from an image and a phrase to a mask; see README.md.
+>>> from gdinousam import Segmenter
+>>> segmenter = Segmenter.load("small")
+>>> prediction = segmenter.predict("scan.png", "thyroid nodule")
+>>> for path in prediction.save("out"):
+...     print(path.name)
+scan_overlay.png
+scan_thyroid_nodule.png
+
+docs/predicting.md tells the rest. ``load_segmenter`` and ``read_image`` are the level below.
 """
 
 from __future__ import annotations
@@ -14,23 +22,47 @@ from typing import TYPE_CHECKING, Any
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __version__ = "0.1.0"
-__all__ = ["Detection", "load_segmenter", "read_image"]
+__all__ = [
+    "Detection",
+    "InputError",
+    "MadeBy",
+    "Measurement",
+    "Prediction",
+    "Segmenter",
+    "load_segmenter",
+    "read_image",
+]
 
 if TYPE_CHECKING:
     from gdinousam.data.images import read_image
+    from gdinousam.errors import InputError
     from gdinousam.models.segmenter import load_segmenter
+    from gdinousam.prediction.measuring import Measurement
+    from gdinousam.prediction.results import MadeBy, Prediction
+    from gdinousam.prediction.segmenter import Segmenter
     from gdinousam.records import Detection
+
+_HOMES = {
+    "Detection": "records",
+    "InputError": "errors",
+    "MadeBy": "prediction.results",
+    "Measurement": "prediction.measuring",
+    "Prediction": "prediction.results",
+    "Segmenter": "prediction.segmenter",
+    "load_segmenter": "models.segmenter",
+    "read_image": "data.images",
+}
 
 
 def __getattr__(name: str) -> Any:
     """Import the public names on first use, so that importing the package costs nothing (PEP 562)."""
     from importlib import import_module
 
-    homes = {
-        "Detection": "gdinousam.records",
-        "load_segmenter": "gdinousam.models.segmenter",
-        "read_image": "gdinousam.data.images",
-    }
-    if name not in homes:
+    if name not in _HOMES:
         raise AttributeError(f"module 'gdinousam' has no attribute {name!r}")
-    return getattr(import_module(homes[name]), name)
+    return getattr(import_module(f"gdinousam.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """The public names, whether they have been used yet or not."""
+    return sorted([*__all__, "__version__"])

@@ -32,7 +32,7 @@ LEVELS = [
     },
     {"prompts", "phrase_book", "preprocessing", "drawing", "inputs"},
     {"data", "models"},
-    {"training", "evaluation"},
+    {"training", "evaluation", "prediction"},
     {"methods"},
     {"experiments"},
     {"commands"},

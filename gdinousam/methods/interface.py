@@ -18,9 +18,9 @@ from gdinousam.evaluation.scoring.notes import NO_NOTES, Notes
 from gdinousam.evaluation.scoring.trace import Thresholds, Trace, UsedWeights
 from gdinousam.methods.config import ModelsConfig, ModelSettings
 from gdinousam.models.loading import SMALL, SMALL_DETECTOR, detector_and_adapter
-from gdinousam.models.weights.origin import weights_hash, weights_kind, worst_kind
+from gdinousam.models.weights.origin import short_name, weights_hash, weights_kind, worst_kind
 from gdinousam.records import ImageRecord, PhraseSegmenter, WeightsKind
-from gdinousam.settings import OWN_MODEL_NAMES, Settings
+from gdinousam.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -128,9 +128,6 @@ class ComparedMethod(MethodSettings):
             raise ValueError(f"{self.name} is given no detector's boxes here; leave out model")
 
 
-_SHOWN_PARTS = 2  # of a folder's path: runs are told apart by their own name and that of the weights in them
-
-
 def detector_used(model: ModelSettings) -> dict[str, UsedWeights]:
     """The detector and, where there is one, the adapter on it; both have been fetched."""
     name, folder = detector_and_adapter(model.detector, model.adapter)
@@ -138,7 +135,7 @@ def detector_used(model: ModelSettings) -> dict[str, UsedWeights]:
     if folder is None:
         return used
     # by the name in the config: the folder of a hub id is one of its cache
-    return used | {"adapter": replace(weights_used(str(folder)), name=_short(str(model.adapter or model.detector)))}
+    return used | {"adapter": replace(weights_used(str(folder)), name=short_name(str(model.adapter or model.detector)))}
 
 
 def weights_used(name: str, small: Path | None = None) -> UsedWeights:
@@ -147,13 +144,5 @@ def weights_used(name: str, small: Path | None = None) -> UsedWeights:
     """
     found = weights_hash(str(small) if name == SMALL and small is not None else name)
     if found is None:
-        return UsedWeights(_short(name), None, None)
-    return UsedWeights(_short(name), found.weights, found.settings)
-
-
-def _short(name: str) -> str:
-    """A file's name, the end of a folder's path; other names as they are."""
-    path = Path(name)
-    if name in OWN_MODEL_NAMES or not path.exists():
-        return name
-    return path.name if path.is_file() else "/".join(path.resolve().parts[-_SHOWN_PARTS:])
+        return UsedWeights(short_name(name), None, None)
+    return UsedWeights(short_name(name), found.weights, found.settings)

@@ -31,6 +31,10 @@ class TextSegmenter(Generic[Head]):
         self.box_finder = box_finder
         self.mask_head = mask_head
 
+    def under(self, prediction: PredictionSettings) -> TextSegmenter[Head]:
+        """The same models under other settings, ``filled``; nothing is loaded again."""
+        return TextSegmenter(self.box_finder.under(prediction), self.mask_head)
+
     def segment(self, images: Sequence[Image], phrases: Sequence[Sequence[str]]) -> list[list[Detection]]:
         """Find and segment every phrase in its image; see ``gdinousam.records.PhraseSegmenter``."""
         images = as_images(images)

@@ -47,6 +47,15 @@ def fetch_adapter(weights: Weights, out: Path) -> str:
     return f"{weights.name}: {summary(folder, found.fetched)}; {found.what}{found.others} -> {folder / found.path}"
 
 
+def downloaded_adapter(folder: Path) -> Path | None:
+    """The LoRA file or folder that ``fetch_adapter`` left in ``out/NAME``; ``None`` where there is none.
+
+    Raises InputError where a file was changed since.
+    """
+    found = _found_earlier(folder) if folder.is_dir() else None
+    return None if found is None else folder / found.path
+
+
 @dataclass(frozen=True)
 class _Found:
     """path: as in ``_Candidate``. what: it is, in words. others: weight files that it was chosen from, in words."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 
 import torch
@@ -77,6 +78,12 @@ class BoxFinder:
         self.prediction = (prediction or PredictionSettings()).filled()
         self.public_rule = public_rule or PublicRuleSettings()
         self._resize = build_resize(resize)
+
+    def under(self, prediction: PredictionSettings) -> BoxFinder:
+        """The same detector under other settings, ``filled``; nothing is loaded again."""
+        other = copy(self)
+        other.prediction = prediction
+        return other
 
     def find(self, images: Sequence[Image], phrases: Sequence[Sequence[str]]) -> list[list[Detection]]:
         """Find the boxes of every phrase in its image.

@@ -82,6 +82,11 @@ def downloaded(name: str | Path) -> Path | None:
     return folder if folder is not None and (folder / SUMS).is_file() else None
 
 
+def is_here(name: str | Path) -> bool:
+    """Whether nothing has to be fetched to load this name: a hub id was downloaded or is in the hub's cache."""
+    return not is_hub_id(name) or downloaded(name) is not None or _is_cached(str(name))
+
+
 @cache
 def is_reachable() -> bool:
     """Whether the hub answers; asked once. Where it does not, its clients are told to look into their caches only."""

@@ -17,16 +17,19 @@ from gdinousam.models.adapters.files import adapter_folder
 from gdinousam.models.detector.operating_point import OPERATING_POINT
 from gdinousam.models.loading import RANDOM_SMALL, SMALL
 from gdinousam.models.mask_heads.random_sam import RANDOM
+from gdinousam.models.processors import PREPROCESSOR
 from gdinousam.models.weights.checksums import sha256_of
 from gdinousam.reading import read_json_object
 from gdinousam.records import WeightsKind
-from gdinousam.settings import REFERENCES
+from gdinousam.settings import OWN_MODEL_NAMES, REFERENCES
 
 WEIGHT_SUFFIXES = {".safetensors", ".bin", ".pth", ".pt"}
 TRAINING_NOTE = "training.json"
+_SHOWN_PARTS = 2  # of a folder's path: runs are told apart by their own name and that of the weights in them
 _SETTING_SUFFIXES = {".json", ".txt"}  # of the model, its pictures and its tokenizer
-# They say where weights come from, or hold thresholds, which the config of the results holds as well.
-_NOTES = {TRAINING_NOTE, BASE_NOTE, OPERATING_POINT}
+# They say where weights come from, hold thresholds, which the config of the results holds as well, or are for other
+# programs.
+_NOTES = {TRAINING_NOTE, BASE_NOTE, OPERATING_POINT, PREPROCESSOR}
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,14 @@ class WeightsHash:
 
     weights: str
     settings: str | None
+
+
+def short_name(name: str) -> str:
+    """What weights are called in results: a file by its name, a folder by the end of its path, others as they are."""
+    path = Path(name)
+    if name in OWN_MODEL_NAMES or not path.exists():
+        return name
+    return path.name if path.is_file() else "/".join(path.resolve().parts[-_SHOWN_PARTS:])
 
 
 def weights_hash(name: str) -> WeightsHash | None:

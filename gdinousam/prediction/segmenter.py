@@ -1,0 +1,213 @@
+"""The public class: load once, then ask any image for any phrase."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+
+from gdinousam.errors import InputError
+from gdinousam.models.detector.operating_point import PredictionSettings
+from gdinousam.models.precision import Precision
+from gdinousam.models.segmenter import TextSegmenter, load_segmenter
+from gdinousam.models.weights.training_note import warn_of_new_phrases
+from gdinousam.prediction.given import Given, OneImage, Phrases, phrases_of_images, read_given
+from gdinousam.prediction.models import ModelNames, made_by, model_names, thresholds_of
+from gdinousam.prediction.results import MadeBy, Prediction
+from gdinousam.records import PhraseSegmenter
+
+logger = logging.getLogger(__name__)
+
+_BLANK = "is blank, all pixels are alike; nothing is looked for in it"
+_PHOTO = "is a picture in colour; the models know ultrasound, which is grey for the most part"
+_COLOURED = 40  # of 255, between the channels of a pixel; the noise of JPEG is less
+_MOSTLY = 0.5  # of the pixels; colour Doppler covers less of the screen
+_TOGETHER = 4  # images that go through the models at once: their features are in memory together
+
+
+class Segmenter:
+    """From images and phrases to masks: Grounding DINO finds a box for a phrase, SAM2 the mask in it.
+
+    Made by ``Segmenter.load``, or by ``Segmenter.of`` from a method that was built elsewhere.
+    """
+
+    def __init__(self, method: PhraseSegmenter, made_by: MadeBy, names: ModelNames | None = None) -> None:
+        self._method = method
+        self._names = names
+        self._asked: set[str] = set()
+        self.made_by = made_by
+
+    @classmethod
+    def load(
+        cls,
+        model: str | Path = "small",
+        *,
+        adapter: str | Path | None = None,
+        mask_head: str | Path | None = None,
+        device: str = "auto",
+        precision: Precision = "float32",
+    ) -> Segmenter:
+        """Load models, ready to predict.
+
+        model: ``small``, which comes with the package; ``paper``, Grounding DINO Swin-T with the paper's LoRA, where it
+        was downloaded, and SAM2.1 large; a folder or file of a detector; an adapter, whose base is found by its note; a
+        training run, of which the best weights are taken; or a hub id. adapter: a LoRA to put on the model. mask_head:
+        ``None`` takes the one that goes with the model. device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``. precision:
+        of matrix products, ``float32``, ``bfloat16`` or ``auto``. Raises InputError, a ValueError with one line that
+        says what to do, for what is not there or cannot be loaded.
+        """
+        names = model_names(model, adapter, mask_head)
+        method = load_segmenter(names.detector, names.mask_head, names.adapter, device=device, precision=precision)
+        logger.info("loaded %s, on %s", names.label, method.box_finder.detector.device)
+        return cls(method, made_by(names, method), names)
+
+    @classmethod
+    def of(cls, method: PhraseSegmenter, made_by: MadeBy) -> Segmenter:
+        """A segmenter round a method that has been built, such as one of a config. made_by: what its results say."""
+        return cls(method, made_by)
+
+    @overload
+    def predict(
+        self,
+        images: list[Any] | tuple[Any, ...],
+        phrases: Phrases,
+        *,
+        threshold: float | None = None,
+        max_detections: int | None = None,
+    ) -> list[Prediction]: ...
+
+    @overload
+    def predict(
+        self,
+        images: OneImage,
+        phrases: Phrases,
+        *,
+        threshold: float | None = None,
+        max_detections: int | None = None,
+    ) -> Prediction: ...
+
+    def predict(
+        self,
+        images: OneImage | list[Any] | tuple[Any, ...],
+        phrases: Phrases,
+        *,
+        threshold: float | None = None,
+        max_detections: int | None = None,
+    ) -> Prediction | list[Prediction]:
+        """Find and segment phrases in one image or in a list of images.
+
+        images: one, or a list or tuple, of: a path, also of a DICOM file; a file that is open for reading bytes; a PIL
+        image; an array (H, W, 3) or (H, W) or a tensor (H, W), (3, H, W) or (H, W, 3) on any device, RGB or grey, whole
+        numbers in [0, 255] or floats in [0, 1]. Sizes may differ. phrases: one phrase, a list of phrases for all
+        images, or a list of them for each image. threshold: in [0, 1]; only detections whose score reaches it count.
+        max_detections: how many count for each phrase, best first. ``None``: as the operating point of the weights says
+        (``made_by.thresholds``), which also holds a first detection of a phrase to another score than further ones.
+
+        Returns a Prediction for one image, a list of them for a list; an image without findings has no detections, a
+        blank one neither. Raises InputError, before any model runs, for an image or phrase that cannot be taken.
+
+        >>> segmenter = Segmenter.load("small")
+        >>> prediction = segmenter.predict("scan.png", "thyroid nodule")
+        >>> [one.phrase for one in prediction.detections]
+        ['thyroid nodule']
+        >>> segmenter.predict("scan.png", "thyroid nodule", threshold=0.99).detections
+        ()
+        >>> segmenter.predict("scan.png", "")
+        Traceback (most recent call last):
+        gdinousam.errors.PhraseError: phrase '' has no letter or digit; give the name of what to look for
+        """
+        if hasattr(images, "__next__") and not hasattr(images, "read"):
+            raise InputError("images is a generator; give a list of what it yields, as in predict(list(images), ...)")
+        is_one = not isinstance(images, list | tuple)
+        given = read_given([images] if is_one else images)  # type: ignore[list-item, arg-type]
+        rows = phrases_of_images(phrases, len(given))
+        method, by = self._under(threshold, max_detections)
+        if isinstance(method, TextSegmenter):
+            for row in dict.fromkeys(rows):
+                method.box_finder.captions_of(row)  # refuses a phrase that is too long, before any model runs
+        self._warn_of_new(phrase for row in rows for phrase in row)
+        predictions = []
+        for start in range(0, len(given), _TOGETHER):
+            chunk, asked = given[start : start + _TOGETHER], rows[start : start + _TOGETHER]
+            predictions += self._predict(method, by, chunk, asked, threshold)
+        return predictions[0] if is_one else predictions
+
+    def _predict(
+        self,
+        method: PhraseSegmenter,
+        by: MadeBy,
+        given: Sequence[Given],
+        rows: Sequence[tuple[str, ...]],
+        threshold: float | None,
+    ) -> list[Prediction]:
+        notes = [_notes(one) for one in given]
+        seen = [() if _BLANK in of_image else row for of_image, row in zip(notes, rows, strict=True)]
+        found = method.segment([one.image for one in given], seen)
+        return [
+            Prediction(
+                one.image,
+                row,
+                tuple(each for each in detections if threshold is None or each.score >= threshold),
+                by,
+                one.name,
+                one.spacing_mm,
+                of_image,
+            )
+            for one, row, detections, of_image in zip(given, rows, found, notes, strict=True)
+        ]
+
+    def made_under(self, threshold: float | None = None, max_detections: int | None = None) -> MadeBy:
+        """What results of ``predict`` with these thresholds say of what made them; InputError as there."""
+        return self._under(threshold, max_detections)[1]
+
+    def _under(self, threshold: float | None, max_detections: int | None) -> tuple[PhraseSegmenter, MadeBy]:
+        """The method with the thresholds of this call, and what its results say."""
+        if threshold is None and max_detections is None:
+            return self._method, self.made_by
+        _check(threshold, max_detections)
+        if not isinstance(self._method, TextSegmenter):
+            raise InputError(f"{self.made_by.model} has no thresholds; leave out threshold and max_detections")
+        settings = _replaced(self._method.box_finder.prediction, threshold, max_detections)
+        return self._method.under(settings), replace(self.made_by, thresholds=thresholds_of(settings))
+
+    def _warn_of_new(self, phrases: Iterable[str]) -> None:
+        """Say once of a phrase that no training had it."""
+        new = [phrase for phrase in dict.fromkeys(phrases) if phrase not in self._asked]
+        self._asked.update(new)
+        if self._names is not None and new:
+            warn_of_new_phrases(self._names.detector, self._names.adapter, new)
+
+
+def _check(threshold: float | None, max_detections: int | None) -> None:
+    if threshold is not None and not (isinstance(threshold, int | float) and 0 <= threshold <= 1):
+        raise InputError(f"threshold = {threshold!r}; give a number in [0, 1]")
+    is_count = isinstance(max_detections, int) and not isinstance(max_detections, bool) and max_detections >= 1
+    if max_detections is not None and not is_count:
+        raise InputError(f"max_detections = {max_detections!r}; give a whole number from 1 on")
+
+
+def _replaced(settings: PredictionSettings, threshold: float | None, max_detections: int | None) -> PredictionSettings:
+    """Settings that are ``filled`` with other values for every phrase."""
+    changes: dict[str, float | int] = {}
+    if threshold is not None:
+        changes |= {"box_threshold": threshold, "further_threshold": threshold}
+    if max_detections is not None:
+        changes["max_detections"] = max_detections
+    by_phrase = {phrase: point.model_copy(update=changes) for phrase, point in settings.by_phrase.items()}
+    return settings.model_copy(update={**changes, "by_phrase": by_phrase})
+
+
+def _notes(given: Given) -> tuple[str, ...]:
+    """What has to be known of an image, which the log says as well."""
+    notes = []
+    if (given.image == given.image[0, 0]).all():
+        notes.append(_BLANK)
+    if (np.ptp(given.image, axis=2) > _COLOURED).mean() > _MOSTLY:
+        notes.append(_PHOTO)
+    for note in notes:
+        logger.warning("%s: %s", given.name, note)
+    return tuple(notes)
