@@ -18,6 +18,7 @@ from gdinousam.prediction.given import Given, OneImage, Phrases, phrases_of_imag
 from gdinousam.prediction.models import ModelNames, made_by, model_names, thresholds_of
 from gdinousam.prediction.results import MadeBy, Prediction
 from gdinousam.prediction.views import ViewSettings, colour_notes, is_coloured, segment_views, whole_view
+from gdinousam.progress_bar import ProgressBar
 from gdinousam.records import PhraseSegmenter
 
 logger = logging.getLogger(__name__)
@@ -143,10 +144,12 @@ class Segmenter:
             for row in dict.fromkeys(rows):
                 method.box_finder.captions_of(row)  # refuses a phrase that is too long, before any model runs
         self._warn_of_new(phrase for row in rows for phrase in row)
-        predictions = []
-        for start in range(0, len(given), _TOGETHER):
-            chunk, asked = given[start : start + _TOGETHER], rows[start : start + _TOGETHER]
-            predictions += self._predict(method, by, chunk, asked, threshold)
+        predictions: list[Prediction] = []
+        with ProgressBar(len(given), "predicting", is_shown=len(given) > 1) as bar:
+            for start in range(0, len(given), _TOGETHER):
+                chunk, asked = given[start : start + _TOGETHER], rows[start : start + _TOGETHER]
+                predictions += self._predict(method, by, chunk, asked, threshold)
+                bar.update(len(chunk))
         return predictions[0] if is_one else predictions
 
     def _predict(
