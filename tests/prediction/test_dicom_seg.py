@@ -106,7 +106,7 @@ def test_no_patient_is_in_the_file_unless_it_is_asked_for(tmp_path: Path) -> Non
     content = (tmp_path / "seg.dcm").read_bytes()
     assert not [secret for secret in (*SECRETS, "20250102") if secret.encode() in content]
     plain = pydicom.dcmread(tmp_path / "seg.dcm")
-    for keyword in ("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "AccessionNumber"):
+    for keyword in ("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "ContentCreatorName"):
         assert keyword in plain and not plain[keyword].value  # type 2: there and empty
     write_dicom_seg(tmp_path / "seg.dcm", clip, frames, {3: "cyst", 7: "cyst"}, MADE_BY, keep_patient=True)
     kept = pydicom.dcmread(tmp_path / "seg.dcm")
