@@ -91,7 +91,8 @@ def test_a_still_gives_a_segmentation_of_its_views_in_the_whole_picture(scan: Pa
     stacked = seg.get_pixels_by_source_instance([pydicom.dcmread(scan).SOPInstanceUID])
     assert (stacked[0].transpose(2, 0, 1).astype(bool) == screen()[1]).all()  # and not the text
     assert [one.SegmentLabel for one in seg.SegmentSequence] == ["benign breast lesion"] * 2
-    assert outcome.lines[-2:] == (
+    assert outcome.lines[-3:] == (
+        f"{scan}: all masks -> {tmp_path}/out/scan_seg.dcm",
         f"{scan}: 2 views, segmented one by one",
         f"{scan}: not segmented: m-mode region",
     )
