@@ -65,7 +65,7 @@ def test_every_example_of_the_page_on_predicting_runs(shell: Path) -> None:
     number, said = run_blocks(PAGE.read_text(encoding="utf-8"), PAGE.name)
     assert number > 10
     # what the page promises to be printed and written
-    assert "found: results of 4 images, 4 were done before" in said
+    assert "found: results of 4 images, 4 of them done before" in said
     assert re.search(r"test_00000\.png: thyroid nodule: score 0\.\d+ box [\d ]+, \d+ pixels -> found/test_00000_", said)
     assert "the small model can run" in said
     wanted = {"predictions.jsonl", "coco_results.json", "coco_images.json", "measurements.csv", "contact_sheet.png"}

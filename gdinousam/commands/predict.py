@@ -171,7 +171,6 @@ def _report(outcome: Outcome, as_json: bool) -> None:
 
 def _tell_end(outcomes: Sequence[Outcome], options: argparse.Namespace) -> None:
     """Say on stderr what is where, and write the contact sheet."""
-    done_before = sum(outcome.was_done for outcome in outcomes)
     if options.output is None or all(outcome.record is None for outcome in outcomes):
         return
     if options.preview:
@@ -179,8 +178,9 @@ def _tell_end(outcomes: Sequence[Outcome], options: argparse.Namespace) -> None:
 
         path, number = write_preview(outcomes, options.output)
         logger.info("%s: %d of %d images", path, number, len(outcomes))
-    skipped = f", {done_before} were done before" if done_before else ""
-    logger.info("%s: results of %d images%s", options.output, sum(one.record is not None for one in outcomes), skipped)
+    number, before = sum(one.record is not None for one in outcomes), sum(one.was_done for one in outcomes)
+    skipped = f", {before} of them done before" if before else ""
+    logger.info("%s: results of %d image%s%s", options.output, number, "s" * (number != 1), skipped)
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ def predict_files(
     if isinstance(phrases, str):
         raise InputError(f"phrases is the text {phrases!r}; give a list of phrases, such as ['cyst']")
     question = Question(phrases_of_images(list(phrases), 1)[0], threshold, max_detections, keep_patient)
-    planned = _planned(sources, question)
+    planned = dict.fromkeys(sources, ()) if output_dir is None else _planned(sources, question)
     made_by = segmenter.made_under(threshold, max_detections)
     with nullcontext() if output_dir is None else results_folder(output_dir) as kept:
         if kept is not None and not overwrite:
@@ -91,12 +91,12 @@ def without_results(paths: Sequence[Path], phrases: Sequence[str], output_dir: P
     inside = [path for path in paths if path.resolve().parent == output_dir.resolve()]
     if not inside:
         return list(paths)
-    row = phrases_of_images(list(phrases), 1)[0]
+    question = Question(phrases_of_images(list(phrases), 1)[0])
     results = Kept(output_dir).own_files()
-    results |= {name for path in paths for name in picture_names(result_name(path), row).values()}
+    results |= {name for path in paths for name in planned_names(path, result_name(path), question)}
     left_out = {path for path in inside if path.name in results}
     if left_out:
-        logger.info("%s: %d files that are results of predict are left out", output_dir, len(left_out))
+        logger.info("%s: left out because they are results: %d", output_dir, len(left_out))
     return [path for path in paths if path not in left_out]
 
 

@@ -31,6 +31,7 @@ from gdinousam.records import BoxXYXY, Detection, Image, Mask
 OVERLAY = "overlay"  # the end of its name; a phrase of this name is refused
 CONTACT_SHEET = "contact_sheet.png"
 MAX_ON_SHEET = 120
+_LONGEST_SHOWN = 60  # letters of a name that is too long
 MAX_NAME_BYTES = 250  # usual file systems allow 255, and while it is written a file has a longer name
 # Of the longer side, in pixels: small images are enlarged until labels can be read; larger ones than this are reduced,
 # in which speckle is still seen.
@@ -58,7 +59,7 @@ def picture_names(name: str, phrases: Sequence[str]) -> dict[str, str]:
         owner[file.lower()] = phrase
         if len(os.fsencode(file)) > MAX_NAME_BYTES:
             raise InputError(
-                f"a result would be written as {file}, which has {len(os.fsencode(file))} bytes of "
+                f"a result would be written as {file[:_LONGEST_SHOWN]}..., which has {len(os.fsencode(file))} bytes of "
                 f"{MAX_NAME_BYTES} at most; rename the image, or ask with a shorter phrase"
             )
     return names
