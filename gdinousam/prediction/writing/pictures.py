@@ -128,7 +128,8 @@ def overlay(image: Image, detections: Sequence[Detection], phrases: Sequence[str
 def _free_place(picture: Image, box_xyxy: BoxXYXY, label: str, placed: Sequence[BoxXYXY]) -> BoxXYXY:
     """The box moved up or down by whole lines until its label covers no earlier one; itself where that is nowhere."""
     x0, y0, x1, y1 = box_xyxy
-    for lines in sorted(range(-len(placed), len(placed) + 1), key=abs):
+    most = 2 * len(placed) + 1  # at the upper edge a label jumps from above its box into it
+    for lines in sorted(range(-most, most + 1), key=abs):
         moved = x0, y0 + lines * LINE_HEIGHT, x1, y1
         left, top, right, bottom = label_area(picture, moved, label)
         is_free = all(right <= a or left >= c or bottom <= b or top >= d for a, b, c, d in placed)
