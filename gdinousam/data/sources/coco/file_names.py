@@ -24,8 +24,8 @@ def locate_images(file_names: Sequence[str], image_dir: Path) -> list[Path]:
 
     A name that is not a path below the folder, as labelling tools write them (an address, an absolute path, one that
     leads outside, ``%20`` for a space, another Unicode form, Label Studio's eight letters in front), is looked for by
-    its end: its last folders and file name, as many as the folder has. Raises ``InputError`` for a folder that is not there, for missing
-    files, and for two names that lead to one file.
+    its end: its last folders and file name, as many as the folder has. Raises ``InputError`` for a folder that is not
+    there, for missing files, and for two names that lead to one file.
     """
     if not image_dir.is_dir():
         raise InputError(f"{image_dir}: no such folder; give the one that the file names of the images start from")
