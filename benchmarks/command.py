@@ -20,6 +20,7 @@ COMMANDS = {
     "captions": "benchmarks.captions.command:captions_command",
     "caption-masks": "benchmarks.captions.masks:masks_command",
     "lookalikes": "benchmarks.lookalikes.command:lookalikes_command",
+    "colour": "benchmarks.colour.command:colour_command",
 }
 
 
