@@ -3,7 +3,6 @@ so these tests run in the second environment (make test-newer)."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -31,49 +30,57 @@ def items(source: Path, name: str) -> list[Any]:
     return list(Dataset.import_from(str(source), name))
 
 
-def vott(folder: Path) -> Path:
-    """As VoTT exports its JSON: a polygon, a rectangle, and an image without regions."""
-    square = [{"x": x, "y": y} for x, y in ((5, 5), (15, 5), (15, 15), (5, 15))]
-    regions = [
-        {"id": "r1", "type": "POLYGON", "tags": ["cyst"], "points": square,
-         "boundingBox": {"left": 5, "top": 5, "width": 10, "height": 10}},
-        {"id": "r2", "type": "RECTANGLE", "tags": ["mass"], "points": square,
-         "boundingBox": {"left": 25, "top": 10, "width": 10, "height": 12}},
-    ]  # fmt: skip
-    assets = {}
-    for number, (name, found) in enumerate({"a.png": regions, "b.png": []}.items()):
-        write_image(folder / name, number)
-        size = {"width": WIDTH, "height": HEIGHT}
-        asset = {"format": "png", "id": str(number), "name": name, "path": f"file:/x/{name}", "size": size, "state": 2}
-        assets[str(number)] = {"asset": asset, "regions": found, "version": "2.2.0"}
-    tags = [{"name": "cyst", "color": "#5db300"}, {"name": "mass", "color": "#e81123"}]
-    content = {"name": "p", "version": "2.2.0", "tags": tags, "assets": assets}
-    (folder / "p-export.json").write_text(json.dumps(content), encoding="utf-8")
+def label_me(folder: Path) -> Path:
+    """As the LabelMe of the web writes its XML: one object of two parts."""
+
+    def drawn(number: int, parts: str, box: tuple[int, int, int, int]) -> str:
+        x, y, width, height = box
+        corners = ((x, y), (x + width, y), (x + width, y + height), (x, y + height))
+        points = "".join(f"<pt><x>{x}</x><y>{y}</y></pt>" for x, y in corners)
+        head = f"<name>cyst</name><deleted>0</deleted><id>{number}</id><parts>{parts}</parts>"
+        return f"<object>{head}<polygon>{points}<username>x</username></polygon><attributes></attributes></object>"
+
+    whole = drawn(0, "<hasparts>1</hasparts><ispartof></ispartof>", (5, 5, 10, 10))
+    part = drawn(1, "<hasparts></hasparts><ispartof>0</ispartof>", (20, 5, 10, 4))
+    size = f"<imagesize><nrows>{HEIGHT}</nrows><ncols>{WIDTH}</ncols></imagesize>"
+    for number, (name, objects) in enumerate({"a": whole + part, "b": ""}.items()):
+        write_image(folder / "Images" / f"{name}.png", number)
+        text = f"<annotation><filename>{name}.png</filename><folder></folder>{objects}{size}</annotation>"
+        write(folder / f"{name}.xml", text)
     return folder
 
 
 @needs_datumaro
 def test_another_format_comes_in_through_datumaro(tmp_path: Path) -> None:
-    report = imported(vott(tmp_path / "s"), tmp_path / "data", "datumaro:vott_json", negatives=True)
-    objects = {record.path.stem.rpartition("-")[2]: objects_of(record) for record in report.records}
-    assert objects["b"] == [] and report.records[1].absent_phrases == ("cyst", "mass")
-    assert {phrase for phrase, _ in objects["a"]} == {"cyst", "mass"}
+    report = imported(label_me(tmp_path / "s"), tmp_path / "data", "datumaro:label_me", negatives=True)
+    first, second = sorted(report.records, key=lambda record: record.path.name)
+    ((phrase, mask),) = objects_of(first)
+    assert phrase == "cyst" and second.absent_phrases == ("cyst",)
+    np.testing.assert_array_equal(mask, rectangle(5, 5, 10, 10) | rectangle(20, 5, 10, 4))
 
 
 @needs_datumaro
 def test_a_source_that_datumaro_cannot_read_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="not readable as datumaro's vott_json"):
-        imported(tmp_path, tmp_path / "data", "datumaro:vott_json")
+    with pytest.raises(InputError, match="not readable as datumaro's label_me"):
+        imported(tmp_path, tmp_path / "data", "datumaro:label_me")
 
 
 def test_without_datumaro_a_line_says_what_to_install(tmp_path: Path) -> None:
     if Dataset is not None:
         pytest.skip("datumaro is installed")
     with pytest.raises(MissingLibraryError, match=r'pip install "gdinousam\[import\]"'):
-        find_format("datumaro:vott_json").read(tmp_path, ReadOptions())
+        find_format("datumaro:label_me").read(tmp_path, ReadOptions())
 
 
-@pytest.mark.parametrize(("name", "remedy"), [("cvat", "--format cvat"), ("voc_detection", "--format voc"), ("yolo_ultralytics", "--format yolo"), ("coco", "gdinousam coco import")])  # fmt: skip
+OWN = {
+    "cvat": "--format cvat",
+    "voc_detection": "--format voc",
+    "yolo_ultralytics": "--format yolo",
+    "coco": "gdinousam coco import",
+}
+
+
+@pytest.mark.parametrize(("name", "remedy"), OWN.items())
 def test_formats_with_a_reader_here_do_not_go_through_datumaro(name: str, remedy: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=f"datumaro drops some of it; use {remedy}"):
         find_format(f"datumaro:{name}").read(tmp_path, ReadOptions())
