@@ -50,9 +50,19 @@ def locate_images(file_names: Sequence[str], image_dir: Path) -> list[Path]:
     return paths
 
 
+def path_told(name: str) -> PurePosixPath:
+    """The path that a labelling tool means by a name: without the address and the eight letters in front."""
+    path = PurePosixPath(unquote(_address(name)))
+    return path.with_name(UPLOADED.sub("", path.name)) if path.name else path
+
+
+def _address(name: str) -> str:
+    return name.partition(LOCAL_FILE)[2] or (urlsplit(name).path if "://" in name else name)
+
+
 def _candidates(name: str, image_dir: Path) -> Iterator[Path]:
     """Where an image may lie: by its name, then by ever shorter ends of it; always below the folder."""
-    address = name.partition(LOCAL_FILE)[2] or (urlsplit(name).path if "://" in name else name)
+    address = _address(name)
     for text in dict.fromkeys((name, address, unquote(address), *_other_forms(address))):
         path = PurePosixPath(text)
         if not (path.is_absolute() or PureWindowsPath(text).drive or ".." in path.parts or "://" in text):
