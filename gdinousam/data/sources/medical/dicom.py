@@ -23,8 +23,8 @@ from gdinousam.data.sources.medical.dicom_greys import (
     padding_range,
 )
 from gdinousam.data.sources.medical.dicom_opening import is_dicom, pixel_length, pixel_source, read_header
-from gdinousam.data.sources.medical.dicom_regions import picture_spacing, ultrasound_regions
-from gdinousam.data.sources.medical.frames import MedicalFrames, scaled_alike, value_range
+from gdinousam.data.sources.medical.dicom_regions import frame_rate, picture_spacing, ultrasound_regions
+from gdinousam.data.sources.medical.frames import MedicalFrames, above_zero, scaled_alike, value_range
 from gdinousam.data.sources.medical.libraries import library
 from gdinousam.errors import InputError
 from gdinousam.reading import reading
@@ -35,7 +35,8 @@ ELEMENTS = (
     "Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored",
     "HighBit", "PixelRepresentation", "RescaleSlope", "RescaleIntercept", "ModalityLUTSequence", "VOILUTSequence",
     "WindowCenter", "WindowWidth", "VOILUTFunction", "PixelPaddingValue", "PixelPaddingRangeLimit", "PixelSpacing",
-    "SequenceOfUltrasoundRegions", "SharedFunctionalGroupsSequence",
+    "SequenceOfUltrasoundRegions", "SharedFunctionalGroupsSequence", "SOPClassUID", "SpacingBetweenSlices",
+    "FrameTime", "FrameTimeVector", "CineRate", "RecommendedDisplayFrameRate",
     *(
         f"{prefix}{colour}PaletteColorLookupTable{part}"
         for colour in ("Red", "Green", "Blue")
@@ -80,7 +81,11 @@ def read_dicom(path: Path) -> MedicalFrames:
             else:
                 yield from map(table, _stored_frames(path, num_frames))
 
-    return MedicalFrames(num_frames, width, height, is_colour, spacing_mm, frames, regions)
+    is_volume = header.get("SOPClassUID") == library("pydicom.uid").EnhancedUSVolumeStorage
+    slice_mm = above_zero(header.get("SpacingBetweenSlices")) if is_volume else None
+    return MedicalFrames(
+        num_frames, width, height, is_colour, spacing_mm, frames, regions, frame_rate(header), is_volume, slice_mm
+    )
 
 
 def _header(path: Path) -> Any:

@@ -1,16 +1,20 @@
-"""The scale of ultrasound pictures in DICOM: regions with a calibration each, or one spacing for the whole picture."""
+"""The scale of ultrasound pictures in DICOM, in space and in time.
+
+Regions have a calibration each, or there is one spacing for the whole picture.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from gdinousam.data.sources.medical.frames import Region, RegionKind, Spacing, known_spacing
+from gdinousam.data.sources.medical.frames import Region, RegionKind, Spacing, above_zero, known_spacing
 
 # PS3.3, C.8.5.5.1: codes of region spatial format and of physical units
 KINDS: dict[int, RegionKind] = {1: "2d", 2: "m-mode", 3: "spectral", 4: "waveform", 5: "graphics"}
 CENTIMETRES = 3
 MM_PER_CM = 10.0
+MS_PER_S = 1000.0
 
 
 def ultrasound_regions(header: Any, width: int, height: int) -> tuple[Region, ...]:
@@ -44,6 +48,18 @@ def picture_spacing(header: Any, regions: Sequence[Region]) -> Spacing | None:
         return None  # cropped or resized since: whatever else the header says of the scale is from before, too
     spacing = header.get("PixelSpacing")
     return None if not spacing else known_spacing(across=spacing[1], down=spacing[0])  # PS3.3, 10.7.1.3: rows first
+
+
+def frame_rate(header: Any) -> float | None:
+    """Frames per second: as they were recorded, else as they are to be shown; ``None`` where neither is told."""
+    between = header.get("FrameTime") or 0
+    if not between:
+        times = header.get("FrameTimeVector") or ()  # of each frame since the one before; the first is zero
+        times = times[1:] if isinstance(times, Sequence) else ()
+        between = sum(map(float, times)) / len(times) if times else 0
+    if between:
+        return above_zero(MS_PER_S / float(between))
+    return above_zero(header.get("CineRate")) or above_zero(header.get("RecommendedDisplayFrameRate"))
 
 
 def _region_spacing(item: Any) -> Spacing | None:

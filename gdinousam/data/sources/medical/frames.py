@@ -38,7 +38,10 @@ class MedicalFrames:
 
     num_frames, width, height: number and size in pixels; all frames of a file are alike. is_colour: whether channels
     can differ. spacing_mm: of the tissue that is shown, ``None`` where the file does not tell it with a unit of length.
-    regions: empty where the file does not tell them. open_frames: starts anew at the first frame.
+    regions: empty where the file does not tell them. open_frames: starts anew at the first frame. fps: frames per
+    second as they were recorded, ``None`` where the file does not tell them. is_volume: whether frames follow one
+    another in space, by what the format says. slice_mm: millimetres from one frame to the next, ``None`` where the file
+    does not tell them or frames are no slices.
     """
 
     num_frames: int
@@ -48,6 +51,9 @@ class MedicalFrames:
     spacing_mm: Spacing | None
     open_frames: Callable[[], Iterator[Image]]
     regions: tuple[Region, ...] = ()
+    fps: float | None = None
+    is_volume: bool = False
+    slice_mm: float | None = None
 
     def __len__(self) -> int:
         return self.num_frames
@@ -97,4 +103,9 @@ def as_rgb(plane: npt.NDArray[np.uint8]) -> Image:
 def known_spacing(across: float, down: float) -> Spacing | None:
     """The two distances in millimetres, ``None`` unless both are real lengths."""
     spacing = abs(float(across)), abs(float(down))
-    return spacing if all(0 < distance < math.inf for distance in spacing) else None
+    return spacing if all(map(above_zero, spacing)) else None
+
+
+def above_zero(value: float | None) -> float | None:
+    """A length or a rate as it is, ``None`` unless it is finite and above zero."""
+    return None if value is None or not 0 < float(value) < math.inf else float(value)

@@ -13,6 +13,7 @@ from gdinousam.data.images import Pixels
 from gdinousam.data.sources.medical.frames import (
     MedicalFrames,
     as_rgb,
+    above_zero,
     known_spacing,
     scaled_alike,
 )
@@ -62,8 +63,18 @@ def read_metaimage(path: Path) -> MedicalFrames:
             for plane in scaled_alike(lambda: _planes(planes), path):
                 yield np.ascontiguousarray(as_rgb(plane))
 
-    spacing_mm = known_spacing(*picture.GetSpacing()[:2]) if any(key in header for key in SPACING_KEYS) else None
-    return MedicalFrames(len(planes), width, height, num_channels != 1, spacing_mm, frames)
+    tells_spacing = any(key in header for key in SPACING_KEYS)
+    is_volume = picture.GetDimension() > 2 and picture.GetSize()[2] > 1
+    return MedicalFrames(
+        len(planes),
+        width,
+        height,
+        num_channels != 1,
+        known_spacing(*picture.GetSpacing()[:2]) if tells_spacing else None,
+        frames,
+        is_volume=is_volume,
+        slice_mm=above_zero(picture.GetSpacing()[2]) if tells_spacing and is_volume else None,
+    )
 
 
 def _require_agreement(header: bytes, values: Pixels, num_slices: int, path: Path) -> None:

@@ -6,7 +6,7 @@ orientation in the header is not applied, because releases are known to have it 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from gdinousam.data.sources.medical.frames import (
     MedicalFrames,
     Spacing,
     as_rgb,
+    above_zero,
     known_spacing,
     scaled_alike,
 )
@@ -27,6 +28,7 @@ from gdinousam.reading import reading
 from gdinousam.records import Image
 
 FORMAT = "NIfTI"
+SECONDS_PER_UNIT = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
 MM_PER_UNIT = {"mm": 1.0, "meter": 1000.0, "micron": 0.001}  # "unknown" is none of them
 
 
@@ -35,13 +37,15 @@ class Volume:
     """A NIfTI file that was opened.
 
     shape: of the stored array, two axes or more. spacing_mm: along its first and second axis, ``None`` where the header
-    gives no unit of length.
+    gives no unit of length. slice_mm: along its third axis. fps: along its fourth, where the third has one plane only.
     """
 
     path: Path
     shape: tuple[int, ...]
     spacing_mm: Spacing | None
     stored: Any  # nibabel's proxy of the array
+    slice_mm: float | None = None
+    fps: float | None = None
 
     @property
     def is_colour(self) -> bool:
@@ -72,7 +76,7 @@ def open_volume(path: Path) -> Volume:
     with reading(path, FORMAT):
         # Kept open, a compressed file is read once from end to end and not once per plane.
         picture = nibabel.load(path, keep_file_open=True)
-        unit, _ = picture.header.get_xyzt_units()
+        unit, time_unit = picture.header.get_xyzt_units()
         zooms = picture.header.get_zooms()
         shape = tuple(int(length) for length in picture.shape)
         if len(shape) < 2 or min(shape) < 1:
@@ -80,7 +84,15 @@ def open_volume(path: Path) -> Volume:
         _require_agreement(picture.dataobj, path)
         scale = MM_PER_UNIT.get(unit)
         spacing_mm = None if scale is None else known_spacing(zooms[0] * scale, zooms[1] * scale)
-        return Volume(path, shape, spacing_mm, picture.dataobj)
+        slice_mm = None if scale is None or len(shape) < 3 else above_zero(zooms[2] * scale)
+        return Volume(path, shape, spacing_mm, picture.dataobj, slice_mm, _frame_rate(shape, zooms, time_unit))
+
+
+def _frame_rate(shape: tuple[int, ...], zooms: Sequence[float], unit: str) -> float | None:
+    """Frames per second of a file whose planes follow one another in time."""
+    if len(shape) < 4 or shape[2] != 1 or unit not in SECONDS_PER_UNIT or not zooms[3]:
+        return None
+    return above_zero(1 / (float(zooms[3]) * SECONDS_PER_UNIT[unit]))
 
 
 def _require_agreement(stored: Any, path: Path) -> None:
@@ -108,7 +120,18 @@ def read_nifti(path: Path) -> MedicalFrames:
                 yield np.ascontiguousarray(as_rgb(plane).swapaxes(0, 1))
 
     width, height = volume.shape[:2]
-    return MedicalFrames(volume.num_planes, width, height, volume.is_colour, volume.spacing_mm, frames)
+    is_volume = len(volume.shape) > 2 and volume.shape[2] > 1
+    return MedicalFrames(
+        volume.num_planes,
+        width,
+        height,
+        volume.is_colour,
+        volume.spacing_mm,
+        frames,
+        fps=volume.fps,
+        is_volume=is_volume,
+        slice_mm=volume.slice_mm if is_volume else None,
+    )
 
 
 def _times(shape: tuple[int, ...]) -> str:

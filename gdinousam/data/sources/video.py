@@ -1,0 +1,68 @@
+"""Video files by OpenCV, frame by frame; a video that was cut off is refused instead of being read in part."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from gdinousam.data.sources.medical.frames import MedicalFrames, above_zero
+from gdinousam.errors import InputError
+from gdinousam.reading import reading, unreadable
+from gdinousam.records import Image
+
+FORMAT = "a video"
+SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv")
+COUNTING = (".mp4", ".m4v", ".mov", ".avi")  # these count their frames, the others tell their length in seconds
+TOLERANCE = 0.01  # of a number of frames that was computed from seconds
+
+
+def read_video(path: Path) -> MedicalFrames:
+    """The frames of a video, as OpenCV decodes them.
+
+    All frames are decoded once to be counted. Raises ``InputError`` naming the file where it is missing, empty, or no
+    video, and where it announces more frames than can be decoded, as files do that were cut off.
+    """
+    with reading(path, FORMAT), path.open("rb") as file:
+        if not file.read(1):
+            raise InputError(f"{path}: is empty; copy the video again")
+    with _opened(path) as capture:
+        announced = capture.get(cv2.CAP_PROP_FRAME_COUNT)
+        fps = above_zero(capture.get(cv2.CAP_PROP_FPS))
+        is_there, first = capture.read()
+        if not is_there:
+            raise unreadable(path, FORMAT, "no frame of it can be decoded", "copy it again, or convert it to MP4")
+        num_frames = 1
+        while capture.grab():
+            num_frames += 1
+    missing = announced - num_frames
+    if missing > (0 if path.suffix.lower() in COUNTING else max(1, TOLERANCE * announced)):
+        raise InputError(
+            f"{path}: announces {announced:.0f} frames, but {num_frames} can be decoded; it is cut off or damaged: copy "
+            "it again, or save what is whole as a new video"
+        )
+    height, width = first.shape[:2]
+
+    def frames() -> Iterator[Image]:
+        with _opened(path) as capture:
+            for number in range(1, num_frames + 1):
+                is_there, frame = capture.read()
+                if not is_there or frame.shape[:2] != (height, width):
+                    raise unreadable(path, FORMAT, f"frame {number} of {num_frames} cannot be decoded as the first one")
+                yield np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+
+    return MedicalFrames(num_frames, width, height, True, None, frames, fps=fps)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[cv2.VideoCapture]:
+    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)  # other backends take names for patterns of file names
+    try:
+        if not capture.isOpened():
+            raise unreadable(path, FORMAT, "damaged, cut off, or of a kind that is not known", "copy or convert it")
+        yield capture
+    finally:
+        capture.release()

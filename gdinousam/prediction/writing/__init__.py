@@ -1,0 +1,1 @@
+"""Writes predictions in the formats of other programs."""
