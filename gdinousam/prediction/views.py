@@ -120,11 +120,12 @@ def segment_views(
     found: list[list[Detection]] = [[] for _ in images]
     for (number, box), answer in zip(places, answers, strict=True):
         size_hw = images[number].shape[0], images[number].shape[1]
-        found[number] += [_put_back(one, box, size_hw) for one in answer]
+        found[number] += [put_back(one, box, size_hw) for one in answer]
     return [_in_order(of_image, asked) for of_image, asked in zip(found, rows, strict=True)]
 
 
-def _put_back(detection: Detection, view: BoxXYXY, size_hw: tuple[int, int]) -> Detection:
+def put_back(detection: Detection, view: BoxXYXY, size_hw: tuple[int, int]) -> Detection:
+    """A detection of the crop that a view is, (x0, y0, x1, y1), in the coordinates of the whole image of (H, W)."""
     x0, y0, x1, y1 = map(int, view)
     if (x0, y0, x1, y1) == (0, 0, size_hw[1], size_hw[0]):
         return detection

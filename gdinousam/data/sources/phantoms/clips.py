@@ -81,7 +81,9 @@ class PhantomClip:
         """One frame, counted from 0."""
         generator = np.random.default_rng([self._seed, index])
         columns, rows = self._motion.places(index, float(self._lefts[index]), self._drifts)
-        masks = [moved(mask.view(np.uint8), columns, rows, nearest=True).astype(bool) for _, mask in self._scene.instances]
+        masks = [
+            moved(mask.view(np.uint8), columns, rows, nearest=True).astype(bool) for _, mask in self._scene.instances
+        ]
         grey = self._grey(generator, columns, rows)
         if self._sector is not None:
             grey, masks = self._sector.grey(grey), [self._sector.mask(mask) for mask in masks]
@@ -146,9 +148,7 @@ def make_clip(
     )
 
 
-def _slide(
-    generator: np.random.Generator, scene: Scene, width: int, num_frames: int
-) -> npt.NDArray[np.float64]:
+def _slide(generator: np.random.Generator, scene: Scene, width: int, num_frames: int) -> npt.NDArray[np.float64]:
     """The scene's column at the left edge of each frame: near the first target, away from it, and back."""
     first, last = _columns_of(scene.instances[0][1]) if scene.instances else (width, 2 * width)
     at_target = np.clip((first + last) / 2 - generator.uniform(0.4, 0.6) * width, 0, (_WIDE - 1) * width)

@@ -46,8 +46,9 @@ class Motion:
         ]
         self._phases = generator.uniform(0.0, 2.0 * np.pi, 3)
         squeeze = np.float32(generator.uniform(*settings.squeeze) * height)
-        self._squeeze_xy = squeeze * smooth_noise(generator, size_hw, (4, 4)), squeeze * smooth_noise(
-            generator, size_hw, (4, 4)
+        self._squeeze_xy = (
+            squeeze * smooth_noise(generator, size_hw, (4, 4)),
+            squeeze * smooth_noise(generator, size_hw, (4, 4)),
         )
 
     def places(self, frame: int, left: float, has_drift: bool = True) -> tuple[FloatMap, FloatMap]:
