@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -67,7 +68,7 @@ def _switches(target: Sequence[Mask], answers: Sequence[Sequence[tuple[int, Mask
         best = max(overlaps, key=lambda number: overlaps[number], default=None)
         if best is not None and overlaps[best] >= TOUCHED:
             numbers.append(best)
-    return sum(before != after for before, after in zip(numbers, numbers[1:], strict=False))
+    return sum(before != after for before, after in pairwise(numbers))
 
 
 def _mean(values: Sequence[float]) -> float:

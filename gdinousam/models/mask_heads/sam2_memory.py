@@ -131,9 +131,9 @@ def _keep(by_frame: dict[int, Any], frames: Container[int]) -> None:
 def load_sam2_memory(name: str, mask_head: object) -> Sam2Memory | None:
     """The memory of a mask head that was loaded by this name; ``None`` where its weights have none.
 
-    Folders and hub ids of SAM2's video model have one. The bundled mask head, one that was trained here, SAM, MedSAM and
-    single official files, of which only the image model is read, have none. Raises InputError for a folder that calls
-    itself a video model and lacks a tensor.
+    Folders and hub ids of SAM2's video model have one. The bundled mask head, one that was trained here, SAM, MedSAM
+    and single official files, of which only the image model is read, have none. Raises InputError for a folder that
+    calls itself a video model and lacks a tensor.
     """
     if name in OWN_MODEL_NAMES or not isinstance(mask_head, Sam2MaskHead):
         return None

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from gdinousam.errors import InputError
+from gdinousam.models.detector.box_finder import BoxFinder
 from gdinousam.models.detector.operating_point import Point, PredictionSettings
+from gdinousam.models.mask_heads.one_image import OneImage
+from gdinousam.models.mask_heads.sam2 import MaskHead
 from gdinousam.models.segmenter import TextSegmenter
-from gdinousam.records import Click, Detection, Hint, Image, PhraseSegmenter
+from gdinousam.records import BoxXYXY, Detection, Image, Mask, PhraseSegmenter
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,43 +28,57 @@ class Candidate:
 
 
 class Asker(Protocol):
-    """Asks one method for the phrases of a clip."""
+    """Asks one method for the phrases of a clip, and its mask head for masks where it has one."""
 
-    def ask(self, image: Image) -> list[Candidate]:
-        """What is found in a frame, (H, W, 3) uint8 RGB, by phrase as asked, then by falling score; may be none."""
+    def begin(self, image: Image) -> None:
+        """Go on to the next frame, (H, W, 3) uint8 RGB."""
         ...
 
-    def with_masks(self, image: Image, detections: Sequence[Detection]) -> list[Detection]:
+    def ask(self) -> list[Candidate]:
+        """What is found in the frame, by phrase as asked, then by falling score; may be none."""
+        ...
+
+    def with_masks(self, detections: Sequence[Detection]) -> list[Detection]:
         """Some of the detections of the last ``ask``, each with its mask."""
+        ...
+
+    def masks(self, boxes_xyxy: Sequence[BoxXYXY]) -> list[Mask] | None:
+        """What lies in boxes of the frame, (H, W) bool for each; ``None`` from a method without a mask head."""
         ...
 
 
 def asker_of(segmenter: PhraseSegmenter, phrases: Sequence[str], keep_share: float) -> Asker:
     """The asker that fits a method. keep_share: see ``ClipSettings``; only our own pipeline knows thresholds."""
-    if isinstance(segmenter, TextSegmenter):
-        return _TwoThresholds(segmenter, phrases, keep_share)
+    if isinstance(segmenter, TextSegmenter) and isinstance(segmenter.mask_head, MaskHead):
+        return _TwoThresholds(segmenter.box_finder, OneImage(segmenter.mask_head), phrases, keep_share)
     return _AsItIs(segmenter, phrases)
 
 
 class _TwoThresholds:
     """Reads one run of the detector by its thresholds and by lower ones."""
 
-    def __init__(self, segmenter: TextSegmenter, phrases: Sequence[str], keep_share: float) -> None:
-        self._segmenter, self._phrases = segmenter, list(phrases)
-        usual = segmenter.box_finder.prediction
-        self._choices = usual, _lowered(usual, keep_share)
+    def __init__(self, box_finder: BoxFinder, mask_head: OneImage, phrases: Sequence[str], keep_share: float) -> None:
+        self._box_finder, self._mask_head, self._phrases = box_finder, mask_head, list(phrases)
+        self._choices = box_finder.prediction, _lowered(box_finder.prediction, keep_share)
 
-    def ask(self, image: Image) -> list[Candidate]:
-        certain, all_found = self._segmenter.box_finder.find_under([image], [self._phrases], self._choices)[0]
+    def begin(self, image: Image) -> None:
+        self._image = image
+        self._mask_head.begin(image)
+
+    def ask(self) -> list[Candidate]:
+        certain, all_found = self._box_finder.find_under([self._image], [self._phrases], self._choices)[0]
         return [
             Candidate(one, any(one.box_xyxy == sure.box_xyxy for sure in certain[phrase]))
             for phrase, found in all_found.items()
             for one in found
         ]
 
-    def with_masks(self, image: Image, detections: Sequence[Detection]) -> list[Detection]:
-        hints = [Hint(one.phrase, one.box_xyxy, (Click.centre_of(one.box_xyxy),), one.score) for one in detections]
-        return list(self._segmenter.mask_head.segment_hints([image], [hints])[0])
+    def with_masks(self, detections: Sequence[Detection]) -> list[Detection]:
+        masks = self.masks([one.box_xyxy for one in detections])
+        return [replace(one, mask_hw=mask) for one, mask in zip(detections, masks, strict=True)]
+
+    def masks(self, boxes_xyxy: Sequence[BoxXYXY]) -> list[Mask]:
+        return self._mask_head.masks(boxes_xyxy)
 
 
 class _AsItIs:
@@ -70,14 +87,20 @@ class _AsItIs:
     def __init__(self, segmenter: PhraseSegmenter, phrases: Sequence[str]) -> None:
         self._segmenter, self._phrases = segmenter, list(phrases)
 
-    def ask(self, image: Image) -> list[Candidate]:
-        found = self._segmenter.segment([image], [self._phrases])[0]
+    def begin(self, image: Image) -> None:
+        self._image = image
+
+    def ask(self) -> list[Candidate]:
+        found = self._segmenter.segment([self._image], [self._phrases])[0]
         if any(one.mask_hw is None for one in found):
             raise InputError("the method gives boxes without masks; add a mask head to follow objects through a clip")
         return [Candidate(one, is_certain=True) for one in found]
 
-    def with_masks(self, image: Image, detections: Sequence[Detection]) -> list[Detection]:
+    def with_masks(self, detections: Sequence[Detection]) -> list[Detection]:
         return list(detections)
+
+    def masks(self, boxes_xyxy: Sequence[BoxXYXY]) -> None:
+        return None
 
 
 def _lowered(usual: PredictionSettings, share: float) -> PredictionSettings:

@@ -6,7 +6,7 @@ its own box from frame to frame.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from gdinousam.records import BoxXYXY, Click, Detection, Hint, HintedSegmenter, Image, Mask
+from gdinousam.records import BoxXYXY, Detection, Image, Mask
 
 FLOW_SIDE = 256  # longer side in pixels at which motion is measured: enough for its smooth field, and fast
 MOST_SCALING = 0.1  # by which a box may grow or shrink from one frame to the next
@@ -56,12 +56,13 @@ class Carrier(Protocol):
 class FlowCarrier:
     """A ``Carrier`` for any method.
 
-    mask_head: what draws a mask in a box; ``None`` leaves masks as the flow moves them. smoothing: weight in [0, 1) of
-    the moved earlier mask. What is kept: the last frame at ``FLOW_SIDE`` and one mask for each object.
+    draw: gives the mask in each box of the present frame, or ``None``: then masks stay as the flow moves them.
+    smoothing: weight in [0, 1) of the moved earlier mask. What is kept: the last frame at ``FLOW_SIDE`` and one mask
+    for each object.
     """
 
-    def __init__(self, mask_head: HintedSegmenter | None, smoothing: float) -> None:
-        self._mask_head = mask_head
+    def __init__(self, draw: Callable[[Sequence[BoxXYXY]], list[Mask] | None], smoothing: float) -> None:
+        self._draw = draw
         self._smoothing = smoothing
         self._flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
         self._last_grey: npt.NDArray[np.uint8] | None = None
@@ -101,16 +102,13 @@ class FlowCarrier:
         del self._known[number]
 
     def _masks(self, image: Image, boxes: Mapping[int, BoxXYXY], softs: Mapping[int, FloatMap]) -> dict[int, Mask]:
-        if self._mask_head is None:
-            return {number: soft > 0.5 for number, soft in softs.items()}
-        height, width = image.shape[:2]
-        empty = np.zeros((height, width), dtype=bool)
-        inside = {number: clipped(box, width, height) for number, box in boxes.items()}
+        inside = {number: clipped(box, image.shape[1], image.shape[0]) for number, box in boxes.items()}
         asked = {number: box for number, box in inside.items() if box is not None}
-        hints = [Hint(str(number), box, (Click.centre_of(box),)) for number, box in asked.items()]
-        found = self._mask_head.segment_hints([image], [hints])[0]
-        drawn = {int(one.phrase): one.mask_hw for one in found if one.mask_hw is not None}
-        return {number: drawn.get(number, empty) for number in boxes}
+        drawn = self._draw(list(asked.values()))
+        if drawn is None:
+            return {number: soft > 0.5 for number, soft in softs.items()}
+        masks = dict(zip(asked, drawn, strict=True))
+        return {number: masks[number] if number in masks else np.zeros_like(softs[number], bool) for number in boxes}
 
     def _smoothed(self, detection: Detection, earlier: FloatMap | None) -> tuple[Detection, FloatMap]:
         assert detection.mask_hw is not None
@@ -137,8 +135,8 @@ def sources(flow_xy: FloatMap, size_hw: tuple[int, int]) -> FloatMap:
 def moved_box(box_xyxy: BoxXYXY, moved_mask: Mask, source_xy: FloatMap) -> BoxXYXY:
     """The box after the motion of the pixels of a mask: moved, and stretched along each axis.
 
-    moved_mask: (H, W) in the new frame. source_xy: of ``sources``. An empty mask leaves the box where it is. The box may
-    lie outside the image in part or altogether.
+    moved_mask: (H, W) in the new frame. source_xy: of ``sources``. An empty mask leaves the box where it is. The box
+    may lie outside the image in part or altogether.
     """
     rows, columns = np.nonzero(moved_mask)
     if not len(rows):

@@ -11,7 +11,6 @@ import numpy as np
 from gdinousam.errors import InputError
 from gdinousam.inputs import as_phrases, as_settings
 from gdinousam.models.mask_heads.sam2_memory import Sam2Memory
-from gdinousam.models.segmenter import TextSegmenter
 from gdinousam.prediction.clips.answers import FrameAnswer, TrackedObject
 from gdinousam.prediction.clips.asking import asker_of
 from gdinousam.prediction.clips.flow import Carrier, FlowCarrier
@@ -48,23 +47,20 @@ def segment_clip(
         memory = None
     boxes = clip.views if views.by_regions else ((0, 0, clip.width, clip.height),)
     numbers = count(1)
-    trackers = [
-        Tracker(
-            asker_of(segmenter, asked, settings.keep_share),
-            _carrier(segmenter, settings, memory),
-            asked,
-            settings,
-            numbers,
-        )
-        for _ in boxes
-    ]
+    trackers = [_tracker(segmenter, asked, settings, memory, numbers) for _ in boxes]
     return _answers(clip, list(zip(boxes, trackers, strict=True)), asked, views)
 
 
-def _carrier(segmenter: PhraseSegmenter, settings: ClipSettings, memory: Sam2Memory | None) -> Carrier:
-    if memory is not None:
-        return MemoryCarrier(memory)
-    return FlowCarrier(segmenter.mask_head if isinstance(segmenter, TextSegmenter) else None, settings.smoothing)
+def _tracker(
+    segmenter: PhraseSegmenter,
+    phrases: Sequence[str],
+    settings: ClipSettings,
+    memory: Sam2Memory | None,
+    numbers: Iterator[int],
+) -> Tracker:
+    asker = asker_of(segmenter, phrases, settings.keep_share)
+    carrier: Carrier = FlowCarrier(asker.masks, settings.smoothing) if memory is None else MemoryCarrier(memory)
+    return Tracker(asker, carrier, phrases, settings, numbers)
 
 
 def _answers(

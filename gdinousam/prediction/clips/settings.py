@@ -23,8 +23,8 @@ class ClipSettings(Settings):
     )
     carry: Literal["auto", "flow", "memory"] = Field(
         "auto",
-        description="How masks are carried between key frames. flow: optical flow moves the box, and the mask head draws "
-        "the mask in it; memory: SAM2's video model; auto: memory if the mask head's weights have one, otherwise flow.",
+        description="How masks are carried between key frames. flow: optical flow moves the box, and the mask head "
+        "draws the mask in it; memory: SAM2's video model; auto: memory if the mask head's weights have one, otherwise flow.",
     )
     match_iou: float = Field(
         0.3, gt=0, le=1, description="A detection is the object that is followed if their boxes overlap by this (IoU)."

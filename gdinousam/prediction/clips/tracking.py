@@ -27,8 +27,8 @@ ALIKE_AREA = 4.0  # times as large or as small that it may have become
 class _Track:
     """An object that is followed.
 
-    is_confirmed: whether a second look of the detector found it. interval: frames until it is to be looked at again: one
-    for what is new, in doubt or changing, twice as many after each look that found it where it was thought to be.
+    is_confirmed: whether a second look of the detector found it. interval: frames until it is to be looked at again:
+    one for what is new, in doubt or changing, twice as many after each look that found it where it was thought to be.
     num_missed: looks in a row that did not find it.
     """
 
@@ -70,11 +70,12 @@ class Tracker:
     def step(self, image: Image) -> tuple[tuple[TrackedObject, ...], bool]:
         """The objects of the next frame, (H, W, 3) uint8 RGB, and whether the detector looked at it."""
         self._frame += 1
+        self._asker.begin(image)
         carried = dict(self._carrier.carry(image))
         lost = {number for number, one in carried.items() if one.agreement < self._settings.lost_below}
         is_key = bool(lost) or self._is_due()
         shown = {number: one.detection for number, one in carried.items()}
-        detected = self._look(image, carried, lost, shown) if is_key else set()
+        detected = self._look(carried, lost, shown) if is_key else set()
         objects = [
             TrackedObject(number, replace(shown[number], phrase=track.phrase, score=track.score), number in detected)
             for number, track in self._tracks.items()
@@ -89,12 +90,10 @@ class Tracker:
             waits.append(self._settings.search_every)
         return self._frame == 0 or self._frame - self._last_look >= min(waits)
 
-    def _look(
-        self, image: Image, carried: Mapping[int, Carried], lost: set[int], shown: dict[int, Detection]
-    ) -> set[int]:
+    def _look(self, carried: Mapping[int, Carried], lost: set[int], shown: dict[int, Detection]) -> set[int]:
         """Let the detector look; fills in what is to be shown and returns the numbers of what was found."""
         self._last_look = self._frame
-        candidates = self._asker.ask(image)
+        candidates = self._asker.ask()
         places = {number: (track.phrase, carried[number].detection.box_xyxy) for number, track in self._tracks.items()}
         matches = matched(places, candidates, self._settings.match_iou)
         for number in [number for number in self._tracks if number not in matches]:
@@ -102,7 +101,7 @@ class Tracker:
         taken = set(matches.values())
         for place, number in self._begun([one for one in enumerate(candidates) if one[0] not in taken]).items():
             matches[number] = place
-        found = self._asker.with_masks(image, [candidates[place].detection for place in matches.values()])
+        found = self._asker.with_masks([candidates[place].detection for place in matches.values()])
         for number, detection in zip(matches, found, strict=True):
             self._see_again(self._tracks[number], detection, carried.get(number))
             shown[number] = self._carrier.anchor(number, detection)

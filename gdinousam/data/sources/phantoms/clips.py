@@ -2,9 +2,9 @@
 
 A scene wider than the frames is drawn once and scanned once, as a complex echo field. Each frame shows that field where
 probe motion, breathing and a smooth change of shape have taken it, so speckle moves with the tissue; a part of it is
-drawn anew in each frame, as in real tissue that also moves across the plane. What moves is the field after the beam has
-smoothed it: the grain turns and stretches a little with the tissue, which a real beam's would not, and shadows move with
-what throws them.
+drawn anew in each frame, as in real tissue that also moves across the plane. What moves is the field after the beam
+has smoothed it: the grain turns and stretches a little with the tissue, which a real beam's would not, and shadows
+move with what throws them.
 """
 
 from __future__ import annotations
