@@ -1,14 +1,14 @@
 """Text-prompted segmentation of ultrasound images with a LoRA-tuned Grounding DINO and a frozen SAM2.
 
-From an image and a phrase to a mask:
-
 >>> from gdinousam import Segmenter
 >>> segmenter = Segmenter.load("small")
 >>> prediction = segmenter.predict("scan.png", "thyroid nodule")
->>> prediction.save("out")  # doctest: +ELLIPSIS
-[...]
+>>> for path in prediction.save("out"):
+...     print(path.name)
+scan_overlay.png
+scan_thyroid_nodule.png
 
-docs/predicting.md tells the rest.
+docs/predicting.md tells the rest. ``load_segmenter`` and ``read_image`` are the level below.
 """
 
 from __future__ import annotations

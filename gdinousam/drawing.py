@@ -32,6 +32,8 @@ PALETTE: tuple[Color, ...] = (
 # A panel's longer side in pixels: the shorter limit keeps labels readable on small images, the longer one keeps a
 # picture of three panels within a screen.
 MIN_PANEL_SIDE, MAX_PANEL_SIDE = 320, 640
+TILE_SIDE = 256  # pixels, of a contact sheet
+_TILE_CAPTION, _TILE_LETTERS, _NUM_COLUMNS = 40, 42, 6
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _FONT_SCALE = 0.45
 _LINE_HEIGHT = 18
@@ -68,6 +70,35 @@ def overlay_mask(image: Image, mask_hw: Mask, color: Color, opacity: float = 0.3
     return drawn
 
 
+def outlines(mask_hw: Mask, size_wh: tuple[int, int]) -> list[npt.NDArray[np.int32]]:
+    """The outlines of a mask in a picture of another size, corners of the mask's own pixels rounded off.
+
+    mask_hw: (H, W) bool. size_wh: (width, height) of the picture. Returns rings (N, 1, 2) of x, y for
+    ``cv2.drawContours``; none for an empty mask. A mask of single pixels does not vanish in a smaller picture.
+    """
+    scaled = cv2.resize(mask_hw.astype(np.float32), size_wh, interpolation=cv2.INTER_LINEAR) >= 0.5
+    if mask_hw.any() and not scaled.any():
+        scaled = cv2.resize(mask_hw.astype(np.float32), size_wh, interpolation=cv2.INTER_AREA) > 0
+    rings, _ = cv2.findContours(scaled.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    return list(rings)  # type: ignore[arg-type]
+
+
+def draw_label(image: Image, box_xyxy: BoxXYXY, color: Color, label: str) -> Image:
+    """Write a label above a box, or inside where there is no room above; the box itself is not drawn.
+
+    image: (H, W, 3) uint8 RGB. box_xyxy: (x0, y0, x1, y1) in pixels; what lies outside is moved to the border.
+    label: one line. Returns a new (H, W, 3) uint8 RGB.
+    """
+    drawn = image.copy()
+    height, width = image.shape[:2]
+    x0, y0 = _clip(box_xyxy[0], width), _clip(box_xyxy[1], height)
+    left = max(0, min(x0, width - _text_width(label) - _MARGIN))
+    top = y0 - _LINE_HEIGHT if y0 >= _LINE_HEIGHT else y0
+    cv2.rectangle(drawn, (left, top), (left + _text_width(label) + _MARGIN, top + _LINE_HEIGHT), color, cv2.FILLED)
+    _write(drawn, label, left + _MARGIN // 2, top, (0, 0, 0))
+    return drawn
+
+
 def draw_box(image: Image, box_xyxy: BoxXYXY, color: Color, label: str = "") -> Image:
     """Draw a box, and its label above it, or inside where there is no room above.
 
@@ -80,12 +111,7 @@ def draw_box(image: Image, box_xyxy: BoxXYXY, color: Color, label: str = "") -> 
     # The far edge of a box lies beyond its last pixel.
     x1, y1 = _clip(box_xyxy[2] - 1, width), _clip(box_xyxy[3] - 1, height)
     cv2.rectangle(drawn, (x0, y0), (x1, y1), color, 2)
-    if label:
-        left = max(0, min(x0, width - _text_width(label) - _MARGIN))
-        top = y0 - _LINE_HEIGHT if y0 >= _LINE_HEIGHT else y0
-        cv2.rectangle(drawn, (left, top), (left + _text_width(label) + _MARGIN, top + _LINE_HEIGHT), color, cv2.FILLED)
-        _write(drawn, label, left + _MARGIN // 2, top, (0, 0, 0))
-    return drawn
+    return draw_label(drawn, box_xyxy, color, label) if label else drawn
 
 
 def draw_panel(image: Image, marks: Sequence[Mark] = ()) -> Image:
@@ -132,6 +158,30 @@ def side_by_side(panels: Sequence[Image], captions: Sequence[str]) -> Image:
             _write(picture, line, left + _MARGIN, panel_height + _MARGIN + number * _LINE_HEIGHT, _INK)
         left += width + _MARGIN
     return picture
+
+
+def tile(picture: Image, lines: Sequence[str]) -> Image:
+    """A picture in the middle of a square of a contact sheet, two lines of text underneath.
+
+    picture: (H, W, 3) uint8 RGB of at most ``TILE_SIDE`` pixels on its longer side. lines: what is beyond two, or too
+    long, is left out. Returns (``TILE_SIDE`` + 40, ``TILE_SIDE``, 3) uint8 RGB.
+    """
+    square = np.full((TILE_SIDE + _TILE_CAPTION, TILE_SIDE, 3), _BACKGROUND, dtype=np.uint8)
+    top, left = (TILE_SIDE - picture.shape[0]) // 2, (TILE_SIDE - picture.shape[1]) // 2
+    square[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
+    for number, text in enumerate(lines[:2]):
+        position = (4, TILE_SIDE + 15 + 17 * number)
+        cv2.putText(square, text[:_TILE_LETTERS], position, _FONT, 0.38, _INK, 1, cv2.LINE_AA)
+    return square
+
+
+def contact_sheet(tiles: Sequence[Image]) -> Image:
+    """Tiles, at least one, in rows of six, from left to right. Returns (H, W, 3) uint8 RGB."""
+    num_columns = min(_NUM_COLUMNS, len(tiles))
+    empty = np.full_like(tiles[0], _BACKGROUND)
+    filled = [*tiles, *[empty] * (-len(tiles) % num_columns)]
+    rows = [np.hstack(filled[start : start + num_columns]) for start in range(0, len(filled), num_columns)]
+    return np.asarray(np.vstack(rows), dtype=np.uint8)
 
 
 def write_picture(picture: Image | npt.NDArray[np.uint8], path: Path) -> None:

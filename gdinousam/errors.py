@@ -9,3 +9,7 @@ class InputError(ValueError):
     """
 
     is_table = False  # true in a subclass whose message is a table of several lines
+
+
+class PhraseError(InputError):
+    """A phrase that cannot be asked, whatever the image."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -12,6 +13,7 @@ from gdinousam.files import NEW_SUFFIX, sync_folder, sync_tree
 from gdinousam.locks import is_lock_file, locked
 
 CONFIG_COPY = "config.yaml"
+_READ_AND_WRITE = 0o666  # bits of a file's mode, for its owner, group and others
 _BEING_REMOVED = ".removed"  # the config of a run whose other files are being removed
 
 
@@ -123,8 +125,22 @@ def _restore(folder: Path, old: Path) -> None:
         old.rename(folder)
 
 
+def _let_read(folder: Path) -> None:
+    """Let those read and write its files whom the umask allows to, as it allowed them the folder.
+
+    safetensors (0.8) and what else writes by way of a temporary file leaves them to their owner alone.
+    """
+    allowed = folder.stat().st_mode & _READ_AND_WRITE
+    for path in folder.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            mode = stat.S_IMODE(path.stat().st_mode)
+            if mode | allowed != mode:
+                path.chmod(mode | allowed)
+
+
 def _swap(new: Path, folder: Path, old: Path) -> None:
     """At every moment one of ``folder`` and ``old`` is there as a whole, if there was a folder."""
+    _let_read(new)
     sync_tree(new)
     if folder.exists():
         shutil.rmtree(old, ignore_errors=True)  # the folder is whole, so this is what is left of an earlier one

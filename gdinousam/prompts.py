@@ -15,7 +15,7 @@ from functools import cache
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from gdinousam.errors import InputError
+from gdinousam.errors import PhraseError
 from gdinousam.identity import has_no_text, phrase_identity, phrases_in
 
 logger = logging.getLogger(__name__)
@@ -67,17 +67,17 @@ CaptionOf = Callable[[Sequence[str]], Caption]
 def caption_form(phrase: str) -> str:
     """The phrase as it stands in a caption: its ``phrase_identity``, so phrases that read alike are one.
 
-    Raises InputError for a phrase without a letter or digit, for several written as one (``cyst. mass.``), and for
+    Raises PhraseError for a phrase without a letter or digit, for several written as one (``cyst. mass.``), and for
     bytes that are not text.
     """
     if has_no_text(phrase):
-        raise InputError(f"phrase {phrase!a} holds bytes that are not UTF-8 text; write it as UTF-8")
+        raise PhraseError(f"phrase {phrase!a} holds bytes that are not UTF-8 text; write it as UTF-8")
     parts = phrases_in(phrase)
     if len(parts) > 1 and phrase.rstrip().endswith(SEPARATOR):
-        raise InputError(f"{phrase!r} reads as {len(parts)} phrases; give each as its own: {', '.join(parts)}")
+        raise PhraseError(f"{phrase!r} reads as {len(parts)} phrases; give each as its own: {', '.join(parts)}")
     form = phrase_identity(phrase)
     if not any(character.isalnum() for character in form):
-        raise InputError(f"phrase {phrase!r} has no letter or digit; give the name of what to look for")
+        raise PhraseError(f"phrase {phrase!r} has no letter or digit; give the name of what to look for")
     return form
 
 
@@ -97,7 +97,7 @@ def build_public_caption(phrases: Sequence[str]) -> Caption:
     """Join phrases as the paper's public training code does: each in its turn, also one that stood there before.
 
     Lower case, words parted by one blank, " ." after each phrase. Phrases that read alike share the span of the last of
-    them, because that code keeps one place per text. Raises InputError for a phrase without a word.
+    them, because that code keeps one place per text. Raises PhraseError for a phrase without a word.
     """
     parts: list[str] = []
     spans: dict[str, tuple[int, int]] = {}
@@ -120,7 +120,7 @@ def split_into_captions(
     """Part phrases, in order, into the fewest groups whose captions, as ``caption_of`` joins them, each fit into
     ``max_tokens`` tokens.
 
-    Raises InputError where one phrase alone is longer. No phrases give no groups.
+    Raises PhraseError where one phrase alone is longer. No phrases give no groups.
     """
     groups: list[tuple[str, ...]] = []
     for phrase in phrases:
@@ -129,7 +129,7 @@ def split_into_captions(
         elif (needed := _num_tokens([phrase], tokenizer, caption_of)) <= max_tokens:
             groups.append((phrase,))
         else:
-            raise InputError(
+            raise PhraseError(
                 f"phrase {phrase[:60]!r}... takes {needed} tokens, the model reads {max_tokens}; shorten it"
             )
     return groups
@@ -155,7 +155,7 @@ def tokenize_captions(
 ) -> TokenizedCaptions:
     """Tokenize captions and find the tokens of each phrase by its characters.
 
-    Raises InputError where a caption has more than ``max_tokens`` tokens (``split_into_captions`` parts it): a caption
+    Raises PhraseError where a caption has more than ``max_tokens`` tokens (``split_into_captions`` parts it): a caption
     that is cut off would lose phrases unnoticed.
     """
     encoded = tokenizer(
@@ -169,7 +169,7 @@ def tokenize_captions(
     num_tokens = encoded["attention_mask"].sum(dim=1)
     if int(num_tokens.max()) > max_tokens:
         longest = captions[int(num_tokens.argmax())]
-        raise InputError(
+        raise PhraseError(
             f"a caption of {len(longest.phrases)} phrases takes {int(num_tokens.max())} tokens, the model reads "
             f"{max_tokens}; give fewer or shorter phrases per image (it begins with {longest.text[:60]!r})"
         )

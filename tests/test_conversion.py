@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 import torch
 from peft import PeftModel
-from transformers import AutoTokenizer, GroundingDinoForObjectDetection, Sam2Model, SamModel
+from transformers import (
+    AutoProcessor,
+    AutoTokenizer,
+    GroundingDinoForObjectDetection,
+    Sam2Model,
+    Sam2Processor,
+    SamModel,
+)
 from weight_files import (
     merge_by_hand,
     official_grounding_dino,
@@ -129,6 +136,7 @@ def test_a_sam2_file_becomes_a_folder(tmp_path: Path, out: Path) -> None:
     assert f"model.mask_head: {out}" in said and " SAM2 " in said
     expected, found = load_mask_head(str(source)), load_mask_head(str(out))
     theirs = Sam2Model.from_pretrained(out).state_dict()
+    assert Sam2Processor.from_pretrained(out).image_processor.size["height"] == found.side
     for name, tensor in expected.model.state_dict().items():
         assert torch.equal(found.model.state_dict()[name], tensor) and torch.equal(theirs[name], tensor), name
 
@@ -180,6 +188,8 @@ def test_a_merged_folder_is_a_plain_detector(
     theirs = GroundingDinoForObjectDetection.from_pretrained(out)
     assert distance(Detector(theirs, merged.tokenizer).eval(), merged) == 0
     assert trained_resize(out) == resize
+    assert dict(AutoProcessor.from_pretrained(out).image_processor.size) == {"shortest_edge": 96, "longest_edge": 160}
+    assert "A Grounding DINO for ultrasound images" in (out / "README.md").read_text()
 
 
 def test_the_published_lora_is_merged_directly(

@@ -1,8 +1,12 @@
 """Output folders: nothing of the user's is overwritten, nothing of ours is half written."""
 
+import os
+import stat
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from gdinousam.errors import InputError
 from gdinousam.folders import (
@@ -146,3 +150,21 @@ def test_the_newer_of_two_whole_folders_survives(tmp_path: Path) -> None:
     folder = fill(tmp_path / "state", "new")
     fill(tmp_path / "state.old", "old")
     assert surviving_folder(folder) == folder
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of another kind")
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o027, 0o640), (0o077, 0o600), (0o002, 0o664)])
+def test_weights_are_as_readable_as_the_umask_says(tmp_path: Path, umask: int, mode: int) -> None:
+    earlier = os.umask(umask)
+    try:
+        with replaced_folder(tmp_path / "best") as new:
+            save_file({"x": torch.ones(2)}, new / "model.safetensors")
+            (new / "script.sh").touch(0o700)
+        begin_replacement(tmp_path / "state").joinpath("part").mkdir()
+        save_file({"x": torch.ones(2)}, tmp_path / "state.new" / "part" / "trained.safetensors")
+        finish_replacement(tmp_path / "state")
+    finally:
+        os.umask(earlier)
+    for path in (tmp_path / "best" / "model.safetensors", tmp_path / "state" / "part" / "trained.safetensors"):
+        assert stat.S_IMODE(path.stat().st_mode) == mode
+    assert stat.S_IMODE((tmp_path / "best" / "script.sh").stat().st_mode) == 0o700 | mode

@@ -9,6 +9,7 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
+from transformers import AutoImageProcessor
 
 from gdinousam.commands.common import run
 from gdinousam.commands.pretrain_small import pretrain_command
@@ -88,6 +89,11 @@ def test_stages_run_in_order_once_and_end_in_a_model_that_segments(
     segmenter = load_segmenter(str(folder / "small" / "detector"), str(folder / "small" / "mask_head"))
     assert segmenter.box_finder.detector.grounding_dino.dtype == torch.float32
     segmenter.segment(phantom_images, [["prostate"]] * len(phantom_images))
+
+    for part, image_size in (("detector", 64), ("mask_head", 256)):
+        processor = AutoImageProcessor.from_pretrained(folder / "small" / part)
+        assert (processor.size["height"], processor.size["width"]) == (image_size, image_size)
+    assert "# A SAM2 for" in (folder / "runs" / "masks" / "last" / "README.md").read_text()
 
     (folder / "small" / "README.md").write_text("the model card")
     assert pretrain(config_path) == 0  # nothing is left to train; the bundle is written anew

@@ -33,6 +33,7 @@ GROUPS = {
         Command("check", "check_data", "check a CSV and the images and masks that it names"),
         Command("prepare", "prepare_dataset", "write a public dataset in the CSV layout, split and all"),
         Command("audit", "audit_splits", "look for images and patients that two splits share"),
+        Command("import", "import_dataset", "what annotation tools write, and folders of masks, in the CSV layout"),
         Command("coco", "coco", "COCO files to and from the CSV layout"),
         Command("convert-medical", "convert_medical", "DICOM, NIfTI and MetaImage files as PNG images"),
         Command("phantoms", "make_phantoms", "generate images with exact masks"),

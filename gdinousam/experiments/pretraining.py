@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,9 @@ from gdinousam.errors import InputError
 from gdinousam.experiments.config import TrainConfig
 from gdinousam.experiments.train import train
 from gdinousam.folders import replaced_folder, surviving_folder
-from gdinousam.models.adapters.files import PREPROCESSING
-from gdinousam.models.loading import load_grounding_dino, load_mask_head
+from gdinousam.models.loading import load_grounding_dino, load_mask_head, save_resize, trained_resize
 from gdinousam.models.mask_heads.sam2 import Sam2MaskHead
+from gdinousam.models.processors import save_mask_head_processor
 from gdinousam.settings import Settings, SettingsPath
 from gdinousam.training.checkpoints import STATE
 from gdinousam.training.loop import Outcome
@@ -93,9 +92,10 @@ def bundle(settings: BundleSettings) -> None:
     with replaced_folder(settings.output_dir / "detector") as new:
         _save_half(model, new)
         tokenizer.save_pretrained(new)
-        shutil.copy(settings.detector / PREPROCESSING, new / PREPROCESSING)
+        save_resize(new, trained_resize(settings.detector))
     with replaced_folder(settings.output_dir / "mask_head") as new:
         _save_half(mask_head.model, new)
+        save_mask_head_processor(new, mask_head.model)
     size = sum(path.stat().st_size for path in settings.output_dir.rglob("*") if path.is_file())
     logger.info("small model in %s: %.1f MB", settings.output_dir, size / 1e6)
 

@@ -22,6 +22,7 @@ from gdinousam.models.adapters.base_note import portable_name
 from gdinousam.models.detector.deformable_choice import want_kernel
 from gdinousam.models.loading import pick_device
 from gdinousam.models.precision import allow_tf32
+from gdinousam.models.weights.model_card import LICENSE
 from gdinousam.models.weights.training_note import DATASETS, PHRASES, WORDINGS
 from gdinousam.processes import joined_processes
 from gdinousam.runtime import LIBRARIES, device_name, keep_freed_memory, seed_everything
@@ -99,6 +100,7 @@ def train(config: AnyTrainConfig, resume: bool = False, overwrite: bool = False,
                 training_wordings(config, images),
                 training_datasets(config.data, images),
                 device_name(device),
+                config.training.license,
             ),
             sheet=_sheet(config, learner, images.val or images.train),
         )
@@ -121,10 +123,12 @@ def _notes(
     wordings: Sequence[str],
     datasets: Sequence[str],
     device: str,
+    license_: str,
 ) -> dict[str, Any]:
     """What is kept beside weights so that one can tell later where they came from."""
     return {
         "gdinousam": __version__,
+        LICENSE: license_,
         "trained": learner.name,
         "started_from": None if learner.started_from is None else portable_name(learner.started_from),
         "train_csv_sha256": described.get("csv_sha256"),

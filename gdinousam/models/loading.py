@@ -28,6 +28,7 @@ from gdinousam.models.detector.detector import Detector
 from gdinousam.models.mask_heads.sam import SamMaskHead, frame_of, sam_preprocessing
 from gdinousam.models.mask_heads.sam2 import MaskHead, Sam2MaskHead
 from gdinousam.models.precision import MixedPrecision, Precision, pick_precision
+from gdinousam.models.processors import save_detector_processor
 from gdinousam.models.small import random_small_detector, random_small_mask_head, small_tokenizer
 from gdinousam.models.weights.choice import chosen, is_hub_id
 from gdinousam.models.weights.hub import file_beside
@@ -43,7 +44,7 @@ SMALL = "small"
 # the two parts of the model that comes with the package
 SMALL_DETECTOR = ASSETS / SMALL / "detector"
 SMALL_MASK_HEAD = ASSETS / SMALL / "mask_head"
-_DETECTOR_TYPES = ("grounding-dino",)
+DETECTOR_TYPES = ("grounding-dino",)
 # The published SAM2 folders call themselves by the video model, which contains the image model.
 _SAM2_TYPES = ("sam2", "sam2_video")
 _SAM_TYPES = ("sam",)
@@ -110,7 +111,7 @@ def load_grounding_dino(name: str) -> tuple[GroundingDinoForObjectDetection, Pre
         return grounding_dino_from(require_kind(read_tensors(path), "Grounding DINO", path), path), official_tokenizer(
             path
         )
-    return from_folder_or_hub(GroundingDinoForObjectDetection, name, _DETECTOR_TYPES), pretrained_tokenizer(name)
+    return from_folder_or_hub(GroundingDinoForObjectDetection, name, DETECTOR_TYPES), pretrained_tokenizer(name)
 
 
 def base_name(name: str) -> str:
@@ -172,7 +173,8 @@ def trained_resize(*names: str | Path | None) -> ResizeSettings:
 
 
 def save_resize(folder: Path, resize: ResizeSettings) -> None:
-    """Note beside weights how images are resized for them; ``trained_resize`` reads it."""
+    """Note beside weights how images are resized for them: ``trained_resize`` reads it, transformers its own file."""
+    save_detector_processor(folder, resize)
     (folder / PREPROCESSING).write_text(resize.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 

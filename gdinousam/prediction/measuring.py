@@ -54,6 +54,12 @@ def measure(detection: Detection, spacing_mm: Spacing | None = None) -> Measurem
 
     spacing_mm: (across, down) millimetres from one pixel to the next, which may differ; ``None``: unknown, and the unit
     is pixels. Raises InputError for a detection without a mask.
+
+    >>> mask_hw = np.zeros((60, 80), dtype=bool)
+    >>> mask_hw[10:40, 20:60] = True
+    >>> size = measure(Detection("cyst", (20, 10, 60, 40), 0.9, mask_hw), spacing_mm=(0.5, 0.5))
+    >>> size.unit, size.area, size.longest_diameter, size.perpendicular_diameter
+    ('mm', 300.0, 25.0, 18.75)
     """
     if detection.mask_hw is None:
         raise InputError(

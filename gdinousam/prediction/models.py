@@ -11,12 +11,21 @@ from gdinousam import __version__
 from gdinousam.errors import InputError
 from gdinousam.models.adapters.download import downloaded_adapter
 from gdinousam.models.detector.operating_point import Point, PredictionSettings
-from gdinousam.models.loading import RANDOM_SMALL, SMALL, SMALL_DETECTOR, SMALL_MASK_HEAD, detector_and_adapter
+from gdinousam.models.loading import (
+    DETECTOR_TYPES,
+    RANDOM_SMALL,
+    SMALL,
+    SMALL_DETECTOR,
+    SMALL_MASK_HEAD,
+    detector_and_adapter,
+)
 from gdinousam.models.segmenter import TextSegmenter
 from gdinousam.models.weights.choice import DOWNLOADS, chosen, is_here, is_hub_id
 from gdinousam.models.weights.origin import short_name, weights_hash, weights_kind
+from gdinousam.models.weights.pretrained import model_type_of
 from gdinousam.models.weights.registry import GROUPS, WEIGHTS
 from gdinousam.prediction.results import MadeBy
+from gdinousam.settings import OWN_MODEL_NAMES, REFERENCES
 
 logger = logging.getLogger(__name__)
 
@@ -46,14 +55,27 @@ def model_names(model: str | Path, adapter: str | Path | None, mask_head: str | 
     Raises InputError, with the command that downloads them, where the paper's weights are not on this disk; nothing
     large is fetched unasked.
     """
+    if mask_head is not None:
+        _require_name(mask_head, "mask_head")
     if str(model) == PAPER:
         return _paper(adapter, mask_head)
+    _require_name(model, "model")
     on_top: Path | str | None
     detector, on_top = detector_and_adapter(str(chosen(model)), adapter)
     detector = str(chosen(detector))
+    if Path(detector).is_dir() and detector not in OWN_MODEL_NAMES:
+        model_type_of(detector, DETECTOR_TYPES)  # refuses a folder of anything else
     if on_top is not None and is_hub_id(adapter or model):
         on_top = str(adapter or model)  # its folder in the hub's cache would say nothing
     return ModelNames(detector, None if on_top is None else str(on_top), str(mask_head or _mask_head_for(detector)))
+
+
+def _require_name(name: object, what: str) -> None:
+    """Raise InputError for what names no weights, here rather than after asking the hub for it again and again."""
+    is_known = name in OWN_MODEL_NAMES and name not in REFERENCES
+    is_text = isinstance(name, str | Path) and str(name) not in ("", ".", *REFERENCES)
+    if not is_known and not (is_text and (is_hub_id(str(name)) or Path(str(name)).exists())):
+        raise InputError(f"{what} = {str(name)!r}: no such weights; give small, a folder or file on disk, or a hub id")
 
 
 def _paper(adapter: str | Path | None, mask_head: str | Path | None) -> ModelNames:

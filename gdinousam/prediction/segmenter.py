@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, overload
 
+import numpy as np
+
 from gdinousam.errors import InputError
 from gdinousam.models.detector.operating_point import PredictionSettings
 from gdinousam.models.precision import Precision
@@ -20,6 +22,10 @@ from gdinousam.records import PhraseSegmenter
 
 logger = logging.getLogger(__name__)
 
+_BLANK = "is blank, all pixels are alike; nothing is looked for in it"
+_PHOTO = "is a picture in colour; the models know ultrasound, which is grey for the most part"
+_COLOURED = 40  # of 255, between the channels of a pixel; the noise of JPEG is less
+_MOSTLY = 0.5  # of the pixels; colour Doppler covers less of the screen
 _TOGETHER = 4  # images that go through the models at once: their features are in memory together
 
 
@@ -103,7 +109,19 @@ class Segmenter:
 
         Returns a Prediction for one image, a list of them for a list; an image without findings has no detections, a
         blank one neither. Raises InputError, before any model runs, for an image or phrase that cannot be taken.
+
+        >>> segmenter = Segmenter.load("small")
+        >>> prediction = segmenter.predict("scan.png", "thyroid nodule")
+        >>> [one.phrase for one in prediction.detections]
+        ['thyroid nodule']
+        >>> segmenter.predict("scan.png", "thyroid nodule", threshold=0.99).detections
+        ()
+        >>> segmenter.predict("scan.png", "")
+        Traceback (most recent call last):
+        gdinousam.errors.PhraseError: phrase '' has no letter or digit; give the name of what to look for
         """
+        if hasattr(images, "__next__") and not hasattr(images, "read"):
+            raise InputError("images is a generator; give a list of what it yields, as in predict(list(images), ...)")
         is_one = not isinstance(images, list | tuple)
         given = read_given([images] if is_one else images)  # type: ignore[list-item, arg-type]
         rows = phrases_of_images(phrases, len(given))
@@ -126,7 +144,8 @@ class Segmenter:
         rows: Sequence[tuple[str, ...]],
         threshold: float | None,
     ) -> list[Prediction]:
-        seen = [() if _is_blank(one) else row for one, row in zip(given, rows, strict=True)]
+        notes = [_notes(one) for one in given]
+        seen = [() if _BLANK in of_image else row for of_image, row in zip(notes, rows, strict=True)]
         found = method.segment([one.image for one in given], seen)
         return [
             Prediction(
@@ -136,9 +155,14 @@ class Segmenter:
                 by,
                 one.name,
                 one.spacing_mm,
+                of_image,
             )
-            for one, row, detections in zip(given, rows, found, strict=True)
+            for one, row, detections, of_image in zip(given, rows, found, notes, strict=True)
         ]
+
+    def made_under(self, threshold: float | None = None, max_detections: int | None = None) -> MadeBy:
+        """What results of ``predict`` with these thresholds say of what made them; InputError as there."""
+        return self._under(threshold, max_detections)[1]
 
     def _under(self, threshold: float | None, max_detections: int | None) -> tuple[PhraseSegmenter, MadeBy]:
         """The method with the thresholds of this call, and what its results say."""
@@ -177,9 +201,13 @@ def _replaced(settings: PredictionSettings, threshold: float | None, max_detecti
     return settings.model_copy(update={**changes, "by_phrase": by_phrase})
 
 
-def _is_blank(given: Given) -> bool:
-    """Whether all pixels are alike, so that there is nothing to see, which is said."""
-    is_blank = bool((given.image == given.image[0, 0]).all())
-    if is_blank:
-        logger.warning("%s: is blank, all pixels are alike; nothing is looked for in it", given.name)
-    return is_blank
+def _notes(given: Given) -> tuple[str, ...]:
+    """What has to be known of an image, which the log says as well."""
+    notes = []
+    if (given.image == given.image[0, 0]).all():
+        notes.append(_BLANK)
+    if (np.ptp(given.image, axis=2) > _COLOURED).mean() > _MOSTLY:
+        notes.append(_PHOTO)
+    for note in notes:
+        logger.warning("%s: %s", given.name, note)
+    return tuple(notes)

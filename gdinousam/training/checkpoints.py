@@ -15,6 +15,7 @@ from torch import nn
 from gdinousam.errors import InputError
 from gdinousam.folders import begin_replacement, finish_replacement, replaced_folder, surviving_folder
 from gdinousam.models.checkpoints.files import require_finite
+from gdinousam.models.weights.model_card import write_model_card
 from gdinousam.reading import reading
 from gdinousam.training.tasks import Task
 
@@ -28,7 +29,7 @@ class RunCheckpoints:
 
     ``state``: trained parameters, optimizer, schedule, progress and random states of every process. ``best`` and
     ``last``: weights in a form that ``load_detector`` or ``load_mask_head`` reads, with ``training.json`` (the epoch's
-    metrics and the notes given) beside them. Every folder is replaced as a whole.
+    metrics and the notes given) and a model card beside them. Every folder is replaced as a whole.
     """
 
     def __init__(self, folder: Path, accelerator: Accelerator, notes: dict[str, Any]) -> None:
@@ -64,7 +65,9 @@ class RunCheckpoints:
         """Write the weights into ``name``; the main process calls it."""
         with replaced_folder(self.folder / name) as new:
             task.save(new)
-            (new / NOTES).write_text(json.dumps(self.notes | {"metrics": metrics}, indent=2) + "\n", encoding="utf-8")
+            notes = self.notes | {"metrics": metrics}
+            (new / NOTES).write_text(json.dumps(notes, indent=2) + "\n", encoding="utf-8")
+            write_model_card(new, notes)
 
     # accelerate would write and read every parameter; the frozen ones come with the base model
     def _save_trained_only(self, models: list[nn.Module], weights: list[dict[str, torch.Tensor]], folder: str) -> None:

@@ -97,6 +97,12 @@ class LoopSettings(Settings):
         "attention then uses plain code that adds up gradients in a fixed order.",
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where to train.")
+    license: str = Field(
+        "apache-2.0",
+        pattern=r"^[a-z0-9][a-z0-9.+-]*$",
+        description="Licence of the trained weights in their model card, as hubs abbreviate it (apache-2.0, "
+        "cc-by-nc-4.0, other).",
+    )
 
     @model_validator(mode="after")
     def _warmup_fits(self) -> LoopSettings:

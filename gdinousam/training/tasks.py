@@ -20,6 +20,7 @@ from gdinousam.models.adapters.lora import adapter_change
 from gdinousam.models.detector.detector import Detector, DetectorOutput, LayerPrediction
 from gdinousam.models.loading import save_resize
 from gdinousam.models.mask_heads.sam2 import MaskHead, Sam2MaskHead
+from gdinousam.models.processors import save_mask_head_processor
 from gdinousam.preprocessing import ResizeSettings, boxes_xyxy_pixels
 from gdinousam.prompts import Caption, build_caption, positive_map, tokenize_captions
 from gdinousam.training.captions import with_captions_that_fit
@@ -213,6 +214,7 @@ class MaskHeadTask(BoxPromptTask):
 
     def save(self, folder: Path) -> None:
         self.mask_head.model.save_pretrained(folder)
+        save_mask_head_processor(folder, self.mask_head.model)
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:

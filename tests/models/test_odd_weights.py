@@ -175,10 +175,9 @@ def test_a_folder_saved_from_a_wrapper_is_the_same(
 
 def test_no_file_of_an_adapter_holds_a_path_of_this_machine(base: Path, folder: Path) -> None:
     files = [path for path in folder.rglob("*") if path.is_file()]
-    assert {path.name for path in files} == {"README.md", CONFIG, WEIGHTS, BASE_NOTE}
+    assert {path.name for path in files} == {CONFIG, WEIGHTS, BASE_NOTE}
     for path in files:
         assert os.fsencode(base.parent) not in path.read_bytes(), path
-    assert "base_model: my-base" in (folder / "README.md").read_text()
     assert json.loads((folder / CONFIG).read_text())["base_model_name_or_path"] == "my-base"
     assert json.loads((folder / BASE_NOTE).read_text())["name"] == "my-base"
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -13,15 +11,10 @@ import PIL.Image
 from gdinousam.data.contract.layout import PART_FOLDERS, PARTS, Part, csv_name
 from gdinousam.data.contract.reading import find_csv, read_records
 from gdinousam.data.images import read_image, read_mask
-from gdinousam.drawing import PALETTE, draw_box, overlay_mask
+from gdinousam.drawing import PALETTE, TILE_SIDE, contact_sheet, draw_box, overlay_mask, tile
 from gdinousam.errors import InputError
 from gdinousam.files import replaced_file
 from gdinousam.records import Image, ImageRecord
-
-TILE = 256  # pixels of a tile's side
-CAPTION = 40  # pixels below a tile for its two lines
-NUM_COLUMNS = 6
-_GREY, _INK = 24, (235, 235, 235)
 
 
 def write_preview(data: Path, tag: str, path: Path, num_images: int = 24) -> None:
@@ -39,7 +32,7 @@ def write_preview(data: Path, tag: str, path: Path, num_images: int = 24) -> Non
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replaced_file(path) as new:
-            PIL.Image.fromarray(_grid(tiles)).save(new, format=_format_of(path))
+            PIL.Image.fromarray(contact_sheet(tiles)).save(new, format=_format_of(path))
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: the preview cannot be written ({error}); name a .png or .jpg file") from error
 
@@ -63,7 +56,7 @@ def _records(data: Path, split: Part) -> tuple[ImageRecord, ...]:
 def _tile(split: Part, record: ImageRecord) -> Image:
     """The image in the middle of a square, its objects drawn after it was brought to the tile's size."""
     image = read_image(record.path)
-    scale = TILE / max(image.shape[:2])
+    scale = TILE_SIDE / max(image.shape[:2])
     size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
     drawn = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
     for number, instance in enumerate(record.instances):
@@ -73,20 +66,5 @@ def _tile(split: Part, record: ImageRecord) -> Image:
             drawn = overlay_mask(drawn, mask_hw > 0, color, opacity=0.2)
         x0, y0, x1, y1 = (edge * scale for edge in instance.box_xyxy)
         drawn = draw_box(drawn, (x0, y0, x1, y1), color, str(number + 1) if len(record.instances) > 1 else "")
-    tile = np.full((TILE + CAPTION, TILE, 3), _GREY, dtype=np.uint8)
-    top, left = (TILE - drawn.shape[0]) // 2, (TILE - drawn.shape[1]) // 2
-    tile[top : top + drawn.shape[0], left : left + drawn.shape[1]] = drawn
     phrases = ", ".join(record.phrases) if record.instances else "none of: " + ", ".join(record.absent_phrases)
-    for line, text in enumerate((f"{split}: {record.path.stem}", phrases)):
-        position = (4, TILE + 15 + 17 * line)
-        cv2.putText(tile, text[:42], position, cv2.FONT_HERSHEY_SIMPLEX, 0.38, _INK, 1, cv2.LINE_AA)
-    return tile
-
-
-def _grid(tiles: Sequence[Image]) -> Image:
-    num_columns = min(NUM_COLUMNS, len(tiles))
-    empty = np.full_like(tiles[0], _GREY)
-    filled = [*tiles, *[empty] * (-len(tiles) % num_columns)]
-    num_rows = math.ceil(len(tiles) / num_columns)
-    rows = [np.hstack(filled[row * num_columns : (row + 1) * num_columns]) for row in range(num_rows)]
-    return np.asarray(np.vstack(rows), dtype=np.uint8)
+    return tile(drawn, [f"{split}: {record.path.stem}", phrases])

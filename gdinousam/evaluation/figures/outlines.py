@@ -6,13 +6,11 @@ the image stays visible beneath.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from gdinousam.drawing import PALETTE, Color, draw_panel
+from gdinousam.drawing import PALETTE, Color, draw_panel, outlines
 from gdinousam.records import Image, Mask
 
 FOUND: Color = PALETTE[4]  # vermilion: four times darker than white, five times brighter than black
@@ -33,24 +31,15 @@ def outlined(image: Image, found_hw: Mask | None = None, truth_hw: Mask | None =
         if mask_hw is not None and mask_hw.shape != image.shape[:2]:
             raise ValueError(f"mask of size {mask_hw.shape} over an image of size {image.shape[:2]} (H, W)")
     panel = draw_panel(image)
-    scale = max(panel.shape[:2]) / _LONGER_SIDE
+    scale, size_wh = max(panel.shape[:2]) / _LONGER_SIDE, (panel.shape[1], panel.shape[0])
     if found_hw is not None:
-        contours = _contours(found_hw, panel)
+        contours = outlines(found_hw, size_wh)
         for color, width in ((_CASING, _CASING_WIDTH), (FOUND, _FOUND_WIDTH)):
             cv2.drawContours(panel, contours, -1, color, max(1, round(scale * width)), cv2.LINE_AA)
     if truth_hw is not None:
-        for contour in _contours(truth_hw, panel):
+        for contour in outlines(truth_hw, size_wh):
             _draw_dashes(panel, contour, max(1, round(scale * _TRUTH_WIDTH)), max(3, round(scale * _DASH)))
     return panel
-
-
-def _contours(mask_hw: Mask, panel: Image) -> Sequence[npt.NDArray[np.int32]]:
-    """The outlines of a mask in the pixels of a panel, corners of its own pixels rounded off."""
-    size_wh = panel.shape[1], panel.shape[0]
-    grown = cv2.resize(mask_hw.astype(np.float32), size_wh, interpolation=cv2.INTER_LINEAR) >= 0.5
-    if mask_hw.any() and not grown.any():  # a mask of single pixels must not vanish
-        grown = cv2.resize(mask_hw.astype(np.float32), size_wh, interpolation=cv2.INTER_AREA) > 0
-    return cv2.findContours(grown.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)[0]  # type: ignore[return-value]
 
 
 def _draw_dashes(panel: Image, contour: npt.NDArray[np.int32], width: int, dash: int) -> None:

@@ -23,6 +23,7 @@ ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 # how images were sized in the training, beside every kind of weights of ours
 PREPROCESSING = "gdinousam_preprocessing.json"
+MODEL_CARD = "README.md"
 _TRAINING = "training.json"
 # what peft wrote before safetensors, and still writes on request
 WEIGHT_FILES = (ADAPTER_WEIGHTS, "adapter_model.bin")

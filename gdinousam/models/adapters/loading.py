@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +29,14 @@ from gdinousam.models.adapters.base_note import (
     save_base_note,
     weight_digests,
 )
-from gdinousam.models.adapters.files import ADAPTER_CONFIG, WEIGHT_FILES, is_adapter, read_adapter, weights_of
+from gdinousam.models.adapters.files import (
+    ADAPTER_CONFIG,
+    MODEL_CARD,
+    WEIGHT_FILES,
+    is_adapter,
+    read_adapter,
+    weights_of,
+)
 from gdinousam.models.adapters.lora import (
     DEFAULT_ADAPTER,
     LoraSettings,
@@ -129,25 +134,17 @@ def forget_trained_layers(adapted: PeftModel) -> None:
 
 
 def save_adapter(adapted: PeftModel, base: BaseNote, folder: Path) -> None:
-    """Write an adapter into an existing folder, in peft's format, with the note of its base beside it."""
+    """Write an adapter into an existing folder, in peft's format, with the note of its base beside it.
+
+    peft's model card, a form to fill in, is left out; ``gdinousam.models.weights.model_card`` writes one.
+    """
     config: Any = adapted.peft_config[DEFAULT_ADAPTER]
     config.base_model_name_or_path = base.name
     config.target_modules = _adapted_names(adapted)
-    with _called(adapted.get_base_model(), base.name):
-        # save_embedding_layers: peft would otherwise ask the hub whether the base's vocabulary grew
-        adapted.save_pretrained(str(folder), save_embedding_layers=False)
+    # save_embedding_layers: peft would otherwise ask the hub whether the base's vocabulary grew
+    adapted.save_pretrained(str(folder), save_embedding_layers=False)
+    (folder / MODEL_CARD).unlink()
     save_base_note(base, folder)
-
-
-@contextmanager
-def _called(model: Any, name: str) -> Iterator[None]:
-    """The model under another name: peft writes the one that it finds into its model card, which may be a path."""
-    earlier = model.name_or_path, model.config.name_or_path
-    model.name_or_path = model.config.name_or_path = name
-    try:
-        yield
-    finally:
-        model.name_or_path, model.config.name_or_path = earlier
 
 
 def _load_folder(model: GroundingDinoForObjectDetection, folder: Path) -> PeftModel:

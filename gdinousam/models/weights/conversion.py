@@ -25,9 +25,14 @@ from gdinousam.models.checkpoints.sam2 import sam2_from
 from gdinousam.models.detector.operating_point import OPERATING_POINT, noted_point, save_point
 from gdinousam.models.loading import load_detector, load_grounding_dino, save_resize, trained_resize
 from gdinousam.models.mask_heads.sam import sam_preprocessing, save_sam_preprocessing
+from gdinousam.models.processors import save_detector_processor, save_mask_head_processor
 from gdinousam.models.weights.checksums import sha256_of
+from gdinousam.models.weights.model_card import write_model_card
+from gdinousam.preprocessing import ResizeSettings
 
 ORIGIN_NOTE = "gdinousam_origin.json"
+# by what a folder is a conversion of; as the note of a training calls it
+_TRAINED = {"Grounding DINO": "detector", "merged": "detector", "SAM2": "mask_head"}
 
 logger = logging.getLogger(__name__)
 
@@ -102,6 +107,7 @@ def _convert_detector(tensors: Tensors, source: Path, out: Path) -> str:
     with _new_folder(out, _origin(source, "Grounding DINO")) as new:
         model.save_pretrained(new)
         tokenizer.save_pretrained(new)
+        save_detector_processor(new, ResizeSettings())  # what a folder without our note gets
     return f"{source} is a Grounding DINO detector: in a config, model.detector: {out}"
 
 
@@ -116,7 +122,9 @@ def _convert_mask_head(tensors: Tensors, source: Path, out: Path) -> str:
         model = sam_from(tensors, source)
     with _new_folder(out, _origin(source, name)) as new:
         model.save_pretrained(new)
-        if preprocessing is not None:
+        if preprocessing is None:
+            save_mask_head_processor(new, model)
+        else:
             save_sam_preprocessing(new, preprocessing)
     return f"{source} is a {name} mask head: in a config, model.mask_head: {out}"
 
@@ -151,6 +159,8 @@ def _new_folder(out: Path, origin: dict[str, str]) -> Iterator[Path]:
             yield new
             notes = origin | {"gdinousam": __version__, "transformers": version("transformers")}
             (new / ORIGIN_NOTE).write_text(json.dumps(notes, indent=2) + "\n", encoding="utf-8")
+            kind = _TRAINED.get(origin["kind"], origin["kind"])
+            write_model_card(new, {"trained": kind, "started_from": origin.get("base", origin["made_from"])})
     except OSError as error:
         raise InputError(f"cannot write to {out} ({error.strerror or error}); name another folder") from error
 

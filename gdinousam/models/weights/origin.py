@@ -17,6 +17,7 @@ from gdinousam.models.adapters.files import adapter_folder
 from gdinousam.models.detector.operating_point import OPERATING_POINT
 from gdinousam.models.loading import RANDOM_SMALL, SMALL
 from gdinousam.models.mask_heads.random_sam import RANDOM
+from gdinousam.models.processors import PREPROCESSOR
 from gdinousam.models.weights.checksums import sha256_of
 from gdinousam.reading import read_json_object
 from gdinousam.records import WeightsKind
@@ -26,8 +27,9 @@ WEIGHT_SUFFIXES = {".safetensors", ".bin", ".pth", ".pt"}
 TRAINING_NOTE = "training.json"
 _SHOWN_PARTS = 2  # of a folder's path: runs are told apart by their own name and that of the weights in them
 _SETTING_SUFFIXES = {".json", ".txt"}  # of the model, its pictures and its tokenizer
-# They say where weights come from, or hold thresholds, which the config of the results holds as well.
-_NOTES = {TRAINING_NOTE, BASE_NOTE, OPERATING_POINT}
+# They say where weights come from, hold thresholds, which the config of the results holds as well, or are for other
+# programs.
+_NOTES = {TRAINING_NOTE, BASE_NOTE, OPERATING_POINT, PREPROCESSOR}
 
 
 @dataclass(frozen=True)

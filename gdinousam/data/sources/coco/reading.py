@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gdinousam.data.contract import reading as contract
+from gdinousam.data.contract.layout import Split
 from gdinousam.errors import InputError
 from gdinousam.identity import has_no_text
 from gdinousam.reading import read_json
@@ -37,25 +38,28 @@ class CocoAnnotation:
     category: str
     box_xywh: BoxXYWH | None
     segmentation: object
-    is_crowd: bool
+    is_crowd: bool = False
 
 
 @dataclass(frozen=True)
 class CocoImage:
     """One image record. file_name: as given, with ``/`` between folders. width, height: ``None`` where not told.
-    group_kind, source_name, last_phrase: empty where not told. phrase_order: all phrases of its CSV rows, in order."""
+    group_kind, source_name, last_phrase: empty where not told. phrase_order: all phrases of its CSV rows, in order.
+    is_negative: somebody has looked and found nothing; split: the one of its release; other formats tell these two."""
 
     file_name: str
-    width: int | None
-    height: int | None
-    dataset: str | None
-    group: str | None
-    group_kind: str
-    source_name: str
-    absent_phrases: tuple[str, ...]
-    phrase_order: tuple[str, ...]
-    last_phrase: str
+    width: int | None = None
+    height: int | None = None
+    dataset: str | None = None
+    group: str | None = None
+    group_kind: str = ""
+    source_name: str = ""
+    absent_phrases: tuple[str, ...] = ()
+    phrase_order: tuple[str, ...] = ()
+    last_phrase: str = ""
     annotations: tuple[CocoAnnotation, ...] = ()
+    is_negative: bool = False
+    split: Split | None = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,81 @@
+"""How each kind of source is segmented and which files are written for it: the one place where this is chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gdinousam.errors import InputError
+from gdinousam.prediction.results import Prediction
+from gdinousam.prediction.segmenter import Segmenter
+from gdinousam.prediction.sources import Clip, Picture, open_source
+from gdinousam.prediction.writing.pictures import picture_names, union_of, write_pictures
+from gdinousam.prediction.writing.tables import Record, as_record
+from gdinousam.records import Detection
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of every file. phrases: no two that read alike. threshold, max_detections: as for
+    ``Segmenter.predict``."""
+
+    phrases: tuple[str, ...]
+    threshold: float | None = None
+    max_detections: int | None = None
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What was found in a file. record: for the tables. files: that were written. lines: a report for people."""
+
+    record: Record
+    files: tuple[Path, ...]
+    lines: tuple[str, ...]
+
+
+def planned_names(path: Path, name: str, question: Question) -> tuple[str, ...]:
+    """The names of the files that may be written for a source, told before it is opened.
+
+    Raises InputError where two would have one name, or one too long a name.
+    """
+    return tuple(picture_names(name, question.phrases).values())
+
+
+def answer(segmenter: Segmenter, path: Path, question: Question, folder: Path | None, name: str) -> Answered:
+    """Segment a source and write what belongs to its kind.
+
+    folder: that exists; ``None``: nothing is written. name: what the names of the files begin with. Raises InputError
+    for a source that cannot be read or segmented.
+    """
+    source = open_source(path)
+    if isinstance(source, Clip):
+        raise InputError(f"{path}: holds {len(source)} frames; clips and volumes are not segmented yet")
+    return _answer_picture(segmenter, source, path, question, folder, name)
+
+
+def _answer_picture(
+    segmenter: Segmenter, picture: Picture, path: Path, question: Question, folder: Path | None, name: str
+) -> Answered:
+    prediction = segmenter.predict(
+        path, question.phrases, threshold=question.threshold, max_detections=question.max_detections
+    )
+    files = {} if folder is None else write_pictures(prediction, folder, name)
+    lines = [f"{path}: {phrase}: {_found(prediction, phrase, files.get(phrase))}" for phrase in question.phrases]
+    return Answered(as_record(prediction), tuple(files.values()), tuple(lines))
+
+
+def _found(prediction: Prediction, phrase: str, mask_path: Path | None) -> str:
+    mask_hw = union_of(prediction.detections, phrase)
+    if mask_hw is None:
+        return "not found"
+    boxes = ", ".join(_box_text(one) for one in _of(prediction.detections, phrase))
+    return f"{boxes}, {int(mask_hw.sum())} pixels" + (f" -> {mask_path}" if mask_path else "")
+
+
+def _of(detections: Sequence[Detection], phrase: str) -> list[Detection]:
+    return [one for one in detections if one.phrase == phrase]
+
+
+def _box_text(detection: Detection) -> str:
+    return f"score {detection.score:.2f} box " + " ".join(f"{edge:.0f}" for edge in detection.box_xyxy)
