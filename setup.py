@@ -39,8 +39,8 @@ REQUIRED = [
     "tqdm>=4.66",
 ]
 EXTRAS = {
-    # formats of clinics: DICOM, NIfTI, MetaImage
-    "medical": ["pydicom>=3.0", "nibabel>=5.3", "SimpleITK>=2.4"],
+    # formats of clinics: DICOM and DICOM SEG, NIfTI, MetaImage
+    "medical": ["pydicom>=3.0", "nibabel>=5.3", "SimpleITK>=2.4", "highdicom>=0.22"],
     # the backbone and the tokenizer of BiomedParse
     "biomedparse": ["timm>=1.0.17", "open_clip_torch>=3.2"],
     # the image tower of MedCLIP-SAM

@@ -17,9 +17,9 @@ from gdinousam.prediction.finding import result_name
 from gdinousam.prediction.given import phrases_of_images
 from gdinousam.prediction.kept import Kept, results_folder
 from gdinousam.prediction.segmenter import Segmenter
+from gdinousam.prediction.writing.as_records import Record
 from gdinousam.prediction.writing.choice import Question, answer, planned_names
 from gdinousam.prediction.writing.pictures import CONTACT_SHEET, picture_names, write_contact_sheet
-from gdinousam.prediction.writing.tables import Record
 from gdinousam.progress_bar import ProgressBar
 
 logger = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ NO_MEMORY = "too large for the memory; make the picture smaller"
 class Outcome:
     """What became of a file.
 
-    record: of ``writing.tables``, ``None`` where the file failed. lines: a report for people, empty where it was done
+    record: see ``as_record``, ``None`` where the file failed. lines: a report for people, empty where it was done
     before. failure: why it failed, in one line, else ``None``. was_done: an earlier run had done it.
     """
 
@@ -51,12 +51,14 @@ def predict_files(
     threshold: float | None = None,
     max_detections: int | None = None,
     overwrite: bool = False,
+    keep_patient: bool = False,
 ) -> Iterator[Outcome]:
     """Segment every phrase in every file, and yield what became of each.
 
     Writes into output_dir what ``writing.choice`` has for the kind of each file, ``predictions.jsonl`` line by line,
     and at the end, also of an interrupted run, the tables of all files that are done there. output_dir: ``None`` writes
     nothing. threshold, max_detections: as for ``Segmenter.predict``. overwrite: replace earlier results of these names.
+    keep_patient: copy what names the patient from a DICOM file into its DICOM SEG.
 
     A file that an earlier run of the same models, thresholds and phrases has done is skipped; one that cannot be read
     or has results of another file in its place is an outcome with a failure. Raises InputError, before anything is
@@ -67,7 +69,7 @@ def predict_files(
     sources = [as_path(path) for path in paths]
     if isinstance(phrases, str):
         raise InputError(f"phrases is the text {phrases!r}; give a list of phrases, such as ['cyst']")
-    question = Question(phrases_of_images(list(phrases), 1)[0], threshold, max_detections)
+    question = Question(phrases_of_images(list(phrases), 1)[0], threshold, max_detections, keep_patient)
     planned = _planned(sources, question)
     made_by = segmenter.made_under(threshold, max_detections)
     with nullcontext() if output_dir is None else results_folder(output_dir) as kept:

@@ -18,18 +18,11 @@ from gdinousam.errors import InputError
 from gdinousam.files import write_text
 from gdinousam.locks import locked
 from gdinousam.prediction.results import MadeBy
+from gdinousam.prediction.writing.as_records import Record, is_record, json_line
 from gdinousam.prediction.writing.pictures import CONTACT_SHEET
-from gdinousam.prediction.writing.tables import (
-    COCO_IMAGES,
-    COCO_RESULTS,
-    MEASUREMENTS,
-    RECORDS,
-    Record,
-    is_record,
-    json_line,
-    write_tables,
-)
+from gdinousam.prediction.writing.tables import COCO_IMAGES, COCO_RESULTS, MEASUREMENTS, write_tables
 
+RECORDS = "predictions.jsonl"
 _OF_RUN = (RECORDS, COCO_IMAGES, COCO_RESULTS, MEASUREMENTS, CONTACT_SHEET)
 _NAME, _STATE, _FILES, _BEGUN = "name", "file_state", "files", "begun"  # keys of a line beside those of a record
 # Another version of a library changes last digits at most, and each line says its own.

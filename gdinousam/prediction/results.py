@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ class MadeBy:
     model, adapter, mask_head: short names; a file or folder by the last parts of its path. thresholds:
     ``box_threshold``, ``further_threshold`` and ``max_detections`` as they held, ``None`` where the method has none.
     weights: sha256 of the weights of each part (``detector``, ``adapter``, ``mask_head``); random ones have none.
-    versions: of gdinousam, torch and transformers.
+    versions: of gdinousam, torch and transformers. shown: what of an image the models saw, see ``ViewSettings``.
     """
 
     model: str
@@ -32,6 +32,7 @@ class MadeBy:
     thresholds: Mapping[str, float | int | None]
     weights: Mapping[str, str]
     versions: Mapping[str, str]
+    shown: Mapping[str, bool | str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)

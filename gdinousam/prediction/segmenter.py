@@ -8,8 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, overload
 
-import numpy as np
-
 from gdinousam.errors import InputError
 from gdinousam.models.detector.operating_point import PredictionSettings
 from gdinousam.models.precision import Precision
@@ -18,13 +16,13 @@ from gdinousam.models.weights.training_note import warn_of_new_phrases
 from gdinousam.prediction.given import Given, OneImage, Phrases, phrases_of_images, read_given
 from gdinousam.prediction.models import ModelNames, made_by, model_names, thresholds_of
 from gdinousam.prediction.results import MadeBy, Prediction
+from gdinousam.prediction.views import ViewSettings, colour_notes, is_coloured, segment_views, whole_view
 from gdinousam.records import PhraseSegmenter
 
 logger = logging.getLogger(__name__)
 
 _BLANK = "is blank, all pixels are alike; nothing is looked for in it"
 _PHOTO = "is a picture in colour; the models know ultrasound, which is grey for the most part"
-_COLOURED = 40  # of 255, between the channels of a pixel; the noise of JPEG is less
 _MOSTLY = 0.5  # of the pixels; colour Doppler covers less of the screen
 _TOGETHER = 4  # images that go through the models at once: their features are in memory together
 
@@ -35,11 +33,18 @@ class Segmenter:
     Made by ``Segmenter.load``, or by ``Segmenter.of`` from a method that was built elsewhere.
     """
 
-    def __init__(self, method: PhraseSegmenter, made_by: MadeBy, names: ModelNames | None = None) -> None:
+    def __init__(
+        self,
+        method: PhraseSegmenter,
+        made_by: MadeBy,
+        names: ModelNames | None = None,
+        views: ViewSettings | None = None,
+    ) -> None:
         self._method = method
         self._names = names
         self._asked: set[str] = set()
-        self.made_by = made_by
+        self.views = views or ViewSettings()
+        self.made_by = replace(made_by, shown=self.views.model_dump())
 
     @classmethod
     def load(
@@ -69,6 +74,10 @@ class Segmenter:
     def of(cls, method: PhraseSegmenter, made_by: MadeBy) -> Segmenter:
         """A segmenter round a method that has been built, such as one of a config. made_by: what its results say."""
         return cls(method, made_by)
+
+    def showing(self, views: ViewSettings) -> Segmenter:
+        """The same segmenter, which shows its models other parts of an image, or shows them otherwise."""
+        return Segmenter(self._method, self.made_by, self._names, views)
 
     @overload
     def predict(
@@ -100,12 +109,13 @@ class Segmenter:
     ) -> Prediction | list[Prediction]:
         """Find and segment phrases in one image or in a list of images.
 
-        images: one, or a list or tuple, of: a path, also of a DICOM file; a file that is open for reading bytes; a PIL
-        image; an array (H, W, 3) or (H, W) or a tensor (H, W), (3, H, W) or (H, W, 3) on any device, RGB or grey, whole
-        numbers in [0, 255] or floats in [0, 1]. Sizes may differ. phrases: one phrase, a list of phrases for all
-        images, or a list of them for each image. threshold: in [0, 1]; only detections whose score reaches it count.
-        max_detections: how many count for each phrase, best first. ``None``: as the operating point of the weights says
-        (``made_by.thresholds``), which also holds a first detection of a phrase to another score than further ones.
+        images: one, or a list or tuple, of: a path, also of a DICOM file; a file that is open for reading bytes; an
+        opened ``Picture``; a PIL image; an array (H, W, 3) or (H, W) or a tensor (H, W), (3, H, W) or (H, W, 3) on any
+        device, RGB or grey, whole numbers in [0, 255] or floats in [0, 1]. Sizes may differ. phrases: one phrase, a
+        list of phrases for all images, or a list of them for each image. threshold: in [0, 1]; only detections whose
+        score reaches it count. max_detections: how many count for each phrase and view, best first. ``None``: as the
+        operating point of the weights says (``made_by.thresholds``), which also holds a first detection of a phrase to
+        another score than further ones.
 
         Returns a Prediction for one image, a list of them for a list; an image without findings has no detections, a
         blank one neither. Raises InputError, before any model runs, for an image or phrase that cannot be taken.
@@ -144,9 +154,10 @@ class Segmenter:
         rows: Sequence[tuple[str, ...]],
         threshold: float | None,
     ) -> list[Prediction]:
-        notes = [_notes(one) for one in given]
+        notes = [_notes(one, self.views) for one in given]
         seen = [() if _BLANK in of_image else row for of_image, row in zip(notes, rows, strict=True)]
-        found = method.segment([one.image for one in given], seen)
+        views = [[whole_view(one.image)] if one.views is None else one.views for one in given]
+        found = segment_views(method, [one.image for one in given], views, seen, self.views)
         return [
             Prediction(
                 one.image,
@@ -201,13 +212,13 @@ def _replaced(settings: PredictionSettings, threshold: float | None, max_detecti
     return settings.model_copy(update={**changes, "by_phrase": by_phrase})
 
 
-def _notes(given: Given) -> tuple[str, ...]:
-    """What has to be known of an image, which the log says as well."""
+def _notes(given: Given, views: ViewSettings) -> tuple[str, ...]:
+    """What has to be known of an image; the log says what is odd."""
     notes = []
     if (given.image == given.image[0, 0]).all():
         notes.append(_BLANK)
-    if (np.ptp(given.image, axis=2) > _COLOURED).mean() > _MOSTLY:
+    if is_photo := bool(is_coloured(given.image).mean() > _MOSTLY):
         notes.append(_PHOTO)
     for note in notes:
         logger.warning("%s: %s", given.name, note)
-    return tuple(notes)
+    return (*given.notes, *notes, *(() if is_photo else colour_notes(given.image, views)))

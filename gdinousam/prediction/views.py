@@ -53,7 +53,7 @@ def views_of(regions: Sequence[Region], width: int, height: int) -> Views:
 
     No view where all regions are of another kind, such as a trace of motion over time.
     """
-    whole = ((0.0, 0.0, float(width), float(height)),)
+    whole = ((0, 0, width, height),)
     kinds = {region.kind for region in regions}
     if not regions:
         return Views(whole, ("the file tells no ultrasound regions: the whole picture is segmented",))
@@ -73,6 +73,11 @@ def views_of(regions: Sequence[Region], width: int, height: int) -> Views:
     if traces := sorted(kinds - {"2d", "graphics", "unknown"}):
         notes.append(f"not segmented: {' and '.join(traces)} region")
     return Views(tuple(sorted(boxes)), tuple(notes))
+
+
+def whole_view(image: Image) -> BoxXYXY:
+    """The whole picture as its only view."""
+    return 0, 0, image.shape[1], image.shape[0]
 
 
 def _with_box(boxes: Sequence[BoxXYXY], box: BoxXYXY) -> list[BoxXYXY]:
@@ -110,7 +115,7 @@ def segment_views(
     places: list[tuple[int, BoxXYXY]] = []
     crops: list[Image] = []
     for number, image in enumerate(images):
-        whole = (0, 0, image.shape[1], image.shape[0])
+        whole = whole_view(image)
         shown = without_colour(image) if settings.colour == "grey" else image
         for box in views[number] if settings.by_regions else (whole,):
             x0, y0, x1, y1 = map(int, box)

@@ -41,8 +41,8 @@ def read_video(path: Path) -> MedicalFrames:
     missing = announced - num_frames
     if missing > (0 if path.suffix.lower() in COUNTING else max(1, TOLERANCE * announced)):
         raise InputError(
-            f"{path}: announces {announced:.0f} frames, but {num_frames} can be decoded; it is cut off or damaged: copy "
-            "it again, or save what is whole as a new video"
+            f"{path}: announces {announced:.0f} frames, but {num_frames} can be decoded; it is cut off or damaged: "
+            "copy it again, or save what is whole as a new video"
         )
     height, width = first.shape[:2]
 

@@ -22,7 +22,7 @@ from gdinousam.files import replaced_file
 from gdinousam.prediction.results import MadeBy
 from gdinousam.prediction.sources import Clip, Picture
 from gdinousam.prediction.writing.coded_terms import TABLE, Code, CodedTerms, Term, read_coded_terms
-from gdinousam.prediction.writing.dicom_source import read_reference
+from gdinousam.prediction.writing.dicom_source import PATIENT, read_reference
 from gdinousam.prediction.writing.masks import FrameMasks, Objects
 from gdinousam.records import Mask
 
@@ -95,7 +95,9 @@ def write_dicom_seg(
     Raises ``InputError`` for a source of another kind, masks of another size, and another number of frames.
     """
     if source.format != "DICOM" or source.path is None:
-        raise InputError(f"{source.name}: is no DICOM file, so that a DICOM SEG cannot refer to it; write masks as NIfTI")
+        raise InputError(
+            f"{source.name}: is no DICOM file, so that a DICOM SEG cannot refer to it; write masks as NIfTI"
+        )
     terms = read_coded_terms(coded_terms)
     reference, notes = read_reference(source.path, keep_patient)
     packed = _Frames(source.size_hw)
@@ -111,6 +113,8 @@ def write_dicom_seg(
     segment_of = {number: segment for segment, number in enumerate(used, start=1)}
     described = [_description(segment_of[number], objects[number], terms, made_by) for number in used]
     dataset = _template(reference, source, described, made_by)
+    for keyword in PATIENT:
+        dataset[keyword] = reference[keyword]
     _lay_in(dataset, packed, segment_of, source)
     _refer_to(dataset, reference.SOPClassUID)
     with replaced_file(path) as new:
@@ -146,15 +150,18 @@ def _coded(code: Code) -> Any:
 
 
 def _template(reference: Any, source: Picture | Clip, described: list[Any], made_by: MadeBy) -> Any:
-    """The file with one full frame for each segment, as highdicom writes it of a still of the same study."""
+    """The file with one full frame for each segment, as highdicom writes it of a still of the same study.
+
+    It has no spacing: highdicom (0.28) does not read a spacing without a thickness of slices, which ultrasound has not.
+    The source has it.
+    """
     highdicom = library("highdicom")
     still = copy.deepcopy(reference)
     still.SOPClassUID = library("pydicom.uid").UltrasoundImageStorage
     still.Rows, still.Columns = source.size_hw
     still.Modality = reference.get("Modality") or "US"
-    if source.spacing_mm is not None:
-        across, down = source.spacing_mm
-        still.PixelSpacing = [f"{down:.10g}", f"{across:.10g}"]
+    for keyword in PATIENT:
+        setattr(still, keyword, None)  # files hold what highdicom refuses, such as dates that do not exist
     return highdicom.seg.Segmentation(
         source_images=[still],
         pixel_array=np.ones((1, *source.size_hw, len(described)), dtype=np.uint8),

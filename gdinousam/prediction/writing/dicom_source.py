@@ -16,8 +16,8 @@ ELEMENTS = (
 )  # fmt: skip
 # PS3.3, patient and study modules, type 2: every file of a study has them, with or without a value
 PATIENT = (
-    "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "AccessionNumber", "StudyID",
-    "ReferringPhysicianName",
+    "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "AccessionNumber",
+    "StudyID", "ReferringPhysicianName",
 )  # fmt: skip
 LONGEST_UID = 64
 
@@ -33,11 +33,13 @@ def read_reference(path: Path, keep_patient: bool = False) -> tuple[Any, tuple[s
     with reading(path, "DICOM"):
         header = read_header(path, (*ELEMENTS, "SpecificCharacterSet", *(PATIENT if keep_patient else ())))
         reference = library("pydicom.dataset").Dataset()
-        for keyword in (*ELEMENTS, *(("SpecificCharacterSet",) if keep_patient else ())):
+        for keyword in ELEMENTS:
             if header.get(keyword):
                 setattr(reference, keyword, header.get(keyword))
         for keyword in PATIENT:
-            setattr(reference, keyword, header.get(keyword) if keep_patient else None)
+            setattr(reference, keyword, None)
+            if keyword in header:  # read for keep_patient only
+                reference[keyword] = header[keyword]
     if "SOPInstanceUID" not in reference and header.file_meta.get("MediaStorageSOPInstanceUID"):
         reference.SOPInstanceUID = header.file_meta.MediaStorageSOPInstanceUID
     if "SOPClassUID" not in reference:
