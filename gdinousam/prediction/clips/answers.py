@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gdinousam.records import Detection, Image
 
@@ -34,3 +34,18 @@ class FrameAnswer:
     image: Image
     objects: tuple[TrackedObject, ...]
     is_key: bool
+
+
+@dataclass
+class Following:
+    """One object through a clip.
+
+    track, phrase: as of ``TrackedObject``. unit: ``mm2``, or ``pixels`` where the clip does not tell its spacing.
+    frames: where it is seen, rising, from 0. areas: there, in the unit.
+    """
+
+    track: int
+    phrase: str
+    unit: str
+    frames: list[int] = field(default_factory=list)
+    areas: list[float] = field(default_factory=list)

@@ -47,18 +47,24 @@ class Asker(Protocol):
         ...
 
 
-def asker_of(segmenter: PhraseSegmenter, phrases: Sequence[str], keep_share: float) -> Asker:
-    """The asker that fits a method. keep_share: see ``ClipSettings``; only our own pipeline knows thresholds."""
+def asker_of(segmenter: PhraseSegmenter, phrases: Sequence[str], keep_share: float, least_score: float) -> Asker:
+    """The asker that fits a method. keep_share: see ``ClipSettings``; only our own pipeline knows thresholds.
+
+    least_score: of what is certain; of what is not, ``keep_share`` of it.
+    """
     if isinstance(segmenter, TextSegmenter) and isinstance(segmenter.mask_head, MaskHead):
-        return _TwoThresholds(segmenter.box_finder, OneImage(segmenter.mask_head), phrases, keep_share)
-    return _AsItIs(segmenter, phrases)
+        return _TwoThresholds(segmenter.box_finder, OneImage(segmenter.mask_head), phrases, keep_share, least_score)
+    return _AsItIs(segmenter, phrases, least_score)
 
 
 class _TwoThresholds:
     """Reads one run of the detector by its thresholds and by lower ones."""
 
-    def __init__(self, box_finder: BoxFinder, mask_head: OneImage, phrases: Sequence[str], keep_share: float) -> None:
+    def __init__(
+        self, box_finder: BoxFinder, mask_head: OneImage, phrases: Sequence[str], keep_share: float, least_score: float
+    ) -> None:
         self._box_finder, self._mask_head, self._phrases = box_finder, mask_head, list(phrases)
+        self._least, self._least_kept = least_score, keep_share * least_score
         self._choices = box_finder.prediction, _lowered(box_finder.prediction, keep_share)
 
     def begin(self, image: Image) -> None:
@@ -68,9 +74,10 @@ class _TwoThresholds:
     def ask(self) -> list[Candidate]:
         certain, all_found = self._box_finder.find_under([self._image], [self._phrases], self._choices)[0]
         return [
-            Candidate(one, any(one.box_xyxy == sure.box_xyxy for sure in certain[phrase]))
+            Candidate(one, one.score >= self._least and any(one.box_xyxy == sure.box_xyxy for sure in certain[phrase]))
             for phrase, found in all_found.items()
             for one in found
+            if one.score >= self._least_kept
         ]
 
     def with_masks(self, detections: Sequence[Detection]) -> list[Detection]:
@@ -84,7 +91,8 @@ class _TwoThresholds:
 class _AsItIs:
     """Takes what a method says."""
 
-    def __init__(self, segmenter: PhraseSegmenter, phrases: Sequence[str]) -> None:
+    def __init__(self, segmenter: PhraseSegmenter, phrases: Sequence[str], least_score: float) -> None:
+        self._least = least_score
         self._segmenter, self._phrases = segmenter, list(phrases)
 
     def begin(self, image: Image) -> None:
@@ -94,7 +102,7 @@ class _AsItIs:
         found = self._segmenter.segment([self._image], [self._phrases])[0]
         if any(one.mask_hw is None for one in found):
             raise InputError("the method gives boxes without masks; add a mask head to follow objects through a clip")
-        return [Candidate(one, is_certain=True) for one in found]
+        return [Candidate(one, is_certain=True) for one in found if one.score >= self._least]
 
     def with_masks(self, detections: Sequence[Detection]) -> list[Detection]:
         return list(detections)

@@ -64,7 +64,7 @@ class FlowCarrier:
     def __init__(self, draw: Callable[[Sequence[BoxXYXY]], list[Mask] | None], smoothing: float) -> None:
         self._draw = draw
         self._smoothing = smoothing
-        self._flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
         self._last_grey: npt.NDArray[np.uint8] | None = None
         self._known: dict[int, tuple[Detection, FloatMap]] = {}  # with the smoothed mask, (H, W) in [0, 1]
 
@@ -193,4 +193,4 @@ def _small_grey(image: Image) -> npt.NDArray[np.uint8]:
 
 
 def _moved(soft: FloatMap, source_xy: FloatMap) -> FloatMap:
-    return np.asarray(cv2.remap(soft, source_xy, None, cv2.INTER_LINEAR), dtype=np.float32)
+    return np.asarray(cv2.remap(soft, source_xy[..., 0], source_xy[..., 1], cv2.INTER_LINEAR), dtype=np.float32)

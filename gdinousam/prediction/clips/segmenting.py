@@ -17,7 +17,7 @@ from gdinousam.prediction.clips.flow import Carrier, FlowCarrier
 from gdinousam.prediction.clips.memory import MemoryCarrier
 from gdinousam.prediction.clips.settings import ClipSettings
 from gdinousam.prediction.clips.tracking import Tracker
-from gdinousam.prediction.sources import Clip
+from gdinousam.prediction.sources import Clip, Picture
 from gdinousam.prediction.views import ViewSettings, put_back, without_colour
 from gdinousam.records import BoxXYXY, Image, PhraseSegmenter
 
@@ -29,10 +29,12 @@ def segment_clip(
     settings: ClipSettings | None = None,
     memory: Sam2Memory | None = None,
     views: ViewSettings | None = None,
+    least_score: float = 0.0,
 ) -> Iterator[FrameAnswer]:
     """Find, segment and follow every phrase through a clip, or through the slices of a volume.
 
     clip: its views are followed on their own, each on its crop. memory: SAM2's video model, see ``ClipSettings.carry``.
+    least_score: of a detection that counts as a new object, beside what the segmenter itself asks for.
     Yields one answer for each frame as soon as it is known; neither frames nor masks of earlier frames are kept. Raises
     InputError, before the first frame, for phrases and settings that do not go, and for a clip without frames.
     """
@@ -47,8 +49,30 @@ def segment_clip(
         memory = None
     boxes = clip.views if views.by_regions else ((0, 0, clip.width, clip.height),)
     numbers = count(1)
-    trackers = [_tracker(segmenter, asked, settings, memory, numbers) for _ in boxes]
+    trackers = [_tracker(segmenter, asked, settings, memory, numbers, least_score) for _ in boxes]
     return _answers(clip, list(zip(boxes, trackers, strict=True)), asked, views)
+
+
+def as_clip(source: Picture | Clip) -> Clip:
+    """A clip as it is, a picture as a clip of one frame."""
+    if isinstance(source, Clip):
+        return source
+    height, width = source.size_hw
+    return Clip(
+        source.name,
+        1,
+        width,
+        height,
+        None,
+        source.spacing_mm,
+        None,
+        False,
+        source.views,
+        lambda: iter([source.image]),
+        source.notes,
+        source.path,
+        source.format,
+    )
 
 
 def _tracker(
@@ -57,8 +81,9 @@ def _tracker(
     settings: ClipSettings,
     memory: Sam2Memory | None,
     numbers: Iterator[int],
+    least_score: float,
 ) -> Tracker:
-    asker = asker_of(segmenter, phrases, settings.keep_share)
+    asker = asker_of(segmenter, phrases, settings.keep_share, least_score)
     carrier: Carrier = FlowCarrier(asker.masks, settings.smoothing) if memory is None else MemoryCarrier(memory)
     return Tracker(asker, carrier, phrases, settings, numbers)
 

@@ -24,7 +24,7 @@ class ClipSettings(Settings):
     carry: Literal["auto", "flow", "memory"] = Field(
         "auto",
         description="How masks are carried between key frames. flow: optical flow moves the box, and the mask head "
-        "draws the mask in it; memory: SAM2's video model; auto: memory if the mask head's weights have one, otherwise flow.",
+        "draws the mask in it; memory: SAM2's video model; auto: memory if the weights have one, else flow.",
     )
     match_iou: float = Field(
         0.3, gt=0, le=1, description="A detection is the object that is followed if their boxes overlap by this (IoU)."
@@ -46,7 +46,7 @@ class ClipSettings(Settings):
         "once. flow: IoU with the moved mask; memory: SAM2's probability that the object is there.",
     )
     smoothing: float = Field(
-        0.5,
+        0.7,
         ge=0,
         lt=1,
         description="Weight of the moved earlier mask in each new one, against flicker; with flow only.",

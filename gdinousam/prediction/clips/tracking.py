@@ -19,8 +19,7 @@ from gdinousam.prediction.clips.settings import ClipSettings
 from gdinousam.records import BoxXYXY, Detection, Image
 
 NEAR = 2.0  # diameters from where an object was last seen, within which it may come back
-STEADY_IOU = 0.75  # of the box that was carried and the one found: the object moves as it was thought to
-ALIKE_AREA = 4.0  # times as large or as small that it may have become
+STEADY_IOU = 0.6  # of the box that was carried and the one found: the object moves as it was thought to
 
 
 @dataclass(eq=False)
@@ -163,7 +162,7 @@ def _box_ious(first: Sequence[BoxXYXY], second: Sequence[BoxXYXY]) -> npt.NDArra
 
 
 def returned(gone: Sequence[_Gone], detections: Sequence[Detection]) -> dict[int, _Gone]:
-    """Which detections are objects that were gone: of the same phrase, near, of a size alike; the nearest pairs."""
+    """Which detections are objects that were gone: of the same phrase and near; the nearest pairs together."""
     if not gone or not detections:
         return {}
     far = math.inf
@@ -177,7 +176,7 @@ def _distance(gone: _Gone, detection: Detection) -> float:
     """Between centres, in diameters of the larger box; infinite where it cannot be the same object."""
     (x0, y0, x1, y1), (u0, v0, u1, v1) = gone.box_xyxy, detection.box_xyxy
     areas = (x1 - x0) * (y1 - y0), (u1 - u0) * (v1 - v0)
-    if gone.phrase != detection.phrase or max(areas) > ALIKE_AREA * min(areas):
+    if gone.phrase != detection.phrase:
         return math.inf
     distance = math.hypot((x0 + x1 - u0 - u1) / 2, (y0 + y1 - v0 - v1) / 2) / math.sqrt(max(areas))
     return distance if distance <= NEAR else math.inf
