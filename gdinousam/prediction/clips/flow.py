@@ -74,7 +74,8 @@ class FlowCarrier:
         self._last_grey = grey
         if not self._known or last_grey is None:
             return {}
-        source_xy = sources(self._flow.calc(grey, last_grey, None), (image.shape[0], image.shape[1]))
+        height, width = image.shape[:2]
+        source_xy = sources(self._flow.calc(grey, last_grey, None), (height, width))
         softs = {number: _moved(soft, source_xy) for number, (_, soft) in self._known.items()}
         boxes = {
             number: moved_box(detection.box_xyxy, softs[number] > 0.5, source_xy)
@@ -85,9 +86,11 @@ class FlowCarrier:
         for number, (detection, _) in self._known.items():
             moved, drawn = softs[number] > 0.5, masks[number]
             detection, soft = self._smoothed(replace(detection, box_xyxy=boxes[number], mask_hw=drawn), softs[number])
-            self._known[number] = detection, soft
-            is_in_view = share_in_view(boxes[number], image.shape[1], image.shape[0]) >= IN_VIEW
-            carried[number] = Carried(detection, overlap(moved, drawn) if is_in_view else 0.0)
+            self._known[number] = detection, soft  # with all of its box, of which a part may lie beyond the border
+            inside = clipped(boxes[number], width, height)
+            is_in_view = share_in_view(boxes[number], width, height) >= IN_VIEW
+            shown = replace(detection, box_xyxy=inside or boxes[number])
+            carried[number] = Carried(shown, overlap(moved, drawn) if is_in_view else 0.0)
         return carried
 
     def anchor(self, number: int, detection: Detection) -> Detection:

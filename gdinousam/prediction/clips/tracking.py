@@ -19,6 +19,7 @@ from gdinousam.prediction.clips.settings import ClipSettings
 from gdinousam.records import BoxXYXY, Detection, Image
 
 NEAR = 2.0  # diameters from where an object was last seen, within which it may come back
+CHANGED_AREA = 2.0  # times as large or as small as it was found last: it leaves the view, or something else is drawn
 STEADY_IOU = 0.6  # of the box that was carried and the one found: the object moves as it was thought to
 
 
@@ -28,7 +29,7 @@ class _Track:
 
     is_confirmed: whether a second look of the detector found it. interval: frames until it is to be looked at again:
     one for what is new, in doubt or changing, twice as many after each look that found it where it was thought to be.
-    num_missed: looks in a row that did not find it.
+    num_missed: looks in a row that did not find it. area: in pixels, when it was found last.
     """
 
     number: int
@@ -37,6 +38,7 @@ class _Track:
     is_confirmed: bool
     interval: int = 1
     num_missed: int = 0
+    area: int = 0
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class Tracker:
         self._frame += 1
         self._asker.begin(image)
         carried = dict(self._carrier.carry(image))
-        lost = {number for number, one in carried.items() if one.agreement < self._settings.lost_below}
+        lost = {number for number, one in carried.items() if self._is_lost(self._tracks[number], one)}
         is_key = bool(lost) or self._is_due()
         shown = {number: one.detection for number, one in carried.items()}
         detected = self._look(carried, lost, shown) if is_key else set()
@@ -81,6 +83,11 @@ class Tracker:
         ]
         objects.sort(key=lambda one: (self._phrases.index(one.detection.phrase), one.track))
         return tuple(objects), is_key
+
+    def _is_lost(self, track: _Track, carried: Carried) -> bool:
+        area = _area(carried.detection)
+        has_changed = area * CHANGED_AREA < track.area or area > CHANGED_AREA * track.area
+        return has_changed or carried.agreement < self._settings.lost_below
 
     def _is_due(self) -> bool:
         followed = {track.phrase for track in self._tracks.values()}
@@ -104,6 +111,7 @@ class Tracker:
         for number, detection in zip(matches, found, strict=True):
             self._see_again(self._tracks[number], detection, carried.get(number))
             shown[number] = self._carrier.anchor(number, detection)
+            self._tracks[number].area = _area(shown[number])
         return set(matches)
 
     def _see_again(self, track: _Track, detection: Detection, carried: Carried | None) -> None:
@@ -137,6 +145,10 @@ class Tracker:
             self._tracks[number] = _Track(number, detection.phrase, detection.score, index in back)
             begun[place] = number
         return begun
+
+
+def _area(detection: Detection) -> int:
+    return int(np.count_nonzero(detection.mask_hw))
 
 
 def matched(
