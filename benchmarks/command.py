@@ -21,6 +21,7 @@ COMMANDS = {
     "caption-masks": "benchmarks.captions.masks:masks_command",
     "clips": "benchmarks.clips.command:clips_command",
     "lookalikes": "benchmarks.lookalikes.command:lookalikes_command",
+    "colour": "benchmarks.colour.command:colour_command",
 }
 
 

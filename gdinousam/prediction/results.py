@@ -35,7 +35,7 @@ class MadeBy:
     shown: Mapping[str, bool | str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Prediction:
     """What was found in one image.
 
@@ -47,6 +47,8 @@ class Prediction:
 
     >>> from gdinousam import Segmenter
     >>> prediction = Segmenter.load("small").predict("scan.png", "thyroid nodule")
+    >>> prediction  # doctest: +ELLIPSIS
+    Prediction('scan.png', ... x ... pixels, thyroid nodule 0...)
     >>> prediction.source, prediction.phrases, prediction.made_by.model
     ('scan.png', ('thyroid nodule',), 'small')
     >>> [one.mask_hw.shape == prediction.size_hw for one in prediction.detections]
@@ -66,6 +68,12 @@ class Prediction:
     source: str
     spacing_mm: Spacing | None = None
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        """Without pixels, of which there are too many to read."""
+        found = ", ".join(f"{one.phrase} {one.score:.2f}" for one in self.detections) or "nothing found"
+        height, width = self.size_hw
+        return f"Prediction({self.source!r}, {width} x {height} pixels, {found})"
 
     @property
     def size_hw(self) -> tuple[int, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, overload
@@ -22,6 +23,7 @@ from gdinousam.prediction.models import ModelNames, made_by, model_names, thresh
 from gdinousam.prediction.results import MadeBy, Prediction
 from gdinousam.prediction.sources import Clip, open_source
 from gdinousam.prediction.views import ViewSettings, colour_notes, is_coloured, segment_views, whole_view
+from gdinousam.progress_bar import ProgressBar
 from gdinousam.records import PhraseSegmenter
 
 logger = logging.getLogger(__name__)
@@ -43,14 +45,13 @@ class Segmenter:
         method: PhraseSegmenter,
         made_by: MadeBy,
         names: ModelNames | None = None,
-        views: ViewSettings | None = None,
     ) -> None:
         self._method = method
         self._names = names
         self._asked: set[str] = set()
         self._memory: Sam2Memory | None = None
         self._has_looked_for_memory = False
-        self.views = views or ViewSettings()
+        self.views = ViewSettings()
         self.made_by = replace(made_by, shown=self.views.model_dump())
 
     @classmethod
@@ -84,7 +85,10 @@ class Segmenter:
 
     def showing(self, views: ViewSettings) -> Segmenter:
         """The same segmenter, which shows its models other parts of an image, or shows them otherwise."""
-        return Segmenter(self._method, self.made_by, self._names, views)
+        shown = copy(self)
+        shown.views = views
+        shown.made_by = replace(self.made_by, shown=views.model_dump())
+        return shown
 
     @overload
     def predict(
@@ -147,10 +151,12 @@ class Segmenter:
             for row in dict.fromkeys(rows):
                 method.box_finder.captions_of(row)  # refuses a phrase that is too long, before any model runs
         self._warn_of_new(phrase for row in rows for phrase in row)
-        predictions = []
-        for start in range(0, len(given), _TOGETHER):
-            chunk, asked = given[start : start + _TOGETHER], rows[start : start + _TOGETHER]
-            predictions += self._predict(method, by, chunk, asked, threshold)
+        predictions: list[Prediction] = []
+        with ProgressBar(len(given), "predicting", is_shown=len(given) > 1) as bar:
+            for start in range(0, len(given), _TOGETHER):
+                chunk, asked = given[start : start + _TOGETHER], rows[start : start + _TOGETHER]
+                predictions += self._predict(method, by, chunk, asked, threshold)
+                bar.update(len(chunk))
         return predictions[0] if is_one else predictions
 
     def _predict(

@@ -10,6 +10,8 @@ from gdinousam.models.detector.deformable_choice import Kernel
 from gdinousam.settings import Settings, SettingsPath
 from gdinousam.training.matching import MatchingCosts
 
+MixedPrecisionName = Literal["no", "bf16", "fp16"]
+
 
 class LossSettings(Settings):
     """Weights of the loss and of the matching cost; the defaults are Grounding DINO's."""
@@ -70,7 +72,7 @@ class LoopSettings(Settings):
     warmup_steps: int = Field(0, ge=0, description="Optimizer steps of linear warm-up (not used by one_cycle).")
     accumulation_steps: int = Field(1, ge=1, description="Batches whose gradients make one optimizer step.")
     max_gradient_norm: float = Field(1.0, ge=0, description="Gradients are clipped to this norm; 0: no clipping.")
-    mixed_precision: Literal["no", "bf16", "fp16"] = Field(
+    mixed_precision: MixedPrecisionName = Field(
         "no", description="Precision of matrix products; positions, boxes and losses stay in float32."
     )
     tf32: bool = Field(

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from gdinousam.data.sources.annotations.formats import FORMATS, guess_format
+from gdinousam.data.sources.annotations.formats import find_format, guess_format
 from gdinousam.data.sources.annotations.options import ReadOptions
 from gdinousam.data.sources.coco.importing import AnnotatedImages, ImportReport, import_images
 from gdinousam.data.sources.coco.reading import CocoImage, shown
@@ -28,15 +28,13 @@ def import_annotations(
     """Write splits of the data contract from what an annotation tool has written.
 
     source: file or folder. data: folder of the splits; it may hold others. options: the phrases may be those of values
-    of label maps; the dataset without a name is called as the source. reading: how to read it. format_name: of
-    ``FORMATS``; ``None``: guessed. group: pattern that finds the group (patient) in the file name of an image, its
+    of label maps; the dataset without a name is called as the source. reading: how to read it. format_name: as for
+    ``find_format``; ``None``: guessed. group: pattern that finds the group (patient) in the file name of an image, its
     first parenthesis or all of it. The result passes the contract's checker. Raises ``DataProblems`` with a table of
     all that is wrong with the annotations, and ``InputError`` as ``import_images``; then nothing is written.
     """
     source = Path(source)
-    chosen = FORMATS.get(format_name or guess_format(source))
-    if chosen is None:
-        raise InputError(f"--format {format_name}: no such format; name one of {', '.join(FORMATS)}")
+    chosen = find_format(format_name or guess_format(source))
     reading = reading or ReadOptions()
     named = {key: phrase for key, phrase in options.phrases.items() if not (chosen.has_values and key.isdecimal())}
     if chosen.has_values:

@@ -157,7 +157,8 @@ def _images(image_path: Path, mask_path: Path, names: _Names, options: ReadOptio
         if count <= len(planes):
             _require_size(planes[count - 1], (pixels.shape[1], pixels.shape[0]))
             name = f"{stem}.png" if len(planes) == 1 else f"{stem}-{count:04d}.png"
-            write_picture(pixels, options.scratch / name)
+            is_grey = (pixels == pixels[:, :, :1]).all()
+            write_picture(pixels[:, :, 0] if is_grey else pixels, options.scratch / name)
             objects = _objects(planes[count - 1], names, options)
             group, kind = (stem, VOLUME) if len(planes) > 1 else (None, "")
             record = CocoImage(name, group=group, group_kind=kind, source_name=image_path.name, annotations=objects)
