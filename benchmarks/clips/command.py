@@ -113,8 +113,8 @@ def ways_table(followed: Sequence[Followed]) -> Table:
         (text_column("way"), *number_columns("clips", "targets", *named, "switches", "ms, median", "mean")),
         tuple(lines),
         (
-            f"Means over targets, a phrase in a clip, with bootstrap intervals over clips. In view: at least {IN_VIEW:.0%} "
-            f"of the largest area. Lost: no answer that overlaps by an IoU of {TOUCHED}. False: an answer where the "
+            "Means over targets, a phrase in a clip, with bootstrap intervals over clips. In view: at least "
+            f"{IN_VIEW:.0%} of the largest area. Lost: no answer that overlaps by an IoU of {TOUCHED}. False: an answer where the "
             "target is out of view, in the clips whose target leaves. Switches: changes of an object's number.",
         ),
     )

@@ -88,7 +88,7 @@ def test_an_object_that_leaves_is_gone_and_comes_back_under_its_number() -> None
     assert len(away) > 20
     assert sum(len(seen[frame]) > 1 for frame in away) <= 3
     assert seen[-1] == [1, 2]
-    assert {1, 2} == set(sum(seen, []))
+    assert {number for of_frame in seen for number in of_frame} == {1, 2}
 
 
 def test_an_object_that_appears_later_gets_a_new_number_at_the_next_key_frame() -> None:

@@ -148,6 +148,7 @@ class Tracker:
 
 
 def _area(detection: Detection) -> int:
+    assert detection.mask_hw is not None
     return int(np.count_nonzero(detection.mask_hw))
 
 
