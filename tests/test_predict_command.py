@@ -79,6 +79,21 @@ def test_a_folder_is_segmented_into_itself_twice(
     assert "all images named are results" in error(capsys, "scans/*_overlay.png", "-p", PHRASE, "-o", scans)
 
 
+def test_frames_in_a_folder_are_images_or_one_clip(scans: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = PIL.Image.open(scans / "neck1.png")
+    for number in (1, 2):
+        first.save(scans / f"neck{number}.png")
+    call(capsys, scans, "-p", PHRASE, "-o", "images")
+    out, _ = call(capsys, scans, "-p", PHRASE, "-o", "clips", "--frames", "--preview")
+    assert "in 2 of 2 frames" in out
+    records = {
+        kind: [json.loads(line)["image"] for line in Path(kind, "predictions.jsonl").read_text().splitlines()]
+        for kind in ("images", "clips")
+    }
+    assert records == {"images": ["neck1.png", "neck2.png"], "clips": ["scans"]}
+    assert PIL.Image.open("clips/contact_sheet.png").size == (256, 296)
+
+
 def test_json_lines_are_all_that_is_printed(scans: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (scans / "cut.png").write_bytes((scans / "neck1.png").read_bytes()[:500])
     out, err = call(capsys, scans, "-p", PHRASE, "--jsonl", code=BAD_INPUT)

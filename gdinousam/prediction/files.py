@@ -165,7 +165,8 @@ def write_preview(outcomes: Sequence[Outcome], output_dir: Path) -> tuple[Path, 
         if outcome.record is None:
             continue
         name = picture_names(result_name(outcome.path), outcome.record["phrases"])[""]
-        counts = Counter(one["phrase"] for one in outcome.record["detections"])
+        # of a clip the objects that were followed
+        counts = Counter(one["phrase"] for one in outcome.record.get("objects", outcome.record["detections"]))
         found = ", ".join(f"{count} {phrase}" for phrase, count in counts.items())
         pictures.append(output_dir / name)
         captions.append((outcome.path.name, found or "nothing found"))
