@@ -17,7 +17,7 @@ from gdinousam.prediction.finding import result_name
 from gdinousam.prediction.given import phrases_of_images
 from gdinousam.prediction.kept import Kept, results_folder
 from gdinousam.prediction.segmenter import Segmenter
-from gdinousam.prediction.writing.as_records import Record
+from gdinousam.prediction.writing.as_records import Record, is_of_clip
 from gdinousam.prediction.writing.choice import Question, answer, planned_names
 from gdinousam.prediction.writing.pictures import CONTACT_SHEET, picture_names, write_contact_sheet
 from gdinousam.progress_bar import ProgressBar
@@ -165,8 +165,8 @@ def write_preview(outcomes: Sequence[Outcome], output_dir: Path) -> tuple[Path, 
         if outcome.record is None:
             continue
         name = picture_names(result_name(outcome.path), outcome.record["phrases"])[""]
-        # of a clip the objects that were followed
-        counts = Counter(one["phrase"] for one in outcome.record.get("objects", outcome.record["detections"]))
+        found_key = "objects" if is_of_clip(outcome.record) else "detections"
+        counts = Counter(one["phrase"] for one in outcome.record[found_key])
         found = ", ".join(f"{count} {phrase}" for phrase, count in counts.items())
         pictures.append(output_dir / name)
         captions.append((outcome.path.name, found or "nothing found"))
