@@ -2,6 +2,8 @@
 
 import csv
 import json
+import os
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -223,6 +225,13 @@ def test_bad_files_do_not_stop_the_others(image_path: Path, tmp_path: Path) -> N
     assert "wide.png: too large for the memory" in said[3]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other file systems take no such name")
+def test_a_file_whose_name_is_no_text_does_not_stop_the_others(image_path: Path, tmp_path: Path) -> None:
+    odd = image_path.rename(tmp_path / os.fsdecode(b"scan\xff.png"))
+    outcomes = run([odd, write_image(tmp_path / "b.png")], ["cyst"], tmp_path / "out")
+    assert "not UTF-8 text; rename the file" in str(outcomes[0].failure) and outcomes[1].failure is None
+
+
 def test_what_is_done_is_skipped(image_path: Path, tmp_path: Path) -> None:
     boxes, other = method(), write_image(tmp_path / "b.png")
     run([image_path], ["cyst"], tmp_path / "out", by=segmenter(boxes))
@@ -291,10 +300,11 @@ def test_a_file_that_is_not_ours_is_replaced_only_on_request(image_path: Path, t
     assert mine.read_bytes() != before
 
 
-def test_a_folder_of_records_that_was_edited_is_named(image_path: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("line", [b"edited", b"\xff\xfe", b"[]", b'{"name": "scan.01"}'])
+def test_a_folder_of_records_that_was_edited_is_named(image_path: Path, tmp_path: Path, line: bytes) -> None:
     run([image_path], ["cyst"], tmp_path / "out")
     records = tmp_path / "out" / "predictions.jsonl"
-    records.write_text("edited\n" + records.read_text())
+    records.write_bytes(line + b"\n" + records.read_bytes())
     with pytest.raises(InputError, match=r"predictions\.jsonl, line 1: not what predict writes"):
         run([image_path], ["cyst"], tmp_path / "out")
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from gdinousam.errors import InputError, PhraseError
+from gdinousam.identity import has_no_text
 from gdinousam.inputs import as_path
 from gdinousam.prediction.finding import result_name
 from gdinousam.prediction.given import phrases_of_images
@@ -122,6 +123,8 @@ def _outcome(
     try:
         if not path.exists():
             raise InputError(f"{path}: no such image file; check the path")
+        if has_no_text(path.name):
+            raise InputError(f"{str(path)!a}: its name holds bytes that are not UTF-8 text; rename the file")
         if kept is not None and not overwrite and kept.of(name) is not None:
             if not kept.is_of(name, path):
                 raise InputError(

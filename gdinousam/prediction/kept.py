@@ -37,7 +37,7 @@ class Kept:
         self._records: dict[str, Record] = {}
         self._begun: set[str] = set()
         path = folder / RECORDS
-        text = path.read_text(encoding="utf-8") if path.is_file() else ""
+        text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
         self._ends_within_line = not text.endswith("\n") and bool(text)
         lines = text.splitlines()
         for number, line in enumerate(lines, start=1):
@@ -52,7 +52,7 @@ class Kept:
                 return  # of a program that was killed while writing it
         if isinstance(content, dict) and isinstance(content.get(_BEGUN), list):
             self._begun.update(map(str, content[_BEGUN]))
-        elif is_record(content) and isinstance(content.get(_NAME), str):
+        elif is_record(content) and isinstance(content.get(_NAME), str) and isinstance(content.get(_FILES), list):
             self._records[content[_NAME]] = content
         else:
             raise InputError(
@@ -76,7 +76,7 @@ class Kept:
     def is_of(self, name: str, path: Path) -> bool:
         """Whether a record is of this file as it is now, as far as name, size and time of change tell."""
         record = self.of(name)
-        return record is not None and record["image"] == path.name and record[_STATE] == _state(path)
+        return record is not None and record["image"] == path.name and record.get(_STATE) == _state(path)
 
     def own_files(self) -> set[str]:
         """The names of all files in the folder that are results."""
