@@ -43,7 +43,7 @@ def import_annotations(
         reading = replace(reading, phrases=dict(options.phrases))
     dataset = options.dataset or (source.resolve().name if source.is_dir() else source.stem)
     with TemporaryDirectory(prefix="gdinousam-import-") as scratch:
-        images = chosen.read(source, replace(reading, scratch=Path(scratch)))
+        images = chosen.read(source, replace(reading, scratch=Path(scratch), progress=progress))
         if group is not None:
             images = _with_groups(images, group)
         options = replace(options, phrases=named, dataset=dataset, unused_categories=True)

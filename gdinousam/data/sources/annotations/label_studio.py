@@ -21,6 +21,7 @@ from gdinousam.data.sources.annotations.shapes import Shape, annotations_of, ell
 from gdinousam.data.sources.coco.importing import AnnotatedImages
 from gdinousam.data.sources.coco.reading import CocoImage
 from gdinousam.errors import InputError
+from gdinousam.progress_bar import ProgressBar
 from gdinousam.reading import read_json
 from gdinousam.records import BoxXYWH
 
@@ -50,7 +51,8 @@ def read_label_studio(source: Path, options: ReadOptions) -> AnnotatedImages:
     if not is_label_studio(content):
         raise InputError(f"{source}: no list of tasks with data and annotations; export from Label Studio as JSON")
     findings = Findings(source)
-    for task in content:
+    bar = ProgressBar(len(content), "reading tasks", is_shown=options.progress)
+    for task in bar.over(content):
         label = f"task {task.get('id', '?')}"
         try:
             image = _image(task, options)
