@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, BinaryIO, overload
 
 from gdinousam.errors import InputError
 from gdinousam.models.detector.operating_point import PredictionSettings
+from gdinousam.models.mask_heads.sam2_memory import Sam2Memory, load_sam2_memory
 from gdinousam.models.precision import Precision
 from gdinousam.models.segmenter import TextSegmenter, load_segmenter
 from gdinousam.models.weights.training_note import warn_of_new_phrases
+from gdinousam.prediction.clips.answers import FrameAnswer
+from gdinousam.prediction.clips.segmenting import as_clip, segment_clip
+from gdinousam.prediction.clips.settings import ClipSettings
 from gdinousam.prediction.given import Given, OneImage, Phrases, phrases_of_images, read_given
 from gdinousam.prediction.models import ModelNames, made_by, model_names, thresholds_of
 from gdinousam.prediction.results import MadeBy, Prediction
+from gdinousam.prediction.sources import Clip, open_source
 from gdinousam.prediction.views import ViewSettings, colour_notes, is_coloured, segment_views, whole_view
 from gdinousam.progress_bar import ProgressBar
 from gdinousam.records import PhraseSegmenter
@@ -44,6 +49,8 @@ class Segmenter:
         self._method = method
         self._names = names
         self._asked: set[str] = set()
+        self._memory: Sam2Memory | None = None
+        self._has_looked_for_memory = False
         self.views = ViewSettings()
         self.made_by = replace(made_by, shown=self.views.model_dump())
 
@@ -176,6 +183,42 @@ class Segmenter:
             )
             for one, row, detections, of_image in zip(given, rows, found, notes, strict=True)
         ]
+
+    def predict_clip(
+        self,
+        source: str | Path | BinaryIO | Clip,
+        phrases: str | Sequence[str],
+        settings: ClipSettings | None = None,
+        *,
+        threshold: float | None = None,
+        max_detections: int | None = None,
+    ) -> Iterator[FrameAnswer]:
+        """Find phrases in a clip or volume, and follow what is found from frame to frame.
+
+        source: a video, a DICOM clip, a NIfTI or MetaImage volume, a folder of frames, a file that is open for reading
+        bytes, or an opened ``Clip``; a single picture is a clip of one frame. phrases: one or several. settings: how
+        objects are followed. threshold, max_detections: as for ``predict``, of objects that are new.
+
+        Yields an answer for each frame, in order, as soon as it is known; frames and masks that are not kept by the
+        caller are not kept at all. Raises InputError, before the first frame, for a source or phrase that cannot be
+        taken, and on the way for a frame that does not decode.
+        """
+        clip = source if isinstance(source, Clip) else as_clip(open_source(source))
+        (row,) = phrases_of_images([phrases] if isinstance(phrases, str) else list(phrases), 1)
+        method, _ = self._under(threshold, max_detections)
+        if isinstance(method, TextSegmenter):
+            method.box_finder.captions_of(row)  # refuses a phrase that is too long
+        self._warn_of_new(row)
+        wants_memory = settings is None or settings.carry != "flow"
+        memory = self._loaded_memory() if wants_memory else None
+        return segment_clip(method, clip, row, settings, memory, self.views, threshold or 0.0)
+
+    def _loaded_memory(self) -> Sam2Memory | None:
+        """The memory of the mask head, loaded when it is first asked for; ``None`` where it has none."""
+        if not self._has_looked_for_memory and self._names is not None and isinstance(self._method, TextSegmenter):
+            self._memory = load_sam2_memory(self._names.mask_head, self._method.mask_head)
+        self._has_looked_for_memory = True
+        return self._memory
 
     def made_under(self, threshold: float | None = None, max_detections: int | None = None) -> MadeBy:
         """What results of ``predict`` with these thresholds say of what made them; InputError as there."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
 from gdinousam.data.sources.coco.segmentation import encode_rle
+from gdinousam.prediction.clips.answers import Following
 from gdinousam.prediction.measuring import Measurement, measure
-from gdinousam.prediction.results import Prediction
+from gdinousam.prediction.results import MadeBy, Prediction
+from gdinousam.prediction.sources import Clip
 from gdinousam.records import Detection
 
 Record = dict[str, Any]  # what JSON can hold
@@ -54,6 +56,45 @@ def _detection(detection: Detection, prediction: Prediction) -> Record:
         "segmentation": encode_rle(detection.mask_hw),
         "measurement": {name: sizes[name] for name in SIZES},
     }
+
+
+def clip_record(
+    clip: Clip, phrases: Sequence[str], objects: Sequence[Following], notes: Sequence[str], made_by: MadeBy
+) -> Record:
+    """What is kept of a clip; single frames are in its table.
+
+    Keys: those of ``as_record``, without detections, and ``num_frames``, ``fps`` (or null) and ``objects``, each with
+    ``track``, ``phrase``, ``first_frame``, ``last_frame``, ``num_frames``, ``largest_area`` and ``unit``.
+    """
+    return {
+        "image": clip.name,
+        "width": clip.width,
+        "height": clip.height,
+        "num_frames": clip.num_frames,
+        "fps": clip.fps,
+        "spacing_mm": clip.spacing_mm and list(clip.spacing_mm),
+        "notes": list(notes),
+        "phrases": list(phrases),
+        "detections": [],
+        "objects": [
+            {
+                "track": one.track,
+                "phrase": one.phrase,
+                "first_frame": one.frames[0],
+                "last_frame": one.frames[-1],
+                "num_frames": len(one.frames),
+                "largest_area": max(one.areas),
+                "unit": one.unit,
+            }
+            for one in objects
+        ],
+        "made_by": asdict(made_by),
+    }
+
+
+def is_of_clip(record: Record) -> bool:
+    """Whether a record is one of ``clip_record``."""
+    return "num_frames" in record
 
 
 def json_line(record: Record) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gdinousam.files import csv_file, write_text
 from gdinousam.prediction.coco import coco_of_records
-from gdinousam.prediction.writing.as_records import SIZES, Record
+from gdinousam.prediction.writing.as_records import SIZES, Record, is_of_clip
 
 COCO_IMAGES, COCO_RESULTS = "coco_images.json", "coco_results.json"
 MEASUREMENTS = "measurements.csv"
@@ -47,6 +47,7 @@ def write_tables(folder: Path, records: Sequence[Record]) -> None:
     ``coco_images.json`` is a data set of the images and phrases without annotations; its ``loadRes`` in pycocotools
     takes ``coco_results.json``, the list of all detections.
     """
+    records = [one for one in records if not is_of_clip(one)]  # each clip has a table of its own
     content = coco_of_records(records)
     write_text(folder / COCO_RESULTS, json.dumps(content["annotations"], ensure_ascii=False))
     write_text(folder / COCO_IMAGES, json.dumps(content | {"annotations": []}, ensure_ascii=False))
