@@ -35,7 +35,10 @@ def is_label_studio(content: object) -> bool:
     return (
         isinstance(content, list)
         and bool(content)
-        and all(isinstance(task, Mapping) and "data" in task and "annotations" in task for task in content)
+        and all(
+            isinstance(task, Mapping) and "data" in task and isinstance(task.get("annotations"), list)
+            for task in content
+        )
     )
 
 
@@ -121,7 +124,7 @@ def _merged(results: Sequence[Entry]) -> Iterator[dict[str, Any]]:
     of_id: dict[object, dict[str, Any]] = {}
     for number, result in enumerate(results):
         value = result.get("value")
-        if isinstance(value, Mapping) and "original_width" in result:
+        if isinstance(value, Mapping) and {"original_width", "original_height"} <= result.keys():
             entry = of_id.setdefault(result.get("id", number), {"value": {}})
             entry |= {**result, "value": {**entry["value"], **value}}
     yield from of_id.values()
