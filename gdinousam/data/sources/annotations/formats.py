@@ -82,7 +82,7 @@ def _format_of_json(path: Path) -> str | None:
 def _format_of_folder(folder: Path) -> str | None:
     if (folder / cvat.FILE_NAME).is_file():
         return "cvat"
-    if yolo.find_yaml(folder) or any((folder / name).is_file() for name in yolo.NAME_LISTS):
+    if yolo.find_yaml(folder) or yolo.find_names(folder):
         return "yolo"
     if label_maps.mask_folders(folder):
         return "masks"

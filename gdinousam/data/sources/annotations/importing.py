@@ -15,13 +15,14 @@ from gdinousam.data.sources.coco.importing import AnnotatedImages, ImportReport,
 from gdinousam.data.sources.coco.reading import CocoImage, shown
 from gdinousam.data.sources.coco.writing import ImportOptions
 from gdinousam.errors import InputError
+from gdinousam.reading import reading
 
 
 def import_annotations(
     source: str | Path,
     data: str | Path,
     options: ImportOptions,
-    reading: ReadOptions | None = None,
+    how: ReadOptions | None = None,
     format_name: str | None = None,
     group: str | None = None,
     progress: bool = True,
@@ -29,7 +30,7 @@ def import_annotations(
     """Write splits of the data contract from what an annotation tool has written.
 
     source: file or folder. data: folder of the splits; it may hold others. options: the phrases may be those of values
-    of label maps; the dataset without a name is called as the source. reading: how to read it. format_name: as for
+    of label maps; the dataset without a name is called as the source. how: to read it. format_name: as for
     ``find_format``; ``None``: guessed. group: pattern that finds the group (patient) in the file name of an image, or
     else in its path: its first parenthesis or all of it. The result passes the contract's checker. Raises
     ``DataProblems`` with a table of all that is wrong with the annotations, and ``InputError`` as ``import_images``;
@@ -37,13 +38,14 @@ def import_annotations(
     """
     source = Path(source)
     chosen = find_format(format_name or guess_format(source))
-    reading = reading or ReadOptions()
+    how = how or ReadOptions()
     named = {key: phrase for key, phrase in options.phrases.items() if not (chosen.has_values and key.isdecimal())}
     if chosen.has_values:
-        reading = replace(reading, phrases=dict(options.phrases))
+        how = replace(how, phrases=dict(options.phrases))
     dataset = options.dataset or (source.resolve().name if source.is_dir() else source.stem)
     with TemporaryDirectory(prefix="gdinousam-import-") as scratch:
-        images = chosen.read(source, replace(reading, scratch=Path(scratch)))
+        with reading(source, "annotations", "export them again"):
+            images = chosen.read(source, replace(how, scratch=Path(scratch), progress=progress))
         if group is not None:
             images = _with_groups(images, group)
         options = replace(options, phrases=named, dataset=dataset, unused_categories=True)

@@ -26,6 +26,7 @@ from gdinousam.data.sources.coco.reading import CocoAnnotation, CocoImage, shown
 from gdinousam.data.sources.coco.segmentation import encode_rle
 from gdinousam.drawing import write_picture
 from gdinousam.errors import InputError
+from gdinousam.progress_bar import ProgressBar
 from gdinousam.records import Mask
 
 logger = logging.getLogger(__name__)
@@ -65,7 +66,9 @@ def read_label_maps(source: Path, options: ReadOptions) -> AnnotatedImages:
     findings = Findings(source)
     findings.categories = list(names.values_of) or [str(names.phrase)]
     paths: dict[str, Path] = {}
-    for image_path, mask_path in _pairs(image_dir, mask_dir, findings):
+    pairs = list(_pairs(image_dir, mask_dir, findings))
+    bar = ProgressBar(len(pairs), "reading masks", is_shown=options.progress)
+    for image_path, mask_path in bar.over(pairs):
         try:
             for record, place in _images(image_path, mask_path, names, options):
                 paths[record.file_name] = place
