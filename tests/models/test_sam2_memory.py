@@ -25,20 +25,19 @@ def video_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A small SAM2 video model with random weights, as the published folders are."""
     torch.manual_seed(0)
     image = small_mask_head_config().to_dict()
-    side = image["prompt_encoder_config"]["image_size"]
+    side, width = image["prompt_encoder_config"]["image_size"], 128  # transformers wants it above the memory's 64
     config = Sam2VideoConfig(
-        vision_config=image["vision_config"],
-        prompt_encoder_config=image["prompt_encoder_config"],
-        mask_decoder_config=image["mask_decoder_config"],
+        vision_config=image["vision_config"] | {"fpn_hidden_size": width},
+        prompt_encoder_config=image["prompt_encoder_config"] | {"hidden_size": width},
+        mask_decoder_config=image["mask_decoder_config"] | {"hidden_size": width},
         image_size=side,
-        memory_attention_hidden_size=64,
+        memory_attention_hidden_size=width,
         memory_attention_num_layers=1,
         memory_attention_feed_forward_hidden_size=64,
         memory_attention_rope_feat_sizes=[side // 16, side // 16],
-        memory_encoder_hidden_size=64,
-        memory_encoder_output_channels=64,  # transformers has no other in its memory attention
-        mask_downsampler_embed_dim=64,
-        memory_fuser_embed_dim=64,
+        memory_encoder_hidden_size=width,
+        mask_downsampler_embed_dim=width,
+        memory_fuser_embed_dim=width,
         memory_fuser_intermediate_dim=64,
         num_maskmem=3,
         max_object_pointers_in_encoder=4,
@@ -64,7 +63,7 @@ def memory(video_folder: str, head: Sam2MaskHead) -> Sam2Memory:
 
 @pytest.fixture(scope="module")
 def phantoms() -> PhantomClip:
-    return make_clip(1, 24, PhantomLook(look=PhantomSettings(height_range=(64, 64), width_range=(80, 80))))
+    return make_clip(1, 16, PhantomLook(look=PhantomSettings(height_range=(64, 64), width_range=(80, 80))))
 
 
 def test_the_image_encoder_is_the_mask_heads_own(memory: Sam2Memory, head: Sam2MaskHead) -> None:
@@ -82,7 +81,7 @@ def test_what_is_kept_does_not_grow_with_the_clip(memory: Sam2Memory, phantoms: 
             for number in {*found, 1 if index == 0 else 2}:
                 memory.show(number, frame.image, frame.instances[0][1])
         kept.append(memory.num_remembered())
-    assert max(kept) == kept[-1] <= 2 * 6  # for two objects: the newest that was shown, and five frames
+    assert max(kept) <= 2 * 6 < 2 * len(kept)  # of each object the newest that was shown, and five frames
     memory.forget(1)
     assert memory.num_remembered() <= 6
     assert set(memory.advance(phantoms.frame(0).image)) == {2}
