@@ -91,9 +91,10 @@ def colour_command(arguments: Sequence[str]) -> int:
         shown = ((case.image, KEEP), (flow, KEEP), (flow, GREY))
         plain, kept, grey = (_dice(segmenter.showing(views), image, case) for image, views in shown)
         scores.append((plain, kept, grey))
-    columns = [list(column) for column in zip(*scores, strict=True)]
+    plain_all, kept_all, grey_all = (list(column) for column in zip(*scores, strict=True))
+    units = [case.unit for case in cases]
     facts = machine_facts(torch.device("cpu"))
-    record = ColourScores(command_text(NAME, arguments), facts, versions(), *columns, [case.unit for case in cases])
+    record = ColourScores(command_text(NAME, arguments), facts, versions(), plain_all, kept_all, grey_all, units)
     publish(record, {NAME: colour_table(record)}, path)
     return 0
 

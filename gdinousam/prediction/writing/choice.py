@@ -77,6 +77,7 @@ def _answer_picture(
         medical = write_medical(picture, folder, name, [masks], objects, by, question.keep_patient)
     prediction = replace(prediction, notes=(*prediction.notes, *medical.notes))
     lines = [f"{path}: {phrase}: {_found(prediction, phrase, files.get(phrase))}" for phrase in question.phrases]
+    lines += [f"{path}: all masks -> {written}" for written in medical.paths[:1]]
     lines += [f"{path}: {note}" for note in prediction.notes]
     return Answered(as_record(prediction), (*files.values(), *medical.paths), tuple(lines))
 

@@ -115,6 +115,7 @@ def write_dicom_seg(
     dataset = _template(reference, source, described, made_by)
     for keyword in PATIENT:
         dataset[keyword] = reference[keyword]
+    dataset.ContentCreatorName = None  # PS3.3, table 10-12, type 2: no person has made it
     _lay_in(dataset, packed, segment_of, source)
     _refer_to(dataset, reference.SOPClassUID)
     with replaced_file(path) as new:

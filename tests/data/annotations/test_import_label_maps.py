@@ -65,10 +65,13 @@ def test_folders_may_lie_anywhere_and_masks_end_in_mask(tmp_path: Path) -> None:
     named = {"images": tmp_path / "pictures", "phrases": PHRASES, "format_name": "masks"}
     report = imported(tmp_path / "drawn", tmp_path / "data", **named)
     assert_both(objects_of(only(report)))
-    assert list(read_table(tmp_path / "data" / "train.CSV")["source_name"])[0] == "Größe 1.png"
+    assert set(read_table(tmp_path / "data" / "train.CSV")["source_name"]) == {"Größe 1.png"}
 
 
-@pytest.mark.parametrize("labels", [{"background": 0, "cyst": 1, "solid lesion": 2}, {"0": "background", "1": "cyst", "2": "solid lesion"}])  # fmt: skip
+NAMED_VALUES = {"background": 0, "cyst": 1, "solid lesion": 2}
+
+
+@pytest.mark.parametrize("labels", [NAMED_VALUES, {str(value): name for name, value in NAMED_VALUES.items()}])
 def test_nnunet_names_and_labels(labels: dict, tmp_path: Path) -> None:
     write_image(tmp_path / "imagesTr" / "case_1_0000.png")
     save_labels(tmp_path / "labelsTr" / "case_1.png")
@@ -90,7 +93,7 @@ def test_nnunet_channels_are_not_guessed(tmp_path: Path) -> None:
     for channel in (0, 1):
         write_image(tmp_path / "imagesTr" / f"c_000{channel}.png")
     save_labels(tmp_path / "labelsTr" / "c.png")
-    with pytest.raises(DataProblems, match="one image per mask; there is c_0000.png too"):
+    with pytest.raises(DataProblems, match=r"one image per mask; there is c_0000\.png too"):
         imported(tmp_path, tmp_path / "data", phrases=PHRASES)
 
 

@@ -19,7 +19,7 @@ def voc_object(name: str, box: tuple[int, int, int, int], more: str = "") -> str
     edges = "".join(
         f"<{edge}>{value}</{edge}>" for edge, value in zip(("xmin", "ymin", "xmax", "ymax"), box, strict=True)
     )
-    return f"<object><name>{name}</name><pose>Unspecified</pose><truncated>0</truncated><bndbox>{edges}</bndbox>{more}</object>"
+    return f"<object><name>{name}</name><pose>Unspecified</pose><bndbox>{edges}</bndbox>{more}</object>"
 
 
 def voc(
@@ -27,7 +27,7 @@ def voc(
 ) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     sides = f"<size><width>{size[0]}</width><height>{size[1]}</height><depth>1</depth></size>"
-    head = f"<folder>x</folder><filename>{filename}</filename><path>C:\\x\\{filename}</path>{sides}<segmented>0</segmented>"
+    head = f"<folder>x</folder><filename>{filename}</filename><path>C:\\x\\{filename}</path>{sides}"
     path.write_text(f"<annotation{verified}>{head}{''.join(objects)}</annotation>", encoding="utf-8")
     return path
 
@@ -130,5 +130,5 @@ def test_masks_of_more_objects_than_the_file_names_are_refused(tmp_path: Path) -
     PIL.Image.fromarray(np.full((HEIGHT, WIDTH), 2, dtype=np.uint8)).save(
         tmp_path / "s" / "SegmentationObject" / "a.png"
     )
-    with pytest.raises(DataProblems, match="2 objects in a.png of SegmentationObject"):
+    with pytest.raises(DataProblems, match=r"2 objects in a\.png of SegmentationObject"):
         imported(tmp_path / "s", tmp_path / "data")

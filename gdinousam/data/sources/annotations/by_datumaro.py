@@ -1,4 +1,4 @@
-"""Formats that we have no reader for, through datumaro (an extra): ``--format datumaro:vott_json``.
+"""Formats that we have no reader for, through datumaro (an extra): ``--format datumaro:open_images``.
 
 Boxes (also turned ones), polygons, ellipses and masks; points, lines and labels of whole images are no objects. What
 datumaro drops is lost, so the formats that it reads badly have readers of their own here, which say what it drops.

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 
 from gdinousam.data.sources.annotations.formats import find_format, guess_format
 from gdinousam.data.sources.annotations.options import ReadOptions
+from gdinousam.data.sources.coco.file_names import path_told
 from gdinousam.data.sources.coco.importing import AnnotatedImages, ImportReport, import_images
 from gdinousam.data.sources.coco.reading import CocoImage, shown
 from gdinousam.data.sources.coco.writing import ImportOptions
@@ -29,9 +30,10 @@ def import_annotations(
 
     source: file or folder. data: folder of the splits; it may hold others. options: the phrases may be those of values
     of label maps; the dataset without a name is called as the source. reading: how to read it. format_name: as for
-    ``find_format``; ``None``: guessed. group: pattern that finds the group (patient) in the file name of an image, its
-    first parenthesis or all of it. The result passes the contract's checker. Raises ``DataProblems`` with a table of
-    all that is wrong with the annotations, and ``InputError`` as ``import_images``; then nothing is written.
+    ``find_format``; ``None``: guessed. group: pattern that finds the group (patient) in the file name of an image, or
+    else in its path: its first parenthesis or all of it. The result passes the contract's checker. Raises
+    ``DataProblems`` with a table of all that is wrong with the annotations, and ``InputError`` as ``import_images``;
+    then nothing is written.
     """
     source = Path(source)
     chosen = find_format(format_name or guess_format(source))
@@ -56,7 +58,10 @@ def _with_groups(images: AnnotatedImages, pattern: str) -> AnnotatedImages:
         raise InputError(
             f"--group {pattern!r}: no regular expression ({error}); write one such as '^(p[0-9]+)_'"
         ) from error
-    found = {image.file_name: compiled.search(image.file_name) for image in images.file.images}
+    found = {}
+    for image in images.file.images:
+        path = path_told(image.file_name)
+        found[image.file_name] = compiled.search(path.name) or compiled.search(path.as_posix())
     without = [name for name, match in found.items() if match is None or not match[bool(compiled.groups)]]
     if without:
         raise InputError(
