@@ -1,4 +1,4 @@
-"""SAM2's memory: carries masks by its video model, forgets what it will not look at, and is told where it is missing."""
+"""SAM2's memory: carries masks by its video model, forgets what it will not look at, and is said to be missing."""
 
 from pathlib import Path
 

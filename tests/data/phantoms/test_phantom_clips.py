@@ -71,10 +71,12 @@ def test_the_command_writes_videos_and_masks_that_read_back_exactly(
     assert capsys.readouterr().out == f"2 clips of 4 frames in {out}\n"
     clip = make_clip(3000, 4, leaves=True)
     for frame, stored in zip(clip, read_video(out / "clip_000.avi"), strict=True):
-        np.testing.assert_array_equal(stored, frame.image)
+        height, width = stored.shape[:2]
+        assert (height % 2, width % 2) == (0, 0) and abs(frame.image.shape[0] - height) < 2
+        np.testing.assert_array_equal(stored, frame.image[:height, :width])
     for number, (_, mask) in enumerate(clip.frame(2).instances, start=1):
         stored_mask = read_image(out / "clip_000" / f"object_{number}" / "frame_0002.png")
-        np.testing.assert_array_equal(stored_mask[..., 0] > 0, mask)
+        np.testing.assert_array_equal(stored_mask[..., 0] > 0, mask[:height, :width])
     with (out / "objects.csv").open(encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["clip"] == "clip_000"]
     assert [row["phrase"] for row in rows] == list(clip.phrases)

@@ -32,8 +32,9 @@ def write_clips(
 
     Clip i is ``clip_000.avi``, of the family ``families[i % len(families)]``; in every second one, the first on, the
     target leaves and comes back where its family can. The mask of its target k in frame j is
-    ``clip_000/object_k/frame_000j.png``, 255 inside; ``objects.csv`` has the phrase of each. Raises InputError where the
-    folder exists, for a family or a number that cannot be, and where this build of OpenCV cannot write AVI.
+    ``clip_000/object_k/frame_000j.png``, 255 inside; ``objects.csv`` has the phrase of each. An odd last row or
+    column, which video cannot hold, is left out. Raises InputError where the folder exists, for a family or a number
+    that cannot be, and where this build of OpenCV cannot write AVI.
     """
     if folder.exists():
         raise InputError(f"{folder} exists already: choose another folder")
@@ -55,7 +56,7 @@ def write_clips(
 
 
 def _write_clip(clip: PhantomClip, folder: Path, name: str) -> None:
-    height, width = clip.size_hw
+    height, width = (side - side % 2 for side in clip.size_hw)
     path = folder / f"{name}.avi"
     video = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*_CODEC), CLIP_FPS, (width, height))
     if not video.isOpened():
@@ -64,7 +65,7 @@ def _write_clip(clip: PhantomClip, folder: Path, name: str) -> None:
     for one in folders:
         one.mkdir(parents=True)
     for index, frame in enumerate(clip):
-        video.write(frame.image)
+        video.write(np.ascontiguousarray(frame.image[:height, :width]))
         for one, (_, mask) in zip(folders, frame.instances, strict=True):
-            PILImage.fromarray(mask.astype(np.uint8) * 255).save(one / f"frame_{index:04d}.png")
+            PILImage.fromarray(mask[:height, :width].astype(np.uint8) * 255).save(one / f"frame_{index:04d}.png")
     video.release()
