@@ -17,7 +17,7 @@ from pydantic import Field
 from gdinousam.data.sources.medical.frames import Region
 from gdinousam.errors import InputError
 from gdinousam.inputs import as_phrases
-from gdinousam.records import BoxXYXY, Detection, Image, Mask, Need, PhraseSegmenter
+from gdinousam.records import BoxXYXY, Detection, Image, Mask, PhraseSegmenter
 from gdinousam.settings import Settings
 
 SAME_VIEW = 0.5  # of the smaller region that lies within the other: together they are one view
@@ -145,24 +145,6 @@ def put_back(detection: Detection, view: BoxXYXY, size_hw: tuple[int, int]) -> D
 def _in_order(detections: Sequence[Detection], phrases: Sequence[str]) -> list[Detection]:
     place = {phrase: number for number, phrase in enumerate(phrases)}
     return sorted(detections, key=lambda one: (place[one.phrase], -one.score))
-
-
-@dataclass(frozen=True, eq=False)
-class ViewSegmenter:
-    """A segmenter for pictures that all have the same views, such as the frames of a clip."""
-
-    segmenter: PhraseSegmenter
-    views: tuple[BoxXYXY, ...]
-    settings: ViewSettings
-
-    @property
-    def needs(self) -> frozenset[Need]:
-        """What the segmenter needs."""
-        return self.segmenter.needs
-
-    def segment(self, images: Sequence[Image], phrases: Sequence[Sequence[str]]) -> list[list[Detection]]:
-        """Segment every phrase in its image; see ``segment_views``."""
-        return segment_views(self.segmenter, images, [self.views] * len(images), phrases, self.settings)
 
 
 def is_coloured(image: Image) -> Mask:

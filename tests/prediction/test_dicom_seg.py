@@ -160,6 +160,15 @@ def test_what_a_source_lacks_is_filled_and_said(tmp_path: Path, keyword: str) ->
         assert segread(tmp_path / "seg.dcm").NumberOfFrames == NUM_FRAMES + 3
 
 
+@pytest.mark.parametrize("value", [["1.2", "1.3"], "1.2x", "1." * 40 + "1"])
+def test_what_is_no_uid_counts_as_missing(tmp_path: Path, value: object) -> None:
+    clip = source(tmp_path / "a.dcm", NUM_FRAMES, StudyInstanceUID=value, FrameOfReferenceUID=value)
+    written = write_dicom_seg(tmp_path / "seg.dcm", clip, by_frame(moving_masks()), {3: "a", 7: "b"}, MADE_BY)
+    assert written.notes == ("the source has no StudyInstanceUID: viewers cannot lay the result over it",)
+    seg = segread(tmp_path / "seg.dcm")
+    assert "FrameOfReferenceUID" not in seg and seg.StudyInstanceUID != value
+
+
 def test_a_source_of_a_retired_class_is_named_as_it_is(tmp_path: Path) -> None:
     still = source(tmp_path / "a.dcm", SOPClassUID=RETIRED_STILL)
     write_dicom_seg(tmp_path / "seg.dcm", still, [{1: moving_masks()[3][0]}], {1: "cyst"}, MADE_BY)

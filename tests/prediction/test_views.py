@@ -10,7 +10,6 @@ import pytest
 from gdinousam.data.sources.medical.frames import Region, RegionKind
 from gdinousam.errors import InputError
 from gdinousam.prediction.views import (
-    ViewSegmenter,
     ViewSettings,
     colour_notes,
     segment_views,
@@ -94,14 +93,6 @@ def test_a_picture_without_a_view_is_not_segmented_and_its_neighbours_keep_their
     assert segment_views(Brightest(), [image], [()], [["a"]]) == [[]]
     with pytest.raises(InputError, match="2 images but views of 1"):
         segment_views(method, [image, image], [(LEFT,)], [["a"], ["a"]])
-
-
-def test_the_frames_of_a_clip_share_their_views() -> None:
-    image, targets = screen()
-    segmenter = ViewSegmenter(Brightest(), (LEFT,), ViewSettings())
-    found = segmenter.segment([image, image], [["a"], ["b"]])
-    assert [[one.phrase for one in of_image] for of_image in found] == [["a"], ["b"]]
-    assert all(one.mask_hw is not None and (one.mask_hw == targets[0]).all() for (one,) in found)
 
 
 def test_two_images_side_by_side_are_two_views_and_flow_within_one_is_none() -> None:

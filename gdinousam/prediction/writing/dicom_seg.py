@@ -24,6 +24,7 @@ from gdinousam.prediction.sources import Clip, Picture
 from gdinousam.prediction.writing.coded_terms import TABLE, Code, CodedTerms, Term, read_coded_terms
 from gdinousam.prediction.writing.dicom_source import PATIENT, read_reference
 from gdinousam.prediction.writing.masks import FrameMasks, Objects
+from gdinousam.reading import reading
 from gdinousam.records import Mask
 
 SERIES_NUMBER = 1000  # behind the series of the scanner
@@ -112,12 +113,13 @@ def write_dicom_seg(
         return Written(0, 0, notes)
     segment_of = {number: segment for segment, number in enumerate(used, start=1)}
     described = [_description(segment_of[number], objects[number], terms, made_by) for number in used]
-    dataset = _template(reference, source, described, made_by)
-    for keyword in PATIENT:
-        dataset[keyword] = reference[keyword]
-    dataset.ContentCreatorName = None  # PS3.3, table 10-12, type 2: no person has made it
-    _lay_in(dataset, packed, segment_of, source)
-    _refer_to(dataset, reference.SOPClassUID)
+    with reading(source.path, "DICOM"):  # highdicom refuses values of the source that the standard does not know
+        dataset = _template(reference, source, described, made_by)
+        for keyword in PATIENT:
+            dataset[keyword] = reference[keyword]
+        dataset.ContentCreatorName = None  # PS3.3, table 10-12, type 2: no person has made it
+        _lay_in(dataset, packed, segment_of, source)
+        _refer_to(dataset, reference.SOPClassUID)
     with replaced_file(path) as new:
         dataset.save_as(new, enforce_file_format=True)
     return Written(len(used), len(packed.places), notes)

@@ -73,6 +73,9 @@ def read_dicom(path: Path) -> MedicalFrames:
         regions = ultrasound_regions(header, width, height)
         spacing_mm = picture_spacing(header, regions)
         is_colour = header.PhotometricInterpretation not in GREY
+        fps = frame_rate(header)
+        is_volume = header.file_meta.get("MediaStorageSOPClassUID") == library("pydicom.uid").EnhancedUSVolumeStorage
+        slice_mm = above_zero(header.get("SpacingBetweenSlices")) if is_volume else None
 
     def frames() -> Iterator[Image]:
         with reading(path, FORMAT):
@@ -81,11 +84,7 @@ def read_dicom(path: Path) -> MedicalFrames:
             else:
                 yield from map(table, _stored_frames(path, num_frames))
 
-    is_volume = header.file_meta.get("MediaStorageSOPClassUID") == library("pydicom.uid").EnhancedUSVolumeStorage
-    slice_mm = above_zero(header.get("SpacingBetweenSlices")) if is_volume else None
-    return MedicalFrames(
-        num_frames, width, height, is_colour, spacing_mm, frames, regions, frame_rate(header), is_volume, slice_mm
-    )
+    return MedicalFrames(num_frames, width, height, is_colour, spacing_mm, frames, regions, fps, is_volume, slice_mm)
 
 
 def _header(path: Path) -> Any:
