@@ -81,7 +81,7 @@ class Sam2Memory:
             inference_device=device,
             inference_state_device=device,
             video_storage_device=device,
-            dtype=torch.float32,  # type: ignore[arg-type]
+            dtype=torch.float32,
         )
 
     def forget(self, number: int) -> None:
