@@ -114,8 +114,9 @@ def ways_table(followed: Sequence[Followed]) -> Table:
         tuple(lines),
         (
             "Means over targets, a phrase in a clip, with bootstrap intervals over clips. In view: at least "
-            f"{IN_VIEW:.0%} of the largest area. Lost: no answer that overlaps by an IoU of {TOUCHED}. False: an answer where the "
-            "target is out of view, in the clips whose target leaves. Switches: changes of an object's number.",
+            f"{IN_VIEW:.0%} of the largest area. Lost: no answer that overlaps by an IoU of {TOUCHED}. False: an "
+            "answer where the target is out of view, in the clips whose target leaves. Switches: changes of an "
+            "object's number.",
         ),
     )
 

@@ -35,7 +35,7 @@ class Sam2Memory:
         self.model = model.requires_grad_(False).eval()
         self.model.vision_encoder = mask_head.image_encoder
         self.model.to(mask_head.device)
-        self._mask_head = mask_head
+        self.mask_head = mask_head
         self._resize = build_resize(ResizeSettings(size=mask_head.side))
         config = model.config
         self._num_kept = max(config.num_maskmem, config.max_object_pointers_in_encoder)
@@ -56,24 +56,33 @@ class Sam2Memory:
         for number, session in self._sessions.items():
             logits = self._run(session, image)
             there = session.get_output(0, self._frame, "object_score_logits", is_conditioning_frame=False)
-            mask = self._mask_head.masks_of_size(logits.float(), (image.shape[0], image.shape[1]))[0]
+            mask = self.mask_head.masks_of_size(logits.float(), (image.shape[0], image.shape[1]))[0]
             found[number] = np.asarray(mask.cpu(), dtype=bool), float(there.sigmoid().max())
         return found
 
     @torch.inference_mode()
     def show(self, number: int, image: Image, mask_hw: Mask) -> None:
         """Show where an object lies in the frame of the last ``advance``; a number that is new begins a new object."""
-        session = self._sessions.setdefault(number, Sam2VideoInferenceSession(inference_device=self.model.device))
+        session = self._sessions.setdefault(number, self._new_session())
         place = session.obj_id_to_idx(number)
         # what was drawn for this frame gives way to what is shown
         session.frames_tracked_per_obj[place].pop(self._frame, None)
         session.output_dict_per_obj[place]["non_cond_frame_outputs"].pop(self._frame, None)
         mask = torch.from_numpy(mask_hw)[None, None].to(self.model.device, torch.float32)
-        side = self._mask_head.side
+        side = self.mask_head.side
         mask = F.interpolate(mask, (side, side), mode="bilinear", antialias=True)
         session.add_mask_inputs(place, self._frame, (mask >= 0.5).float())
         session.obj_with_new_inputs.append(number)
         self._run(session, image)
+
+    def _new_session(self) -> Sam2VideoInferenceSession:
+        device = self.model.device
+        return Sam2VideoInferenceSession(
+            inference_device=device,
+            inference_state_device=device,
+            video_storage_device=device,
+            dtype=torch.float32,
+        )
 
     def forget(self, number: int) -> None:
         """Forget an object."""
@@ -81,7 +90,7 @@ class Sam2Memory:
 
     def fresh(self) -> Sam2Memory:
         """The same model with an empty memory, for a clip of its own."""
-        return Sam2Memory(self.model, self._mask_head)
+        return Sam2Memory(self.model, self.mask_head)
 
     def num_remembered(self) -> int:
         """Frames of which anything is kept, all objects together."""
@@ -96,7 +105,7 @@ class Sam2Memory:
         """Logits (1, 1, S/4, S/4) of the only object of a session in the current frame."""
         if self._pixels is None:
             self._pixels = normalize_image(self._resize(image_to_tensor(image).to(self.model.device) / 255)[None])
-            with self._mask_head.products(self.model.device):
+            with self.mask_head.products(self.model.device):
                 features, positions, _, _ = self.model.get_image_features(self._pixels)
             self._features = {
                 "vision_feats": [one.float() for one in features],

@@ -75,7 +75,8 @@ class FlowCarrier:
         if not self._known or last_grey is None:
             return {}
         height, width = image.shape[:2]
-        source_xy = sources(self._flow.calc(grey, last_grey, np.zeros((*grey.shape, 2), np.float32)), (height, width))
+        flow_xy = self._flow.calc(grey, last_grey, np.zeros((*grey.shape, 2), np.float32))
+        source_xy = sources(np.asarray(flow_xy, np.float32), (height, width))
         softs = {number: _moved(soft, source_xy) for number, (_, soft) in self._known.items()}
         boxes = {
             number: moved_box(detection.box_xyxy, softs[number] > 0.5, source_xy)
