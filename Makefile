@@ -4,7 +4,6 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RUN := $(BIN)/python
 NEWER_VENV ?= $(VENV)-newer
-NEWER_TRANSFORMERS := 5.23.0
 
 .PHONY: install quickstart test test-exhaustive test-newer lint clean
 
@@ -19,13 +18,15 @@ $(VENV)/installed: requirements.txt setup.py
 	$(BIN)/pip install --quiet --no-build-isolation --no-deps -e .
 	touch $@
 
-# The same with transformers 5, which groundingdino-py cannot live with and which brings a newer hub client.
-$(NEWER_VENV)/installed: requirements.txt setup.py
+# The same with transformers 5, which groundingdino-py cannot live with and which brings a newer hub client, and with
+# datumaro, which cannot live with the pinned pandas, pillow and OpenCV.
+NEWER_WITHOUT := transformers|huggingface-hub|groundingdino-py|pandas|pillow|opencv-python
+$(NEWER_VENV)/installed: requirements.txt requirements-newer.txt setup.py
 	$(PYTHON) -m venv $(NEWER_VENV)
-	grep -vE '^(transformers|huggingface-hub|groundingdino-py)==' requirements.txt > $(NEWER_VENV)/requirements.txt
+	grep -vE '^($(NEWER_WITHOUT))==' requirements.txt > $(NEWER_VENV)/requirements.txt
 	$(NEWER_VENV)/bin/pip install --quiet "setuptools>=77" wheel $$(grep -E '^(torch|torchvision)==' requirements.txt)
 	SAM2_BUILD_CUDA=0 $(NEWER_VENV)/bin/pip install --quiet --no-build-isolation \
-		-r $(NEWER_VENV)/requirements.txt transformers==$(NEWER_TRANSFORMERS)
+		-r $(NEWER_VENV)/requirements.txt -r requirements-newer.txt
 	$(NEWER_VENV)/bin/pip install --quiet --no-build-isolation --no-deps -e .
 	touch $@
 
@@ -55,10 +56,10 @@ test: install
 test-exhaustive: install
 	$(RUN) $(PYTEST) -m exhaustive
 
-# What depends on transformers, with the newer one.
+# What depends on transformers, with the newer one, and on datumaro.
 test-newer: $(NEWER_VENV)/installed
 	$(NEWER_VENV)/bin/python $(PYTEST) tests/methods tests/models tests/parity tests/training \
-		tests/test_prompts.py tests/test_prediction.py tests/test_small_model.py
+		tests/data/annotations tests/test_prompts.py tests/test_prediction.py tests/test_small_model.py
 
 lint: install
 	$(BIN)/ruff check .

@@ -19,7 +19,9 @@ COMMANDS = {
     "waiting": "benchmarks.waiting:waiting_command",
     "captions": "benchmarks.captions.command:captions_command",
     "caption-masks": "benchmarks.captions.masks:masks_command",
+    "clips": "benchmarks.clips.command:clips_command",
     "lookalikes": "benchmarks.lookalikes.command:lookalikes_command",
+    "colour": "benchmarks.colour.command:colour_command",
 }
 
 

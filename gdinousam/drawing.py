@@ -36,7 +36,7 @@ TILE_SIDE = 256  # pixels, of a contact sheet
 _TILE_CAPTION, _TILE_LETTERS, _NUM_COLUMNS = 40, 42, 6
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _FONT_SCALE = 0.45
-_LINE_HEIGHT = 18
+LINE_HEIGHT = 18  # pixels of a label
 _MARGIN = 6
 _BACKGROUND, _INK = 24, (235, 235, 235)
 
@@ -90,13 +90,19 @@ def draw_label(image: Image, box_xyxy: BoxXYXY, color: Color, label: str) -> Ima
     label: one line. Returns a new (H, W, 3) uint8 RGB.
     """
     drawn = image.copy()
+    left, top, right, bottom = label_area(image, box_xyxy, label)
+    cv2.rectangle(drawn, (left, top), (right, bottom), color, cv2.FILLED)
+    _write(drawn, label, left + _MARGIN // 2, top, (0, 0, 0))
+    return drawn
+
+
+def label_area(image: Image, box_xyxy: BoxXYXY, label: str) -> tuple[int, int, int, int]:
+    """(x0, y0, x1, y1) in pixels: what ``draw_label`` covers."""
     height, width = image.shape[:2]
     x0, y0 = _clip(box_xyxy[0], width), _clip(box_xyxy[1], height)
     left = max(0, min(x0, width - _text_width(label) - _MARGIN))
-    top = y0 - _LINE_HEIGHT if y0 >= _LINE_HEIGHT else y0
-    cv2.rectangle(drawn, (left, top), (left + _text_width(label) + _MARGIN, top + _LINE_HEIGHT), color, cv2.FILLED)
-    _write(drawn, label, left + _MARGIN // 2, top, (0, 0, 0))
-    return drawn
+    top = y0 - LINE_HEIGHT if y0 >= LINE_HEIGHT else y0
+    return left, top, left + _text_width(label) + _MARGIN, top + LINE_HEIGHT
 
 
 def draw_box(image: Image, box_xyxy: BoxXYXY, color: Color, label: str = "") -> Image:
@@ -149,13 +155,13 @@ def side_by_side(panels: Sequence[Image], captions: Sequence[str]) -> Image:
     widths = [max(panel.shape[1], MIN_PANEL_SIDE) for panel in panels]
     texts = [_wrap(caption, width - 2 * _MARGIN) for caption, width in zip(captions, widths, strict=True)]
     panel_height = max(panel.shape[0] for panel in panels)
-    height = panel_height + _LINE_HEIGHT * max(len(lines) for lines in texts) + 2 * _MARGIN
+    height = panel_height + LINE_HEIGHT * max(len(lines) for lines in texts) + 2 * _MARGIN
     picture = np.full((height, sum(widths) + _MARGIN * (len(panels) - 1), 3), _BACKGROUND, np.uint8)
     left = 0
     for panel, lines, width in zip(panels, texts, widths, strict=True):
         picture[: panel.shape[0], left : left + panel.shape[1]] = panel
         for number, line in enumerate(lines):
-            _write(picture, line, left + _MARGIN, panel_height + _MARGIN + number * _LINE_HEIGHT, _INK)
+            _write(picture, line, left + _MARGIN, panel_height + _MARGIN + number * LINE_HEIGHT, _INK)
         left += width + _MARGIN
     return picture
 
@@ -212,7 +218,7 @@ def _text_width(text: str) -> int:
 
 
 def _write(image: Image, text: str, left: int, top: int, color: Color) -> None:
-    cv2.putText(image, text, (left, top + _LINE_HEIGHT - 5), _FONT, _FONT_SCALE, color, 1, cv2.LINE_AA)
+    cv2.putText(image, text, (left, top + LINE_HEIGHT - 5), _FONT, _FONT_SCALE, color, 1, cv2.LINE_AA)
 
 
 def _clip(position: float, size: int) -> int:

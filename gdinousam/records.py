@@ -119,7 +119,7 @@ class Detection:
     phrase: str
     box_xyxy: BoxXYXY
     score: float
-    mask_hw: Mask | None = None
+    mask_hw: Mask | None = field(default=None, repr=False)
     quality: float | None = None
 
 

@@ -302,8 +302,9 @@ def test_predicting_writes_masks_and_reports_them(
     assert run(predict_command, [*arguments, "--output", "found"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(": ")[1] for line in lines] == ["cyst", "benign lesion"]
-    masks = {f"{image.stem}_cyst.png", f"{image.stem}_benign_lesion.png"}
-    assert {path.name for path in Path("found").iterdir()} == {f"{image.stem}_overlay.png", *masks}
+    pictures = {f"{image.stem}_{what}.png" for what in ("overlay", "cyst", "benign_lesion")}
+    tables = {"predictions.jsonl", "coco_images.json", "coco_results.json", "measurements.csv"}
+    assert {path.name for path in Path("found").iterdir()} == pictures | tables
 
 
 @pytest.mark.parametrize(

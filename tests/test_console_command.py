@@ -197,11 +197,12 @@ def test_settings_replace_those_of_the_small_model(elsewhere: Path, capsys: pyte
     assert config["prediction"]["batch_size"] == 3
 
 
-def test_predicting_needs_nothing_but_an_image_and_the_small_model(
-    elsewhere: Path, phantom_data: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("option", [[], ["--small"], ["--model", "small"], ["--small", "--set", "resize.size=160"]])
+def test_predicting_needs_nothing_but_an_image_and_a_phrase(
+    option: list[str], elsewhere: Path, phantom_data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     image = next((phantom_data / "test_image").iterdir())
-    said = said_by(capsys, predict_command, str(image), "--prompt", "benign lesion", "--small")
+    said = said_by(capsys, predict_command, str(image), "--prompt", "benign lesion", *option)
     assert f"{image}: benign lesion: " in said
     assert Path("predictions", f"{image.stem}_overlay.png").is_file()
 
@@ -219,7 +220,6 @@ def test_small_and_a_config_together_are_refused(elsewhere: Path, capsys: pytest
         (train_command, [], "configs/train_config.yaml", True),
         (evaluate_command, [], "configs/test_config.yaml", True),
         (operating_point_command, [], "configs/test_config.yaml", True),
-        (predict_command, ["image.png", "--prompt", "cyst"], "configs/test_config.yaml", True),
         (ablation_command, [], "configs/ablation.yaml", True),
         (prompt_study_command, [], "configs/prompt_study.yaml", False),
         (pretrain_command, [], "configs/small/pretrain.yaml", False),
@@ -237,6 +237,15 @@ def test_without_the_default_config_one_line_says_what_to_do(
     assert said.startswith(f"{config} is not in this folder; ")
     assert "gdinousam config --examples configs" in said and "--config" in said
     assert ("--small" in said) == has_small
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_a_setting_alone_changes_the_default_config_of_predicting(
+    elsewhere: Path, phantom_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = str(phantom_data / "test_image"), "-p", "cyst", "--set", "resize.size=96"
+    said = error_of(capsys, predict_command, *given)
+    assert said.startswith("configs/test_config.yaml is not in this folder; ") and "--small" in said
     assert list(elsewhere.iterdir()) == []
 
 

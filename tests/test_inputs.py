@@ -13,7 +13,6 @@ import torch
 from gdinousam import load_segmenter, read_image
 from gdinousam.data.images import image_size, read_mask_file
 from gdinousam.errors import InputError
-from gdinousam.experiments.predict import predict_files
 from gdinousam.inputs import as_boxes, as_hints, as_images, as_phrases, as_settings
 from gdinousam.methods.medsam.segmenter import load_medsam
 from gdinousam.methods.ours.references import WholeImageSegmenter
@@ -22,6 +21,9 @@ from gdinousam.models.detector.operating_point import PredictionSettings
 from gdinousam.models.loading import load_mask_head, pick_device
 from gdinousam.models.precision import pick_precision
 from gdinousam.models.segmenter import TextSegmenter
+from gdinousam.prediction.files import predict_files
+from gdinousam.prediction.results import MadeBy
+from gdinousam.prediction.segmenter import Segmenter
 from gdinousam.preprocessing import ResizeSettings
 from gdinousam.records import Click, Detection, Hint, Image
 
@@ -239,6 +241,7 @@ def test_prediction_does_not_ask_for_the_letters_of_a_phrase(
     segmenter: TextSegmenter[Any], phantom_data: Path, tmp_path: Path
 ) -> None:
     path = phantom_data / "test_image" / "test_00000.png"
+    made_by = MadeBy("random", None, "random", {}, {}, {})
     with pytest.raises(InputError, match="phrases is the text 'cyst'"):
-        list(predict_files(segmenter, [path], "cyst", tmp_path))
+        list(predict_files(Segmenter.of(segmenter, made_by), [path], "cyst", tmp_path))
     assert not list(tmp_path.iterdir())

@@ -181,6 +181,17 @@ def _refuse_typos(overrides: Sequence[str]) -> None:
             raise InputError(f"--set: {key} is not a setting; did you mean {near[0]}?")
 
 
+def add_latex_option(parser: argparse.ArgumentParser) -> None:
+    """Add --latex; see ``gdinousam.evaluation.reporting.latex.Layout``."""
+    parser.add_argument(
+        "--latex",
+        choices=("text", "column", "page"),
+        default="text",
+        help="what LaTeX tables fit: the text of an article (345 pt; default), or in one with two columns one of them "
+        "(252 pt) or both (516 pt)",
+    )
+
+
 def add_overwrite_option(parser: argparse.ArgumentParser, help: str = "replace files of an earlier call") -> None:
     """Add --overwrite."""
     parser.add_argument("--overwrite", action="store_true", help=help)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from gdinousam.commands.common import add_overwrite_option, refuse_earlier, run
+from gdinousam.commands.common import add_latex_option, add_overwrite_option, refuse_earlier, run
 
 PROGRAM = "gdinousam compare"
 
@@ -45,12 +45,7 @@ def compare_command(arguments: Sequence[str] | None = None, program: str = PROGR
         "--common", action="store_true", help="compare the queries that all results hold and count the others"
     )
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="also write Markdown, LaTeX and CSV into a folder")
-    parser.add_argument(
-        "--latex",
-        choices=("column", "page"),
-        default="page",
-        help="what the LaTeX tables fit in a two-column article: one column (252 pt) or both (516 pt; default)",
-    )
+    add_latex_option(parser)
     add_overwrite_option(parser)
     options = parser.parse_args(arguments)
     stem = f"table{options.table}_{options.protocol}" if options.table else f"comparison_{options.protocol}"

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from gdinousam.data.sources.coco.writing import Shares
 
 PROGRAM = "gdinousam import"
-FORMATS = ("masks", "labelme", "via", "cvat", "labelstudio", "voc", "yolo")
 GIVEN = "given"
 EXAMPLE = (
     "example: %(prog)s annotations.xml my_data --images pictures --split train. docs/importing.md has a table of the "
@@ -66,7 +65,12 @@ def _parser(program: str) -> argparse.ArgumentParser:
     )
     parser.add_argument("source", type=Path, metavar="SOURCE", help="file or folder that the tool has written")
     parser.add_argument("out", type=Path, metavar="OUT", help="folder that gets the splits; they must not exist yet")
-    parser.add_argument("--format", choices=FORMATS, help="of the source (default: guessed)")
+    parser.add_argument(
+        "--format",
+        metavar="FORMAT",
+        help="masks (two folders), labelme, via, cvat, labelstudio, voc, yolo, or datumaro:NAME for a format of "
+        'datumaro, which needs pip install "gdinousam[import]" (default: guessed)',
+    )
     parser.add_argument(
         "--images", type=Path, metavar="FOLDER", help="folder of the images (default: beside the source)"
     )

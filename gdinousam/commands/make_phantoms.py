@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
 from gdinousam.commands.common import run
 from gdinousam.data.sources.phantoms import FAMILIES, VARIED, PhantomSettings, write_phantoms
+from gdinousam.data.sources.phantoms.clip_files import write_clips
+from gdinousam.data.sources.phantoms.clips import ClipSettings
 from gdinousam.progress_bar import ProgressBar
 
 PROGRAM = "gdinousam phantoms"
@@ -48,9 +51,24 @@ def make_phantoms_command(arguments: Sequence[str] | None = None, program: str =
         "--varied", action="store_true", help="vary size, probe, gain and overlays, and draw images without targets too"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace a phantom dataset that lies at OUT")
+    parser.add_argument(
+        "--clips",
+        type=int,
+        metavar="N",
+        help="write clips that move instead of images: videos, and masks of every frame",
+    )
+    parser.add_argument("--frames", type=int, default=60, metavar="N", help="frames of each clip (default 60)")
     given = parser.parse_args(arguments)
     families = FAMILIES if "all" in given.families else given.families
     settings = VARIED if given.varied else PhantomSettings()
+    if given.clips is not None:
+        with ProgressBar(given.clips, "drawing", "clip") as bar:
+            look = ClipSettings(look=replace(settings, empty=0.0))
+            write_clips(
+                given.folder, given.clips, given.frames, given.seed, look, families=families, on_clip=bar.update
+            )
+        print(f"{given.clips} clips of {given.frames} frames in {given.folder}")
+        return 0
     counts = given.train, given.val, given.test
     with ProgressBar(sum(counts), "drawing") as bar:
         write_phantoms(

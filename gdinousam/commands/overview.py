@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from gdinousam.commands.common import add_overwrite_option, refuse_earlier, run
+from gdinousam.commands.common import add_latex_option, add_overwrite_option, refuse_earlier, run
 
 PROGRAM = "gdinousam overview"
 
@@ -30,12 +30,7 @@ def overview_command(arguments: Sequence[str] | None = None, program: str = PROG
     parser.add_argument("--names", nargs="+", metavar="NAME", help="what to call them, one for each of the results")
     parser.add_argument("--protocol", choices=("strict", "paper"), default="strict", help="(default: %(default)s)")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="also write Markdown, LaTeX and CSV into a folder")
-    parser.add_argument(
-        "--latex",
-        choices=("column", "page"),
-        default="page",
-        help="what the LaTeX table fits in a two-column article: one column (252 pt) or both (516 pt; default)",
-    )
+    add_latex_option(parser)
     add_overwrite_option(parser)
     options = parser.parse_args(arguments)
     stem = f"overview_{options.protocol}"

@@ -15,6 +15,7 @@ from gdinousam.errors import InputError
 if TYPE_CHECKING:
     from gdinousam.prediction.files import Outcome
     from gdinousam.prediction.segmenter import Segmenter
+    from gdinousam.prediction.views import ViewSettings
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +59,7 @@ def predict_command(arguments: Sequence[str] | None = None, program: str = PROGR
         paths = without_results(paths, phrases, options.output)
     if not paths:
         raise InputError(f"all images named are results in {options.output}; name the images that they are of")
-    segmenter = _segmenter(options, phrases)
+    segmenter = _segmenter(options, phrases).showing(_views(options))
     outcomes: list[Outcome] = []
     for outcome in predict_files(
         segmenter,
@@ -68,6 +69,7 @@ def predict_command(arguments: Sequence[str] | None = None, program: str = PROGR
         threshold=options.threshold,
         max_detections=options.max_detections,
         overwrite=options.overwrite,
+        keep_patient=options.keep_patient,
     ):
         _report(outcome, options.jsonl)
         outcomes.append(outcome)
@@ -81,8 +83,9 @@ def predict_command(arguments: Sequence[str] | None = None, program: str = PROGR
 def _parser(program: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=program,
-        description="Segment images from phrases. For every image an overlay and for every phrase that is found a mask PNG "
-        "(255 is inside) are written, and for all images predictions.jsonl, COCO results and a CSV of measurements. What an earlier run of the same models, thresholds and phrases has done is skipped.",
+        description="Segment images from phrases. For every image an overlay and for every phrase that is found a mask "
+        "PNG (255 is inside) are written, for all images predictions.jsonl, COCO results and a CSV of measurements. "
+        "What an earlier run of the same models, thresholds and phrases has done is skipped.",
         epilog=EXAMPLE,
     )
     parser.add_argument(
@@ -111,6 +114,16 @@ def _parser(program: str) -> argparse.ArgumentParser:
     boxes.add_argument("--threshold", type=float, metavar="SCORE", help="lowest score in [0, 1] that counts")
     boxes.add_argument("--max-detections", type=int, metavar="N", help="objects per phrase, best first")
     parser.add_argument("--frames", action="store_true", help="a folder is one clip, its images are the frames")
+    seen = parser.add_argument_group("clinical files")
+    seen.add_argument(
+        "--whole-picture", action="store_true", help="do not crop to the ultrasound regions that a DICOM file tells"
+    )
+    seen.add_argument("--colour", choices=("grey", "keep"), help="what the models see of coloured pixels (grey)")
+    seen.add_argument(
+        "--keep-patient",
+        action="store_true",
+        help="copy name, number and dates of the patient into the DICOM SEG; without it they are empty there",
+    )
     parser.add_argument("--preview", action="store_true", help="also write one contact sheet of all images")
     parser.add_argument(
         "--jsonl",
@@ -136,11 +149,18 @@ def _segmenter(options: argparse.Namespace, phrases: Sequence[str]) -> Segmenter
     return Segmenter.load(options.model or SMALL, adapter=options.adapter)
 
 
+def _views(options: argparse.Namespace) -> ViewSettings:
+    from gdinousam.prediction.views import ViewSettings
+
+    chosen = {} if options.colour is None else {"colour": options.colour}
+    return ViewSettings(by_regions=not options.whole_picture, **chosen)
+
+
 def _report(outcome: Outcome, as_json: bool) -> None:
     """Print what became of a file; failures are listed at the end, in JSON in their place."""
     from tqdm import tqdm
 
-    from gdinousam.prediction.writing.tables import json_line
+    from gdinousam.prediction.writing.as_records import json_line
 
     lines: Sequence[str] = outcome.lines
     if as_json:
@@ -151,7 +171,6 @@ def _report(outcome: Outcome, as_json: bool) -> None:
 
 def _tell_end(outcomes: Sequence[Outcome], options: argparse.Namespace) -> None:
     """Say on stderr what is where, and write the contact sheet."""
-    done_before = sum(outcome.was_done for outcome in outcomes)
     if options.output is None or all(outcome.record is None for outcome in outcomes):
         return
     if options.preview:
@@ -159,8 +178,9 @@ def _tell_end(outcomes: Sequence[Outcome], options: argparse.Namespace) -> None:
 
         path, number = write_preview(outcomes, options.output)
         logger.info("%s: %d of %d images", path, number, len(outcomes))
-    skipped = f", {done_before} were done before" if done_before else ""
-    logger.info("%s: results of %d images%s", options.output, sum(one.record is not None for one in outcomes), skipped)
+    number, before = sum(one.record is not None for one in outcomes), sum(one.was_done for one in outcomes)
+    skipped = f", {before} of them done before" if before else ""
+    logger.info("%s: results of %d image%s%s", options.output, number, "s" * (number != 1), skipped)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ class Command:
 
 GROUPS = {
     "segment": (
-        Command("predict", "predict", "segment images from phrases: masks and overlays"),
+        Command("predict", "predict", "segment images from phrases: masks, overlays, measurements"),
         Command("train", "train", "tune the detector, or train a small model, on your images"),
         Command("test", "test", "segment a test set and score it; compared methods by --config"),
         Command("operating-point", "operating_point", "choose thresholds on validation images"),
@@ -56,7 +56,10 @@ GROUPS = {
         Command("train-baseline", "train_baseline", "train a compared method: U-Net, SAMUS, SAM-MedUS"),
         Command("pretrain", "pretrain_small", "make the bundled small model again"),
     ),
-    "settings": (Command("config", "describe_config", "describe every setting, or copy the example configs"),),
+    "settings": (
+        Command("config", "describe_config", "describe every setting, or copy the example configs"),
+        Command("doctor", "doctor", "what is here to run with: versions, devices, weights; what to do"),
+    ),
 }
 """The sub-commands, in the order and under the headings of the help."""
 

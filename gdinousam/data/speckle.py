@@ -33,6 +33,14 @@ def speckle_envelope(generator: np.random.Generator, strength_db: FloatMap, poin
     Returns (H, W) float32, not negative. Where the strength is constant the envelope is Rayleigh distributed, because
     it is the magnitude of a complex Gaussian field (Wagner and others, 1983): mean / standard deviation = 1.91.
     """
+    field = speckle_field(generator, strength_db, point_spread)
+    return np.hypot(field[..., 0], field[..., 1])
+
+
+def speckle_field(
+    generator: np.random.Generator, strength_db: FloatMap, point_spread: PointSpread
+) -> npt.NDArray[np.float32]:
+    """The complex echo field whose magnitude is ``speckle_envelope``, as (H, W, 2) float32, real and imaginary part."""
     axial, lateral = _unit_power_kernel(point_spread.axial_sigma), _unit_power_kernel(point_spread.lateral_sigma)
     # Scatterers beyond the border too: mirrored ones would be correlated and make the border brighter.
     rows, columns = len(axial) // 2, len(lateral) // 2
@@ -41,8 +49,7 @@ def speckle_envelope(generator: np.random.Generator, strength_db: FloatMap, poin
     scatterers *= amplitude[..., None].astype(np.float32)
     field = cv2.sepFilter2D(scatterers, cv2.CV_32F, lateral, axial)
     height, width = strength_db.shape
-    inner = field[rows : rows + height, columns : columns + width]
-    return np.hypot(inner[..., 0], inner[..., 1])
+    return np.asarray(field[rows : rows + height, columns : columns + width], dtype=np.float32)
 
 
 def depth_loss_db(loss_db: FloatMap) -> FloatMap:

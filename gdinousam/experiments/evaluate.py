@@ -12,7 +12,9 @@ from typing import Any, TypeVar
 from gdinousam.data.contract.check import require_valid
 from gdinousam.data.contract.fingerprint import fingerprint
 from gdinousam.data.contract.names import of_datasets, phrases_of
+from gdinousam.data.contract.reading import read_records
 from gdinousam.data.contract.unchanged import checked_records
+from gdinousam.data.sources.coco.ids import coco_ids
 from gdinousam.errors import InputError
 from gdinousam.evaluation.reporting.tables import write_tables
 from gdinousam.evaluation.scoring.absent import AbsentSettings, absent_remark, with_absent
@@ -150,6 +152,7 @@ def evaluate_method(
             config.evaluation.save_masks,
             resume,
             processes,
+            coco_ids(read_records(data.test_ann, data.test_dir, data.test_masks)),
         )
         if not is_first:
             return ""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from accelerate import Accelerator, DistributedDataParallelKwargs, PartialState
 
@@ -26,6 +27,7 @@ from gdinousam.models.weights.model_card import LICENSE
 from gdinousam.models.weights.training_note import DATASETS, PHRASES, WORDINGS
 from gdinousam.processes import joined_processes
 from gdinousam.runtime import LIBRARIES, device_name, keep_freed_memory, seed_everything
+from gdinousam.training.board import NAME, Board
 from gdinousam.training.examples import training_examples, training_wordings, validation_examples
 from gdinousam.training.images import (
     Records,
@@ -37,8 +39,11 @@ from gdinousam.training.images import (
 )
 from gdinousam.training.learner import Learner
 from gdinousam.training.loop import Outcome, Trainer
+from gdinousam.training.settings import MixedPrecisionName
 
 logger = logging.getLogger(__name__)
+
+_ASKED_PRECISION = "ACCELERATE_MIXED_PRECISION"  # where accelerate launch leaves it
 
 
 def train(config: AnyTrainConfig, resume: bool = False, overwrite: bool = False, other_data: bool = False) -> Outcome:
@@ -48,6 +53,7 @@ def train(config: AnyTrainConfig, resume: bool = False, overwrite: bool = False,
     data is no longer what the run began with.
     Raises InputError, before anything is written, for data with problems, weights that do not load, a folder in use.
     """
+    require_launched_as(config.training.mixed_precision)
     device = pick_device(config.training.device)
     if device.type == "cpu":
         keep_freed_memory()
@@ -69,7 +75,7 @@ def train(config: AnyTrainConfig, resume: bool = False, overwrite: bool = False,
     accelerator = Accelerator(
         cpu=device.type == "cpu",
         mixed_precision=config.training.mixed_precision,
-        log_with="tensorboard",
+        log_with=NAME,
         project_dir=str(config.training.output_dir),
         # without the encoder's loss its heads get no gradient, which torch takes for an error unless told
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
@@ -83,7 +89,9 @@ def train(config: AnyTrainConfig, resume: bool = False, overwrite: bool = False,
         if is_main:
             _write_origin(folder, config, images, noted)
         accelerator.wait_for_everyone()
-        accelerator.init_trackers("tensorboard")
+        accelerator.init_trackers(NAME)
+        if not resume:
+            Board(accelerator).show_settings(config.model_dump(), config.training.stop_on)
         trainer = Trainer(
             learner.task,
             train_set,
@@ -106,6 +114,19 @@ def train(config: AnyTrainConfig, resume: bool = False, overwrite: bool = False,
         )
         logger.info("training on %s, %d images, validating on %d", device, len(train_set), len(val_set or ()))
         return trainer.run(resume)
+
+
+def require_launched_as(mixed_precision: str) -> None:
+    """Raise InputError where ``accelerate launch --mixed_precision`` asks for another precision than the settings.
+
+    It asks for ``no`` also where nobody gave that option, so that says nothing.
+    """
+    asked = os.environ.get(_ASKED_PRECISION, "").lower()
+    if asked not in ("", "no", mixed_precision):
+        raise InputError(
+            f"accelerate launch asks for mixed precision {asked}, training.mixed_precision is {mixed_precision}; give "
+            f"both the same of {', '.join(get_args(MixedPrecisionName))}"
+        )
 
 
 def _sheet(config: AnyTrainConfig, learner: Learner, records: Records) -> Callable[[Path], None] | None:

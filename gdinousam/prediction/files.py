@@ -12,14 +12,15 @@ from pathlib import Path
 import torch
 
 from gdinousam.errors import InputError, PhraseError
+from gdinousam.identity import has_no_text
 from gdinousam.inputs import as_path
 from gdinousam.prediction.finding import result_name
 from gdinousam.prediction.given import phrases_of_images
 from gdinousam.prediction.kept import Kept, results_folder
 from gdinousam.prediction.segmenter import Segmenter
+from gdinousam.prediction.writing.as_records import Record, is_of_clip
 from gdinousam.prediction.writing.choice import Question, answer, planned_names
 from gdinousam.prediction.writing.pictures import CONTACT_SHEET, picture_names, write_contact_sheet
-from gdinousam.prediction.writing.tables import Record
 from gdinousam.progress_bar import ProgressBar
 
 logger = logging.getLogger(__name__)
@@ -31,7 +32,7 @@ NO_MEMORY = "too large for the memory; make the picture smaller"
 class Outcome:
     """What became of a file.
 
-    record: of ``writing.tables``, ``None`` where the file failed. lines: a report for people, empty where it was done
+    record: see ``as_record``, ``None`` where the file failed. lines: a report for people, empty where it was done
     before. failure: why it failed, in one line, else ``None``. was_done: an earlier run had done it.
     """
 
@@ -51,12 +52,14 @@ def predict_files(
     threshold: float | None = None,
     max_detections: int | None = None,
     overwrite: bool = False,
+    keep_patient: bool = False,
 ) -> Iterator[Outcome]:
     """Segment every phrase in every file, and yield what became of each.
 
     Writes into output_dir what ``writing.choice`` has for the kind of each file, ``predictions.jsonl`` line by line,
     and at the end, also of an interrupted run, the tables of all files that are done there. output_dir: ``None`` writes
     nothing. threshold, max_detections: as for ``Segmenter.predict``. overwrite: replace earlier results of these names.
+    keep_patient: copy what names the patient from a DICOM file into its DICOM SEG.
 
     A file that an earlier run of the same models, thresholds and phrases has done is skipped; one that cannot be read
     or has results of another file in its place is an outcome with a failure. Raises InputError, before anything is
@@ -67,8 +70,8 @@ def predict_files(
     sources = [as_path(path) for path in paths]
     if isinstance(phrases, str):
         raise InputError(f"phrases is the text {phrases!r}; give a list of phrases, such as ['cyst']")
-    question = Question(phrases_of_images(list(phrases), 1)[0], threshold, max_detections)
-    planned = _planned(sources, question)
+    question = Question(phrases_of_images(list(phrases), 1)[0], threshold, max_detections, keep_patient)
+    planned = dict.fromkeys(sources, ()) if output_dir is None else _planned(sources, question)
     made_by = segmenter.made_under(threshold, max_detections)
     with nullcontext() if output_dir is None else results_folder(output_dir) as kept:
         if kept is not None and not overwrite:
@@ -89,12 +92,12 @@ def without_results(paths: Sequence[Path], phrases: Sequence[str], output_dir: P
     inside = [path for path in paths if path.resolve().parent == output_dir.resolve()]
     if not inside:
         return list(paths)
-    row = phrases_of_images(list(phrases), 1)[0]
+    question = Question(phrases_of_images(list(phrases), 1)[0])
     results = Kept(output_dir).own_files()
-    results |= {name for path in paths for name in picture_names(result_name(path), row).values()}
+    results |= {name for path in paths for name in planned_names(path, result_name(path), question)}
     left_out = {path for path in inside if path.name in results}
     if left_out:
-        logger.info("%s: %d files that are results of predict are left out", output_dir, len(left_out))
+        logger.info("%s: left out because they are results: %d", output_dir, len(left_out))
     return [path for path in paths if path not in left_out]
 
 
@@ -120,6 +123,8 @@ def _outcome(
     try:
         if not path.exists():
             raise InputError(f"{path}: no such image file; check the path")
+        if has_no_text(path.name):
+            raise InputError(f"{str(path)!a}: its name holds bytes that are not UTF-8 text; rename the file")
         if kept is not None and not overwrite and kept.of(name) is not None:
             if not kept.is_of(name, path):
                 raise InputError(
@@ -163,7 +168,8 @@ def write_preview(outcomes: Sequence[Outcome], output_dir: Path) -> tuple[Path, 
         if outcome.record is None:
             continue
         name = picture_names(result_name(outcome.path), outcome.record["phrases"])[""]
-        counts = Counter(one["phrase"] for one in outcome.record["detections"])
+        found_key = "objects" if is_of_clip(outcome.record) else "detections"
+        counts = Counter(one["phrase"] for one in outcome.record[found_key])
         found = ", ".join(f"{count} {phrase}" for phrase, count in counts.items())
         pictures.append(output_dir / name)
         captions.append((outcome.path.name, found or "nothing found"))

@@ -55,7 +55,7 @@ def _in_folder(folder: Path) -> list[Path]:
     if not pictures:
         raise InputError(f"{folder}: no image right in this folder ({', '.join(SUFFIXES)}, DICOM); name one that has")
     if len(pictures) < len(files):
-        logger.info("%s: %d files that are no pictures are left out", folder, len(files) - len(pictures))
+        logger.info("%s: left out because they are no pictures: %d", folder, len(files) - len(pictures))
     return pictures
 
 

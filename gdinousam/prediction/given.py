@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,17 +13,15 @@ import numpy.typing as npt
 import PIL.Image
 import torch
 
-from gdinousam.data.images import read_image
-from gdinousam.data.sources.medical.dicom_opening import is_dicom
-from gdinousam.data.sources.medical.formats import READERS, read_frames
 from gdinousam.data.sources.medical.frames import Spacing
 from gdinousam.errors import InputError
 from gdinousam.identity import spellings
 from gdinousam.inputs import as_images, as_phrases, as_texts
+from gdinousam.prediction.sources import Clip, Picture, open_source
 from gdinousam.prompts import caption_form
-from gdinousam.records import Image
+from gdinousam.records import BoxXYXY, Image
 
-OneImage: TypeAlias = str | Path | BinaryIO | PIL.Image.Image | npt.NDArray[Any] | torch.Tensor
+OneImage: TypeAlias = str | Path | BinaryIO | Picture | PIL.Image.Image | npt.NDArray[Any] | torch.Tensor
 Phrases: TypeAlias = str | Sequence[str] | Sequence[Sequence[str]]
 _URL = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+://")
 
@@ -35,12 +31,15 @@ class Given:
     """One image as it goes to a model.
 
     image: (H, W, 3) uint8 RGB. name: of its file without the folder, or ``image 3``. spacing_mm: (across, down)
-    millimetres from one pixel to the next, ``None`` where unknown.
+    millimetres from one pixel to the next, ``None`` where unknown. views: its parts to segment, (x0, y0, x1, y1);
+    ``None``: the whole image. notes: what its file tells of them, a sentence each.
     """
 
     image: Image
     name: str
     spacing_mm: Spacing | None = None
+    views: tuple[BoxXYXY, ...] | None = None
+    notes: tuple[str, ...] = ()
 
 
 def read_given(images: Sequence[OneImage]) -> list[Given]:
@@ -76,37 +75,15 @@ def _read_one(one: Any, number: int) -> Given:
     name = f"image {number}"
     if isinstance(one, str) and _URL.match(one):
         raise InputError(f"{one} is an address on the web, which is not fetched; download it and give the file")
-    if isinstance(one, str | Path):
-        return _read_file(Path(one))
-    if hasattr(one, "read"):
-        return _read_open_file(one, name)
+    if isinstance(one, Picture):
+        return Given(one.image, one.name, one.spacing_mm, one.views, one.notes)
+    if isinstance(one, str | Path) or hasattr(one, "read"):
+        source = open_source(one, name)
+        if isinstance(source, Clip):
+            path = one if isinstance(one, str | Path) else source.name
+            raise InputError(f"{path}: holds {len(source)} frames, not one picture; segment it as a clip or volume")
+        return _read_one(source, number)
     return Given(_channels_last(one) if isinstance(one, torch.Tensor) else one, name)
-
-
-def _read_file(path: Path) -> Given:
-    if not path.name.lower().endswith(tuple(READERS)) and not is_dicom(path):
-        return Given(read_image(path), path.name)
-    frames = read_frames(path)
-    if len(frames) != 1:
-        raise InputError(f"{path}: holds {len(frames)} frames, not one picture; segment it as a clip or volume")
-    return Given(next(iter(frames)), path.name, frames.spacing_mm)
-
-
-def _read_open_file(file: Any, name: str) -> Given:
-    """Through a copy on the disk: the readers tell formats by suffix and read parts again."""
-    known = getattr(file, "name", None)
-    name = Path(known).name if isinstance(known, str) else name
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder, name)
-        with copy.open("wb") as out:
-            try:
-                shutil.copyfileobj(file, out)
-            except TypeError as error:
-                raise InputError(f"{name}: is open as text; open the file with mode 'rb'") from error
-        try:
-            return _read_file(copy)
-        except InputError as error:
-            raise InputError(str(error).replace(str(copy), name)) from error
 
 
 def _channels_last(tensor: torch.Tensor) -> npt.NDArray[Any]:

@@ -18,18 +18,11 @@ from gdinousam.errors import InputError
 from gdinousam.files import write_text
 from gdinousam.locks import locked
 from gdinousam.prediction.results import MadeBy
+from gdinousam.prediction.writing.as_records import Record, is_record, json_line
 from gdinousam.prediction.writing.pictures import CONTACT_SHEET
-from gdinousam.prediction.writing.tables import (
-    COCO_IMAGES,
-    COCO_RESULTS,
-    MEASUREMENTS,
-    RECORDS,
-    Record,
-    is_record,
-    json_line,
-    write_tables,
-)
+from gdinousam.prediction.writing.tables import COCO_IMAGES, COCO_RESULTS, MEASUREMENTS, write_tables
 
+RECORDS = "predictions.jsonl"
 _OF_RUN = (RECORDS, COCO_IMAGES, COCO_RESULTS, MEASUREMENTS, CONTACT_SHEET)
 _NAME, _STATE, _FILES, _BEGUN = "name", "file_state", "files", "begun"  # keys of a line beside those of a record
 # Another version of a library changes last digits at most, and each line says its own.
@@ -44,7 +37,7 @@ class Kept:
         self._records: dict[str, Record] = {}
         self._begun: set[str] = set()
         path = folder / RECORDS
-        text = path.read_text(encoding="utf-8") if path.is_file() else ""
+        text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
         self._ends_within_line = not text.endswith("\n") and bool(text)
         lines = text.splitlines()
         for number, line in enumerate(lines, start=1):
@@ -59,7 +52,7 @@ class Kept:
                 return  # of a program that was killed while writing it
         if isinstance(content, dict) and isinstance(content.get(_BEGUN), list):
             self._begun.update(map(str, content[_BEGUN]))
-        elif is_record(content) and isinstance(content.get(_NAME), str):
+        elif is_record(content) and isinstance(content.get(_NAME), str) and isinstance(content.get(_FILES), list):
             self._records[content[_NAME]] = content
         else:
             raise InputError(
@@ -83,7 +76,7 @@ class Kept:
     def is_of(self, name: str, path: Path) -> bool:
         """Whether a record is of this file as it is now, as far as name, size and time of change tell."""
         record = self.of(name)
-        return record is not None and record["image"] == path.name and record[_STATE] == _state(path)
+        return record is not None and record["image"] == path.name and record.get(_STATE) == _state(path)
 
     def own_files(self) -> set[str]:
         """The names of all files in the folder that are results."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ class MadeBy:
     model, adapter, mask_head: short names; a file or folder by the last parts of its path. thresholds:
     ``box_threshold``, ``further_threshold`` and ``max_detections`` as they held, ``None`` where the method has none.
     weights: sha256 of the weights of each part (``detector``, ``adapter``, ``mask_head``); random ones have none.
-    versions: of gdinousam, torch and transformers.
+    versions: of gdinousam, torch and transformers. shown: what of an image the models saw, see ``ViewSettings``.
     """
 
     model: str
@@ -32,9 +32,10 @@ class MadeBy:
     thresholds: Mapping[str, float | int | None]
     weights: Mapping[str, str]
     versions: Mapping[str, str]
+    shown: Mapping[str, bool | str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Prediction:
     """What was found in one image.
 
@@ -46,6 +47,8 @@ class Prediction:
 
     >>> from gdinousam import Segmenter
     >>> prediction = Segmenter.load("small").predict("scan.png", "thyroid nodule")
+    >>> prediction  # doctest: +ELLIPSIS
+    Prediction('scan.png', ... x ... pixels, thyroid nodule 0...)
     >>> prediction.source, prediction.phrases, prediction.made_by.model
     ('scan.png', ('thyroid nodule',), 'small')
     >>> [one.mask_hw.shape == prediction.size_hw for one in prediction.detections]
@@ -65,6 +68,12 @@ class Prediction:
     source: str
     spacing_mm: Spacing | None = None
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        """Without pixels, of which there are too many to read."""
+        found = ", ".join(f"{one.phrase} {one.score:.2f}" for one in self.detections) or "nothing found"
+        height, width = self.size_hw
+        return f"Prediction({self.source!r}, {width} x {height} pixels, {found})"
 
     @property
     def size_hw(self) -> tuple[int, int]:

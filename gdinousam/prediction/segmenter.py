@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, overload
-
-import numpy as np
+from typing import Any, BinaryIO, overload
 
 from gdinousam.errors import InputError
 from gdinousam.models.detector.operating_point import PredictionSettings
+from gdinousam.models.mask_heads.sam2_memory import Sam2Memory, load_sam2_memory
 from gdinousam.models.precision import Precision
 from gdinousam.models.segmenter import TextSegmenter, load_segmenter
 from gdinousam.models.weights.training_note import warn_of_new_phrases
+from gdinousam.prediction.clips.answers import FrameAnswer
+from gdinousam.prediction.clips.segmenting import as_clip, segment_clip
+from gdinousam.prediction.clips.settings import ClipSettings
 from gdinousam.prediction.given import Given, OneImage, Phrases, phrases_of_images, read_given
 from gdinousam.prediction.models import ModelNames, made_by, model_names, thresholds_of
 from gdinousam.prediction.results import MadeBy, Prediction
+from gdinousam.prediction.sources import Clip, open_source
+from gdinousam.prediction.views import ViewSettings, colour_notes, is_coloured, segment_views, whole_view
+from gdinousam.progress_bar import ProgressBar
 from gdinousam.records import PhraseSegmenter
 
 logger = logging.getLogger(__name__)
 
 _BLANK = "is blank, all pixels are alike; nothing is looked for in it"
 _PHOTO = "is a picture in colour; the models know ultrasound, which is grey for the most part"
-_COLOURED = 40  # of 255, between the channels of a pixel; the noise of JPEG is less
 _MOSTLY = 0.5  # of the pixels; colour Doppler covers less of the screen
 _TOGETHER = 4  # images that go through the models at once: their features are in memory together
 
@@ -35,11 +40,19 @@ class Segmenter:
     Made by ``Segmenter.load``, or by ``Segmenter.of`` from a method that was built elsewhere.
     """
 
-    def __init__(self, method: PhraseSegmenter, made_by: MadeBy, names: ModelNames | None = None) -> None:
+    def __init__(
+        self,
+        method: PhraseSegmenter,
+        made_by: MadeBy,
+        names: ModelNames | None = None,
+    ) -> None:
         self._method = method
         self._names = names
         self._asked: set[str] = set()
-        self.made_by = made_by
+        self._memory: Sam2Memory | None = None
+        self._has_looked_for_memory = False
+        self.views = ViewSettings()
+        self.made_by = replace(made_by, shown=self.views.model_dump())
 
     @classmethod
     def load(
@@ -69,6 +82,13 @@ class Segmenter:
     def of(cls, method: PhraseSegmenter, made_by: MadeBy) -> Segmenter:
         """A segmenter round a method that has been built, such as one of a config. made_by: what its results say."""
         return cls(method, made_by)
+
+    def showing(self, views: ViewSettings) -> Segmenter:
+        """The same segmenter, which shows its models other parts of an image, or shows them otherwise."""
+        shown = copy(self)
+        shown.views = views
+        shown.made_by = replace(self.made_by, shown=views.model_dump())
+        return shown
 
     @overload
     def predict(
@@ -100,12 +120,13 @@ class Segmenter:
     ) -> Prediction | list[Prediction]:
         """Find and segment phrases in one image or in a list of images.
 
-        images: one, or a list or tuple, of: a path, also of a DICOM file; a file that is open for reading bytes; a PIL
-        image; an array (H, W, 3) or (H, W) or a tensor (H, W), (3, H, W) or (H, W, 3) on any device, RGB or grey, whole
-        numbers in [0, 255] or floats in [0, 1]. Sizes may differ. phrases: one phrase, a list of phrases for all
-        images, or a list of them for each image. threshold: in [0, 1]; only detections whose score reaches it count.
-        max_detections: how many count for each phrase, best first. ``None``: as the operating point of the weights says
-        (``made_by.thresholds``), which also holds a first detection of a phrase to another score than further ones.
+        images: one, or a list or tuple, of: a path, also of a DICOM file; a file that is open for reading bytes; an
+        opened ``Picture``; a PIL image; an array (H, W, 3) or (H, W) or a tensor (H, W), (3, H, W) or (H, W, 3) on any
+        device, RGB or grey, whole numbers in [0, 255] or floats in [0, 1]. Sizes may differ. phrases: one phrase, a
+        list of phrases for all images, or a list of them for each image. threshold: in [0, 1]; only detections whose
+        score reaches it count. max_detections: how many count for each phrase and view, best first. ``None``: as the
+        operating point of the weights says (``made_by.thresholds``), which also holds a first detection of a phrase to
+        another score than further ones.
 
         Returns a Prediction for one image, a list of them for a list; an image without findings has no detections, a
         blank one neither. Raises InputError, before any model runs, for an image or phrase that cannot be taken.
@@ -130,10 +151,12 @@ class Segmenter:
             for row in dict.fromkeys(rows):
                 method.box_finder.captions_of(row)  # refuses a phrase that is too long, before any model runs
         self._warn_of_new(phrase for row in rows for phrase in row)
-        predictions = []
-        for start in range(0, len(given), _TOGETHER):
-            chunk, asked = given[start : start + _TOGETHER], rows[start : start + _TOGETHER]
-            predictions += self._predict(method, by, chunk, asked, threshold)
+        predictions: list[Prediction] = []
+        with ProgressBar(len(given), "predicting", is_shown=len(given) > 1) as bar:
+            for start in range(0, len(given), _TOGETHER):
+                chunk, asked = given[start : start + _TOGETHER], rows[start : start + _TOGETHER]
+                predictions += self._predict(method, by, chunk, asked, threshold)
+                bar.update(len(chunk))
         return predictions[0] if is_one else predictions
 
     def _predict(
@@ -144,9 +167,10 @@ class Segmenter:
         rows: Sequence[tuple[str, ...]],
         threshold: float | None,
     ) -> list[Prediction]:
-        notes = [_notes(one) for one in given]
+        notes = [_notes(one, self.views) for one in given]
         seen = [() if _BLANK in of_image else row for of_image, row in zip(notes, rows, strict=True)]
-        found = method.segment([one.image for one in given], seen)
+        views = [[whole_view(one.image)] if one.views is None else one.views for one in given]
+        found = segment_views(method, [one.image for one in given], views, seen, self.views)
         return [
             Prediction(
                 one.image,
@@ -159,6 +183,42 @@ class Segmenter:
             )
             for one, row, detections, of_image in zip(given, rows, found, notes, strict=True)
         ]
+
+    def predict_clip(
+        self,
+        source: str | Path | BinaryIO | Clip,
+        phrases: str | Sequence[str],
+        settings: ClipSettings | None = None,
+        *,
+        threshold: float | None = None,
+        max_detections: int | None = None,
+    ) -> Iterator[FrameAnswer]:
+        """Find phrases in a clip or volume, and follow what is found from frame to frame.
+
+        source: a video, a DICOM clip, a NIfTI or MetaImage volume, a folder of frames, a file that is open for reading
+        bytes, or an opened ``Clip``; a single picture is a clip of one frame. phrases: one or several. settings: how
+        objects are followed. threshold, max_detections: as for ``predict``, of objects that are new.
+
+        Yields an answer for each frame, in order, as soon as it is known; frames and masks that are not kept by the
+        caller are not kept at all. Raises InputError, before the first frame, for a source or phrase that cannot be
+        taken, and on the way for a frame that does not decode.
+        """
+        clip = source if isinstance(source, Clip) else as_clip(open_source(source))
+        (row,) = phrases_of_images([phrases] if isinstance(phrases, str) else list(phrases), 1)
+        method, _ = self._under(threshold, max_detections)
+        if isinstance(method, TextSegmenter):
+            method.box_finder.captions_of(row)  # refuses a phrase that is too long
+        self._warn_of_new(row)
+        wants_memory = settings is None or settings.carry != "flow"
+        memory = self._loaded_memory() if wants_memory else None
+        return segment_clip(method, clip, row, settings, memory, self.views, threshold or 0.0)
+
+    def _loaded_memory(self) -> Sam2Memory | None:
+        """The memory of the mask head, loaded when it is first asked for; ``None`` where it has none."""
+        if not self._has_looked_for_memory and self._names is not None and isinstance(self._method, TextSegmenter):
+            self._memory = load_sam2_memory(self._names.mask_head, self._method.mask_head)
+        self._has_looked_for_memory = True
+        return self._memory
 
     def made_under(self, threshold: float | None = None, max_detections: int | None = None) -> MadeBy:
         """What results of ``predict`` with these thresholds say of what made them; InputError as there."""
@@ -201,13 +261,13 @@ def _replaced(settings: PredictionSettings, threshold: float | None, max_detecti
     return settings.model_copy(update={**changes, "by_phrase": by_phrase})
 
 
-def _notes(given: Given) -> tuple[str, ...]:
-    """What has to be known of an image, which the log says as well."""
+def _notes(given: Given, views: ViewSettings) -> tuple[str, ...]:
+    """What has to be known of an image; the log says what is odd."""
     notes = []
     if (given.image == given.image[0, 0]).all():
         notes.append(_BLANK)
-    if (np.ptp(given.image, axis=2) > _COLOURED).mean() > _MOSTLY:
+    if is_photo := bool(is_coloured(given.image).mean() > _MOSTLY):
         notes.append(_PHOTO)
     for note in notes:
         logger.warning("%s: %s", given.name, note)
-    return tuple(notes)
+    return (*given.notes, *notes, *(() if is_photo else colour_notes(given.image, views)))

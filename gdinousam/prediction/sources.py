@@ -6,6 +6,7 @@ names a patient is read, see ``gdinousam.data.sources.medical``.
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -22,14 +23,13 @@ from gdinousam.data.sources.video import SUFFIXES as VIDEO_SUFFIXES
 from gdinousam.data.sources.video import read_video
 from gdinousam.errors import InputError
 from gdinousam.inputs import as_path
-from gdinousam.prediction.views import views_of
+from gdinousam.prediction.views import views_of, whole_view
 from gdinousam.records import BoxXYXY, Image
 
 Format = Literal["picture", "DICOM", "NIfTI", "MetaImage", "video", "folder"]
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
 NIFTI_SUFFIXES = tuple(suffix for suffix, reader in READERS.items() if reader is read_nifti)
 METAIMAGE_SUFFIXES = (".mha", ".mhd")
-SLICES_DIFFER = "the views have different scales, so lengths are in pixels"
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,33 +92,33 @@ class Clip:
         return self.open_frames()
 
 
-def open_source(source: str | Path | BinaryIO) -> Picture | Clip:
+def open_source(source: str | Path | BinaryIO, name: str = "file object") -> Picture | Clip:
     """Open a file, a folder of frames, or a file object that is open for reading bytes.
+
+    name: of a file object that has none.
 
     Pictures (PNG, JPEG, TIFF and others that Pillow reads), DICOM stills and clips, NIfTI, MetaImage, and video, told
     by the suffix, DICOM without one by its content. A NIfTI or MetaImage file of one plane, and a DICOM file of one
     frame, is a picture. Raises ``InputError`` that names the file for what is missing, damaged or of no such kind.
     """
-    if hasattr(source, "read"):
-        return _open_bytes(source)
+    if not isinstance(source, str | Path) and hasattr(source, "read"):
+        return _open_bytes(source, name)
     path = as_path(source)
-    if str(source).partition("://")[0].lower() in ("http", "https", "ftp", "s3", "gs"):
-        raise InputError(f"{source}: is an address of the network; download the file and give its path")
     if path.is_dir():
         return _open_folder(path)
     if not path.exists():
         raise InputError(f"{path}: no such file; check the name and the folder")
-    name = path.name.lower()
-    if name.endswith(VIDEO_SUFFIXES):
+    kind = path.name.lower()
+    if kind.endswith(VIDEO_SUFFIXES):
         return _of_frames(read_video(path), path, "video")
-    if name.endswith(NIFTI_SUFFIXES):
+    if kind.endswith(NIFTI_SUFFIXES):
         return _of_frames(read_frames(path), path, "NIfTI")
-    if name.endswith(METAIMAGE_SUFFIXES):
+    if kind.endswith(METAIMAGE_SUFFIXES):
         return _of_frames(read_frames(path), path, "MetaImage")
-    if name.endswith(tuple(READERS)) or (not name.endswith(PICTURE_SUFFIXES) and is_dicom(path)):
+    if kind.endswith(tuple(READERS)) or (not kind.endswith(PICTURE_SUFFIXES) and is_dicom(path)):
         return _of_frames(read_frames(path), path, "DICOM")
     image = read_image(path)
-    return Picture(image, path.name, None, views_of((), image.shape[1], image.shape[0]).boxes, path=path)
+    return Picture(image, path.name, None, (whole_view(image),), path=path)
 
 
 def _of_frames(frames: MedicalFrames, path: Path, form: Format) -> Picture | Clip:
@@ -192,16 +192,17 @@ def _frame(path: Path) -> Picture:
     return frame
 
 
-def _open_bytes(file: BinaryIO) -> Picture | Clip:
+def _open_bytes(file: BinaryIO, name: str) -> Picture | Clip:
     """What a file object holds, through a file that lives as long as what is returned."""
     given = getattr(file, "name", None)
-    name = Path(given).name if isinstance(given, str) else "file object"
-    content = file.read()
-    if not isinstance(content, bytes):
-        raise InputError(f"{name}: is open for text; open it for reading bytes, as open(path, 'rb') does")
+    name = Path(given).name if isinstance(given, str) else name
     kept = tempfile.TemporaryDirectory(prefix="gdinousam-")
     path = Path(kept.name, name)
-    path.write_bytes(content)
+    with path.open("wb") as copy:
+        try:
+            shutil.copyfileobj(file, copy)
+        except TypeError as error:
+            raise InputError(f"{name}: is open as text; open the file with mode 'rb'") from error
     try:
         opened = open_source(path)
     except InputError as error:

@@ -17,7 +17,7 @@ from pydantic import Field
 from gdinousam.data.sources.medical.frames import Region
 from gdinousam.errors import InputError
 from gdinousam.inputs import as_phrases
-from gdinousam.records import BoxXYXY, Detection, Image, Mask, Need, PhraseSegmenter
+from gdinousam.records import BoxXYXY, Detection, Image, Mask, PhraseSegmenter
 from gdinousam.settings import Settings
 
 SAME_VIEW = 0.5  # of the smaller region that lies within the other: together they are one view
@@ -49,20 +49,35 @@ class Views:
 
 
 def views_of(regions: Sequence[Region], width: int, height: int) -> Views:
-    """The views of a picture: its two-dimensional regions, or the whole picture where the file tells no region."""
+    """The views of a picture: its two-dimensional regions, or the whole picture where the file does not tell them.
+
+    No view where all regions are of another kind, such as a trace of motion over time.
+    """
+    whole = ((0, 0, width, height),)
+    kinds = {region.kind for region in regions}
     if not regions:
-        return Views(((0, 0, width, height),), ("the file tells no ultrasound regions: the whole picture is segmented",))
+        return Views(whole, ("the file tells no ultrasound regions: the whole picture is segmented",))
+    if "2d" not in kinds and "unknown" in kinds:
+        return Views(whole, ("the file does not tell what its regions show: the whole picture is segmented",))
+    if "2d" not in kinds:
+        return Views((), (f"nothing is segmented: the file tells only {' and '.join(sorted(kinds))} regions",))
     boxes: list[BoxXYXY] = []
     for region in regions:
         if region.kind == "2d":
             boxes = _with_box(boxes, region.box_xyxy)
-    others = sorted({region.kind for region in regions if region.kind not in ("2d", "graphics")})
-    notes = [f"not segmented, for it is no image in two dimensions: {', '.join(others)} region"] if others else []
+    notes = []
     if len(boxes) > 1:
-        notes.insert(0, f"{len(boxes)} views, segmented one by one")
+        notes.append(f"{len(boxes)} views, segmented one by one")
         if len({region.spacing_mm for region in regions if region.kind == "2d"}) > 1:
             notes.append("the views have different scales: lengths are in pixels")
+    if traces := sorted(kinds - {"2d", "graphics", "unknown"}):
+        notes.append(f"not segmented: {' and '.join(traces)} region")
     return Views(tuple(sorted(boxes)), tuple(notes))
+
+
+def whole_view(image: Image) -> BoxXYXY:
+    """The whole picture as its only view."""
+    return 0, 0, image.shape[1], image.shape[0]
 
 
 def _with_box(boxes: Sequence[BoxXYXY], box: BoxXYXY) -> list[BoxXYXY]:
@@ -100,7 +115,7 @@ def segment_views(
     places: list[tuple[int, BoxXYXY]] = []
     crops: list[Image] = []
     for number, image in enumerate(images):
-        whole = (0, 0, image.shape[1], image.shape[0])
+        whole = whole_view(image)
         shown = without_colour(image) if settings.colour == "grey" else image
         for box in views[number] if settings.by_regions else (whole,):
             x0, y0, x1, y1 = map(int, box)
@@ -110,11 +125,12 @@ def segment_views(
     found: list[list[Detection]] = [[] for _ in images]
     for (number, box), answer in zip(places, answers, strict=True):
         size_hw = images[number].shape[0], images[number].shape[1]
-        found[number] += [_put_back(one, box, size_hw) for one in answer]
+        found[number] += [put_back(one, box, size_hw) for one in answer]
     return [_in_order(of_image, asked) for of_image, asked in zip(found, rows, strict=True)]
 
 
-def _put_back(detection: Detection, view: BoxXYXY, size_hw: tuple[int, int]) -> Detection:
+def put_back(detection: Detection, view: BoxXYXY, size_hw: tuple[int, int]) -> Detection:
+    """A detection of the crop that a view is, (x0, y0, x1, y1), in the coordinates of the whole image of (H, W)."""
     x0, y0, x1, y1 = map(int, view)
     if (x0, y0, x1, y1) == (0, 0, size_hw[1], size_hw[0]):
         return detection
@@ -129,24 +145,6 @@ def _put_back(detection: Detection, view: BoxXYXY, size_hw: tuple[int, int]) -> 
 def _in_order(detections: Sequence[Detection], phrases: Sequence[str]) -> list[Detection]:
     place = {phrase: number for number, phrase in enumerate(phrases)}
     return sorted(detections, key=lambda one: (place[one.phrase], -one.score))
-
-
-@dataclass(frozen=True, eq=False)
-class ViewSegmenter:
-    """A segmenter for pictures that all have the same views, such as the frames of a clip."""
-
-    segmenter: PhraseSegmenter
-    views: tuple[BoxXYXY, ...]
-    settings: ViewSettings
-
-    @property
-    def needs(self) -> frozenset[Need]:
-        """What the segmenter needs."""
-        return self.segmenter.needs
-
-    def segment(self, images: Sequence[Image], phrases: Sequence[Sequence[str]]) -> list[list[Detection]]:
-        """Segment every phrase in its image; see ``segment_views``."""
-        return segment_views(self.segmenter, images, [self.views] * len(images), phrases, self.settings)
 
 
 def is_coloured(image: Image) -> Mask:

@@ -21,6 +21,7 @@ from gdinousam.data.dataset import Batch, JoinedExamples
 from gdinousam.errors import InputError
 from gdinousam.models.weights.choice import BEST
 from gdinousam.training.averaging import Average
+from gdinousam.training.board import Board
 from gdinousam.training.checkpoints import LAST, RunCheckpoints
 from gdinousam.training.loading import RunBatches, worker_faults
 from gdinousam.training.losses import LOSS, Counts, Sums, means
@@ -70,6 +71,7 @@ class Trainer:
             pinned=accelerator.device.type == "cuda",
         )
         self.sheet = sheet
+        self.board = Board(accelerator)
         self.progress = Progress(num_processes=accelerator.num_processes, batch_size=batch_size)
         trained = [parameter for parameter in task.model.parameters() if parameter.requires_grad]
         optimizer = torch.optim.AdamW(trained, lr=settings.learning_rate, weight_decay=settings.weight_decay)
@@ -191,7 +193,7 @@ class Trainer:
         progress.next_epoch()
         # last, so that a run killed before this line does the epoch again, with the same result
         self.checkpoints.save_state()
-        self.accelerator.log({key: value for key, value in row.items() if key.startswith("val_")}, step=progress.step)
+        self.board.show_epoch(row, progress.step)
         logger.info("%s", _epoch_line(row, self.settings.num_epochs, is_best))
         self.accelerator.wait_for_everyone()
 
@@ -207,7 +209,9 @@ class Trainer:
             self.checkpoints.save_weights(BEST, self.task, row)
         epoch, every = self.progress.epoch + 1, self.settings.sample_pictures_every
         if self.sheet is not None and every and (epoch % every == 0 or epoch == 1):
-            self.sheet(self.folder / "pictures" / f"epoch_{epoch:04d}.png")
+            picture = self.folder / "pictures" / f"epoch_{epoch:04d}.png"
+            self.sheet(picture)
+            self.board.show_sheet(picture, self.progress.step)
 
     @torch.no_grad()
     def _validate(self) -> dict[str, float]:
@@ -250,7 +254,7 @@ class Trainer:
         learning_rate = float(self.schedule.get_last_lr()[0])
         tracked = {f"train_{name}": value for name, value in values.items()}
         tracked |= {"learning_rate": learning_rate, "images_per_second": images_per_second}
-        self.accelerator.log(tracked, step=self.progress.step)
+        self.board.show_step(tracked, self.progress.step)
         shown = {name: f"{value:.3f}" for name, value in values.items()}
         shown |= {"lr": f"{learning_rate:.1e}", "images/s": f"{images_per_second:.1f}"}
         bar.set_description(f"epoch {self.progress.epoch + 1}/{self.settings.num_epochs}", refresh=False)

@@ -10,6 +10,8 @@ from gdinousam.models.detector.deformable_choice import Kernel
 from gdinousam.settings import Settings, SettingsPath
 from gdinousam.training.matching import MatchingCosts
 
+MixedPrecisionName = Literal["no", "bf16", "fp16"]
+
 
 class LossSettings(Settings):
     """Weights of the loss and of the matching cost; the defaults are Grounding DINO's."""
@@ -77,7 +79,7 @@ class LoopSettings(Settings):
         description="Keep a moving average of the trained parameters, of which a step replaces 1 - this share, and "
         "validate and save the average. 0: do not (the paper).",
     )
-    mixed_precision: Literal["no", "bf16", "fp16"] = Field(
+    mixed_precision: MixedPrecisionName = Field(
         "no", description="Precision of matrix products; positions, boxes and losses stay in float32."
     )
     tf32: bool = Field(

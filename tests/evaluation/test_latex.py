@@ -30,11 +30,14 @@ NAMES = (
     "*star (random)",
 )
 DATASETS = ("busi", "tn3k", "hc18", "a data set of our own", "aul", "busbra")
-ARTICLE = r"""\documentclass[10pt,twocolumn]{article}
+ARTICLE = r"\documentclass[10pt]{article}" "\n"
+JOURNAL = r"""\documentclass[10pt,twocolumn]{article}
 \usepackage[textwidth=516pt,textheight=550pt]{geometry}\setlength{\columnsep}{12pt}
-\usepackage{booktabs}\usepackage{array}
+"""
+BODY = r"""\usepackage{booktabs}\usepackage{array}
 \begin{document}Text.\input{tables.tex}\end{document}
 """
+CLASSES = [("text", ARTICLE), ("text", JOURNAL), ("column", ARTICLE), ("column", JOURNAL), ("page", JOURNAL)]
 
 
 def compared(num_methods: int, num_datasets: int) -> dict[str, Table]:
@@ -138,11 +141,13 @@ def test_footnotes_of_a_table_of_one_line_are_listed() -> None:
 
 
 @pytest.mark.skipif(PDFLATEX is None, reason="no pdflatex here")
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize(("layout", "preamble"), CLASSES)
 @pytest.mark.parametrize("num_methods", [1, 6, 9])
-def test_a_latex_sets_them_without_a_line_that_is_too_wide(num_methods: int, layout: Layout, tmp_path: Path) -> None:
+def test_a_latex_sets_them_without_a_line_that_is_too_wide(
+    num_methods: int, layout: Layout, preamble: str, tmp_path: Path
+) -> None:
     write_table_files(compared(num_methods, 3), tmp_path, "tables", layout)
-    (tmp_path / "article.tex").write_text(ARTICLE, encoding="utf-8")
+    (tmp_path / "article.tex").write_text(preamble + BODY, encoding="utf-8")
     command = [str(PDFLATEX), "-interaction=nonstopmode", "-halt-on-error", "article.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace", timeout=120)
     assert done.returncode == 0, done.stdout[-2000:]

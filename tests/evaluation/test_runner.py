@@ -97,7 +97,7 @@ def test_the_rows_file_holds_the_returned_rows_in_the_order_of_the_records(mixed
     rows = evaluate(LeftHalf(), mixed, tmp_path / "out", num_pictures=0)
     assert repr(read_rows(tmp_path / "out/rows.csv")) == repr(rows)
     assert [row.image_name for row in rows if row.protocol == "paper"] == [f"mixed{k}.png" for k in range(6)]
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["rows.csv"]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"detections.json", "rows.csv"}
 
 
 def test_pictures_are_spread_over_the_test_set_and_are_legible_in_size(mixed, tmp_path):

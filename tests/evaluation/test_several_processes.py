@@ -84,7 +84,12 @@ def test_several_processes_give_the_rows_of_one(tmp_path: Path, expected: str) -
     assert [code for code, _, _ in ended] == [0, 0, 0], ended
     assert [output for _, output, _ in ended] == ["22 rows\n", "0 rows\n", "0 rows\n"]
     assert untimed(read_rows(tmp_path / "out/rows.csv")) == expected
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["masks", "pictures", "rows.csv"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "detections.json",
+        "masks",
+        "pictures",
+        "rows.csv",
+    ]
     assert len(list((tmp_path / "out/pictures").iterdir())) == 3
     assert len(list((tmp_path / "out/masks").iterdir())) == 16
 

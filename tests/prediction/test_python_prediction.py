@@ -8,6 +8,7 @@ import numpy as np
 import PIL.Image
 import pytest
 import torch
+from dicom_files import SECRETS, region, write_dicom
 
 from gdinousam import Prediction, Segmenter, read_image
 from gdinousam.data.sources.phantoms import make_phantom
@@ -97,6 +98,29 @@ def test_tensors_of_every_layout_and_type_give_the_same(
     }[layout]
     tensor = tensor if dtype == torch.uint8 else (tensor / 255).to(dtype).requires_grad_()
     require_equal(segmenter.predict(tensor, PHRASE), expected)
+
+
+def test_a_dicom_file_is_measured_in_mm_and_tells_no_patient(
+    segmenter: Segmenter, image: Image, expected: Prediction, tmp_path: Path
+) -> None:
+    height, width = image.shape[:2]
+    whole = region(0, 0, width - 1, height - 1)  # 0.02 cm across, 0.03 cm down
+    path = write_dicom(tmp_path / "scan.dcm", image[..., 0], SequenceOfUltrasoundRegions=[whole])
+    with path.open("rb") as file:
+        predictions = segmenter.predict([path, file], PHRASE)
+    (in_pixels,) = expected.measurements()
+    for found in predictions:
+        require_equal(found, expected)
+        assert found.source == "scan.dcm" and found.spacing_mm == pytest.approx((0.2, 0.3))
+        (size,) = found.measurements()
+        assert (size.unit, size.area) == ("mm", pytest.approx(0.06 * in_pixels.area))
+        assert not [one for one in SECRETS if one in f"{found}{found.made_by}{found.notes}{found.to_coco()}".lower()]
+
+
+def test_a_dicom_clip_is_not_one_picture(segmenter: Segmenter, image: Image, tmp_path: Path) -> None:
+    path = write_dicom(tmp_path / "cine.dcm", np.stack([image[..., 0]] * 3), num_frames=3)
+    with pytest.raises(InputError, match=r"cine\.dcm: holds 3 frames"):
+        segmenter.predict(path, PHRASE)
 
 
 def test_a_list_gives_a_list_each_as_alone(segmenter: Segmenter, image: Image, expected: Prediction) -> None:

@@ -12,19 +12,22 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from accelerate.state import AcceleratorState
+from huggingface_hub import ModelCard
 from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from gdinousam.commands.common import INTERRUPTED
 from gdinousam.commands.common import run as run_command
 from gdinousam.commands.train import train_command
 from gdinousam.errors import InputError
 from gdinousam.experiments.config import TrainConfig, load_config
-from gdinousam.experiments.train import train
+from gdinousam.experiments.train import require_launched_as, train
 from gdinousam.experiments.training_origin import noted_data
 from gdinousam.models.detector.operating_point import PredictionSettings
 from gdinousam.models.segmenter import load_segmenter
@@ -108,6 +111,30 @@ def test_a_run_writes_config_data_metrics_weights_state_and_pictures(whole: Path
     assert [row["epoch"] for row in rows(whole)] == ["1", "2", "3"]
     assert json.loads((whole / "best" / "training.json").read_text())["trained"] == "detector"
     assert not list(whole.glob("*.new")) and not list(whole.glob("*.old"))
+
+
+def test_best_is_a_repository_with_a_card_and_the_board_shows_the_run(whole: Path) -> None:
+    card: Any = ModelCard.load(whole / "best" / "README.md").data
+    assert card.license == "apache-2.0" and card.eval_results
+    events = EventAccumulator(str(whole / "tensorboard")).Reload()
+    assert {"epoch/train_loss", "epoch/val_loss", "epoch/peak_memory_mb"} <= set(events.Tags()["scalars"])
+    assert [round(one.value, 4) for one in events.Scalars("epoch/val_loss")] == [
+        round(float(row["val_loss"]), 4) for row in rows(whole)
+    ]
+    assert len(events.Images("samples")) == 2
+    assert "_hparams_/session_start_info" in events.summary_metadata
+
+
+@pytest.mark.parametrize(("asked", "refused"), [("bf16", True), ("fp8", True), ("no", False), ("", False)])
+def test_the_precision_of_accelerate_launch_is_not_ignored(
+    asked: str, refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", asked)
+    if not refused:
+        return require_launched_as("fp16")
+    with pytest.raises(InputError, match=f"accelerate launch asks for mixed precision {asked}"):
+        require_launched_as("no")
+    return require_launched_as(asked)
 
 
 def test_ctrl_c_saves_and_resume_gives_the_same_numbers_as_never_stopping(

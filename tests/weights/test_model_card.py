@@ -11,6 +11,7 @@ from huggingface_hub import ModelCard, metadata_eval_result
 from peft import AutoPeftModel
 from transformers import __version__ as transformers_version
 
+from gdinousam import Segmenter
 from gdinousam.models.adapters.base_note import describe_base
 from gdinousam.models.adapters.files import MODEL_CARD
 from gdinousam.models.adapters.loading import save_adapter
@@ -100,6 +101,15 @@ def test_an_adapter_is_a_repository_of_peft_that_names_its_base_without_a_path(a
     assert json.loads((adapter / "adapter_config.json").read_text())["base_model_name_or_path"] == "base"
     for path in adapter.iterdir():
         assert str(tmp_path).encode() not in path.read_bytes(), path
+
+
+def test_the_example_of_the_card_loads_the_adapter(adapter: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(adapter)
+    example = re.search(r"```python\n(.*?)```", (adapter / MODEL_CARD).read_text(), re.DOTALL)
+    assert example is not None
+    names: dict[str, Any] = {}
+    exec(example[1], names)
+    assert isinstance(names["segmenter"], Segmenter)
 
 
 @pytest.mark.skipif(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,8 @@ from gdinousam.data.sources.medical.frames import MedicalFrames, above_zero
 from gdinousam.errors import InputError
 from gdinousam.reading import reading, unreadable
 from gdinousam.records import Image
+
+logger = logging.getLogger(__name__)
 
 FORMAT = "a video"
 SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv")
@@ -41,9 +44,11 @@ def read_video(path: Path) -> MedicalFrames:
     missing = announced - num_frames
     if missing > (0 if path.suffix.lower() in COUNTING else max(1, TOLERANCE * announced)):
         raise InputError(
-            f"{path}: announces {announced:.0f} frames, but {num_frames} can be decoded; it is cut off or damaged: copy "
-            "it again, or save what is whole as a new video"
+            f"{path}: announces {announced:.0f} frames, but {num_frames} can be decoded; it is cut off or damaged: "
+            "copy it again, or save what is whole as a new video"
         )
+    if missing > 0:
+        logger.warning("%s: by its length it has %.0f frames, %d can be decoded", path, announced, num_frames)
     height, width = first.shape[:2]
 
     def frames() -> Iterator[Image]:

@@ -1,4 +1,4 @@
-r"""A table in LaTeX that fits a column or a page of a two-column article, whatever it holds.
+r"""A table in LaTeX that fits the text of an article, or a column or page of one with two columns, whatever it holds.
 
 Tried in turn, until the estimated width fits: the table as it is, then its groups of columns below one another instead
 of side by side, then its columns in panels below one another; each in sizes from \small to \scriptsize. A table with
@@ -25,11 +25,13 @@ from gdinousam.evaluation.reporting.latex_grids import (
 from gdinousam.evaluation.reporting.latex_widths import SIZES, FontSize, pieces, wrapped
 from gdinousam.evaluation.reporting.table import Cell, Table, column_groups, footnote_marks
 
-Layout = Literal["column", "page"]
-LAYOUTS: tuple[Layout, ...] = ("column", "page")
-WIDTHS: Mapping[Layout, float] = {"column": 252.0, "page": 516.0}  # points, of a two-column article
+Layout = Literal["text", "column", "page"]
+LAYOUTS: tuple[Layout, ...] = ("text", "column", "page")
+# In points: the text of LaTeX's own article with letters of 10 points, and what journals with two columns have.
+WIDTHS: Mapping[Layout, float] = {"text": 345.0, "column": 252.0, "page": 516.0}
 PREAMBLE = r"% needs \usepackage{booktabs} and \usepackage{array}"
-_ENVIRONMENT: Mapping[Layout, str] = {"column": "table", "page": "table*"}
+# the star: over both columns where there are two
+_ENVIRONMENT: Mapping[Layout, str] = {"text": "table*", "column": "table", "page": "table*"}
 _PARTS_AT_ONCE = 10  # then a page break: LaTeX holds some fifty tables back before it gives up
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -46,11 +48,12 @@ _LATEX = {
 } | {sign: f"\\{sign}" for sign in "&%$#_{}"}
 
 
-def as_latex(table: Table, label: str, layout: Layout = "page") -> str:
+def as_latex(table: Table, label: str, layout: Layout = "text") -> str:
     r"""The table in LaTeX, with caption, label and notes; it needs the packages of ``PREAMBLE``.
 
-    label: of the first table, further ones have "-2" and so on behind it. layout: ``column``: ``table`` of at most 252
-    points; ``page``: ``table*`` of at most 516. Words that cannot be broken may make it wider.
+    label: of the first table, further ones have "-2" and so on behind it. layout: ``text``: ``table*`` of at
+    most 345 points, which fits an article of one column and of two; ``column``: ``table`` of at most 252; ``page``:
+    ``table*`` of at most 516. Words that cannot be broken may make it wider.
     """
     grids, size = arranged(table, WIDTHS[layout])
     marks = footnote_marks(table)

@@ -70,7 +70,7 @@ def write_csv(table: Table, path: Path) -> None:
             writer.writerow([*values, *([" ".join(notes)] if has_notes else [])])
 
 
-def write_table_files(tables: Mapping[str, Table], folder: Path, stem: str, latex: Layout = "page") -> list[Path]:
+def write_table_files(tables: Mapping[str, Table], folder: Path, stem: str, latex: Layout = "text") -> list[Path]:
     """Write ``<stem>.md`` and ``<stem>.tex`` with all tables and ``<stem>_<name>.csv`` of each; returns the paths.
 
     tables: by name, at least one. latex: what the LaTeX tables have to fit. Earlier files of these names are replaced;

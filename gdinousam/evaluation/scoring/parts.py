@@ -7,7 +7,7 @@ they are put in order, and how a resumed run, of any number of processes, knows 
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -87,9 +87,12 @@ def read_parts(folder: Path, records: Sequence[ImageRecord]) -> RowsOfImage:
     return done
 
 
-def collect_parts(folder: Path, records: Sequence[ImageRecord]) -> RowsOfImage:
-    """Put what the part files hold into the first process's one, so that appending goes on behind a whole line."""
-    done = read_parts(folder, records)
+def collect_parts(folder: Path, records: Sequence[ImageRecord], kept: Collection[int]) -> RowsOfImage:
+    """Put what the part files hold into the first process's one, so that appending goes on behind a whole line.
+
+    kept: numbers of the images whose rows stay.
+    """
+    done = {number: rows for number, rows in read_parts(folder, records).items() if number in kept}
     paths = part_paths(folder)
     with replaced_file(part_path(folder, 0)) as collected, PartWriter(collected) as writer:
         for number, rows in sorted(done.items()):

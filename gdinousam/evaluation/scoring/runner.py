@@ -12,9 +12,17 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from gdinousam.data.sources.coco.ids import CocoIds, coco_ids
 from gdinousam.drawing import write_picture
 from gdinousam.errors import InputError
 from gdinousam.evaluation.scoring.cases import Case, read_ahead
+from gdinousam.evaluation.scoring.detections import (
+    DETECTIONS_NAME,
+    DetectionsWriter,
+    collect_detections,
+    detection_parts,
+    finish_detections,
+)
 from gdinousam.evaluation.scoring.kept import (
     MASKS_NAME,
     PICTURES_NAME,
@@ -64,6 +72,7 @@ def evaluate(
     save_masks: bool = False,
     resume: bool = False,
     processes: Processes | None = None,
+    ids: CocoIds | None = None,
 ) -> list[ScoreRow]:
     """Segment every phrase of every image and score it under both protocols.
 
@@ -74,9 +83,10 @@ def evaluate(
     resume: go on where an interrupted run with the same records stopped, if there is one. Of a finished one the rows
     are only read, and pictures that are missing are drawn from its masks.
     processes: those that share the images; ``None``: this one alone.
-    Writes ``rows.csv`` and ``pictures/`` into output_dir, which is made if missing; an interrupted run leaves
-    ``rows.csv.part``. Returns the rows in the order of the records, in all but the first of several processes an empty
-    list; tables.write_tables makes the tables of them.
+    ids: numbers of images and phrases in COCO files; ``None``: those of the records.
+    Writes ``rows.csv``, ``detections.json`` and ``pictures/`` into output_dir, which is made if missing; an interrupted
+    run leaves ``rows.csv.part`` and ``detections.json.part``. Returns the rows in the order of the records, in all but
+    the first of several processes an empty list; tables.write_tables makes the tables of them.
     Raises InputError where output_dir holds results, or where a record cannot be scored: before the method starts
     whatever the records alone tell, and on reaching it an image or mask that cannot be read.
     """
@@ -92,7 +102,12 @@ def evaluate(
     done = processes.from_first(done)
     mine = _batches(len(records), batch_size, done)[processes.rank :: processes.count]
     to_draw = choose_pictures(len(records), num_pictures)
-    with PartWriter(part_path(output_dir, processes.rank)) as writer, _bar(mine, processes) as bar:
+    ids = (ids or coco_ids(records)).with_phrases(phrase for record in records for phrase in record.phrases)
+    with (
+        PartWriter(part_path(output_dir, processes.rank)) as writer,
+        DetectionsWriter(output_dir, processes.rank, ids) as found,
+        _bar(mine, processes) as bar,
+    ):
         for cases in read_ahead(records, mine, num_workers):
             if isinstance(method, OwnSize):
                 cases = [method.at_scored_size(case) for case in cases]
@@ -111,6 +126,7 @@ def evaluate(
                     # a black mask would say that nothing was found
                     of_image = {one: name for one, name in names[case.record.path].items() if one not in unsupported}
                     write_masks(output_dir / MASKS_NAME, of_image, case.record, detections)
+                found.append(case.number, case.record, detections)
                 writer.append(case.number, rows)
             bar.update(len(cases))
     processes.wait()
@@ -174,14 +190,14 @@ def check_records(records: Sequence[ImageRecord]) -> None:
 
 def _begin(output_dir: Path, records: Sequence[ImageRecord], folders: Sequence[Path], resume: bool) -> set[int]:
     """Make the folders and return the numbers of the images that an earlier run has scored."""
-    for name in (ROWS_NAME, PART_NAME, PICTURES_NAME, MASKS_NAME):
+    for name in (ROWS_NAME, PART_NAME, DETECTIONS_NAME, PICTURES_NAME, MASKS_NAME):
         if (output_dir / name).exists() and not resume:
             raise InputError(
                 f"{output_dir}: holds {name} of an earlier evaluation; give another folder or move it away"
             )
     done: RowsOfImage = {}
     if resume and part_paths(output_dir):
-        done = collect_parts(output_dir, records)
+        done = collect_parts(output_dir, records, collect_detections(output_dir))
         logger.info("%d of %d images are scored already", len(done), len(records))
     for folder in [output_dir, *folders]:
         folder.mkdir(parents=True, exist_ok=True)
@@ -195,7 +211,7 @@ def _read_finished(output_dir: Path, records: Sequence[ImageRecord]) -> list[Sco
 
 
 def _remove_parts(output_dir: Path) -> None:
-    for path in part_paths(output_dir):
+    for path in (*part_paths(output_dir), *detection_parts(output_dir)):
         path.unlink()
 
 
@@ -208,6 +224,7 @@ def _finish(output_dir: Path, records: Sequence[ImageRecord]) -> list[ScoreRow]:
             f"{output_dir}: {num_missing} of {len(records)} images have no rows; all processes must write into one "
             "folder. Go on with --resume"
         )
+    finish_detections(output_dir, done)  # before the rows, by which a finished evaluation is known
     rows = [row for number in range(len(records)) for row in done[number]]
     write_rows(output_dir / ROWS_NAME, rows)
     _remove_parts(output_dir)

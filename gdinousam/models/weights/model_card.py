@@ -29,18 +29,19 @@ _JUDGED = {"val_loss": "validation loss", "train_loss": "training loss"}  # metr
 @dataclass(frozen=True)
 class _Kind:
     """title: what the weights are. library: that opens them. task: on a hub, ``None``: none of theirs. setting: of a
-    config, that names the folder; ``None``: of a method of its own."""
+    config, that names the folder; ``None``: of a method of its own. argument: of ``Segmenter.load``, likewise."""
 
     title: str
     library: str
-    task: str | None
-    setting: str | None
+    task: str | None = None
+    setting: str | None = None
+    argument: str = ""
 
 
-_ADAPTER = _Kind("A LoRA adapter on Grounding DINO", "peft", "zero-shot-object-detection", "model.adapter")
+_ADAPTER = _Kind("A LoRA adapter on Grounding DINO", "peft", "zero-shot-object-detection", "model.adapter", '"./"')
 _KINDS = {
-    "detector": _Kind("A Grounding DINO", "transformers", "zero-shot-object-detection", "model.detector"),
-    "mask_head": _Kind("A SAM2", "transformers", "mask-generation", "model.mask_head"),
+    "detector": _Kind("A Grounding DINO", "transformers", "zero-shot-object-detection", "model.detector", '"./"'),
+    "mask_head": _Kind("A SAM2", "transformers", "mask-generation", "model.mask_head", 'mask_head="./"'),
 }
 
 
@@ -50,7 +51,7 @@ def write_model_card(folder: Path, notes: Mapping[str, Any]) -> None:
     notes: of the training, as they stand in ``training.json``; what is not there is left out.
     """
     trained = str(notes.get("trained", "detector"))
-    kind = _ADAPTER if is_adapter(folder) else _KINDS.get(trained, _Kind(f"A {trained}", _OWN, None, None))
+    kind = _ADAPTER if is_adapter(folder) else _KINDS.get(trained, _Kind(f"A {trained}", _OWN))
     base = _base(folder, notes)
     metadata = ModelCardData(
         base_model=base,
@@ -107,7 +108,15 @@ def _use(kind: _Kind, base: str | None) -> str:
     if kind.setting is None:
         return ""
     on = f" beside `model.detector: {base}`" if kind is _ADAPTER and base else ""
-    return f"## Use\n\nA config of gdinousam names this folder, or its hub id, in `{kind.setting}`{on}."
+    return f"""## Use
+
+```python
+from gdinousam import Segmenter
+
+segmenter = Segmenter.load({kind.argument})  # in this folder; elsewhere its path, or its hub id
+```
+
+A config of gdinousam names this folder in `{kind.setting}`{on}."""
 
 
 def _training(notes: Mapping[str, Any]) -> str:

@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gdinousam.errors import InputError
 from gdinousam.prediction.results import Prediction
 from gdinousam.prediction.segmenter import Segmenter
-from gdinousam.prediction.sources import Clip, Picture, open_source
+from gdinousam.prediction.sources import PICTURE_SUFFIXES, Clip, Picture, open_source
+from gdinousam.prediction.writing.as_records import Record, as_record, clip_record
+from gdinousam.prediction.writing.clips import ClipFiles, Following, clip_names, followed, write_clip
+from gdinousam.prediction.writing.masks import objects_of
+from gdinousam.prediction.writing.medical import MedicalFiles, medical_names, write_medical
 from gdinousam.prediction.writing.pictures import picture_names, union_of, write_pictures
-from gdinousam.prediction.writing.tables import Record, as_record
+from gdinousam.progress_bar import ProgressBar
 from gdinousam.records import Detection
 
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked of every file. phrases: no two that read alike. threshold, max_detections: as for
-    ``Segmenter.predict``."""
+    """What is asked of every file.
+
+    phrases: no two that read alike. threshold, max_detections: as for ``Segmenter.predict``. keep_patient: see
+    ``write_dicom_seg``.
+    """
 
     phrases: tuple[str, ...]
     threshold: float | None = None
     max_detections: int | None = None
+    keep_patient: bool = False
 
 
 @dataclass(frozen=True)
@@ -39,7 +46,8 @@ def planned_names(path: Path, name: str, question: Question) -> tuple[str, ...]:
 
     Raises InputError where two would have one name, or one too long a name.
     """
-    return tuple(picture_names(name, question.phrases).values())
+    of_clip = clip_names(name) if path.is_dir() or not path.name.lower().endswith(PICTURE_SUFFIXES) else ()
+    return tuple(dict.fromkeys((*picture_names(name, question.phrases).values(), *of_clip, *medical_names(path, name))))
 
 
 def answer(segmenter: Segmenter, path: Path, question: Question, folder: Path | None, name: str) -> Answered:
@@ -50,7 +58,7 @@ def answer(segmenter: Segmenter, path: Path, question: Question, folder: Path | 
     """
     source = open_source(path)
     if isinstance(source, Clip):
-        raise InputError(f"{path}: holds {len(source)} frames; clips and volumes are not segmented yet")
+        return _answer_clip(segmenter, source, path, question, folder, name)
     return _answer_picture(segmenter, source, path, question, folder, name)
 
 
@@ -58,11 +66,45 @@ def _answer_picture(
     segmenter: Segmenter, picture: Picture, path: Path, question: Question, folder: Path | None, name: str
 ) -> Answered:
     prediction = segmenter.predict(
-        path, question.phrases, threshold=question.threshold, max_detections=question.max_detections
+        picture, question.phrases, threshold=question.threshold, max_detections=question.max_detections
     )
-    files = {} if folder is None else write_pictures(prediction, folder, name)
+    files: dict[str, Path] = {}
+    medical = MedicalFiles(())
+    if folder is not None:
+        files = write_pictures(prediction, folder, name)
+        objects, masks = objects_of(prediction.detections)
+        by = prediction.made_by
+        medical = write_medical(picture, folder, name, [masks], objects, by, question.keep_patient)
+    prediction = replace(prediction, notes=(*prediction.notes, *medical.notes))
     lines = [f"{path}: {phrase}: {_found(prediction, phrase, files.get(phrase))}" for phrase in question.phrases]
-    return Answered(as_record(prediction), tuple(files.values()), tuple(lines))
+    lines += [f"{path}: all masks -> {written}" for written in medical.paths[:1]]
+    lines += [f"{path}: {note}" for note in prediction.notes]
+    return Answered(as_record(prediction), (*files.values(), *medical.paths), tuple(lines))
+
+
+def _answer_clip(
+    segmenter: Segmenter, clip: Clip, path: Path, question: Question, folder: Path | None, name: str
+) -> Answered:
+    answers = ProgressBar(len(clip), clip.name, "slice" if clip.is_volume else "frame").over(
+        segmenter.predict_clip(
+            clip, question.phrases, threshold=question.threshold, max_detections=question.max_detections
+        )
+    )
+    made_by = segmenter.made_under(question.threshold, question.max_detections)
+    if folder is None:
+        written = ClipFiles((), (), followed(answers, clip))
+    else:
+        written = write_clip(answers, clip, folder, name, made_by, question.keep_patient)
+    notes = (*clip.notes, *written.notes)
+    lines = [f"{path}: {phrase}: {_followed(written.objects, phrase, len(clip))}" for phrase in question.phrases]
+    lines += [f"{path}: {note}" for note in notes]
+    record = clip_record(clip, question.phrases, written.objects, notes, made_by)
+    return Answered(record, written.paths, tuple(lines))
+
+
+def _followed(objects: Sequence[Following], phrase: str, num_frames: int) -> str:
+    found = [f"object {one.track} in {len(one.frames)} of {num_frames}" for one in objects if one.phrase == phrase]
+    return f"{', '.join(found)} frames" if found else "not found"
 
 
 def _found(prediction: Prediction, phrase: str, mask_path: Path | None) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
 from collections.abc import Sequence
@@ -12,21 +11,33 @@ import cv2
 import numpy as np
 
 from gdinousam.data.images import read_image
-from gdinousam.drawing import PALETTE, TILE_SIDE, Color, contact_sheet, draw_label, outlines, tile, write_picture
+from gdinousam.drawing import (
+    LINE_HEIGHT,
+    PALETTE,
+    TILE_SIDE,
+    Color,
+    contact_sheet,
+    draw_label,
+    label_area,
+    outlines,
+    tile,
+    write_picture,
+)
 from gdinousam.errors import InputError
 from gdinousam.prediction.results import Prediction
 from gdinousam.prompts import caption_form
-from gdinousam.records import Detection, Image, Mask
+from gdinousam.records import BoxXYXY, Detection, Image, Mask
 
 OVERLAY = "overlay"  # the end of its name; a phrase of this name is refused
 CONTACT_SHEET = "contact_sheet.png"
 MAX_ON_SHEET = 120
+_LONGEST_SHOWN = 60  # letters of a name that is too long
 MAX_NAME_BYTES = 250  # usual file systems allow 255, and while it is written a file has a longer name
 # Of the longer side, in pixels: small images are enlarged until labels can be read; larger ones than this are reduced,
 # in which speckle is still seen.
 _LEAST_SIDE, _MOST_SIDE = 480, 2048
 _CASING: Color = (0, 0, 0)  # under a line, so that it is seen on bright tissue too
-_SIDE_OF_A_PIXEL = 640  # a line gets one pixel wider for each so many pixels of the longer side
+_LEAST_WIDTH, _SIDE_OF_A_PIXEL = 2, 400  # of a line: it gets a pixel wider for so many pixels of the longer side
 
 
 def picture_names(name: str, phrases: Sequence[str]) -> dict[str, str]:
@@ -48,7 +59,7 @@ def picture_names(name: str, phrases: Sequence[str]) -> dict[str, str]:
         owner[file.lower()] = phrase
         if len(os.fsencode(file)) > MAX_NAME_BYTES:
             raise InputError(
-                f"a result would be written as {file}, which has {len(os.fsencode(file))} bytes of "
+                f"a result would be written as {file[:_LONGEST_SHOWN]}..., which has {len(os.fsencode(file))} bytes of "
                 f"{MAX_NAME_BYTES} at most; rename the image, or ask with a shorter phrase"
             )
     return names
@@ -97,17 +108,34 @@ def overlay(image: Image, detections: Sequence[Detection], phrases: Sequence[str
     resized = cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
     drawn = np.array(resized, dtype=np.uint8)
     color_of = {phrase: PALETTE[number % len(PALETTE)] for number, phrase in enumerate(phrases)}
-    width = max(1, math.ceil(max(size_wh) / _SIDE_OF_A_PIXEL))
+    width = max(_LEAST_WIDTH, round(max(size_wh) / _SIDE_OF_A_PIXEL))
     for one in detections:
         x0, y0, x1, y1 = (scale * edge for edge in one.box_xyxy)
         corners = np.rint([[[x0, y0]], [[x1, y0]], [[x1, y1]], [[x0, y1]]]).astype(np.int32)
         rings = [corners] if one.mask_hw is None else outlines(one.mask_hw, size_wh)
         for color, line_width in ((_CASING, width + 2), (color_of[one.phrase], width)):
             cv2.drawContours(drawn, rings, -1, color, line_width, cv2.LINE_AA)
+    placed: list[BoxXYXY] = []
     for one in detections:
+        label = f"{one.phrase} {one.score:.2f}"
         x0, y0, x1, y1 = (scale * edge for edge in one.box_xyxy)
-        drawn = draw_label(drawn, (x0, y0 - 2 * width, x1, y1), color_of[one.phrase], f"{one.phrase} {one.score:.2f}")
+        place = _free_place(drawn, (x0, y0 - 2 * width, x1, y1), label, placed)
+        placed.append(label_area(drawn, place, label))
+        drawn = draw_label(drawn, place, color_of[one.phrase], label)
     return drawn
+
+
+def _free_place(picture: Image, box_xyxy: BoxXYXY, label: str, placed: Sequence[BoxXYXY]) -> BoxXYXY:
+    """The box moved up or down by whole lines until its label covers no earlier one; itself where that is nowhere."""
+    x0, y0, x1, y1 = box_xyxy
+    most = 2 * len(placed) + 1  # at the upper edge a label jumps from above its box into it
+    for lines in sorted(range(-most, most + 1), key=abs):
+        moved = x0, y0 + lines * LINE_HEIGHT, x1, y1
+        left, top, right, bottom = label_area(picture, moved, label)
+        is_free = all(right <= a or left >= c or bottom <= b or top >= d for a, b, c, d in placed)
+        if is_free and bottom <= picture.shape[0]:
+            return moved
+    return box_xyxy
 
 
 def write_contact_sheet(pictures: Sequence[Path], captions: Sequence[Sequence[str]], path: Path) -> int:

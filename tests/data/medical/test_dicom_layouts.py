@@ -8,6 +8,7 @@ import numpy as np
 import PIL.Image
 import pydicom
 import pytest
+from dicom_files import write_dicom, write_jpeg_dicom
 from pydicom.encaps import encapsulate
 from pydicom.uid import (
     ExplicitVRBigEndian,
@@ -20,7 +21,6 @@ from pydicom.uid import (
 
 from gdinousam.data.sources.medical.dicom import read_dicom
 from gdinousam.errors import InputError
-from tests.data.medical.dicom_files import write_dicom, write_jpeg_dicom
 
 HEIGHT, WIDTH = 7, 10
 COUNT = np.arange(HEIGHT * WIDTH, dtype=np.uint8).reshape(HEIGHT, WIDTH)

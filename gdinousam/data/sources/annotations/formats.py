@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gdinousam.data.sources.annotations import cvat, label_maps, voc, yolo
+from gdinousam.data.sources.annotations.by_datumaro import PREFIX, read_by_datumaro
 from gdinousam.data.sources.annotations.label_maps import read_label_maps
 from gdinousam.data.sources.annotations.label_studio import is_label_studio, read_label_studio
 from gdinousam.data.sources.annotations.labelme import is_labelme, read_labelme
@@ -20,22 +21,30 @@ from gdinousam.reading import read_json
 
 @dataclass(frozen=True)
 class Format:
-    """read: the reader. what: what the source is, for the help. has_values: a table of phrases may name values."""
+    """read: the reader. has_values: a table of phrases may name values of pixels."""
 
     read: Callable[[Path, ReadOptions], AnnotatedImages]
-    what: str
     has_values: bool = False
 
 
 FORMATS = {
-    "masks": Format(read_label_maps, "folder of images and folder of masks (ITK-SNAP, nnU-Net, NRRD)", True),
-    "labelme": Format(read_labelme, "LabelMe JSON"),
-    "via": Format(read_via, "VGG Image Annotator JSON"),
-    "cvat": Format(cvat.read_cvat, "CVAT XML for images"),
-    "labelstudio": Format(read_label_studio, "Label Studio JSON"),
-    "voc": Format(voc.read_voc, "Pascal VOC XML"),
-    "yolo": Format(yolo.read_yolo, "YOLO boxes or polygons"),
+    "masks": Format(read_label_maps, has_values=True),
+    "labelme": Format(read_labelme),
+    "via": Format(read_via),
+    "cvat": Format(cvat.read_cvat),
+    "labelstudio": Format(read_label_studio),
+    "voc": Format(voc.read_voc),
+    "yolo": Format(yolo.read_yolo),
 }
+
+
+def find_format(name: str) -> Format:
+    """The format of this name, which may be ``datumaro:`` and datumaro's own; ``InputError`` where there is none."""
+    if name.startswith(PREFIX):
+        return Format(lambda source, options: read_by_datumaro(source, options, name.removeprefix(PREFIX)))
+    if name not in FORMATS:
+        raise InputError(f"--format {name}: no such format; name one of {', '.join(FORMATS)}, or {PREFIX}NAME")
+    return FORMATS[name]
 
 
 def guess_format(source: Path) -> str:
@@ -73,7 +82,7 @@ def _format_of_json(path: Path) -> str | None:
 def _format_of_folder(folder: Path) -> str | None:
     if (folder / cvat.FILE_NAME).is_file():
         return "cvat"
-    if yolo.find_yaml(folder) or any((folder / name).is_file() for name in yolo.NAME_LISTS):
+    if yolo.find_yaml(folder) or yolo.find_names(folder):
         return "yolo"
     if label_maps.mask_folders(folder):
         return "masks"

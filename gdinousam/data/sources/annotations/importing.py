@@ -8,19 +8,21 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from gdinousam.data.sources.annotations.formats import FORMATS, guess_format
+from gdinousam.data.sources.annotations.formats import find_format, guess_format
 from gdinousam.data.sources.annotations.options import ReadOptions
+from gdinousam.data.sources.coco.file_names import path_told
 from gdinousam.data.sources.coco.importing import AnnotatedImages, ImportReport, import_images
 from gdinousam.data.sources.coco.reading import CocoImage, shown
 from gdinousam.data.sources.coco.writing import ImportOptions
 from gdinousam.errors import InputError
+from gdinousam.reading import reading
 
 
 def import_annotations(
     source: str | Path,
     data: str | Path,
     options: ImportOptions,
-    reading: ReadOptions | None = None,
+    how: ReadOptions | None = None,
     format_name: str | None = None,
     group: str | None = None,
     progress: bool = True,
@@ -28,22 +30,22 @@ def import_annotations(
     """Write splits of the data contract from what an annotation tool has written.
 
     source: file or folder. data: folder of the splits; it may hold others. options: the phrases may be those of values
-    of label maps; the dataset without a name is called as the source. reading: how to read it. format_name: of
-    ``FORMATS``; ``None``: guessed. group: pattern that finds the group (patient) in the file name of an image, its
-    first parenthesis or all of it. The result passes the contract's checker. Raises ``DataProblems`` with a table of
-    all that is wrong with the annotations, and ``InputError`` as ``import_images``; then nothing is written.
+    of label maps; the dataset without a name is called as the source. how: to read it. format_name: as for
+    ``find_format``; ``None``: guessed. group: pattern that finds the group (patient) in the file name of an image, or
+    else in its path: its first parenthesis or all of it. The result passes the contract's checker. Raises
+    ``DataProblems`` with a table of all that is wrong with the annotations, and ``InputError`` as ``import_images``;
+    then nothing is written.
     """
     source = Path(source)
-    chosen = FORMATS.get(format_name or guess_format(source))
-    if chosen is None:
-        raise InputError(f"--format {format_name}: no such format; name one of {', '.join(FORMATS)}")
-    reading = reading or ReadOptions()
+    chosen = find_format(format_name or guess_format(source))
+    how = how or ReadOptions()
     named = {key: phrase for key, phrase in options.phrases.items() if not (chosen.has_values and key.isdecimal())}
     if chosen.has_values:
-        reading = replace(reading, phrases=dict(options.phrases))
+        how = replace(how, phrases=dict(options.phrases))
     dataset = options.dataset or (source.resolve().name if source.is_dir() else source.stem)
     with TemporaryDirectory(prefix="gdinousam-import-") as scratch:
-        images = chosen.read(source, replace(reading, scratch=Path(scratch)))
+        with reading(source, "annotations", "export them again"):
+            images = chosen.read(source, replace(how, scratch=Path(scratch), progress=progress))
         if group is not None:
             images = _with_groups(images, group)
         options = replace(options, phrases=named, dataset=dataset, unused_categories=True)
@@ -58,7 +60,10 @@ def _with_groups(images: AnnotatedImages, pattern: str) -> AnnotatedImages:
         raise InputError(
             f"--group {pattern!r}: no regular expression ({error}); write one such as '^(p[0-9]+)_'"
         ) from error
-    found = {image.file_name: compiled.search(image.file_name) for image in images.file.images}
+    found = {}
+    for image in images.file.images:
+        path = path_told(image.file_name)
+        found[image.file_name] = compiled.search(path.name) or compiled.search(path.as_posix())
     without = [name for name, match in found.items() if match is None or not match[bool(compiled.groups)]]
     if without:
         raise InputError(

@@ -26,6 +26,7 @@ from gdinousam.data.sources.coco.reading import CocoAnnotation, CocoImage, shown
 from gdinousam.data.sources.coco.segmentation import encode_rle
 from gdinousam.drawing import write_picture
 from gdinousam.errors import InputError
+from gdinousam.progress_bar import ProgressBar
 from gdinousam.records import Mask
 
 logger = logging.getLogger(__name__)
@@ -65,7 +66,9 @@ def read_label_maps(source: Path, options: ReadOptions) -> AnnotatedImages:
     findings = Findings(source)
     findings.categories = list(names.values_of) or [str(names.phrase)]
     paths: dict[str, Path] = {}
-    for image_path, mask_path in _pairs(image_dir, mask_dir, findings):
+    pairs = list(_pairs(image_dir, mask_dir, findings))
+    bar = ProgressBar(len(pairs), "reading masks", is_shown=options.progress)
+    for image_path, mask_path in bar.over(pairs):
         try:
             for record, place in _images(image_path, mask_path, names, options):
                 paths[record.file_name] = place
@@ -157,7 +160,8 @@ def _images(image_path: Path, mask_path: Path, names: _Names, options: ReadOptio
         if count <= len(planes):
             _require_size(planes[count - 1], (pixels.shape[1], pixels.shape[0]))
             name = f"{stem}.png" if len(planes) == 1 else f"{stem}-{count:04d}.png"
-            write_picture(pixels, options.scratch / name)
+            is_grey = (pixels == pixels[:, :, :1]).all()
+            write_picture(pixels[:, :, 0] if is_grey else pixels, options.scratch / name)
             objects = _objects(planes[count - 1], names, options)
             group, kind = (stem, VOLUME) if len(planes) > 1 else (None, "")
             record = CocoImage(name, group=group, group_kind=kind, source_name=image_path.name, annotations=objects)

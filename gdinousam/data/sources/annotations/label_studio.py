@@ -21,6 +21,7 @@ from gdinousam.data.sources.annotations.shapes import Shape, annotations_of, ell
 from gdinousam.data.sources.coco.importing import AnnotatedImages
 from gdinousam.data.sources.coco.reading import CocoImage
 from gdinousam.errors import InputError
+from gdinousam.progress_bar import ProgressBar
 from gdinousam.reading import read_json
 from gdinousam.records import BoxXYWH
 
@@ -34,7 +35,10 @@ def is_label_studio(content: object) -> bool:
     return (
         isinstance(content, list)
         and bool(content)
-        and all(isinstance(task, Mapping) and "data" in task and "annotations" in task for task in content)
+        and all(
+            isinstance(task, Mapping) and "data" in task and isinstance(task.get("annotations"), list)
+            for task in content
+        )
     )
 
 
@@ -50,7 +54,8 @@ def read_label_studio(source: Path, options: ReadOptions) -> AnnotatedImages:
     if not is_label_studio(content):
         raise InputError(f"{source}: no list of tasks with data and annotations; export from Label Studio as JSON")
     findings = Findings(source)
-    for task in content:
+    bar = ProgressBar(len(content), "reading tasks", is_shown=options.progress)
+    for task in bar.over(content):
         label = f"task {task.get('id', '?')}"
         try:
             image = _image(task, options)
@@ -119,7 +124,7 @@ def _merged(results: Sequence[Entry]) -> Iterator[dict[str, Any]]:
     of_id: dict[object, dict[str, Any]] = {}
     for number, result in enumerate(results):
         value = result.get("value")
-        if isinstance(value, Mapping) and "original_width" in result:
+        if isinstance(value, Mapping) and {"original_width", "original_height"} <= result.keys():
             entry = of_id.setdefault(result.get("id", number), {"value": {}})
             entry |= {**result, "value": {**entry["value"], **value}}
     yield from of_id.values()

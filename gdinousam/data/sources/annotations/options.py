@@ -16,7 +16,7 @@ class ReadOptions:
     phrase: of every object of masks. attribute: of VIA, the one that holds the label. several: which annotation of a
     task in Label Studio counts; ``None``: only one may be there. each_part: each connected part of a label map is an
     object. one_based: the first pixel of Pascal VOC boxes is 1. scratch: an empty folder for images that are made while
-    reading; it lasts until they are written (``import_annotations`` gives one).
+    reading; it lasts until they are written (``import_annotations`` gives one). progress: a bar in a terminal.
     """
 
     scratch: Path = Path()
@@ -28,3 +28,4 @@ class ReadOptions:
     several: Literal["first", "last"] | None = None
     each_part: bool = False
     one_based: bool = False
+    progress: bool = False

@@ -100,6 +100,8 @@ def _shape(region: Entry, number: int, attribute: str) -> Shape:
         match drawn.get("name"):
             case "polygon":
                 xs, ys = drawn["all_points_x"], drawn["all_points_y"]
+                if len(xs) != len(ys):
+                    raise ValueError(f"{name} has {len(xs)} x and {len(ys)} y")
                 segmentation = polygon(list(zip(xs, ys, strict=True)))
             case "rect":
                 box, _ = rectangle([drawn[key] for key in ("x", "y", "width", "height")], 0, (0, 0))

@@ -51,6 +51,12 @@ def find_yaml(source: Path) -> Path | None:
     return next((path for path in files if isinstance(tree := _tree(path), dict) and "names" in tree), None)
 
 
+def find_names(folder: Path) -> Path | None:
+    """The list of names in a folder or its ``labels``; ``None`` where it has none."""
+    lists = (folder / below / name for below in ("", "labels") for name in NAME_LISTS)
+    return next((path for path in lists if path.is_file()), None)
+
+
 def read_yolo(source: Path, options: ReadOptions) -> AnnotatedImages:
     """Read a release with its ``data.yaml``, or a folder with ``classes.txt`` or ``obj.names``.
 
@@ -129,8 +135,7 @@ def _by_end(place: PurePosixPath, folder: Path) -> Path | None:
 
 
 def _of_folder(source: Path, options: ReadOptions) -> _Release:
-    lists = [source / below / name for below in ("", "labels") for name in NAME_LISTS]
-    path = next((one for one in lists if one.is_file()), None)
+    path = find_names(source)
     if path is None:
         raise InputError(f"{source}: has neither data.yaml nor {', '.join(NAME_LISTS)}; write the names of the classes")
     with reading(path, "a list of names"):

@@ -17,6 +17,7 @@ from gdinousam.data.contract.check import require_valid
 from gdinousam.data.contract.check_files import MAX_THREADS
 from gdinousam.data.images import read_mask_file
 from gdinousam.data.sources.coco import reading
+from gdinousam.data.sources.coco.ids import CocoIds, coco_ids
 from gdinousam.data.sources.coco.segmentation import encode_rle, has_holes, outline_polygons
 from gdinousam.errors import InputError
 from gdinousam.files import write_text
@@ -76,17 +77,18 @@ def export_coco(
         row[contract.IMAGE_NAME]: {column: row[column] for column in CARRIED_COLUMNS if row.get(column)}
         for _, row in contract.iterate_rows(table)
     }
-    categories = tuple(sorted({phrase for record in records for phrase in record.phrases}))
-    id_of = {phrase: number for number, phrase in enumerate(categories, start=1)}
-    annotations, remarks = _annotations(records, id_of, polygons, progress)
+    ids = coco_ids(records)
+    annotations, remarks = _annotations(records, ids, polygons, progress)
     content = {
         "info": {"description": f"{contract.find_csv(csv_path).name}, written by gdinousam"},
-        "images": [_image(number, record, carried[record.path.name]) for number, record in enumerate(records, start=1)],
+        "images": [_image(ids.images[one.path], one, carried[one.path.name]) for one in records],
         "annotations": annotations,
-        "categories": [{"id": number, "name": phrase, "supercategory": ""} for phrase, number in id_of.items()],
+        "categories": [
+            {"id": number, "name": phrase, "supercategory": ""} for phrase, number in ids.categories.items()
+        ],
     }
     _write_json(content, out)
-    return ExportReport(out, len(records), len(annotations), categories, remarks)
+    return ExportReport(out, len(records), len(annotations), tuple(ids.categories), remarks)
 
 
 def _image(number: int, record: ImageRecord, carried: Mapping[str, str]) -> Entry:
@@ -108,16 +110,16 @@ def _image(number: int, record: ImageRecord, carried: Mapping[str, str]) -> Entr
 
 
 def _annotations(
-    records: Sequence[ImageRecord], id_of: Mapping[str, int], polygons: bool, progress: bool
+    records: Sequence[ImageRecord], ids: CocoIds, polygons: bool, progress: bool
 ) -> tuple[list[Entry], Counter[str]]:
     annotations: list[Entry] = []
     total = Counter[str]()
     bar = ProgressBar(len(records), "reading masks", is_shown=progress)
-    convert = partial(_annotations_of_image, id_of=id_of, polygons=polygons)
+    convert = partial(_annotations_of_image, id_of=ids.categories, polygons=polygons)
     with bar, ThreadPoolExecutor(min(MAX_THREADS, os.cpu_count() or 1)) as pool:
-        for number, (entries, remarks) in enumerate(pool.map(convert, records), start=1):
+        for record, (entries, remarks) in zip(records, pool.map(convert, records), strict=True):
             for entry in entries:
-                annotations.append({"id": len(annotations) + 1, "image_id": number, **entry})
+                annotations.append({"id": len(annotations) + 1, "image_id": ids.images[record.path], **entry})
             total += remarks
             bar.update()
     return annotations, total

@@ -23,9 +23,9 @@ def locate_images(file_names: Sequence[str], image_dir: Path) -> list[Path]:
     """The file of each name below a folder.
 
     A name that is not a path below the folder, as labelling tools write them (an address, an absolute path, one that
-    leads outside, ``%20`` for a space, Label Studio's eight letters in front), is looked for by its end: its last
-    folders and file name, as many as the folder has. Raises ``InputError`` for a folder that is not there, for missing
-    files, and for two names that lead to one file.
+    leads outside, ``%20`` for a space, another Unicode form, Label Studio's eight letters in front), is looked for by
+    its end: its last folders and file name, as many as the folder has. Raises ``InputError`` for a folder that is not
+    there, for missing files, and for two names that lead to one file.
     """
     if not image_dir.is_dir():
         raise InputError(f"{image_dir}: no such folder; give the one that the file names of the images start from")
@@ -50,14 +50,24 @@ def locate_images(file_names: Sequence[str], image_dir: Path) -> list[Path]:
     return paths
 
 
+def path_told(name: str) -> PurePosixPath:
+    """The path that a labelling tool means by a name: without the address and the eight letters in front."""
+    path = PurePosixPath(unquote(_address(name)))
+    return path.with_name(UPLOADED.sub("", path.name)) if path.name else path
+
+
+def _address(name: str) -> str:
+    return name.partition(LOCAL_FILE)[2] or (urlsplit(name).path if "://" in name else name)
+
+
 def _candidates(name: str, image_dir: Path) -> Iterator[Path]:
     """Where an image may lie: by its name, then by ever shorter ends of it; always below the folder."""
-    address = name.partition(LOCAL_FILE)[2] or (urlsplit(name).path if "://" in name else name)
-    for text in dict.fromkeys((name, address, unquote(address))):
+    address = _address(name)
+    for text in dict.fromkeys((name, address, unquote(address), *_other_forms(address))):
         path = PurePosixPath(text)
         if not (path.is_absolute() or PureWindowsPath(text).drive or ".." in path.parts or "://" in text):
             yield image_dir / path
-    for text in dict.fromkeys((address, unquote(address))):
+    for text in dict.fromkeys((address, unquote(address), *_other_forms(address))):
         parts = [part for part in PurePosixPath(text).parts if part != "/"]
         ends = [parts[start:] for start in range(1, len(parts))] if parts else []
         for end in [parts, *ends]:
@@ -65,6 +75,11 @@ def _candidates(name: str, image_dir: Path) -> Iterator[Path]:
                 yield image_dir.joinpath(*end)
         if parts and UPLOADED.match(parts[-1]):
             yield image_dir / UPLOADED.sub("", parts[-1])
+
+
+def _other_forms(address: str) -> tuple[str, ...]:
+    """The name with its accents as single characters and as parts: file systems change one into the other."""
+    return tuple(unicodedata.normalize(form, unquote(address)) for form in ("NFC", "NFD"))
 
 
 def plain_names(file_names: Sequence[str]) -> list[str]:

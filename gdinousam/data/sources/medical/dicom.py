@@ -22,7 +22,7 @@ from gdinousam.data.sources.medical.dicom_greys import (
     is_padding,
     padding_range,
 )
-from gdinousam.data.sources.medical.dicom_opening import is_dicom, pixel_length, pixel_source, read_header
+from gdinousam.data.sources.medical.dicom_opening import is_dicom, is_encrypted, pixel_length, pixel_source, read_header
 from gdinousam.data.sources.medical.dicom_regions import frame_rate, picture_spacing, ultrasound_regions
 from gdinousam.data.sources.medical.frames import MedicalFrames, above_zero, scaled_alike, value_range
 from gdinousam.data.sources.medical.libraries import library
@@ -35,8 +35,8 @@ ELEMENTS = (
     "Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored",
     "HighBit", "PixelRepresentation", "RescaleSlope", "RescaleIntercept", "ModalityLUTSequence", "VOILUTSequence",
     "WindowCenter", "WindowWidth", "VOILUTFunction", "PixelPaddingValue", "PixelPaddingRangeLimit", "PixelSpacing",
-    "SequenceOfUltrasoundRegions", "SharedFunctionalGroupsSequence", "SOPClassUID", "SpacingBetweenSlices",
-    "FrameTime", "FrameTimeVector", "CineRate", "RecommendedDisplayFrameRate",
+    "SequenceOfUltrasoundRegions", "SharedFunctionalGroupsSequence", "SpacingBetweenSlices",
+    "FrameTime", "FrameTimeVector", "CineRate",
     *(
         f"{prefix}{colour}PaletteColorLookupTable{part}"
         for colour in ("Red", "Green", "Blue")
@@ -73,6 +73,9 @@ def read_dicom(path: Path) -> MedicalFrames:
         regions = ultrasound_regions(header, width, height)
         spacing_mm = picture_spacing(header, regions)
         is_colour = header.PhotometricInterpretation not in GREY
+        fps = frame_rate(header)
+        is_volume = header.file_meta.get("MediaStorageSOPClassUID") == library("pydicom.uid").EnhancedUSVolumeStorage
+        slice_mm = above_zero(header.get("SpacingBetweenSlices")) if is_volume else None
 
     def frames() -> Iterator[Image]:
         with reading(path, FORMAT):
@@ -81,15 +84,13 @@ def read_dicom(path: Path) -> MedicalFrames:
             else:
                 yield from map(table, _stored_frames(path, num_frames))
 
-    is_volume = header.get("SOPClassUID") == library("pydicom.uid").EnhancedUSVolumeStorage
-    slice_mm = above_zero(header.get("SpacingBetweenSlices")) if is_volume else None
-    return MedicalFrames(
-        num_frames, width, height, is_colour, spacing_mm, frames, regions, frame_rate(header), is_volume, slice_mm
-    )
+    return MedicalFrames(num_frames, width, height, is_colour, spacing_mm, frames, regions, fps, is_volume, slice_mm)
 
 
 def _header(path: Path) -> Any:
     """The elements that we use, those of functional groups that all frames share laid beside them."""
+    if path.is_file() and is_encrypted(path):
+        raise InputError(f"{path}: is encrypted as a whole (secure DICOM, PS3.15); decrypt it first")
     if path.is_file() and not is_dicom(path):
         raise InputError(f"{path}: does not begin like a DICOM file; replace it or leave it out")
     header = read_header(path, ELEMENTS)

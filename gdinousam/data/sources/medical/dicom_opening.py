@@ -20,6 +20,8 @@ LAST_FIRST_ELEMENT = 0x18  # SOPInstanceUID; files begin with it or with one bef
 LONGEST_FIRST_VALUE = 256  # bytes
 ENCAPSULATED = b"\xfe\xff\x00\xe0"  # PS3.5, annex A.4: how compressed pixels begin
 UNDEFINED_LENGTH = 0xFFFFFFFF
+ENVELOPED = bytes.fromhex("06092a864886f70d010703")  # 1.2.840.113549.1.7.3 as ASN.1 writes it: enveloped data
+LONGEST_ENVELOPE_HEAD = 32  # bytes: a sequence, its length, and its kind
 PIXELS = ("PixelData", "SamplesPerPixel", "PlanarConfiguration")
 
 
@@ -30,6 +32,12 @@ def is_dicom(path: Path) -> bool:
     except OSError:
         return False
     return head[MAGIC_OFFSET : len(head) - 2] == MAGIC or _begins_with_an_element(head)
+
+
+def is_encrypted(path: Path) -> bool:
+    """Whether a file is a CMS envelope, in which PS3.15, annex D, encrypts whole DICOM files."""
+    with path.open("rb") as file:
+        return ENVELOPED in file.read(LONGEST_ENVELOPE_HEAD)
 
 
 def read_header(path: Path, elements: Sequence[str]) -> Any:

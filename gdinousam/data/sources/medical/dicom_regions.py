@@ -59,7 +59,7 @@ def frame_rate(header: Any) -> float | None:
         between = sum(map(float, times)) / len(times) if times else 0
     if between:
         return above_zero(MS_PER_S / float(between))
-    return above_zero(header.get("CineRate")) or above_zero(header.get("RecommendedDisplayFrameRate"))
+    return above_zero(header.get("CineRate"))
 
 
 def _region_spacing(item: Any) -> Spacing | None:

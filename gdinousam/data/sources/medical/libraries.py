@@ -1,4 +1,4 @@
-"""The optional libraries that read medical formats."""
+"""The optional libraries that read formats of clinics and of annotation tools."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ class MissingLibraryError(InputError):
     """An optional library is not installed, so that none of the files of its format can be read."""
 
 
-def library(name: str) -> ModuleType:
-    """A module of an optional library; ``MissingLibraryError`` that says how to install it where it is missing."""
+def library(name: str, extra: str = "medical") -> ModuleType:
+    """A module of an optional library; ``MissingLibraryError`` that says how to install it where it is missing.
+
+    extra: of the package, that brings the library.
+    """
     try:
         return import_module(name)
     except ImportError as error:
         missing = name.partition(".")[0]
         raise MissingLibraryError(
-            f'{missing}, which reads this format, is not installed; run pip install "gdinousam[medical]"'
+            f'{missing}, which reads this format, is not installed; run pip install "gdinousam[{extra}]"'
         ) from error

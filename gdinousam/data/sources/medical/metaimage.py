@@ -12,8 +12,8 @@ import numpy as np
 from gdinousam.data.images import Pixels
 from gdinousam.data.sources.medical.frames import (
     MedicalFrames,
-    as_rgb,
     above_zero,
+    as_rgb,
     known_spacing,
     scaled_alike,
 )

@@ -17,8 +17,8 @@ from gdinousam.data.images import Pixels
 from gdinousam.data.sources.medical.frames import (
     MedicalFrames,
     Spacing,
-    as_rgb,
     above_zero,
+    as_rgb,
     known_spacing,
     scaled_alike,
 )

@@ -46,7 +46,7 @@ def make_phantom(
     family: one of ``FAMILIES``, else ``InputError``.
     """
     settings = settings or PhantomSettings()
-    drawn = _family(family)
+    drawn = family_named(family)
     height = int(generator.integers(*settings.height_range, endpoint=True))
     width = int(generator.integers(*settings.width_range, endpoint=True))
     convex = min(2.0 * settings.convex, 1.0) if drawn.deep else settings.convex
@@ -57,10 +57,11 @@ def make_phantom(
 
 def phrases_of(family: str) -> tuple[str, ...]:
     """All phrases that the targets of a family may have; ``InputError`` for an unknown one."""
-    return _family(family).phrases
+    return family_named(family).phrases
 
 
-def _family(name: str) -> Family:
+def family_named(name: str) -> Family:
+    """The family of a name; ``InputError`` for an unknown one."""
     if name not in _FAMILIES:
         raise InputError(f"no family of phantoms is named {name!r}: choose from {', '.join(FAMILIES)}")
     return _FAMILIES[name]

@@ -151,8 +151,22 @@ def happens(generator: np.random.Generator, probability: float) -> bool:
     return probability > 0.0 and bool(generator.random() < probability)
 
 
-def _beam_image(generator: np.random.Generator, scene: Scene, settings: PhantomSettings) -> npt.NDArray[np.uint8]:
-    """The (H, W) uint8 image with one column per beam."""
+@dataclass(frozen=True, eq=False)
+class Scan:
+    """A scene as one machine with one setting sees it.
+
+    strength_db: (H, W) float32, strength of the echoes that return. point_spread: the beam. dynamic_range_db, white_db:
+    of the display, see ``log_compress``.
+    """
+
+    strength_db: FloatMap
+    point_spread: PointSpread
+    dynamic_range_db: float
+    white_db: float
+
+
+def draw_scan(generator: np.random.Generator, scene: Scene, settings: PhantomSettings) -> Scan:
+    """Draw what the settings leave open of gain, display and grain for a scene of one column per beam."""
     strength_db = scene.strength_db - depth_loss_db(scene.loss_db)
     if settings.gain_curve_db:
         strength_db += np.float32(settings.gain_curve_db) * smooth_noise(generator, (len(strength_db), 1), (5, 1))
@@ -165,4 +179,11 @@ def _beam_image(generator: np.random.Generator, scene: Scene, settings: PhantomS
     if settings.grain != (1.0, 1.0):
         factor = generator.uniform(*settings.grain)
         spread = PointSpread(factor * spread.axial_sigma, factor * spread.lateral_sigma)
-    return log_compress(speckle_envelope(generator, strength_db, spread), range_db, white_db)
+    return Scan(strength_db, spread, range_db, white_db)
+
+
+def _beam_image(generator: np.random.Generator, scene: Scene, settings: PhantomSettings) -> npt.NDArray[np.uint8]:
+    """The (H, W) uint8 image with one column per beam."""
+    scan = draw_scan(generator, scene, settings)
+    envelope = speckle_envelope(generator, scan.strength_db, scan.point_spread)
+    return log_compress(envelope, scan.dynamic_range_db, scan.white_db)

@@ -149,3 +149,9 @@ def test_a_notebook_shows_the_picture(tmp_path: Path) -> None:
     height, width = shown.shape[:2]
     inside = shown[int(height * 8 / 30), int(width * 7 / 40)]
     assert inside.tolist() == [90, 90, 90]
+
+
+def test_a_prediction_is_printed_in_one_line() -> None:
+    assert repr(TWO) == "Prediction('scan.1.png', 40 x 30 pixels, cyst 0.75, mass 0.50)"
+    assert repr(NONE) == "Prediction('scan.1.png', 40 x 30 pixels, nothing found)"
+    assert len(repr(TWO.detections[0])) < 120

@@ -1,0 +1,1 @@
+"""Clips followed from frame to frame, against every frame on its own."""

@@ -1,0 +1,66 @@
+"""What is written for a clip: video, still, table, plot and masks, all of which are read back."""
+
+import csv
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+
+from gdinousam.data.sources.phantoms.clip_files import write_clips
+from gdinousam.data.sources.video import read_video
+from gdinousam.prediction.clips.answers import FrameAnswer
+from gdinousam.prediction.files import predict_files
+from gdinousam.prediction.segmenter import Segmenter
+from gdinousam.prediction.writing.clips import COLUMNS, clip_names
+
+
+@pytest.fixture(scope="module")
+def segmenter() -> Segmenter:
+    return Segmenter.load("small", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("phantoms") / "clips"
+    write_clips(folder, 1, 5, seed=3, families=("liver",))
+    return folder / "clip_000.avi"
+
+
+@pytest.fixture(scope="module")
+def answers(segmenter: Segmenter, video: Path) -> list[FrameAnswer]:
+    return list(segmenter.predict_clip(video, ["benign liver lesion", "malignant liver lesion"]))
+
+
+def test_every_frame_of_a_video_is_answered(answers: list[FrameAnswer]) -> None:
+    assert [answer.index for answer in answers] == list(range(5))
+    assert [answer.time_s for answer in answers] == pytest.approx([0.0, 0.05, 0.1, 0.15, 0.2])
+    assert any(answer.objects for answer in answers)
+
+
+def test_a_clip_on_the_way_of_files_is_written_and_its_masks_are_those_of_the_answers(
+    segmenter: Segmenter, video: Path, answers: list[FrameAnswer], tmp_path: Path
+) -> None:
+    (outcome,) = predict_files(segmenter, [video], ["benign liver lesion", "malignant liver lesion"], tmp_path)
+    assert outcome.failure is None and outcome.record is not None
+    assert outcome.record["num_frames"] == 5
+    assert all((tmp_path / name).stat().st_size > 0 for name in clip_names("clip_000"))
+    assert len(list(read_video(tmp_path / "clip_000_overlay.mp4"))) == 5
+    labels = np.asarray(nibabel.load(tmp_path / "clip_000_seg.nii.gz").dataobj)
+    for answer in answers:
+        expected = np.zeros(answer.image.shape[:2], dtype=int)
+        for one in reversed(answer.objects):
+            expected[one.detection.mask_hw] = one.track
+        assert set(np.unique(labels[..., answer.index])) <= {0, *(one.track for one in answer.objects)}
+        np.testing.assert_array_equal(labels[..., answer.index].T > 0, expected > 0)
+    with (tmp_path / "clip_000_frames.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert tuple(rows[0]) == COLUMNS
+    assert [(int(row["frame"]), int(row["track"])) for row in rows] == [
+        (answer.index, one.track) for answer in answers for one in answer.objects
+    ]
+    first = answers[int(rows[0]["frame"])].objects[0].detection
+    assert first.mask_hw is not None
+    assert float(rows[0]["area"]) == first.mask_hw.sum() and rows[0]["unit"] == "pixels"
+    (again,) = predict_files(segmenter, [video], ["benign liver lesion", "malignant liver lesion"], tmp_path)
+    assert again.was_done
