@@ -44,6 +44,8 @@ def test_a_clip_on_the_way_of_files_is_written_and_its_masks_are_those_of_the_an
     (outcome,) = predict_files(segmenter, [video], ["benign liver lesion", "malignant liver lesion"], tmp_path)
     assert outcome.failure is None and outcome.record is not None
     assert outcome.record["num_frames"] == 5
+    assert outcome.lines[0].startswith(f"{video}: benign liver lesion: ")
+    assert outcome.lines[2].endswith(f"-> {tmp_path / 'clip_000_overlay.mp4'}, {tmp_path / 'clip_000_frames.csv'}")
     assert all((tmp_path / name).stat().st_size > 0 for name in clip_names("clip_000"))
     assert len(list(read_video(tmp_path / "clip_000_overlay.mp4"))) == 5
     labels = np.asarray(nibabel.load(tmp_path / "clip_000_seg.nii.gz").dataobj)

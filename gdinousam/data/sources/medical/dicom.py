@@ -7,6 +7,7 @@ into the picture stays.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,8 @@ ELEMENTS = (
 )  # fmt: skip
 COLOURS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")  # pydicom and Pillow turn them all into RGB
 MAX_TABLE_BITS = 16
+
+logging.getLogger("pydicom.pixels.decoders").setLevel(logging.CRITICAL)  # logs tracebacks of what it raises too
 
 
 def has_picture(path: Path) -> bool:
