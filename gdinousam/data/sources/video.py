@@ -66,6 +66,15 @@ def read_video(path: Path) -> MedicalFrames:
     return MedicalFrames(num_frames, width, height, True, None, frames, fps=fps)
 
 
+def announced_frames(path: Path) -> int:
+    """The number of frames that a video says it has; 0 for a file that is no video."""
+    try:
+        with _opened(path) as capture:
+            return int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+    except InputError:
+        return 0
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[cv2.VideoCapture]:
     logs = cv2.utils.logging
