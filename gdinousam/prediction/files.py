@@ -47,7 +47,7 @@ def predict_files(
     segmenter: Segmenter,
     paths: Sequence[str | Path],
     phrases: Sequence[str],
-    output_dir: Path | None = None,
+    output_dir: str | Path | None = None,
     *,
     threshold: float | None = None,
     max_detections: int | None = None,
@@ -73,7 +73,7 @@ def predict_files(
     question = Question(phrases_of_images(list(phrases), 1)[0], threshold, max_detections, keep_patient)
     planned = dict.fromkeys(sources, ()) if output_dir is None else _planned(sources, question)
     made_by = segmenter.made_under(threshold, max_detections)
-    with nullcontext() if output_dir is None else results_folder(output_dir) as kept:
+    with nullcontext() if output_dir is None else results_folder(as_path(output_dir)) as kept:
         if kept is not None and not overwrite:
             kept.require_same([result_name(path) for path in sources], question.phrases, made_by)
             kept.require_free([name for names in planned.values() for name in names])
