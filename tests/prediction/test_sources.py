@@ -14,7 +14,7 @@ import pytest
 import SimpleITK
 from dicom_files import SECRETS, region, write_dicom, write_jpeg_dicom
 from pydicom.encaps import encapsulate
-from pydicom.uid import JPEGLosslessSV1, RLELossless
+from pydicom.uid import MPEG4HP41, JPEGLosslessSV1, RLELossless
 
 from gdinousam.errors import InputError
 from gdinousam.prediction.sources import Clip, Picture, open_source
@@ -225,6 +225,9 @@ def test_dicom_without_a_picture_that_can_be_read_says_why(tmp_path: Path) -> No
     squeezed = write_dicom(tmp_path / "lossless.dcm", FRAMES[0], pixel_data=frame, TransferSyntaxUID=JPEGLosslessSV1)
     with pytest.raises(InputError, match=r"lossless\.dcm: compressed as JPEG Lossless.*nothing installed decodes"):
         open_source(squeezed)
+    film = write_dicom(tmp_path / "film.dcm", FRAMES[0], pixel_data=frame, TransferSyntaxUID=MPEG4HP41)
+    with pytest.raises(InputError, match=r"film\.dcm: compressed as MPEG-4.*; export it from its viewer as MP4 or AVI"):
+        open_source(film)
 
 
 def test_a_damaged_compression_is_an_error_and_no_traceback_in_the_log(

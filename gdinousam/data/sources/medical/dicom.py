@@ -114,10 +114,13 @@ def _require_decodable(header: Any, path: Path) -> None:
     except NotImplementedError:
         is_known = False
     if not is_known:
-        raise InputError(
-            f"{path}: compressed as {syntax.name}, which nothing installed decodes; decompress it with another program,"
-            " or install what pydicom names for it, such as pylibjpeg-libjpeg"
+        is_video = any(name in syntax.name for name in ("MPEG2", "MPEG-4", "HEVC"))
+        remedy = (
+            "export it from its viewer as MP4 or AVI"
+            if is_video
+            else "decompress it with another program, or install what pydicom names for it, such as pylibjpeg-libjpeg"
         )
+        raise InputError(f"{path}: compressed as {syntax.name}, which nothing installed decodes; {remedy}")
 
 
 def _require_agreement(header: Any, path: Path) -> None:
