@@ -116,8 +116,12 @@ def test_one_line_says_what_the_default_model_is(
 
 
 @pytest.mark.parametrize("phrase", ["", "   ", "?!"])
-def test_an_empty_phrase_is_refused(scans: Path, capsys: pytest.CaptureFixture[str], phrase: str) -> None:
+def test_an_empty_phrase_is_refused_before_weights_are_read(
+    scans: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture, phrase: str
+) -> None:
+    caplog.set_level("INFO")
     assert "has no letter or digit" in error(capsys, scans, "-p", phrase)
+    assert "loaded" not in caplog.text
     assert {path.name for path in Path().iterdir()} == {"scans"}
 
 

@@ -225,6 +225,12 @@ def test_bad_files_do_not_stop_the_others(image_path: Path, tmp_path: Path) -> N
     assert "wide.png: too large for the memory" in said[3]
 
 
+def test_files_that_fail_for_one_reason_are_one_line_that_names_the_first() -> None:
+    failed = [Outcome(Path(name), None, failure="no library") for name in ("a.dcm", "b.dcm")]
+    assert failure_text(failed, 3).splitlines()[1:] == ["  no library (2 files, the first is a.dcm)"]
+    assert failure_text(failed[:1], 3).splitlines()[1:] == ["  a.dcm: no library"]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="other file systems take no such name")
 def test_a_file_whose_name_is_no_text_does_not_stop_the_others(image_path: Path, tmp_path: Path) -> None:
     odd = image_path.rename(tmp_path / os.fsdecode(b"scan\xff.png"))

@@ -50,11 +50,17 @@ def predict_command(arguments: Sequence[str] | None = None, program: str = PROGR
         raise InputError("--preview writes a file; name a folder for it with --output")
 
     from gdinousam.identity import phrases_in
-    from gdinousam.prediction.files import failure_text, predict_files, without_results
     from gdinousam.prediction.finding import find_sources
 
     phrases = [phrase for prompt in options.prompt for phrase in phrases_in(prompt)]
     paths = find_sources(options.images, options.frames)
+    if not (options.model or options.config or options.small or overrides):
+        logger.info(ABOUT_SMALL)
+
+    from gdinousam.prediction.files import failure_text, predict_files, without_results  # torch: takes seconds
+    from gdinousam.prediction.given import phrases_of_images
+
+    phrases_of_images(phrases, 1)  # refuses what cannot be asked before weights are read
     if options.output is not None:
         paths = without_results(paths, phrases, options.output)
     if not paths:
@@ -144,8 +150,6 @@ def _segmenter(options: argparse.Namespace, phrases: Sequence[str]) -> Segmenter
         if not options.config and not options.small:
             options.config = options.default_config = Path(DEFAULT_CONFIG)
         return segmenter_of_config(load_config(PredictConfig, *config_source(options)), phrases)
-    if options.model is None and not options.small:
-        logger.info(ABOUT_SMALL)
     return Segmenter.load(options.model or SMALL, adapter=options.adapter)
 
 

@@ -224,7 +224,7 @@ def _read_pixels(path: Path) -> tuple[Pixels, Pixels | None]:
 @contextmanager
 def _opened(path: Path) -> Iterator[PIL.Image.Image]:
     missing = "no such image file; check the name and the folder"
-    with reading(path, "an image", missing=missing), _tiff_named(path), PIL.Image.open(path) as picture:
+    with reading(path, "an image", missing=missing), _named(path), PIL.Image.open(path) as picture:
         num_frames = getattr(picture, "n_frames", 1)
         # A camera's MPO file is a JPEG with further views behind the picture itself.
         if num_frames > 1 and picture.format != "MPO":
@@ -235,10 +235,14 @@ def _opened(path: Path) -> Iterator[PIL.Image.Image]:
 
 
 @contextmanager
-def _tiff_named(path: Path) -> Iterator[None]:
-    """Say of a TIFF that Pillow does not recognise what it is."""
+def _named(path: Path) -> Iterator[None]:
+    """Say what Pillow does not: of a TIFF that it does not recognise what it is, of too large a picture what to do."""
     try:
         yield
+    except PIL.Image.DecompressionBombError as error:
+        largest = 2 * (PIL.Image.MAX_IMAGE_PIXELS or 0)
+        reason = f"more than {largest // 1_000_000} million pixels"
+        raise unreadable(path, "an image", reason, "make the picture smaller") from error
     except PIL.UnidentifiedImageError as error:
         if not tiff_layouts.is_tiff(path):
             raise

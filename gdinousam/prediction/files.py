@@ -47,7 +47,7 @@ def predict_files(
     segmenter: Segmenter,
     paths: Sequence[str | Path],
     phrases: Sequence[str],
-    output_dir: Path | None = None,
+    output_dir: str | Path | None = None,
     *,
     threshold: float | None = None,
     max_detections: int | None = None,
@@ -73,7 +73,7 @@ def predict_files(
     question = Question(phrases_of_images(list(phrases), 1)[0], threshold, max_detections, keep_patient)
     planned = dict.fromkeys(sources, ()) if output_dir is None else _planned(sources, question)
     made_by = segmenter.made_under(threshold, max_detections)
-    with nullcontext() if output_dir is None else results_folder(output_dir) as kept:
+    with nullcontext() if output_dir is None else results_folder(as_path(output_dir)) as kept:
         if kept is not None and not overwrite:
             kept.require_same([result_name(path) for path in sources], question.phrases, made_by)
             kept.require_free([name for names in planned.values() for name in names])
@@ -152,9 +152,17 @@ def failure_text(failed: Sequence[Outcome], num_files: int) -> str:
 
     failed: outcomes with a failure, at least one. num_files: of all.
     """
-    reasons = Counter(str(outcome.failure) for outcome in failed)
-    lines = [f"  {reason}" + (f" ({count} files)" if count > 1 else "") for reason, count in reasons.items()]
+    files_of: dict[str, list[Path]] = {}
+    for outcome in failed:
+        files_of.setdefault(str(outcome.failure), []).append(outcome.path)
+    lines = [f"  {_with_files(reason, paths)}" for reason, paths in files_of.items()]
     return "\n".join([f"{len(failed)} of {num_files} files were not segmented:", *lines])
+
+
+def _with_files(reason: str, paths: Sequence[Path]) -> str:
+    if len(paths) > 1:
+        return f"{reason} ({len(paths)} files, the first is {paths[0]})"
+    return reason if str(paths[0]) in reason else f"{paths[0]}: {reason}"
 
 
 def write_preview(outcomes: Sequence[Outcome], output_dir: Path) -> tuple[Path, int]:

@@ -81,7 +81,7 @@ def _read_one(one: Any, number: int) -> Given:
         source = open_source(one, name)
         if isinstance(source, Clip):
             path = one if isinstance(one, str | Path) else source.name
-            raise InputError(f"{path}: holds {len(source)} frames, not one picture; segment it as a clip or volume")
+            raise InputError(f"{path}: holds {len(source)} frames, not one picture; use predict_clip")
         return _read_one(source, number)
     return Given(_channels_last(one) if isinstance(one, torch.Tensor) else one, name)
 

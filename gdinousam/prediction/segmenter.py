@@ -54,6 +54,11 @@ class Segmenter:
         self.views = ViewSettings()
         self.made_by = replace(made_by, shown=self.views.model_dump())
 
+    def __repr__(self) -> str:
+        """What it was made of, as its predictions say."""
+        made_by = self.made_by
+        return f"Segmenter({made_by.model!r}, adapter={made_by.adapter!r}, mask_head={made_by.mask_head!r})"
+
     @classmethod
     def load(
         cls,

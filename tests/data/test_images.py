@@ -274,3 +274,10 @@ def test_a_named_value_of_a_resized_mask_takes_the_nearest_pixel(tmp_path):
     path = save(labels, tmp_path / "a.png")
     expected = np.array([[1, 1, 2, 2], [1, 1, 2, 2], [3, 3, 3, 3], [3, 3, 3, 3]]) == 2
     np.testing.assert_array_equal(read_mask(MaskReference(path, 1, resized_to=(4, 4))), expected)
+
+
+def test_too_large_a_picture_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    PIL.Image.new("1", (2000, 2000)).save(tmp_path / "wall.png")
+    monkeypatch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", 1_500_000)
+    with pytest.raises(InputError, match=r"wall\.png: .*more than 3 million pixels\); make the picture smaller"):
+        read_image(tmp_path / "wall.png")

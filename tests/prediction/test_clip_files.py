@@ -1,6 +1,7 @@
 """What is written for a clip: video, still, table, plot and masks, all of which are read back."""
 
 import csv
+import resource
 from pathlib import Path
 
 import nibabel
@@ -9,10 +10,12 @@ import pytest
 
 from gdinousam.data.sources.phantoms.clip_files import write_clips
 from gdinousam.data.sources.video import read_video
+from gdinousam.errors import InputError
 from gdinousam.prediction.clips.answers import FrameAnswer
 from gdinousam.prediction.files import predict_files
 from gdinousam.prediction.segmenter import Segmenter
-from gdinousam.prediction.writing.clips import COLUMNS, clip_names
+from gdinousam.prediction.sources import Clip, open_source
+from gdinousam.prediction.writing.clips import COLUMNS, clip_names, write_clip
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +47,8 @@ def test_a_clip_on_the_way_of_files_is_written_and_its_masks_are_those_of_the_an
     (outcome,) = predict_files(segmenter, [video], ["benign liver lesion", "malignant liver lesion"], tmp_path)
     assert outcome.failure is None and outcome.record is not None
     assert outcome.record["num_frames"] == 5
+    assert outcome.lines[0].startswith(f"{video}: benign liver lesion: ")
+    assert outcome.lines[2].endswith(f"-> {tmp_path / 'clip_000_overlay.mp4'}, {tmp_path / 'clip_000_frames.csv'}")
     assert all((tmp_path / name).stat().st_size > 0 for name in clip_names("clip_000"))
     assert len(list(read_video(tmp_path / "clip_000_overlay.mp4"))) == 5
     labels = np.asarray(nibabel.load(tmp_path / "clip_000_seg.nii.gz").dataobj)
@@ -64,3 +69,18 @@ def test_a_clip_on_the_way_of_files_is_written_and_its_masks_are_those_of_the_an
     assert float(rows[0]["area"]) == first.mask_hw.sum() and rows[0]["unit"] == "pixels"
     (again,) = predict_files(segmenter, [video], ["benign liver lesion", "malignant liver lesion"], tmp_path)
     assert again.was_done
+
+
+def test_a_video_for_which_the_disk_has_no_room_is_an_error_and_not_a_part_of_it(
+    segmenter: Segmenter, video: Path, answers: list[FrameAnswer], tmp_path: Path
+) -> None:
+    clip = open_source(video)
+    assert isinstance(clip, Clip)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+    try:
+        with pytest.raises(InputError, match=r"full_overlay\.mp4: could not be written whole; free some room there"):
+            write_clip(answers, clip, tmp_path, "full", segmenter.made_by)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not (tmp_path / "full_overlay.mp4").exists()

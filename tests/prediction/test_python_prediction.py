@@ -275,3 +275,7 @@ def test_loading_says_in_one_line_what_was_loaded(caplog: pytest.LogCaptureFixtu
         Segmenter.load("small", device="cpu")
     ours = [record.getMessage() for record in caplog.records if record.name.startswith("gdinousam.prediction")]
     assert ours == ["loaded detector small, no adapter, mask head small, on cpu"]
+
+
+def test_a_segmenter_says_what_it_was_made_of(segmenter: Segmenter) -> None:
+    assert repr(segmenter) == "Segmenter('small', adapter=None, mask_head='small')"

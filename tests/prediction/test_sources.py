@@ -14,7 +14,7 @@ import pytest
 import SimpleITK
 from dicom_files import SECRETS, region, write_dicom, write_jpeg_dicom
 from pydicom.encaps import encapsulate
-from pydicom.uid import JPEGLosslessSV1
+from pydicom.uid import MPEG4HP41, JPEGLosslessSV1, RLELossless
 
 from gdinousam.errors import InputError
 from gdinousam.prediction.sources import Clip, Picture, open_source
@@ -82,10 +82,13 @@ def test_a_video_that_was_cut_off_is_refused_and_loses_no_frame_silently(
         open_source(path)
 
 
-def test_what_is_no_video_is_named(tmp_path: Path) -> None:
+def test_what_is_no_video_is_named_and_the_decoder_adds_nothing(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "notes.mp4").write_text("no video")
     with pytest.raises(InputError, match=r"notes\.mp4: not readable as a video"):
         open_source(tmp_path / "notes.mp4")
+    assert capfd.readouterr() == ("", "")
     with pytest.raises(InputError, match=r"gone\.mp4: no such file"):
         open_source(tmp_path / "gone.mp4")
 
@@ -222,6 +225,20 @@ def test_dicom_without_a_picture_that_can_be_read_says_why(tmp_path: Path) -> No
     squeezed = write_dicom(tmp_path / "lossless.dcm", FRAMES[0], pixel_data=frame, TransferSyntaxUID=JPEGLosslessSV1)
     with pytest.raises(InputError, match=r"lossless\.dcm: compressed as JPEG Lossless.*nothing installed decodes"):
         open_source(squeezed)
+    film = write_dicom(tmp_path / "film.dcm", FRAMES[0], pixel_data=frame, TransferSyntaxUID=MPEG4HP41)
+    with pytest.raises(InputError, match=r"film\.dcm: compressed as MPEG-4.*; export it from its viewer as MP4 or AVI"):
+        open_source(film)
+
+
+def test_a_damaged_compression_is_an_error_and_no_traceback_in_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    damaged = write_dicom(
+        tmp_path / "damaged.dcm", FRAMES[0], pixel_data=encapsulate([bytes(100)]), TransferSyntaxUID=RLELossless
+    )
+    with pytest.raises(InputError, match=r"damaged\.dcm: not readable as DICOM"):
+        open_source(damaged)
+    assert not caplog.records
 
 
 def test_a_compressed_cine_is_read(tmp_path: Path) -> None:

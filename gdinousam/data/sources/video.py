@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,9 @@ logger = logging.getLogger(__name__)
 FORMAT = "a video"
 SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv")
 COUNTING = (".mp4", ".m4v", ".mov", ".avi")  # these count their frames, the others tell their length in seconds
+# FFmpeg's own lines on stderr, which our message stands for; read when the first video is opened. -8 is AV_LOG_QUIET.
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+
 TOLERANCE = 0.01  # of a number of frames that was computed from seconds
 
 
@@ -62,9 +66,23 @@ def read_video(path: Path) -> MedicalFrames:
     return MedicalFrames(num_frames, width, height, True, None, frames, fps=fps)
 
 
+def announced_frames(path: Path) -> int:
+    """The number of frames that a video says it has; 0 for a file that is no video."""
+    try:
+        with _opened(path) as capture:
+            return int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+    except InputError:
+        return 0
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[cv2.VideoCapture]:
-    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)  # other backends take names for patterns of file names
+    logs = cv2.utils.logging
+    level = logs.setLogLevel(logs.LOG_LEVEL_ERROR)  # it warns of what we raise
+    try:
+        capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)  # other backends take names for patterns of file names
+    finally:
+        logs.setLogLevel(level)
     try:
         if not capture.isOpened():
             raise unreadable(path, FORMAT, "damaged, cut off, or of a kind that is not known", "copy or convert it")

@@ -97,14 +97,21 @@ def _answer_clip(
         written = write_clip(answers, clip, folder, name, made_by, question.keep_patient)
     notes = (*clip.notes, *written.notes)
     lines = [f"{path}: {phrase}: {_followed(written.objects, phrase, len(clip))}" for phrase in question.phrases]
+    lines += [f"{path}: video and table -> {', '.join(map(str, written.paths[:3:2]))}"] if written.paths else []
     lines += [f"{path}: {note}" for note in notes]
     record = clip_record(clip, question.phrases, written.objects, notes, made_by)
     return Answered(record, written.paths, tuple(lines))
 
 
 def _followed(objects: Sequence[Following], phrase: str, num_frames: int) -> str:
-    found = [f"object {one.track} in {len(one.frames)} of {num_frames}" for one in objects if one.phrase == phrase]
-    return f"{', '.join(found)} frames" if found else "not found"
+    found = [one for one in objects if one.phrase == phrase]
+    if not found:
+        return "not found"
+    lasting = [one for one in found if len(one.frames) > 1]
+    texts = [f"object {one.track} in {len(one.frames)} of {num_frames} frames" for one in lasting]
+    if num_single := len(found) - len(lasting):
+        texts.append(f"{num_single} {'object' if num_single == 1 else 'objects'} in a single frame")
+    return ", ".join(texts)
 
 
 def _found(prediction: Prediction, phrase: str, mask_path: Path | None) -> str:

@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 from matplotlib.figure import Figure
 
+from gdinousam.data.sources.video import announced_frames
 from gdinousam.drawing import PALETTE, write_picture
 from gdinousam.errors import InputError
 from gdinousam.files import csv_file, replaced_file
@@ -138,8 +139,10 @@ def _video(path: Path, fps: float) -> Iterator[Any]:
     with tempfile.TemporaryDirectory(prefix=".", dir=path.parent) as folder:
         new = Path(folder, path.name)  # OpenCV tells the container by the suffix
         writer = cv2.VideoWriter()
+        num_shown = 0
 
         def show(picture: Image) -> None:
+            nonlocal num_shown
             even = np.pad(picture, ((0, picture.shape[0] % 2), (0, picture.shape[1] % 2), (0, 0)), mode="edge")
             height, width = even.shape[:2]
             if not writer.isOpened():
@@ -147,12 +150,15 @@ def _video(path: Path, fps: float) -> Iterator[Any]:
             if not writer.isOpened():
                 raise InputError(f"{path}: this build of OpenCV cannot write MP4; install opencv-python from PyPI")
             writer.write(even[..., ::-1])
+            num_shown += 1
 
         try:
             yield show
         finally:
             writer.release()
         if new.exists():
+            if announced_frames(new) != num_shown:  # OpenCV does not tell of a disk that is full
+                raise InputError(f"{path}: could not be written whole; free some room there, or name another folder")
             with replaced_file(path) as whole:
                 new.replace(whole)
 

@@ -7,6 +7,7 @@ into the picture stays.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,8 @@ ELEMENTS = (
 )  # fmt: skip
 COLOURS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")  # pydicom and Pillow turn them all into RGB
 MAX_TABLE_BITS = 16
+
+logging.getLogger("pydicom.pixels.decoders").setLevel(logging.CRITICAL)  # logs tracebacks of what it raises too
 
 
 def has_picture(path: Path) -> bool:
@@ -111,10 +114,13 @@ def _require_decodable(header: Any, path: Path) -> None:
     except NotImplementedError:
         is_known = False
     if not is_known:
-        raise InputError(
-            f"{path}: compressed as {syntax.name}, which nothing installed decodes; decompress it with another program,"
-            " or install what pydicom names for it, such as pylibjpeg-libjpeg"
+        is_video = any(name in syntax.name for name in ("MPEG2", "MPEG-4", "HEVC"))
+        remedy = (
+            "export it from its viewer as MP4 or AVI"
+            if is_video
+            else "decompress it with another program, or install what pydicom names for it, such as pylibjpeg-libjpeg"
         )
+        raise InputError(f"{path}: compressed as {syntax.name}, which nothing installed decodes; {remedy}")
 
 
 def _require_agreement(header: Any, path: Path) -> None:
