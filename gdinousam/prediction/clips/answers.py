@@ -40,8 +40,8 @@ class FrameAnswer:
 class Following:
     """One object through a clip.
 
-    track, phrase: as of ``TrackedObject``. unit: ``mm2``, or ``pixels`` where the clip does not tell its spacing.
-    frames: where it is seen, rising, from 0. areas: there, in the unit.
+    track, phrase: as of ``TrackedObject``. unit: ``mm``, or ``pixels`` where the clip does not tell its spacing.
+    frames: where it is seen, rising, from 0. areas: there, in the square of the unit.
     """
 
     track: int

@@ -56,7 +56,7 @@ def write_clip(
 
     The video has the outline of every object with its number, phrase and score; the still is the first frame with the
     most objects. The table has a row for each object in each frame: the frame from 0, seconds (empty where the clip has
-    no speed), area in mm2 where the spacing is known, else in pixels, box in pixels. keep_patient: see
+    no speed), area in mm² (unit mm) where the spacing is known, else in pixels, box in pixels. keep_patient: see
     ``write_dicom_seg``. Raises InputError where the video cannot be written.
     """
     video, still, table, plot = (folder / one for one in clip_names(name))
@@ -117,7 +117,7 @@ def followed(answers: Iterable[FrameAnswer], clip: Clip) -> tuple[Following, ...
 def _noted(following: dict[int, Following], frame: int, one: TrackedObject, clip: Clip) -> Following:
     """Add an object of a frame to what is known of it."""
     across, down = clip.spacing_mm or (1.0, 1.0)
-    unit = "pixels" if clip.spacing_mm is None else "mm2"
+    unit = "pixels" if clip.spacing_mm is None else "mm"
     known = following.setdefault(one.track, Following(one.track, one.detection.phrase, unit))
     known.frames.append(frame)
     assert one.detection.mask_hw is not None

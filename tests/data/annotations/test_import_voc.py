@@ -80,6 +80,19 @@ def voc_palette() -> np.ndarray:
     return palette
 
 
+def test_masks_of_classes_are_said_to_be_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    source = tmp_path / "VOC"
+    write_image(source / "JPEGImages" / "a.jpg")
+    voc(source / "Annotations" / "a.xml", CYST, filename="a.jpg")
+    (source / "SegmentationClass").mkdir()
+    assert only(imported(source, tmp_path / "data")).instances[0].mask is None
+    assert "SegmentationClass: is not read" in caplog.text
+    (source / "SegmentationObject").mkdir()
+    caplog.clear()
+    imported(source, tmp_path / "more")
+    assert "SegmentationClass" not in caplog.text
+
+
 def test_polygons_of_roboflow(tmp_path: Path) -> None:
     write_image(tmp_path / "s" / "a.png")
     corners = [(5, 5), (15, 5), (15, 15), (5, 15)]

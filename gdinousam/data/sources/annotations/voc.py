@@ -10,6 +10,7 @@ The numbers of a box are taken as they are, as annotation tools write them; thos
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
@@ -31,8 +32,11 @@ from gdinousam.errors import InputError
 from gdinousam.reading import reading
 from gdinousam.records import BoxXYWH
 
+logger = logging.getLogger(__name__)
+
 ROOT = "annotation"
 ANNOTATIONS, IMAGES, OBJECT_MASKS, LISTS = "Annotations", "JPEGImages", "SegmentationObject", "ImageSets"
+CLASS_MASKS = "SegmentationClass"
 BORDER = 255  # value of the pixels round an object of which nobody has decided
 
 
@@ -58,6 +62,13 @@ def read_voc(source: Path, options: ReadOptions) -> AnnotatedImages:
                 findings.problem(path, "object", error, "an object as Pascal VOC describes it")
     if not findings.images and not findings.problems:
         raise InputError(f"{source}: holds no XML file of Pascal VOC, with the root <{ROOT}>; check the folder")
+    if (folder / CLASS_MASKS).is_dir() and not (folder / OBJECT_MASKS).is_dir():
+        logger.warning(
+            "%s: is not read, since it does not tell one object from the next; for its masks in place of the boxes "
+            "import the images with --masks %s and a table of its values, --phrases",
+            folder / CLASS_MASKS,
+            folder / CLASS_MASKS,
+        )
     image_dir = folder / IMAGES
     return findings.result(options.images or (image_dir if image_dir.is_dir() else folder))
 
