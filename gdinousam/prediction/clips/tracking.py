@@ -188,8 +188,8 @@ def returned(gone: Sequence[_Gone], detections: Sequence[Detection]) -> dict[int
 def _distance(gone: _Gone, detection: Detection) -> float:
     """Between centres, in diameters of the larger box; infinite where it cannot be the same object."""
     (x0, y0, x1, y1), (u0, v0, u1, v1) = gone.box_xyxy, detection.box_xyxy
-    areas = (x1 - x0) * (y1 - y0), (u1 - u0) * (v1 - v0)
+    area = max((x1 - x0) * (y1 - y0), (u1 - u0) * (v1 - v0), 1.0)
     if gone.phrase != detection.phrase:
         return math.inf
-    distance = math.hypot((x0 + x1 - u0 - u1) / 2, (y0 + y1 - v0 - v1) / 2) / math.sqrt(max(areas))
+    distance = math.hypot((x0 + x1 - u0 - u1) / 2, (y0 + y1 - v0 - v1) / 2) / math.sqrt(area)
     return distance if distance <= NEAR else math.inf
