@@ -48,9 +48,9 @@ def test_every_entry_file_sets_it_before_torch() -> None:
     "enter",
     [
         # python -m
-        "sys.argv = ['', 'image.png', '--prompt', 'cyst', '--small']\n"
+        "sys.argv = ['', 'docs/images/quickstart.jpg', '--prompt', 'cyst', '--jsonl']\n"
         "runpy.run_module('gdinousam.commands.predict', run_name='__main__', alter_sys=True)",
-        "sys.argv = ['', 'predict', 'image.png', '--prompt', 'cyst', '--small']\n"
+        "sys.argv = ['', 'predict', 'docs/images/quickstart.jpg', '--prompt', 'cyst', '--jsonl']\n"
         "runpy.run_module('gdinousam', run_name='__main__', alter_sys=True)",
         "runpy.run_module('gdinousam.models.segmenter', run_name='__main__', alter_sys=True)",
         "from gdinousam import load_segmenter",

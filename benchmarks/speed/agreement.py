@@ -107,10 +107,10 @@ def _differences(
     (((prediction, *_), _),) = asked
     boxes = boxes_xyxy_pixels(prediction.boxes_cxcywh_norm.float().cpu(), size_hw)
     official_boxes = boxes_xyxy_pixels(official.boxes_cxcywh_norm, size_hw)
-    with _overheard(mask_head, "low_res_logits") as decoded:
+    with _overheard(mask_head, "answer") as decoded:
         ((mask,),) = mask_head.masks_in_boxes([image], [torch.tensor([official.box_xyxy])])
-    ((_, low_res),) = decoded
-    mask_logits = mask_head.logits_of_size(low_res.float(), size_hw)[0].cpu()
+    ((_, answered),) = decoded
+    mask_logits = mask_head.logits_of_size(answered.low_res_logits.float(), size_hw)[0].cpu()
     return {
         (_PROPOSALS, "score of a proposal"): replay.largest_difference,
         (_PROPOSALS, "token logits"): largest_difference(prediction.logits.float().cpu(), official.logits),

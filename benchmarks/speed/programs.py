@@ -76,7 +76,7 @@ class OurPipeline:
             (finder, "choose", POSTPROCESS),
             (mask_head, "encode", PREPROCESS),
             (mask_head.image_encoder, "forward", MASK_ENCODER),
-            (mask_head, "low_res_logits", MASK_DECODER),
+            (mask_head, "answer", MASK_DECODER),
         ]
 
     @property

@@ -20,6 +20,7 @@ def test_a_download_is_taken_and_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("gdinousam.models.weights.choice._SAID", set())  # it is said once in a process
     folder = Path("weights", "sam2.1-hiera-large")
     folder.mkdir(parents=True)
     assert downloaded(HUB_ID) is None  # begun, not finished
