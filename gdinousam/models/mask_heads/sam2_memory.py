@@ -106,7 +106,11 @@ class Sam2Memory:
         if self._pixels is None:
             self._pixels = normalize_image(self._resize(image_to_tensor(image).to(self.model.device) / 255)[None])
             with self.mask_head.products(self.model.device):
-                features, positions, _, _ = self.model.get_image_features(self._pixels)
+                answered = self.model.get_image_features(self._pixels)
+            if isinstance(answered, tuple):  # of transformers 4; in 5 its parts have names
+                features, positions = answered[:2]
+            else:
+                features, positions = answered.fpn_hidden_states, answered.fpn_position_encoding
             self._features = {
                 "vision_feats": [one.float() for one in features],
                 "vision_pos_embeds": [one.float() for one in positions],
