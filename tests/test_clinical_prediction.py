@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 import nibabel
@@ -11,6 +10,7 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK
+from brightest import Brightest
 from dicom_files import PATIENT, region, write_dicom
 from highdicom.seg import segread
 from pydicom.uid import generate_uid
@@ -20,35 +20,14 @@ from gdinousam.prediction.files import Outcome, predict_files
 from gdinousam.prediction.results import MadeBy, Prediction
 from gdinousam.prediction.segmenter import Segmenter
 from gdinousam.prediction.views import ViewSettings
-from gdinousam.records import Detection, Image, Need
 
 HEIGHT, WIDTH = 40, 100
 MADE_BY = MadeBy("bright", None, "bright", {"box_threshold": 0.1}, {"detector": "ab"}, {"gdinousam": "0"})
 TABLES = {"predictions.jsonl", "coco_images.json", "coco_results.json", "measurements.csv"}
 
 
-class BrightParts:
-    """A method that finds whatever is brighter than half, as one object."""
-
-    needs: frozenset[Need] = frozenset({"text"})
-
-    def segment(self, images: Sequence[Image], phrases: Sequence[Sequence[str]]) -> list[list[Detection]]:
-        return [
-            [one for phrase in row for one in self._find(image, phrase)]
-            for image, row in zip(images, phrases, strict=True)
-        ]
-
-    def _find(self, image: Image, phrase: str) -> list[Detection]:
-        mask_hw = image[:, :, 0] > 127
-        if not mask_hw.any():
-            return []
-        ys, xs = np.nonzero(mask_hw)
-        box = float(xs.min()), float(ys.min()), float(xs.max() + 1), float(ys.max() + 1)
-        return [Detection(phrase, box, 0.75, mask_hw)]
-
-
 def segmenter() -> Segmenter:
-    return Segmenter.of(BrightParts(), MADE_BY)
+    return Segmenter.of(Brightest(score=0.75), MADE_BY)
 
 
 def screen() -> tuple[np.ndarray, np.ndarray]:

@@ -85,12 +85,13 @@ class Kept:
 
     def require_same(self, names: Sequence[str], phrases: Sequence[str], made_by: MadeBy) -> None:
         """Raise InputError where results of these names are there that something else made, or nobody knows what."""
+        now = as_json(made_by)
         for name in names:
             record = self.of(name)
             if record is None:
                 continue
             differing = [] if record["phrases"] == list(phrases) else ["phrases"]
-            earlier, now = record["made_by"], as_json(made_by)
+            earlier = record["made_by"]
             differing += [key for key in now if key != _FREE and earlier.get(key) != now[key]]
             if differing:
                 raise InputError(

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, overload
 
@@ -22,15 +23,13 @@ from gdinousam.prediction.given import Given, OneImage, Phrases, phrases_of_imag
 from gdinousam.prediction.models import ModelNames, made_by, model_names, thresholds_of
 from gdinousam.prediction.results import MadeBy, Prediction
 from gdinousam.prediction.sources import Clip, open_source
-from gdinousam.prediction.views import ViewSettings, colour_notes, is_coloured, segment_views, whole_view
+from gdinousam.prediction.views import PHOTO, ViewSettings, colour_notes, segment_views, whole_view
 from gdinousam.progress_bar import ProgressBar
 from gdinousam.records import PhraseSegmenter
 
 logger = logging.getLogger(__name__)
 
 _BLANK = "is blank, all pixels are alike; nothing is looked for in it"
-_PHOTO = "is a picture in colour; the models know ultrasound, which is grey for the most part"
-_MOSTLY = 0.5  # of the pixels; colour Doppler covers less of the screen
 _TOGETHER = 4  # images that go through the models at once: their features are in memory together
 
 
@@ -49,8 +48,6 @@ class Segmenter:
         self._method = method
         self._names = names
         self._asked: set[str] = set()
-        self._memory: Sam2Memory | None = None
-        self._has_looked_for_memory = False
         self.views = ViewSettings()
         self.made_by = replace(made_by, shown=self.views.model_dump())
 
@@ -215,15 +212,15 @@ class Segmenter:
             method.box_finder.captions_of(row)  # refuses a phrase that is too long
         self._warn_of_new(row)
         wants_memory = settings is None or settings.carry != "flow"
-        memory = self._loaded_memory() if wants_memory else None
+        memory = self._memory if wants_memory else None
         return segment_clip(method, clip, row, settings, memory, self.views, threshold or 0.0)
 
-    def _loaded_memory(self) -> Sam2Memory | None:
+    @cached_property
+    def _memory(self) -> Sam2Memory | None:
         """The memory of the mask head, loaded when it is first asked for; ``None`` where it has none."""
-        if not self._has_looked_for_memory and self._names is not None and isinstance(self._method, TextSegmenter):
-            self._memory = load_sam2_memory(self._names.mask_head, self._method.mask_head)
-        self._has_looked_for_memory = True
-        return self._memory
+        if self._names is None or not isinstance(self._method, TextSegmenter):
+            return None
+        return load_sam2_memory(self._names.mask_head, self._method.mask_head)
 
     def made_under(self, threshold: float | None = None, max_detections: int | None = None) -> MadeBy:
         """What results of ``predict`` with these thresholds say of what made them; InputError as there."""
@@ -268,11 +265,9 @@ def _replaced(settings: PredictionSettings, threshold: float | None, max_detecti
 
 def _notes(given: Given, views: ViewSettings) -> tuple[str, ...]:
     """What has to be known of an image; the log says what is odd."""
-    notes = []
-    if (given.image == given.image[0, 0]).all():
-        notes.append(_BLANK)
-    if is_photo := bool(is_coloured(given.image).mean() > _MOSTLY):
-        notes.append(_PHOTO)
+    is_blank = bool((given.image == given.image[0, 0]).all())
+    notes = (*((_BLANK,) if is_blank else ()), *colour_notes(given.image, views))
     for note in notes:
-        logger.warning("%s: %s", given.name, note)
-    return (*given.notes, *notes, *(() if is_photo else colour_notes(given.image, views)))
+        if note in (_BLANK, PHOTO):
+            logger.warning("%s: %s", given.name, note)
+    return (*given.notes, *notes)

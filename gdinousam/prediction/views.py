@@ -23,6 +23,8 @@ from gdinousam.settings import Settings
 SAME_VIEW = 0.5  # of the smaller region that lies within the other: together they are one view
 COLOURED = 40  # of 255, between the channels of a pixel; the noise of JPEG is less
 WORTH_A_NOTE = 0.005  # of the pixels
+MOSTLY = 0.5  # of the pixels; colour Doppler covers less of the screen
+PHOTO = "is a picture in colour; the models know ultrasound, which is grey for the most part"
 
 
 class ViewSettings(Settings):
@@ -118,15 +120,20 @@ def segment_views(
         whole = whole_view(image)
         shown = without_colour(image) if settings.colour == "grey" else image
         for box in views[number] if settings.by_regions else (whole,):
-            x0, y0, x1, y1 = map(int, box)
             places.append((number, box))
-            crops.append(shown if tuple(box) == whole else np.ascontiguousarray(shown[y0:y1, x0:x1]))
+            crops.append(crop(shown, box))
     answers = segmenter.segment(crops, [rows[number] for number, _ in places]) if crops else []
     found: list[list[Detection]] = [[] for _ in images]
     for (number, box), answer in zip(places, answers, strict=True):
         size_hw = images[number].shape[0], images[number].shape[1]
         found[number] += [put_back(one, box, size_hw) for one in answer]
     return [_in_order(of_image, asked) for of_image, asked in zip(found, rows, strict=True)]
+
+
+def crop(image: Image, view: BoxXYXY) -> Image:
+    """The part of an image (H, W, 3) that a view is, (x0, y0, x1, y1), its rows one behind the other in memory."""
+    x0, y0, x1, y1 = map(int, view)
+    return np.ascontiguousarray(image[y0:y1, x0:x1])
 
 
 def put_back(detection: Detection, view: BoxXYXY, size_hw: tuple[int, int]) -> Detection:
@@ -162,9 +169,11 @@ def without_colour(image: Image) -> Image:
 
 
 def colour_notes(image: Image, settings: ViewSettings | None = None) -> tuple[str, ...]:
-    """A sentence on the coloured pixels of a picture; none where hardly any is coloured."""
+    """A sentence on the coloured pixels of a picture, ``PHOTO`` where most are; none where hardly any is coloured."""
     share = float(is_coloured(image).mean())
     if share < WORTH_A_NOTE:
         return ()
+    if share > MOSTLY:
+        return (PHOTO,)
     shown = "as grey" if (settings or ViewSettings()).colour == "grey" else "in colour"
     return (f"colour Doppler or another colour: {share:.0%} of the pixels are coloured, shown to the model {shown}",)

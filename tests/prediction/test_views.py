@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pytest
+from brightest import Brightest
 
 from gdinousam.data.sources.medical.frames import Region, RegionKind
 from gdinousam.errors import InputError
@@ -16,7 +15,7 @@ from gdinousam.prediction.views import (
     views_of,
     without_colour,
 )
-from gdinousam.records import BoxXYXY, Detection, Image, Need
+from gdinousam.records import BoxXYXY, Image
 
 HEIGHT, WIDTH = 40, 100
 LEFT: BoxXYXY = (5, 4, 45, 36)
@@ -25,30 +24,6 @@ RIGHT: BoxXYXY = (55, 4, 95, 36)
 
 def region(box_xyxy: BoxXYXY, kind: RegionKind = "2d", mm: float = 0.1) -> Region:
     return Region(box_xyxy, kind, (mm, mm))
-
-
-class Brightest:
-    """A method that outlines whatever is brighter than half, and scores it by how much of the picture that is."""
-
-    needs: frozenset[Need] = frozenset({"text"})
-
-    def __init__(self) -> None:
-        self.seen: list[Image] = []
-
-    def segment(self, images: Sequence[Image], phrases: Sequence[Sequence[str]]) -> list[list[Detection]]:
-        self.seen += images
-        return [
-            [one for phrase in row for one in self._find(image, phrase)]
-            for image, row in zip(images, phrases, strict=True)
-        ]
-
-    def _find(self, image: Image, phrase: str) -> list[Detection]:
-        mask_hw = image[:, :, 0] > 127
-        if not mask_hw.any():
-            return []
-        ys, xs = np.nonzero(mask_hw)
-        box = float(xs.min()), float(ys.min()), float(xs.max() + 1), float(ys.max() + 1)
-        return [Detection(phrase, box, float(mask_hw.mean()), mask_hw)]
 
 
 def screen() -> tuple[Image, np.ndarray]:

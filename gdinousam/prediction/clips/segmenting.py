@@ -6,8 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import count
 
-import numpy as np
-
 from gdinousam.errors import InputError
 from gdinousam.inputs import as_phrases, as_settings
 from gdinousam.models.mask_heads.sam2_memory import Sam2Memory
@@ -18,8 +16,8 @@ from gdinousam.prediction.clips.memory import MemoryCarrier
 from gdinousam.prediction.clips.settings import ClipSettings
 from gdinousam.prediction.clips.tracking import Tracker
 from gdinousam.prediction.sources import Clip, Picture
-from gdinousam.prediction.views import ViewSettings, put_back, without_colour
-from gdinousam.records import BoxXYXY, Image, PhraseSegmenter
+from gdinousam.prediction.views import ViewSettings, crop, put_back, without_colour
+from gdinousam.records import BoxXYXY, PhraseSegmenter
 
 
 def segment_clip(
@@ -97,14 +95,9 @@ def _answers(
         objects: list[TrackedObject] = []
         is_key = False
         for box, tracker in trackers:
-            found, is_key_here = tracker.step(_crop(shown, box))
+            found, is_key_here = tracker.step(crop(shown, box))
             size_hw = image.shape[0], image.shape[1]
             objects += [replace(one, detection=put_back(one.detection, box, size_hw)) for one in found]
             is_key = is_key or is_key_here
         objects.sort(key=lambda one: (phrases.index(one.detection.phrase), one.track))
         yield FrameAnswer(index, None if seconds is None else index * seconds, image, tuple(objects), is_key)
-
-
-def _crop(image: Image, box_xyxy: BoxXYXY) -> Image:
-    x0, y0, x1, y1 = map(int, box_xyxy)
-    return np.ascontiguousarray(image[y0:y1, x0:x1])

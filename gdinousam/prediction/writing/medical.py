@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gdinousam.data.sources.medical.dicom_opening import is_dicom
-from gdinousam.data.sources.medical.formats import DICOM_SUFFIXES, READERS
+from gdinousam.data.sources.medical.formats import DICOM_SUFFIXES
 from gdinousam.data.sources.video import SUFFIXES as VIDEO_SUFFIXES
 from gdinousam.prediction.results import MadeBy
-from gdinousam.prediction.sources import METAIMAGE_SUFFIXES, Clip, Picture
+from gdinousam.prediction.sources import METAIMAGE_SUFFIXES, NIFTI_SUFFIXES, Clip, Picture
 from gdinousam.prediction.writing.dicom_seg import write_dicom_seg
 from gdinousam.prediction.writing.masks import FrameMasks, Objects
 from gdinousam.prediction.writing.nifti import write_label_map
@@ -36,12 +36,10 @@ def medical_names(path: Path, name: str) -> tuple[str, ...]:
     name: what they begin with.
     """
     kind = path.name.lower()
-    if path.is_dir() or kind.endswith(VIDEO_SUFFIXES):
+    if path.is_dir() or kind.endswith((*VIDEO_SUFFIXES, *NIFTI_SUFFIXES)):
         return f"{name}{NIFTI}", f"{name}{LABELS}"
     if kind.endswith(METAIMAGE_SUFFIXES):
         return f"{name}{METAIMAGE}", f"{name}{LABELS}"
-    if kind.endswith(tuple(READERS)) and not kind.endswith(DICOM_SUFFIXES):
-        return f"{name}{NIFTI}", f"{name}{LABELS}"
     return (f"{name}{DICOM_SEG}",) if kind.endswith(DICOM_SUFFIXES) or is_dicom(path) else ()
 
 
