@@ -95,4 +95,4 @@ async def _of_fault(_: Request, error: Exception) -> JSONResponse:
     """Our own mistake. The log gets its kind and place; its words may hold what was sent."""
     place = traceback.extract_tb(error.__traceback__)[-1]
     logger.error("internal error: %s in %s, line %s", type(error).__name__, place.name, place.lineno)
-    return refused(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "the server failed on this request; its log says where")
+    return refused(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "the server failed on this; its log says where")

@@ -183,7 +183,7 @@ def _of_metaimage(path: Path) -> tuple[int, int, int]:
         head = file.read(_HEAD_BYTES)
     sizes = _SIZES.findall(head)
     if head.count(b"ElementDataFile") != 1 or not _OWN_PIXELS.search(head):
-        raise Refusal(415, "unsupported", "a MetaImage must hold its own pixels (ElementDataFile = LOCAL); send an .mha")
+        raise Refusal(415, "unsupported", "a MetaImage must hold its pixels (ElementDataFile = LOCAL); send an .mha")
     if len(sizes) != 1 or len(sizes[0].split()) < 2:
         raise InputError("the header of the MetaImage does not tell its size; export the file again")
     width, height, *others = map(int, sizes[0].split())
