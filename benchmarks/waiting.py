@@ -36,7 +36,7 @@ from gdinousam.evaluation.timing.clock import Clock
 from gdinousam.evaluation.timing.measurement import Timing
 from gdinousam.experiments.config import EvaluationSettings, ModelSettings, TestConfig, TestData, dump_config
 from gdinousam.files import write_text
-from gdinousam.models.loading import SMALL
+from gdinousam.models.bundled import SMALL
 
 NAME = "waiting"
 SPINNING, SLEEPING = "spinning", "sleeping"

@@ -13,7 +13,7 @@ from gdinousam.reading import reason_of
 # Names of models that are neither a file nor a hub id, whatever lies in the working folder.
 TRUE_BOX, WHOLE_IMAGE = "true-box", "whole-image"
 REFERENCES = (TRUE_BOX, WHOLE_IMAGE)  # in the place of a detector: boxes of the truth, or one round every image
-OWN_MODEL_NAMES = ("small", "random", "random-small", *REFERENCES)
+OWN_MODEL_NAMES = ("small", "small-v1", "random", "random-small", *REFERENCES)
 
 
 class Settings(BaseModel):

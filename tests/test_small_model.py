@@ -19,10 +19,10 @@ from gdinousam.data.sources.phantoms import VARIED, make_phantom
 from gdinousam.evaluation.scoring.metrics import dice
 from gdinousam.models.adapters.base_note import BASE_NOTE, weights_sha256
 from gdinousam.models.adapters.lora import LoraSettings, add_lora
+from gdinousam.models.bundled import SMALL
 from gdinousam.models.detector.detector import Detector
 from gdinousam.models.loading import (
     RANDOM_SMALL,
-    SMALL,
     base_name,
     detector_and_adapter,
     load_detector,

@@ -22,7 +22,8 @@ from gdinousam.experiments.config import (
 from gdinousam.models.adapters.base_note import describe_base
 from gdinousam.models.adapters.loading import save_adapter
 from gdinousam.models.adapters.lora import LoraSettings, add_lora
-from gdinousam.models.loading import SMALL_DETECTOR, load_grounding_dino
+from gdinousam.models.bundled import SMALL_DETECTOR
+from gdinousam.models.loading import load_grounding_dino
 
 
 def trace(of: EvaluateConfig) -> Trace:

@@ -36,7 +36,8 @@ from gdinousam.evaluation.reporting.table import (
     text_cell,
     text_column,
 )
-from gdinousam.models.loading import SMALL, pick_device
+from gdinousam.models.bundled import SMALL
+from gdinousam.models.loading import pick_device
 from gdinousam.models.mask_heads.sam2 import MaskHead
 from gdinousam.models.segmenter import TextSegmenter, load_segmenter
 from gdinousam.records import ImageRecord

@@ -26,11 +26,12 @@ from benchmarks.record import Record, add_output_options, command_text, publish,
 from gdinousam.data.images import read_record_image
 from gdinousam.errors import InputError
 from gdinousam.evaluation.reporting.table import Table, count_cell, number_cell, number_columns, text_cell, text_column
+from gdinousam.models.bundled import SMALL
 from gdinousam.models.detector import backbone
 from gdinousam.models.detector.backbone import ImageFeatures
 from gdinousam.models.detector.detector import Detector
 from gdinousam.models.detector.fusion import Attended, ImageTextAttention
-from gdinousam.models.loading import SMALL, load_detector, trained_resize
+from gdinousam.models.loading import load_detector, trained_resize
 from gdinousam.models.own_classes import give_own_classes
 from gdinousam.preprocessing import build_resize, image_to_tensor, normalize_image
 from gdinousam.prompts import TokenizedCaptions, build_caption, split_into_captions, tokenize_captions

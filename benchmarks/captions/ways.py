@@ -22,9 +22,10 @@ from gdinousam.experiments.studies.operating_choice import (
     reached,
     specificity,
 )
+from gdinousam.models.bundled import SMALL
 from gdinousam.models.detector.box_finder import BoxFinder
 from gdinousam.models.detector.operating_point import Point, PredictionSettings
-from gdinousam.models.loading import SMALL, trained_resize
+from gdinousam.models.loading import trained_resize
 from gdinousam.models.mask_heads.sam2 import MaskHead
 from gdinousam.models.segmenter import TextSegmenter
 from gdinousam.records import ImageRecord

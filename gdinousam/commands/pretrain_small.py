@@ -22,7 +22,7 @@ def pretrain_command(arguments: Sequence[str] | None = None, program: str = PROG
     """Parse arguments, train what is not trained yet and bundle it; returns the exit code."""
     parser = argparse.ArgumentParser(
         prog=program,
-        description="Train a small Grounding DINO and a small SAM2 from random weights, on endless phantoms and on "
+        description="Train a small Grounding DINO and a small SAM2 in full, on endless phantoms and on "
         "real images where a folder of them is given. Ctrl-C saves; the same command goes on where it stopped.",
     )
     add_config_choice(parser, DEFAULT_CONFIG)
@@ -38,12 +38,14 @@ def pretrain_command(arguments: Sequence[str] | None = None, program: str = PROG
 
     # heavy imports after parsing, so that --help answers at once
     from gdinousam.experiments.config import dump_config, load_config
-    from gdinousam.experiments.pretraining import PretrainConfig, bundle, run_stage
+    from gdinousam.experiments.pretraining import PretrainConfig, bundle, run_stage, write_start
 
     config = load_config(PretrainConfig, *source)
     if options.print_config:
         print(dump_config(config), end="")
         return 0
+    if config.start is not None:
+        write_start(config.start)
     for name in [options.stage] if options.stage else config.stages:
         if run_stage(config.stage(name)).end == "interrupted":
             print(f"interrupted in stage {name}; go on with the same command")

@@ -71,7 +71,8 @@ def test_command(config: TrainConfig, weights: Path, program: str, small: bool) 
 
     program: how the training was called. small: whether by the example config of the small model.
     """
-    from gdinousam.models.loading import RANDOM_SMALL, SMALL
+    from gdinousam.models.bundled import BUNDLED, SMALL
+    from gdinousam.models.loading import RANDOM_SMALL
 
     training, model = config.training, config.model
     parts: dict[str, object]
@@ -81,7 +82,7 @@ def test_command(config: TrainConfig, weights: Path, program: str, small: bool) 
         parts = {"detector": model.detector, "adapter": weights}
     else:
         parts = {"detector": weights, "adapter": "null"}
-    if training.part == "detector" and model.detector in (SMALL, RANDOM_SMALL):
+    if training.part == "detector" and model.detector in (*BUNDLED, RANDOM_SMALL):
         parts["mask_head"] = SMALL
     options = [f"--set {shlex.quote(f'model.{part}={one}')}" for part, one in parts.items()]
     return " ".join([program.replace("train", "test"), *["--small"] * small, *options])

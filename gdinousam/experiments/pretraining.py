@@ -12,9 +12,12 @@ from gdinousam.errors import InputError
 from gdinousam.experiments.config import TrainConfig
 from gdinousam.experiments.train import train
 from gdinousam.folders import replaced_folder, surviving_folder
+from gdinousam.models.imagenet_encoder import with_imagenet_encoder
 from gdinousam.models.loading import load_grounding_dino, load_mask_head, save_resize, trained_resize
 from gdinousam.models.mask_heads.sam2 import Sam2MaskHead
-from gdinousam.settings import Settings, SettingsPath
+from gdinousam.preprocessing import ResizeSettings
+from gdinousam.runtime import torch_seed
+from gdinousam.settings import ModelName, Settings, SettingsPath
 from gdinousam.training.checkpoints import STATE
 from gdinousam.training.loop import Outcome
 
@@ -29,12 +32,25 @@ class BundleSettings(Settings):
     output_dir: SettingsPath = Field(description="Folder that gets detector/ and mask_head/ in half precision.")
 
 
+class StartSettings(Settings):
+    """What a detector starts from whose image encoder was trained on ImageNet."""
+
+    rest: ModelName = Field(description="Small Grounding DINO with all other weights: folder, small-v1, random-small.")
+    size: int = Field(224, ge=32, description="Side in pixels of the square that it is to see.")
+    seed: int = Field(0, ge=0, description="Seed of the layers between encoder and rest, which start at random.")
+    output_dir: SettingsPath = Field(description="Folder that gets it.")
+
+
 class PretrainConfig(Settings):
     """Everything scripts/pretrain_small.py needs."""
 
     images: SettingsPath | None = Field(
         None,
         description="Folder of real images in the CSV layout, with masks; trained on train, chosen on val.",
+    )
+    start: StartSettings | None = Field(
+        None,
+        description="Written before the first stage, which names its folder. null: nothing is.",
     )
     stages: dict[str, TrainConfig] = Field(
         min_length=1, description="Training runs in order; each is a config of train.py without its image paths."
@@ -69,6 +85,23 @@ def _image_paths(folder: Path) -> dict[str, Path]:
             f"{split}_masks": folder / masks,
         }
     return paths
+
+
+def write_start(settings: StartSettings) -> None:
+    """Write the detector that training starts from, unless it is there already.
+
+    Raises InputError where the weights of the image encoder are not installed, or ``rest`` does not load.
+    """
+    folder = settings.output_dir
+    if surviving_folder(folder).is_dir():
+        return
+    rest, tokenizer = load_grounding_dino(str(settings.rest))
+    with torch_seed(settings.seed):
+        model = with_imagenet_encoder(rest)
+    with replaced_folder(folder) as new:
+        model.save_pretrained(new)
+        tokenizer.save_pretrained(new)
+        save_resize(new, ResizeSettings(size=settings.size))
 
 
 def run_stage(config: TrainConfig) -> Outcome:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import ClassVar
 
 from gdinousam.errors import InputError
@@ -17,7 +16,8 @@ from gdinousam.evaluation.scoring.methods import Method, RecordSegmenter
 from gdinousam.evaluation.scoring.notes import NO_NOTES, Notes
 from gdinousam.evaluation.scoring.trace import Thresholds, Trace, UsedWeights
 from gdinousam.methods.config import ModelsConfig, ModelSettings
-from gdinousam.models.loading import SMALL, SMALL_DETECTOR, detector_and_adapter
+from gdinousam.models.bundled import Part, bundled_part
+from gdinousam.models.loading import detector_and_adapter
 from gdinousam.models.weights.origin import short_name, weights_hash, weights_kind, worst_kind
 from gdinousam.records import ImageRecord, PhraseSegmenter, WeightsKind
 from gdinousam.settings import Settings
@@ -25,10 +25,10 @@ from gdinousam.settings import Settings
 
 @dataclass(frozen=True)
 class Weights:
-    """Weights of a part of a method. name: as in the config. small: the folder of the bundled ones, if it has any."""
+    """Weights of a part of a method. name: as in the config. part: of a bundled model, where the name may mean one."""
 
     name: str
-    small: Path | None = None
+    part: Part | None = None
 
 
 class MethodSettings(Settings, ABC):
@@ -93,7 +93,7 @@ class MethodSettings(Settings, ABC):
         gigabyte.
         """
         used: dict[str, UsedWeights] = detector_used(config.named_model) if self.finds_by_phrase else {}
-        used |= {part: weights_used(one.name, one.small) for part, one in self.own_weights().items()}
+        used |= {part: weights_used(one.name, one.part) for part, one in self.own_weights().items()}
         thresholds = Thresholds(**config.prediction.filled().overall.model_dump()) if self.finds_by_phrase else None
         return Trace(used, thresholds)
 
@@ -131,18 +131,16 @@ class ComparedMethod(MethodSettings):
 def detector_used(model: ModelSettings) -> dict[str, UsedWeights]:
     """The detector and, where there is one, the adapter on it; both have been fetched."""
     name, folder = detector_and_adapter(model.detector, model.adapter)
-    used = {"detector": weights_used(name, SMALL_DETECTOR)}
+    used = {"detector": weights_used(name, "detector")}
     if folder is None:
         return used
     # by the name in the config: the folder of a hub id is one of its cache
     return used | {"adapter": replace(weights_used(str(folder)), name=short_name(str(model.adapter or model.detector)))}
 
 
-def weights_used(name: str, small: Path | None = None) -> UsedWeights:
-    """A file, folder, hub id or own name with its hashes. small: the folder of the bundled weights, where the name may
-    mean them.
-    """
-    found = weights_hash(str(small) if name == SMALL and small is not None else name)
+def weights_used(name: str, part: Part | None = None) -> UsedWeights:
+    """A file, folder, hub id or own name with its hashes. part: of a bundled model, where the name may mean one."""
+    found = weights_hash(str((part and bundled_part(name, part)) or name))
     if found is None:
         return UsedWeights(short_name(name), None, None)
     return UsedWeights(short_name(name), found.weights, found.settings)

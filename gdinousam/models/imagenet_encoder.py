@@ -31,7 +31,7 @@ def with_imagenet_encoder(base: GroundingDinoForObjectDetection) -> GroundingDin
     weights = imagenet_weights()
     settings = base.config.to_dict() | {
         "backbone_config": TimmBackboneConfig(
-            backbone=_ARCHITECTURE, use_pretrained_backbone=False, out_indices=[2, 3, 4], freeze_batch_norm_2d=False
+            backbone=_ARCHITECTURE, use_pretrained_backbone=False, out_indices=[2, 3, 4], freeze_batch_norm_2d=True
         )
     }
     model = GroundingDinoForObjectDetection(GroundingDinoConfig.from_dict(settings))

@@ -16,10 +16,10 @@ from transformers import (
     SamModel,
 )
 
-from gdinousam.assets import ASSETS
 from gdinousam.errors import InputError
 from gdinousam.models.adapters.files import ADAPTER_CONFIG, PREPROCESSING, adapter_folder
 from gdinousam.models.adapters.loading import base_of, forget_trained_layers, load_adapter, merged
+from gdinousam.models.bundled import bundled_part
 from gdinousam.models.checkpoints.files import kind_of, read_tensors, require_kind
 from gdinousam.models.checkpoints.grounding_dino import grounding_dino_from, official_tokenizer
 from gdinousam.models.checkpoints.sam import sam_from
@@ -41,10 +41,6 @@ from gdinousam.settings import OWN_MODEL_NAMES
 logger = logging.getLogger(__name__)
 
 RANDOM_SMALL = "random-small"
-SMALL = "small"
-# the two parts of the model that comes with the package
-SMALL_DETECTOR = ASSETS / SMALL / "detector"
-SMALL_MASK_HEAD = ASSETS / SMALL / "mask_head"
 DETECTOR_TYPES = ("grounding-dino",)
 # The published SAM2 folders call themselves by the video model, which contains the image model.
 _SAM2_TYPES = ("sam2", "sam2_video")
@@ -98,14 +94,15 @@ def detector_and_adapter(name: str | Path, adapter: str | Path | None = None) ->
 def load_grounding_dino(name: str) -> tuple[GroundingDinoForObjectDetection, PreTrainedTokenizerBase]:
     """Load Grounding DINO and its tokenizer.
 
-    name: an official weight file (Swin-T or Swin-B), a folder in transformers' format, a hub id, ``small`` for the
-    bundled model, or ``random-small`` for its configuration with random weights from torch's generator.
+    name: an official weight file (Swin-T or Swin-B), a folder in transformers' format, a hub id, ``small`` or
+    ``small-v1`` for a bundled model, or ``random-small`` for a configuration of that size with random weights from
+    torch's generator.
     Raises InputError as ``load_detector`` does.
     """
     if name == RANDOM_SMALL:
         return random_small_detector(), small_tokenizer()
-    if name == SMALL:
-        return load_grounding_dino(str(SMALL_DETECTOR))
+    if (bundled := bundled_part(name, "detector")) is not None:
+        return load_grounding_dino(str(bundled))
     name = str(chosen(name))
     if Path(name).is_file():
         path = Path(name)
@@ -129,13 +126,13 @@ def load_mask_head(name: str) -> MaskHead:
     """Load a frozen mask head: SAM2, also one that hears phrases, SAM or MedSAM, told apart by what the file or folder
     holds.
 
-    name: an official weight file, a folder in transformers' format, a hub id, ``small`` for the bundled SAM2, or
-    ``random-small`` for its configuration with random weights. Raises InputError as ``load_detector`` does.
+    name: an official weight file, a folder in transformers' format, a hub id, ``small`` or ``small-v1`` for a bundled
+    SAM2, or ``random-small`` for its configuration with random weights. Raises InputError as ``load_detector`` does.
     """
     if name == RANDOM_SMALL:
         return _frozen(Sam2MaskHead(random_small_mask_head()))
-    if name == SMALL:
-        return load_mask_head(str(SMALL_MASK_HEAD))
+    if (bundled := bundled_part(name, "mask_head")) is not None:
+        return load_mask_head(str(bundled))
     name = str(chosen(name))
     if Path(name).is_file():
         return _mask_head_of_file(Path(name))
@@ -147,8 +144,8 @@ def load_mask_head(name: str) -> MaskHead:
 
 
 def note_beside(name: str | Path, file: str) -> Path | None:
-    """A note about weights: in their folder or repository, of ``small`` in that of its detector; ``None``: none."""
-    return file_beside(SMALL_DETECTOR if name == SMALL else name, file)
+    """A note about weights: in their folder or repository, of a bundled model that of its detector; ``None``: none."""
+    return file_beside(bundled_part(name, "detector") or name, file)
 
 
 def trained_resize(*names: str | Path | None) -> ResizeSettings:

@@ -10,13 +10,11 @@ from pathlib import Path
 from gdinousam import __version__
 from gdinousam.errors import InputError
 from gdinousam.models.adapters.download import downloaded_adapter
+from gdinousam.models.bundled import BUNDLED, SMALL, bundled_part
 from gdinousam.models.detector.operating_point import Point, PredictionSettings
 from gdinousam.models.loading import (
     DETECTOR_TYPES,
     RANDOM_SMALL,
-    SMALL,
-    SMALL_DETECTOR,
-    SMALL_MASK_HEAD,
     detector_and_adapter,
 )
 from gdinousam.models.segmenter import TextSegmenter
@@ -101,7 +99,7 @@ def _paper_hub_ids() -> tuple[str, str]:
 def _mask_head_for(detector: str) -> str:
     kind = weights_kind(detector)
     if kind in ("random", "small"):
-        return RANDOM_SMALL if kind == "random" else SMALL
+        return RANDOM_SMALL if kind == "random" else detector if detector in BUNDLED else SMALL
     mask_head = _paper_hub_ids()[1]
     _require_here(mask_head)
     return mask_head
@@ -119,10 +117,7 @@ def _require_here(*hub_ids: str) -> None:
 def made_by(names: ModelNames, segmenter: TextSegmenter) -> MadeBy:
     """What a loaded pipeline writes beside its results. Reads every weight file: a second or two per gigabyte."""
     parts = {"detector": names.detector, "adapter": names.adapter, "mask_head": names.mask_head}
-    small = {"detector": SMALL_DETECTOR, "mask_head": SMALL_MASK_HEAD}
-    hashes = {
-        part: weights_hash(str(small[part] if name == SMALL else chosen(name))) for part, name in parts.items() if name
-    }
+    hashes = {part: weights_hash(str(_files_of(name, part))) for part, name in parts.items() if name}
     return MadeBy(
         model=short_name(names.detector),
         adapter=None if names.adapter is None else short_name(names.adapter),
@@ -131,6 +126,11 @@ def made_by(names: ModelNames, segmenter: TextSegmenter) -> MadeBy:
         weights={part: found.weights for part, found in hashes.items() if found is not None},
         versions=versions(),
     )
+
+
+def _files_of(name: str, part: str) -> str | Path:
+    bundled = None if part == "adapter" else bundled_part(name, "detector" if part == "detector" else "mask_head")
+    return bundled or chosen(name)
 
 
 def thresholds_of(settings: PredictionSettings) -> dict[str, float | int | None]:

@@ -11,12 +11,13 @@ import torch
 from benchmarks.captions.masks import FusionByPhrase, best_scores, masks_command
 from gdinousam.commands.common import run
 from gdinousam.data.sources.phantoms.writing import write_phantoms
+from gdinousam.models.bundled import SMALL
 from gdinousam.models.detector.backbone import ImageFeatures
 from gdinousam.models.detector.box_finder import BoxFinder
 from gdinousam.models.detector.detector import Detector
 from gdinousam.models.detector.fusion import ImageTextAttention
 from gdinousam.models.detector.operating_point import PredictionSettings
-from gdinousam.models.loading import SMALL, load_detector
+from gdinousam.models.loading import load_detector
 from gdinousam.models.own_classes import give_own_classes
 from gdinousam.preprocessing import ResizeSettings, build_resize, image_to_tensor, normalize_image
 from gdinousam.records import Image

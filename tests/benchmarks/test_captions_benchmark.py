@@ -14,7 +14,8 @@ from gdinousam.commands.common import run
 from gdinousam.data.sources.phantoms.writing import write_phantoms
 from gdinousam.errors import InputError
 from gdinousam.experiments.studies.operating_choice import THRESHOLDS, QueryCurve
-from gdinousam.models.loading import SMALL, load_detector
+from gdinousam.models.bundled import SMALL
+from gdinousam.models.loading import load_detector
 from gdinousam.prompts import build_caption, fits_a_caption
 from gdinousam.records import ImageRecord, Instance
 

@@ -9,10 +9,11 @@ import pytest
 from pydantic import ValidationError
 
 from gdinousam.errors import InputError
+from gdinousam.models.bundled import SMALL
 from gdinousam.models.detector.box_finder import BoxFinder
 from gdinousam.models.detector.detector import Detector
 from gdinousam.models.detector.operating_point import PredictionSettings
-from gdinousam.models.loading import SMALL, load_detector
+from gdinousam.models.loading import load_detector
 from gdinousam.preprocessing import ResizeSettings
 from gdinousam.records import Detection, Image
 

@@ -17,9 +17,10 @@ from transformers import (
 )
 
 from gdinousam.data.sources.phantoms import make_phantom
+from gdinousam.models.bundled import SMALL, SMALL_DETECTOR, SMALL_MASK_HEAD
 from gdinousam.models.detector.box_finder import BoxFinder
 from gdinousam.models.detector.operating_point import PredictionSettings
-from gdinousam.models.loading import SMALL, SMALL_DETECTOR, SMALL_MASK_HEAD, load_detector, load_mask_head, save_resize
+from gdinousam.models.loading import load_detector, load_mask_head, save_resize
 from gdinousam.models.processors import save_detector_processor
 from gdinousam.preprocessing import ResizeSettings, build_resize, image_to_tensor, normalize_image
 from gdinousam.records import Detection, Image

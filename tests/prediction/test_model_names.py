@@ -9,8 +9,9 @@ import torch
 from gdinousam import Segmenter
 from gdinousam.errors import InputError
 from gdinousam.models.adapters.lora import LoraSettings, add_lora
+from gdinousam.models.bundled import SMALL_DETECTOR, SMALL_MASK_HEAD
 from gdinousam.models.detector.detector import Detector
-from gdinousam.models.loading import SMALL_DETECTOR, SMALL_MASK_HEAD, load_grounding_dino
+from gdinousam.models.loading import load_grounding_dino
 from gdinousam.models.weights.checksums import add_sums, sha256_of
 from gdinousam.prediction.models import model_names
 from gdinousam.preprocessing import ResizeSettings

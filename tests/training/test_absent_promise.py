@@ -14,8 +14,8 @@ from gdinousam.data.sources.phantoms import VARIED, Phantom, make_phantom
 from gdinousam.evaluation.scoring.metrics import dice
 from gdinousam.experiments.config import TrainConfig
 from gdinousam.experiments.train import train
+from gdinousam.models.bundled import SMALL
 from gdinousam.models.detector.operating_point import PredictionSettings
-from gdinousam.models.loading import SMALL
 from gdinousam.models.segmenter import load_segmenter
 from gdinousam.records import Detection, Hint
 

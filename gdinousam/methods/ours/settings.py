@@ -12,7 +12,7 @@ from gdinousam.methods.config import ModelsConfig
 from gdinousam.methods.interface import MethodSettings, Weights
 from gdinousam.methods.ours.references import WholeImageSegmenter
 from gdinousam.methods.true_hints import TrueHints
-from gdinousam.models.loading import SMALL_MASK_HEAD, load_mask_head, place
+from gdinousam.models.loading import load_mask_head, place
 from gdinousam.models.mask_heads.sam2 import MaskHead
 from gdinousam.models.segmenter import TextSegmenter, load_segmenter
 from gdinousam.records import ImageRecord
@@ -26,7 +26,7 @@ class WithMaskHead(MethodSettings):
 
     def own_weights(self) -> Mapping[str, Weights]:
         """See ``MethodSettings``."""
-        return {"mask head": Weights(self.mask_head, SMALL_MASK_HEAD)}
+        return {"mask head": Weights(self.mask_head, "mask_head")}
 
     def load_mask_head(self, config: ModelsConfig) -> MaskHead:
         """The mask head where and in what numbers the config wants it."""

@@ -140,20 +140,27 @@ def require_same_base(model: nn.Module, folder: Path) -> None:
     An adapter without a note, as peft writes it, cannot be checked, which is logged. Raises InputError for another
     model, and for a note that cannot be read.
     """
-    path = folder / BASE_NOTE
-    if not path.is_file():
+    note = noted_base(folder)
+    if note is None:
         logger.info("adapter %s has no %s, so its base could not be checked", folder, BASE_NOTE)
         return
-    try:
-        note = BaseNote.model_validate(read_json_object(path))
-    except ValidationError as error:
-        problem = error.errors()[0]
-        raise InputError(f"{path}: {'.'.join(map(str, problem['loc']))}: {problem['msg']}; restore it") from error
     found = weights_sha256(model)
     if found != note.sha256:
         raise InputError(
             f"adapter {folder} was made for {note}; this is another model (sha256 {found[:_DIGITS_SHOWN]}...)"
         )
+
+
+def noted_base(folder: Path) -> BaseNote | None:
+    """The note beside an adapter, ``None`` where there is none; InputError for one that cannot be read."""
+    path = folder / BASE_NOTE
+    if not path.is_file():
+        return None
+    try:
+        return BaseNote.model_validate(read_json_object(path))
+    except ValidationError as error:
+        problem = error.errors()[0]
+        raise InputError(f"{path}: {'.'.join(map(str, problem['loc']))}: {problem['msg']}; restore it") from error
 
 
 def _base_parameters(model: nn.Module) -> list[nn.Parameter]:

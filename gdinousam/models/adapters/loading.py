@@ -25,6 +25,7 @@ from gdinousam.models.adapters.base_note import (
     BaseNote,
     digest_of,
     found_base,
+    noted_base,
     require_same_base,
     save_base_note,
     weight_digests,
@@ -44,6 +45,7 @@ from gdinousam.models.adapters.lora import (
     prepare_for_adapters,
     without_peft_warning,
 )
+from gdinousam.models.bundled import SMALL, SMALL_V1, SMALL_V1_SHA256
 from gdinousam.models.checkpoints.files import read_tensors, require_finite, require_kind
 from gdinousam.models.checkpoints.grounding_dino import transformers_module
 from gdinousam.models.checkpoints.keys import listed
@@ -66,12 +68,14 @@ _MARKS_OF_OURS = ("text_enhancer_layer.", "deformable_layer.", "encoder_attn_tex
 def base_of(folder: Path) -> str:
     """The name under which the base of an adapter folder loads: one of ours, a hub id, a file or a folder.
 
-    Raises InputError where the adapter does not say, or where the file or folder that it names is not found; see
-    ``gdinousam.models.adapters.base_note.found_base``.
+    An adapter on the bundled model as it was before goes on that one. Raises InputError where the adapter does not say,
+    or where the file or folder that it names is not found; see ``gdinousam.models.adapters.base_note.found_base``.
     """
     base = read_json_object(folder / ADAPTER_CONFIG).get("base_model_name_or_path")
     if not base or not isinstance(base, str):
         raise InputError(f"adapter {folder} does not name its base; give the base as detector beside the adapter")
+    if base == SMALL and (note := noted_base(folder)) is not None and note.sha256 == SMALL_V1_SHA256:
+        return SMALL_V1
     return found_base(base, folder)
 
 

@@ -14,8 +14,9 @@ from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
 from gdinousam.models.adapters.base_note import BASE_NOTE
 from gdinousam.models.adapters.files import adapter_folder
+from gdinousam.models.bundled import BUNDLED
 from gdinousam.models.detector.operating_point import OPERATING_POINT
-from gdinousam.models.loading import RANDOM_SMALL, SMALL
+from gdinousam.models.loading import RANDOM_SMALL
 from gdinousam.models.mask_heads.random_sam import RANDOM
 from gdinousam.models.processors import PREPROCESSOR
 from gdinousam.models.weights.checksums import sha256_of
@@ -123,7 +124,7 @@ def weights_kind(name: str | None) -> WeightsKind:
     """
     if name in (RANDOM, RANDOM_SMALL):
         return "random"
-    if name == SMALL:
+    if name in BUNDLED:
         return "small"
     if not name or name in REFERENCES:
         return "full"

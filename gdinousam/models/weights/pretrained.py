@@ -17,6 +17,7 @@ from gdinousam.models.checkpoints.files import Tensors, is_wrapped, read_tensors
 from gdinousam.models.checkpoints.keys import listed
 from gdinousam.models.config_values import require_kinds, require_possible
 from gdinousam.models.small import SEPARATOR_TOKENS
+from gdinousam.models.weights.frozen_norms import frozen_without_copying
 from gdinousam.prompts import build_caption, tokenize_captions
 from gdinousam.reading import read_json_object
 
@@ -46,7 +47,8 @@ def from_folder_or_hub(model_class: type[PreTrainedModel], name: str, model_type
         # without the type, transformers 5 builds half-precision models from half-precision files
         return model_class.from_pretrained(name, dtype=torch.float32, local_files_only=local, output_loading_info=True)
 
-    with _quiet_transformers():  # it warns of the keys that we make an error of
+    # it warns of the keys that we make an error of
+    with _quiet_transformers(), frozen_without_copying():
         model, info = _fetched(name, load)
     if local and is_wrapped(info["unexpected_keys"]):
         return from_tensors(model_class, model.config, _tensors_in(Path(name)), Path(name))

@@ -20,7 +20,7 @@ from gdinousam.methods.sam_medus.weights import (
     start_from_sam,
 )
 from gdinousam.methods.trained_folder import config_name, weights_name
-from gdinousam.models.loading import SMALL_MASK_HEAD
+from gdinousam.models.bundled import SMALL_MASK_HEAD
 from gdinousam.runtime import torch_seed
 
 CONFIG_FILE, WEIGHTS_FILE = config_name("sam_medus"), weights_name("sam_medus")

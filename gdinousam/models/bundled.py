@@ -1,0 +1,23 @@
+"""The models that come with the package: ``small``, and the edition before it, whose numbers stay repeatable."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from gdinousam.assets import ASSETS
+
+SMALL, SMALL_V1 = "small", "small-v1"
+BUNDLED = (SMALL, SMALL_V1)
+# of the detector, as adapters note it (``weights_sha256``): it was called small when they were made
+SMALL_V1_SHA256 = "adb7ccf65626020fd99bfe58033b45a9c8fc8959ba98d1cbbd7854d558091e75"
+Part = Literal["detector", "mask_head"]
+
+
+def bundled_part(name: str | Path, part: Part) -> Path | None:
+    """The folder of a part of a bundled model, ``None`` where the name is not one's."""
+    return ASSETS / str(name).replace("-", "_") / part if name in BUNDLED else None
+
+
+SMALL_DETECTOR = ASSETS / SMALL / "detector"
+SMALL_MASK_HEAD = ASSETS / SMALL / "mask_head"
