@@ -33,6 +33,7 @@ LEVELS = [
     {"prompts", "phrase_book", "preprocessing", "drawing", "inputs"},
     {"data", "models"},
     {"training", "evaluation", "prediction"},
+    {"labelling"},
     {"methods"},
     {"experiments"},
     {"commands"},
