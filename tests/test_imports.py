@@ -34,7 +34,7 @@ LEVELS = [
     {"data", "models"},
     {"training", "evaluation", "prediction"},
     {"labelling"},
-    {"methods"},
+    {"methods", "serving"},
     {"experiments"},
     {"commands"},
     {"__main__"},
