@@ -25,7 +25,8 @@ def test_several_controls_in_the_order_of_the_config_wherever_they_stand() -> No
         f'<View><BrushLabels name="stroke" toName="image"><Label value="cyst"/></BrushLabels><View>{IMAGE}</View>'
         '<Header value="x"/><Choices name="quality" toName="image"><Choice value="good"/></Choices>'
         '<Rectangle name="box" toName="image"/><Labels name="what" toName="image" model_score_threshold="0">'
-        '<Label value="Mass" predicted_values="solid mass"/><Label value="cyst" predicted_values="other"/></Labels></View>'
+        '<Label value="Mass" predicted_values="solid mass"/><Label value="cyst" predicted_values="other"/></Labels>'
+        "</View>"
     )
     assert [(one.shape, one.name, one.labels_name, one.threshold) for one in controls] == [
         ("brush", "stroke", None, None),
@@ -43,13 +44,13 @@ def test_several_controls_in_the_order_of_the_config_wherever_they_stand() -> No
         (f'<View>{IMAGE}<RectangleLabels name="a" toName="image"/></View>', "no RectangleLabels or BrushLabels"),
         (f'<View>{IMAGE}<Rectangle name="a" toName="image"/></View>', "no RectangleLabels or BrushLabels"),
         (
-            '<View><Image name="image" value="a.png"/><BrushLabels name="a" toName="image"><Label value="b"/></BrushLabels>'
-            "</View>",
+            '<View><Image name="image" value="a.png"/><BrushLabels name="a" toName="image"><Label value="b"/>'
+            "</BrushLabels></View>",
             "for an Image whose value is a field of the task",
         ),
         (
-            f'<View>{IMAGE}<BrushLabels name="a" toName="image" model_score_threshold="2"><Label value="b"/></BrushLabels>'
-            "</View>",
+            f'<View>{IMAGE}<BrushLabels name="a" toName="image" model_score_threshold="2"><Label value="b"/>'
+            "</BrushLabels></View>",
             r"model_score_threshold is '2'; give a number in \[0, 1\]",
         ),
     ],

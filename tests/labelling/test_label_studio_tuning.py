@@ -99,7 +99,7 @@ def test_one_training_at_a_time_and_closing_stops_it(tmp_path: Path) -> None:
     tuner = Tuner(tmp_path / "runs", config, IMAGES)
     export = [task(number, [stroke(LARGE, "mass")]) for number in range(4)], WHOLE
     tuner.start(lambda: export)
-    with pytest.raises(BusyError, match="label-studio-1 is still (preparing|training); wait for it"):
+    with pytest.raises(BusyError, match=r"label-studio-1 is still (preparing|training); wait for it"):
         tuner.start(lambda: export)
     end = time.monotonic() + DEADLINE_S
     while not (tmp_path / "runs" / "label-studio-1" / "run" / "last").exists():

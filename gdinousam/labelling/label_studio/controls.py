@@ -87,7 +87,9 @@ def _controls(root: Element) -> Iterator[Control]:
 
 
 def _labels_for(to_name: str, root: Element) -> Element | None:
-    of_image = (one for one in root.iter() if one.tag.lower() == _LABELS and to_name in one.get("toName", "").split(","))
+    of_image = (
+        one for one in root.iter() if one.tag.lower() == _LABELS and to_name in one.get("toName", "").split(",")
+    )
     return next(of_image, None)
 
 

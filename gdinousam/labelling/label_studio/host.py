@@ -97,7 +97,9 @@ def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
 def _require_success(response: httpx.Response, address: str) -> None:
     shown = _shown(address)
     if response.is_redirect:
-        raise InputError(f"{shown}: Label Studio sends elsewhere, where nothing is fetched; let it pass images on itself")
+        raise InputError(
+            f"{shown}: Label Studio sends elsewhere, where nothing is fetched; let it pass images on itself"
+        )
     if response.status_code in _REFUSED:
         raise InputError(f"{shown}: Label Studio refuses the token of this server; start it with a valid one")
     if not response.is_success:

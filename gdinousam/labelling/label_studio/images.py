@@ -33,7 +33,9 @@ class TaskImages:
         address = data.get(key) if isinstance(data, Mapping) else None
         label = f"task {task.get('id', '?')}"
         if not isinstance(address, str) or not address:
-            raise InputError(f"{label}: its data has no {key!r} with an image; correct the task or the labelling config")
+            raise InputError(
+                f"{label}: its data has no {key!r} with an image; correct the task or the labelling config"
+            )
         try:
             return self._read(address)
         except InputError as error:

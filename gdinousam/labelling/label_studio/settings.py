@@ -23,7 +23,8 @@ class LabelStudioSettings(Settings):
     )
     runs: SettingsPath | None = Field(None, description="Folder that gets tuning runs; null: nothing is trained.")
     config: SettingsPath | None = Field(
-        None, description="Config of a training, which says what is tuned; null: the small model, in its example config."
+        None,
+        description="Config of a training, which says what is tuned; null: the small model, in its example config.",
     )
 
     @field_validator("url")

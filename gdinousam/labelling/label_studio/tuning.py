@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import json
-import logging
 import os
 import signal
 import subprocess
@@ -30,8 +29,6 @@ from gdinousam.files import write_text
 from gdinousam.labelling.label_studio.controls import phrases_of, read_controls
 from gdinousam.labelling.label_studio.images import TaskImages
 from gdinousam.reading import reason_of
-
-logger = logging.getLogger(__name__)
 
 State = Literal["idle", "preparing", "training", "done", "failed", "stopped"]
 SHARES = (0.8, 0.2, 0.0)  # of the groups, for training and validation
@@ -114,7 +111,6 @@ class Tuner:
             data = write_data(run, tasks, config, self._images)
             code = self._train(run, data)
         except Exception as error:
-            logger.warning("%s: %s", run.name, reason_of(error))
             self._end("failed", reason_of(error))
             return
         lines = _last_lines(run / "log.txt")

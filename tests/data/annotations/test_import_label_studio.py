@@ -16,6 +16,7 @@ from gdinousam.data.sources.annotations.brush import DAMAGED, LENGTH_BITS, LONGE
 from gdinousam.errors import InputError
 from gdinousam.records import Mask
 
+
 def bits_of(number: int, count: int) -> str:
     return format(number, f"0{count}b")
 
