@@ -131,6 +131,7 @@ def _suffix(path: Path) -> str:
 
 def _picture_format(path: Path) -> str | None:
     """Pillow's name of the format; ``None`` for no picture. Raises Refusal for a size that Pillow itself refuses."""
+    PIL.Image.init()  # else formats that nobody has read yet are not known
     try:
         with PIL.Image.open(path, formats=PICTURE_FORMATS) as picture:
             return picture.format
@@ -197,7 +198,8 @@ def _of_metaimage(path: Path) -> tuple[int, int, int]:
     if head.count(b"ElementDataFile") != 1 or not _OWN_PIXELS.search(head):
         raise Refusal(415, "unsupported", "a MetaImage must hold its pixels (ElementDataFile = LOCAL); send an .mha")
     sizes, channels = _SIZES.findall(head), _CHANNELS.findall(head)
-    if len(sizes) != 1 or len(channels) > 1 or len(sizes[0].split()) < 2:
+    told_once = head.count(b"DimSize") == 1 and head.count(b"ElementNumberOfChannels") == len(channels) <= 1
+    if not told_once or len(sizes) != 1 or len(sizes[0].split()) < 2:
         raise InputError("its header does not tell its size; export it again")
     width, height, *others = map(int, sizes[0].split())
     num_frames = math.prod(others)
