@@ -28,7 +28,8 @@ from gdinousam.prediction.sources import Clip, Picture, open_source
 from gdinousam.reading import one_line
 from gdinousam.serving.refusals import Refusal
 
-PICTURE_FORMATS = ("PNG", "JPEG", "MPO", "TIFF", "BMP", "WEBP", "PPM")  # Pillow's; EPS, say, would start a program
+# Pillow's names; EPS, say, would start a program. A camera's MPO counts as JPEG.
+PICTURE_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "PPM")
 TAKEN = "PNG, JPEG, TIFF, BMP, WebP, PGM, PPM, DICOM, NIfTI, MetaImage (.mha), and video as MP4, AVI, MKV or WebM"
 UNNAMED = "upload"  # what a file is called inside the server, in its log too
 LONGEST_NAME = 200  # characters of a client's name for its file that are told back to it
