@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hosts import PERSONAL, Host, host
+from label_studio_host import PERSONAL, Host, host
 from pydantic import ValidationError
 
 from gdinousam.errors import InputError

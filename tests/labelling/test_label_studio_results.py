@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from found import BOX, DETECTIONS, HEIGHT, LARGE, PARTED, SMALL, WHOLE, WIDTH, written
+from found_objects import BOX, DETECTIONS, HEIGHT, LARGE, PARTED, SMALL, WHOLE, WIDTH, written
 
 from gdinousam.data.sources.annotations.label_studio import read_label_studio
 from gdinousam.data.sources.annotations.options import ReadOptions

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from found import BOX, DETECTIONS, HEIGHT, LARGE, PARTED, SMALL, WHOLE, WIDTH, mask_of, written
+from found_objects import BOX, DETECTIONS, HEIGHT, LARGE, PARTED, SMALL, WHOLE, WIDTH, mask_of, written
 
 from gdinousam.data.sources.annotations.brush import decode_brush, encode_brush
 

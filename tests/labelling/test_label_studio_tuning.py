@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from exports import quick_config, stroke, task
-from found import LARGE, SMALL, WHOLE
+from found_objects import LARGE, SMALL, WHOLE
+from label_studio_exports import quick_config, stroke, task
 
 from gdinousam.data.contract.reading import read_records
 from gdinousam.data.images import union_mask

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import PIL.Image
 import yaml
-from found import HEIGHT, WIDTH
+from found_objects import HEIGHT, WIDTH
 
 from gdinousam.data.sources.annotations.brush import encode_brush
 from gdinousam.records import Mask
