@@ -134,21 +134,18 @@ def label_studio_router(settings: LabelStudioSettings, max_bytes: int) -> APIRou
             await asyncio.to_thread(tuner.close)
 
     router = APIRouter(prefix="/label-studio", lifespan=running)
-    taking = APIRouter(route_class=JsonRoute)
     predicting, training = _Predicting(images), _Training(host, tuner)
     refusals = documented(400, 401, 408, 413, 415, 422, 429, 503)
+    takes: dict[str, Any] = {"methods": ["POST"], "route_class_override": JsonRoute}
     router.add_api_route("/health", _health, responses=documented(401))
     router.add_api_route("/versions", predicting.versions, responses=documented(401))
     router.add_api_route("/training", training.status, responses=documented(401, 409))
-    taking.add_api_route("/setup", predicting.setup, methods=["POST"], responses=refusals)
-    taking.add_api_route("/predict", predicting.predict, methods=["POST"], responses=refusals)
-    started: dict[str, Any] = {"methods": ["POST"], "status_code": 201, "responses": refusals | documented(409)}
-    taking.add_api_route("/webhook", training.on_event, **started)
-    taking.add_api_route("/train", training.train, **started)
-    taking.add_api_route(
-        "/job_status", training.job_status, methods=["POST"], responses=refusals | documented(404, 409)
-    )
-    router.include_router(taking)
+    router.add_api_route("/setup", predicting.setup, **takes, responses=refusals)
+    router.add_api_route("/predict", predicting.predict, **takes, responses=refusals)
+    refusals |= documented(409)
+    router.add_api_route("/webhook", training.on_event, **takes, status_code=201, responses=refusals)
+    router.add_api_route("/train", training.train, **takes, status_code=201, responses=refusals)
+    router.add_api_route("/job_status", training.job_status, **takes, responses=refusals | documented(404))
     return router
 
 
