@@ -19,6 +19,7 @@ from label_studio_host import Host, host
 from served import png, served
 
 from gdinousam import Segmenter
+from gdinousam.commands.serve import main
 from gdinousam.data.sources.annotations.brush import decode_brush
 from gdinousam.labelling.label_studio.settings import LabelStudioSettings
 from gdinousam.records import Image
@@ -178,3 +179,27 @@ def test_the_training_button_trains_on_the_export_of_the_project(
         time.sleep(0.2)
     assert status["state"] == "done" and any("weights in" in line for line in status["log"]), status
     assert http.post("/job_status", json={"job": "label-studio-1"}).json() == {"job_status": "done"}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--label-studio-url", "localhost:8080"], "--label-studio: url: give an address such as"),
+        (["--label-studio-files", "none"], "--label-studio: files: "),
+        (["--label-studio-token-file", "token"], "a token needs the url"),
+        (["--label-studio-token-file", "none"], "none: cannot be read"),
+    ],
+)
+def test_options_that_make_no_sense_are_one_line(
+    options: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "token").write_text("secret-of-label-studio\n")
+    with pytest.raises(SystemExit) as end:
+        main(options)
+    said = capsys.readouterr().err
+    assert end.value.code == 2 and message in said and said.count("\n") == 1 and "secret" not in said
