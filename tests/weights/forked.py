@@ -1,4 +1,4 @@
-"""A script in a forked child: it reads the environment as a new process does, without importing torch and peft again."""
+"""A script in a forked child: it reads the environment as a new process does, but need not import torch and peft again."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ SECONDS = 100  # that a script may take
 READS_ENVIRONMENT = ("huggingface_hub", "gdinousam")  # packages that a child imports anew
 
 
-def run_script(script: str, arguments: Sequence[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+def run_script(
+    script: str, arguments: Sequence[str], environment: Mapping[str, str]
+) -> subprocess.CompletedProcess[str]:
     """Run a script as ``python SCRIPT ARGUMENTS`` does; a child that takes too long is killed by SIGALRM."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         pid = os.fork()
