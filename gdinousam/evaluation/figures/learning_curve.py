@@ -48,7 +48,9 @@ def learning_curve_figure(curve: LearningCurve, width: float) -> Figure:
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xticks(sizes, [str(size) for size in sizes])
     axes.margins(x=0.1)
-    axes.set(ylim=(0, 100), xlabel=f"training {curve.unit}", ylabel="Dice %")
+    axes.set(
+        ylim=(0, 100), xlabel=f"training {curve.unit}{', such as patients' * (curve.unit == 'groups')}", ylabel="Dice %"
+    )
     axes.grid(color=GRID, linewidth=0.4, alpha=0.6)
     axes.set_axisbelow(True)
     figure.legend(loc="outside upper center", ncols=2)

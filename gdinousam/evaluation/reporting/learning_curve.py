@@ -18,6 +18,7 @@ from gdinousam.errors import InputError
 from gdinousam.evaluation.reporting.comparison import compare
 from gdinousam.evaluation.reporting.comparison_tables import few_groups_notes
 from gdinousam.evaluation.reporting.statistics import (
+    DIGITS,
     Interval,
     PairedTest,
     bootstrap_interval,
@@ -172,8 +173,12 @@ def curve_tables(curve: LearningCurve, remarks: Sequence[str] = ()) -> dict[str,
 def _sizes_table(curve: LearningCurve, points: Sequence[Point], about: Sequence[str]) -> Table:
     columns = (
         text_column("method"),
-        Column(curve.unit, (curve.unit,)),
-        *([] if curve.unit == "images" else [Column("images", ("fewest images", "most images"))]),
+        _unit_column(curve),
+        *(
+            []
+            if curve.unit == "images"
+            else [Column("training images", ("fewest training images", "most training images"))]
+        ),
         Column("seeds", ("seeds",)),
         Column("n", ("n",)),
         Column("Dice %", ("Dice %", "std over seeds")),
@@ -201,6 +206,10 @@ def _size_line(point: Point, with_images: bool) -> tuple[Cell, ...]:
     )
 
 
+def _unit_column(curve: LearningCurve) -> Column:
+    return Column(f"training {curve.unit}", (f"training {curve.unit}",))
+
+
 def _units_cell(point: Point) -> Cell:
     return count_cell(point.num_units) if point.runs else Cell(_UNTRAINED, (0,))
 
@@ -225,11 +234,11 @@ def _pairs(points: Sequence[Point]) -> Iterator[tuple[int, Point, Point]]:
 
 def _tests_table(curve: LearningCurve, points: Sequence[Point], about: Sequence[str]) -> Table:
     columns = (
-        Column(curve.unit, (curve.unit,)),
+        _unit_column(curve),
         text_column("first"),
         text_column("second"),
         Column("n", ("n",)),
-        Column("groups", ("groups",)),
+        Column("test groups", ("test groups",)),
         Column("Dice difference %", ("Dice difference %",)),
         Column("95 % interval", ("difference low", "difference high")),
         Column("p", ("p",)),
@@ -245,7 +254,8 @@ def _tests_table(curve: LearningCurve, points: Sequence[Point], about: Sequence[
 
 def _test_line(size: int, first: Point, second: Point, test: PairedTest, p_holm: float) -> tuple[Cell, ...]:
     others = second.of_seeds if second.runs else second.of_seeds * len(first.of_seeds)
-    ahead = sum(one > other for one, other in zip(first.of_seeds, others, strict=True))
+    # two that are alike must not differ by their last bit
+    ahead = sum(round(one - other, DIGITS) > 0 for one, other in zip(first.of_seeds, others, strict=True))
     difference, num_seeds = test.difference, len(first.of_seeds)
     return (
         count_cell(size),
@@ -268,7 +278,7 @@ def _phrases_table(curve: LearningCurve, points: Sequence[Point], about: Sequenc
         places.setdefault(row.phrase, []).append(place)
     columns = (
         text_column("method"),
-        Column(curve.unit, (curve.unit,)),
+        _unit_column(curve),
         *(Column(f"{phrase} (n {len(of_phrase)})", (phrase,)) for phrase, of_phrase in places.items()),
     )
     lines = tuple(
@@ -285,8 +295,8 @@ def _phrases_table(curve: LearningCurve, points: Sequence[Point], about: Sequenc
 def _runs_table(curve: LearningCurve, about: Sequence[str]) -> Table:
     columns = (
         text_column("method"),
-        Column(curve.unit, (curve.unit,)),
-        *([] if curve.unit == "images" else [Column("images", ("images",))]),
+        _unit_column(curve),
+        *([] if curve.unit == "images" else [Column("training images", ("training images",))]),
         Column("seed", ("seed",)),
         Column("steps", ("steps",)),
         Column("minutes", ("minutes",)),

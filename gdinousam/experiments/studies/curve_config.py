@@ -22,7 +22,7 @@ from gdinousam.experiments.config import (
     load_config,
 )
 from gdinousam.methods.unet.settings import UNetSettings, UNetTraining
-from gdinousam.models.detector.operating_point import PredictionSettings
+from gdinousam.models.detector.operating_point import PredictionSettings, resolve_prediction
 from gdinousam.settings import ModelName, Settings, SettingsPath, derive
 from gdinousam.training.settings import LoopSettings
 
@@ -108,6 +108,11 @@ class LearningCurveConfig(Settings):
             raise ValueError("tuned must train on images alone; leave out its data.phantoms")
         return self
 
+    def resolved(self) -> LearningCurveConfig:
+        """The config with one operating point for everything: what it leaves open is that of the untuned detector."""
+        prediction = resolve_prediction(self.prediction, str(self.tuned.model.detector))
+        return self.model_copy(update={"prediction": prediction})
+
 
 def pool_config(config: LearningCurveConfig) -> BaselineTrainConfig:
     """All training images, with masks, as a config that reads them."""
@@ -188,6 +193,4 @@ def _test_config(config: LearningCurveConfig, name: str, folder: Path, **method:
         test_masks=config.images / masks,
     )
     evaluation = derive(EvaluationSettings, config.curve, output_dir=folder, method=name)
-    return derive(
-        TestConfig, config, data=data, evaluation=evaluation, phrase_book=config.tuned.phrase_book, **method
-    ).resolved()
+    return derive(TestConfig, config, data=data, evaluation=evaluation, phrase_book=config.tuned.phrase_book, **method)

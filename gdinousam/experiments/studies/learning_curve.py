@@ -81,6 +81,7 @@ def run_learning_curve(config: LearningCurveConfig, overwrite: bool = False, res
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise InputError("a learning curve runs in one process; start it without torchrun or accelerate launch")
+    config = config.resolved()
     pool, folder = read_training_images(pool_config(config)).train, config.curve.output_dir
     unit, parts = _parts(config, pool)
     planned = [run for part in parts for run in _runs_on(config, part)]
@@ -198,7 +199,8 @@ def _result(run: _Planned) -> CurveRun:
 
 
 def _write(config: LearningCurveConfig, curve: LearningCurve) -> str:
-    folder, batch = config.curve.output_dir, config.tuned.data.batch_size
+    folder, tuned = config.curve.output_dir, config.tuned
+    batch = tuned.data.batch_size * tuned.training.accumulation_steps
     budget = (
         f"Every run has {config.curve.num_steps} optimizer steps of at most {batch} images, and those that fill its "
         "last epoch, whatever its size and method; its last weights are scored, and nothing was chosen on validation "
