@@ -228,6 +228,14 @@ def test_the_printed_config_loads_to_itself(config: Path, tmp_path: Path, capsys
     assert capsys.readouterr().out == printed
 
 
+def test_data_stands_for_the_images_of_the_config(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(learning_curve_command, ["--config", str(config), "--data", "mine", "--print-config"]) == 0
+    assert yaml.safe_load(capsys.readouterr().out)["images"] == str(tmp_path / "mine")
+
+
 @pytest.mark.parametrize(("name", "count"), [("heart", "groups"), ("carotid", "images")])
 def test_the_example_tunes_as_its_config_says(name: str, count: str) -> None:
     curve = load_config(LearningCurveConfig, ROOT / "configs" / "small" / f"{name}_curve.yaml")
