@@ -42,7 +42,7 @@ def config(phantom_data: Path, small_detector: Path, small_mask_head: Path, tmp_
         "resize": {"size": 64},
         "model": {"detector": str(small_detector)},
         "lora": {"rank": 2},
-        "training": {"output_dir": "elsewhere", "log_every": 1, "device": "cpu"},
+        "training": {"output_dir": "elsewhere", "patience": 0, "log_every": 1, "device": "cpu"},
     }
     (folder / "tuning.yaml").write_text(yaml.safe_dump(tuning), encoding="utf-8")
     tree = {

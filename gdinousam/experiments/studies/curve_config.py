@@ -67,7 +67,7 @@ class CurveSettings(RunSettings):
         (0, 1, 2), min_length=1, description="Each draws its own training images and trains once per size and method."
     )
     num_steps: int = Field(
-        600,
+        500,
         ge=1,
         description="Optimizer steps of every run, whatever its size and method, and the few more that fill its last "
         "epoch.",
@@ -164,6 +164,7 @@ def _of_run(config: LearningCurveConfig, folder: Path, num_images: int, seed: in
         "seed": seed,
         "num_epochs": math.ceil(config.curve.num_steps / steps),
         "stop_on": "val_loss",
+        "patience": config.curve.num_steps,  # more than there are epochs
         "sample_pictures_every": 0,
     }
 
