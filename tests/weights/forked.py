@@ -1,4 +1,4 @@
-"""A script in a forked child: it reads the environment as a new process does, but need not import torch and peft again."""
+"""A script in a forked child: it reads the environment as a new process does, but imports torch and peft no more."""
 
 from __future__ import annotations
 
