@@ -164,7 +164,7 @@ def test_fields_that_cannot_be_taken_are_one_line(
 def test_concurrent_requests_get_their_own_answers(address: str, segmenter: Segmenter) -> None:
     families = ("thyroid", "breast", "muscle", "liver")
     images = [make_phantom(np.random.default_rng(n), family=families[n % 4]).image for n in range(6)]
-    phrases = [[PHRASE], ["benign breast lesion", "cyst"], ["breast tumor"], [PHRASE, "benign liver lesion"], [PHRASE], ["cyst"]]
+    phrases = [[PHRASE], ["benign breast lesion", "cyst"], ["breast tumor"], [PHRASE, "benign liver lesion"]] * 2
 
     def ask(number: int) -> dict[str, Any]:
         fields = {"phrases": phrases[number]}
@@ -173,7 +173,7 @@ def test_concurrent_requests_get_their_own_answers(address: str, segmenter: Segm
 
     with ThreadPoolExecutor(6) as pool:
         answers = list(pool.map(ask, range(6)))
-    for answer, image, row in zip(answers, images, phrases, strict=True):
+    for answer, image, row in zip(answers, images, phrases[:6], strict=True):
         require_same(answer, segmenter.predict(image, row))
 
 
