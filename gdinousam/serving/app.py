@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from fastapi import APIRouter, FastAPI
-from fastapi.responses import FileResponse, PlainTextResponse
+from fastapi.responses import FileResponse, HTMLResponse, PlainTextResponse
 from fastapi.staticfiles import StaticFiles
 
 from gdinousam import __version__
@@ -16,8 +16,9 @@ from gdinousam.errors import InputError
 from gdinousam.prediction.segmenter import Segmenter
 from gdinousam.serving import clips, segmenting
 from gdinousam.serving.access import Gate
+from gdinousam.serving.api_page import api_text
 from gdinousam.serving.metrics import CONTENT_TYPE, Counted, Metrics
-from gdinousam.serving.refusals import add_handlers, documented
+from gdinousam.serving.refusals import Faults, add_handlers, documented
 from gdinousam.serving.services import Services
 from gdinousam.serving.settings import ServeSettings
 
@@ -70,6 +71,10 @@ def create_app(
         """Numbers for Prometheus."""
         return PlainTextResponse(metrics.text(), media_type=CONTENT_TYPE)
 
+    @app.get("/docs", include_in_schema=False)
+    async def api_page() -> HTMLResponse:
+        return HTMLResponse(api_text(app.openapi()))
+
     if PAGE.is_dir():
         app.mount("/static", StaticFiles(directory=PAGE), name="static")
 
@@ -77,6 +82,7 @@ def create_app(
         async def page() -> FileResponse:
             return FileResponse(PAGE / "index.html", headers={"Cache-Control": "no-cache"})
 
+    app.add_middleware(Faults)
     app.add_middleware(Gate, settings=settings)
     app.add_middleware(Counted, metrics=metrics)
     return app
