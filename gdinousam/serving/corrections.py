@@ -12,8 +12,9 @@ import shutil
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -31,6 +32,7 @@ DATASET = "corrections"
 _SAVED_SPLITS: tuple[Split, ...] = ("train", "val")
 _ONE_IN, _FIRST_OF_VAL = 5, 1  # of the cases that are new, the second and then every fifth is for validation
 _DIGITS = 16  # of a hash, in names
+_one_thread = threading.Lock()
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +66,6 @@ class Corrections:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._lock = threading.Lock()
 
     def __len__(self) -> int:
         """How many pictures it holds."""
@@ -84,7 +85,7 @@ class Corrections:
                 raise InputError(f"object {number} ({phrase!r}) has no pixel in the picture; correct it or take it out")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with self._lock, locked(self.folder, DATASET, str(self.folder), waits=True):
+            with _one_thread, locked(self.folder, DATASET, str(self.folder), waits=True):
                 return self._save(corrected)
         except OSError as error:
             raise InputError(f"cannot write the corrections ({error.strerror}); tell who runs the server") from error
@@ -201,8 +202,7 @@ def _hash_of(objects: Sequence[tuple[str, Mask]]) -> str:
     return digest.hexdigest()[:_DIGITS]
 
 
-def without_group(corrected: Corrected, clip: bytes) -> Corrected:
-    """The same of a frame of a clip: without a group, the clip is one, under a name made of its bytes."""
-    if corrected.group is not None:
-        return corrected
-    return replace(corrected, group=f"clip {hashlib.sha256(clip).hexdigest()[:_DIGITS]}")
+def case_of(clip: BinaryIO) -> str:
+    """A name for the case that a clip is where nobody gave one, made of its bytes."""
+    clip.seek(0)
+    return f"clip {hashlib.file_digest(clip, 'sha256').hexdigest()[:_DIGITS]}"

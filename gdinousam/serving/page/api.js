@@ -99,8 +99,8 @@ export const saveCorrections = async (fields) => (await post("v1/corrections", f
 
 // pictures: what /v1/export takes. Returns {name, blob}.
 export async function exported(kind, pictures) {
-  const options = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ pictures }) };
-  const response = await call(`v1/export/${kind}`, options);
+  const content = new Blob([JSON.stringify({ pictures })], { type: "application/json" });
+  const response = await post(`v1/export/${kind}`, { content });
   const name = /filename="([^"]+)"/.exec(response.headers.get("Content-Disposition") ?? "")?.[1] ?? kind;
   return { name, blob: await response.blob() };
 }
