@@ -99,7 +99,8 @@ function showStage() {
   const entry = current();
   const isOpen = Boolean(entry?.bitmap);
   byId("empty").hidden = state.entries.length > 0;
-  for (const id of ["tools", "pane"]) byId(id).hidden = !isOpen;
+  for (const id of ["open-files", "open-folder"]) byId(id).hidden = state.entries.length === 0;
+  for (const id of ["tools", "pane", "zoom"]) byId(id).hidden = !isOpen;
   byId("other-pane").hidden = !isOpen || !state.comparing;
   byId("stage").classList.toggle("two", isOpen && state.comparing);
   byId("pane-name").hidden = !state.comparing;
@@ -189,12 +190,14 @@ function useModels() {
 
 function useStage() {
   const stage = byId("stage");
-  const inputs = { "choose-files": "file-input", "choose-folder": "folder-input" };
-  for (const [button, input] of Object.entries(inputs)) {
-    byId(button).addEventListener("click", () => byId(input).click());
-    byId(input).addEventListener("change", (event) => {
-      openFiles(event.target.files);
-      setTimeout(() => (event.target.value = ""));
+  for (const kind of ["file", "folder"]) {
+    const input = byId(`${kind}-input`);
+    for (const id of kind === "file" ? ["choose-files", "open-files"] : ["choose-folder", "open-folder"]) {
+      byId(id).addEventListener("click", () => input.click());
+    }
+    input.addEventListener("change", () => {
+      openFiles([...input.files]);
+      input.value = ""; // so that the same file can be chosen again
     });
   }
   byId("example").addEventListener("click", async () => {
