@@ -51,10 +51,13 @@ EXTRAS = {
     "sammedus": ["timm>=1.0.17"],
     # the official code: what parity tests and benchmarks compare with; groundingdino-py 0.4.0 needs transformers < 5
     "official": ["groundingdino-py==0.4.0", "sam2>=1.1"],
+    # the server and its page, and the client that talks to it
+    "serve": ["fastapi>=0.115", "uvicorn>=0.30", "python-multipart>=0.0.18", "httpx>=0.27"],
     "dev": [
         "pytest>=8",
         "pytest-xdist>=3.6",
         "hypothesis>=6.100",
+        "schemathesis>=4.0",
         "tifffile>=2024.1",
         "ruff>=0.6",
         "mypy>=1.11",

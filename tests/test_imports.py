@@ -33,7 +33,7 @@ LEVELS = [
     {"prompts", "phrase_book", "preprocessing", "drawing", "inputs"},
     {"data", "models"},
     {"training", "evaluation", "prediction"},
-    {"methods"},
+    {"methods", "serving"},
     {"experiments"},
     {"commands"},
     {"__main__"},

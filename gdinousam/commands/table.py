@@ -28,6 +28,7 @@ GROUPS = {
         Command("train", "train", "tune the detector, or train a small model, on your images"),
         Command("test", "test", "segment a test set and score it; compared methods by --config"),
         Command("operating-point", "operating_point", "choose thresholds on validation images"),
+        Command("serve", "serve", "a page and an API for other programs, on this machine"),
     ),
     "data": (
         Command("check", "check_data", "check a CSV and the images and masks that it names"),

@@ -15,17 +15,18 @@ from gdinousam.models.detector.operating_point import PredictionSettings
 from gdinousam.models.mask_heads.sam2_memory import Sam2Memory, load_sam2_memory
 from gdinousam.models.precision import Precision
 from gdinousam.models.segmenter import TextSegmenter, load_segmenter
-from gdinousam.models.weights.training_note import warn_of_new_phrases
+from gdinousam.models.weights.training_note import known_phrases, warn_of_new_phrases
 from gdinousam.prediction.clips.answers import FrameAnswer
 from gdinousam.prediction.clips.segmenting import as_clip, segment_clip
 from gdinousam.prediction.clips.settings import ClipSettings
+from gdinousam.prediction.correcting_views import Shown, correct_views, what_corrects
 from gdinousam.prediction.given import Given, OneImage, Phrases, phrases_of_images, read_given
 from gdinousam.prediction.models import ModelNames, made_by, model_names, thresholds_of
 from gdinousam.prediction.results import MadeBy, Prediction
 from gdinousam.prediction.sources import Clip, open_source
 from gdinousam.prediction.views import PHOTO, ViewSettings, colour_notes, segment_views, whole_view
 from gdinousam.progress_bar import ProgressBar
-from gdinousam.records import PhraseSegmenter
+from gdinousam.records import Hint, PhraseSegmenter
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +56,11 @@ class Segmenter:
         """What it was made of, as its predictions say."""
         made_by = self.made_by
         return f"Segmenter({made_by.model!r}, adapter={made_by.adapter!r}, mask_head={made_by.mask_head!r})"
+
+    @property
+    def label(self) -> str:
+        """What it was made of, in words."""
+        return self.made_by.model if self._names is None else self._names.label
 
     @classmethod
     def load(
@@ -221,6 +227,45 @@ class Segmenter:
         if self._names is None or not isinstance(self._method, TextSegmenter):
             return None
         return load_sam2_memory(self._names.mask_head, self._method.mask_head)
+
+    def correct(self, image: OneImage, hints: Sequence[Hint]) -> Prediction:
+        """Draw the masks of objects that somebody shows.
+
+        image: as for ``predict``. hints: for each object what it is called, a box, clicks on it and beside it, or both;
+        may be none. Coordinates are pixels of the image, (x, y), the centre of the first pixel at (0.5, 0.5).
+
+        Returns a Prediction with a detection for each hint, in their order: with its phrase and score, its box or the
+        one round the mask where it has none. An empty mask is kept. Raises InputError for an image that cannot be
+        taken, for a hint with neither box nor click or outside the image, and for what the mask head cannot be shown,
+        see ``corrects``.
+
+        >>> from gdinousam.records import Click, Hint
+        >>> segmenter = Segmenter.load("small")
+        >>> prediction = segmenter.correct("scan.png", [Hint("cyst", (20, 30, 80, 90), (Click(50, 60),))])
+        >>> [one.phrase for one in prediction.detections]
+        ['cyst']
+        """
+        (given,) = read_given([image])
+        views = [whole_view(given.image)] if given.views is None else given.views
+        found = correct_views(self._method, given.image, views, hints, self.views)
+        phrases = tuple(dict.fromkeys(hint.phrase for hint in hints))
+        notes = _notes(given, self.views)
+        return Prediction(given.image, phrases, tuple(found), self.made_by, given.name, given.spacing_mm, notes)
+
+    @property
+    def corrects(self) -> tuple[Shown, ...]:
+        """What ``correct`` can be shown: boxes, clicks, both, or nothing."""
+        return what_corrects(self._method)
+
+    @cached_property
+    def trained_phrases(self) -> tuple[str, ...]:
+        """The phrases that its trainings had; empty where no list of them is known. Others can be asked all the same.
+
+        Raises InputError for a note beside the weights that cannot be read.
+        """
+        if self._names is None:
+            return ()
+        return known_phrases(self._names.detector, self._names.adapter)
 
     def made_under(self, threshold: float | None = None, max_detections: int | None = None) -> MadeBy:
         """What results of ``predict`` with these thresholds say of what made them; InputError as there."""

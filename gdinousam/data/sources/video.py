@@ -69,10 +69,20 @@ def read_video(path: Path) -> MedicalFrames:
 def announced_frames(path: Path) -> int:
     """The number of frames that a video says it has; 0 for a file that is no video."""
     try:
-        with _opened(path) as capture:
-            return int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        return announced_size(path)[2]
     except InputError:
         return 0
+
+
+def announced_size(path: Path) -> tuple[int, int, int]:
+    """Width, height and number of frames that a video says it has, 0 where it does not; nothing is decoded.
+
+    Raises ``InputError`` naming the file where it is no video.
+    """
+    wanted = cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT, cv2.CAP_PROP_FRAME_COUNT
+    with _opened(path) as capture:
+        width, height, num_frames = (max(int(capture.get(one)), 0) for one in wanted)
+    return width, height, num_frames
 
 
 @contextmanager

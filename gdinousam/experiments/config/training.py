@@ -10,6 +10,7 @@ from gdinousam.models.adapters.lora import LoraSettings
 from gdinousam.models.loading import RANDOM_SMALL
 from gdinousam.preprocessing import ResizeSettings
 from gdinousam.settings import ModelName, Settings
+from gdinousam.training.corrections import CorrectionSettings
 from gdinousam.training.examples import texts_in_captions
 from gdinousam.training.images import LearningConfig, TrainingImages
 from gdinousam.training.learner import Learner
@@ -36,6 +37,10 @@ class TrainConfig(LearningConfig):
     phrase_prompt: PhrasePromptSettings | None = Field(
         None, description="Mask head: let it hear the phrase beside the box. null: it sees boxes alone (the paper)."
     )
+    corrections: CorrectionSettings | None = Field(
+        None,
+        description="Mask head: let it learn from clicks too, so that masks can be corrected. null: from boxes alone.",
+    )
     training: TrainingSettings
 
     @model_validator(mode="after")
@@ -53,6 +58,8 @@ class TrainConfig(LearningConfig):
                 self.data.require_plain_captions("the mask head", takes_absent_phrases=False)
         if part == "detector" and self.phrase_prompt is not None:
             raise ValueError("phrase_prompt is for the mask head; set training.part to mask_head or leave it out")
+        if self.corrections is not None and (part == "detector" or self.phrase_prompt is not None):
+            raise ValueError("corrections are for a mask head that hears no phrase; leave corrections out")
         if part == "detector" and tune == "lora" and self.model.detector == RANDOM_SMALL:
             raise ValueError("adapters on random weights learn nothing; set training.tune to full or name a detector")
         return self
@@ -73,7 +80,7 @@ class TrainConfig(LearningConfig):
             name = str(self.model.mask_head)
             if self.phrase_prompt is not None:
                 return phrase_mask_head_learner(name, self.phrase_prompt, self.training)
-            return mask_head_learner(name, self.training.box_jitter)
+            return mask_head_learner(name, self.training.box_jitter, self.corrections)
         return detector_learner(
             str(self.model.detector),
             self.lora,

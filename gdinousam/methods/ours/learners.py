@@ -22,6 +22,7 @@ from gdinousam.models.mask_heads.sam2 import Sam2MaskHead
 from gdinousam.preprocessing import ResizeSettings
 from gdinousam.prompts import build_caption, build_public_caption
 from gdinousam.training.captions import require_askable, require_texts_askable
+from gdinousam.training.corrections import CorrectedMaskTask, CorrectionSettings
 from gdinousam.training.images import TrainingImages
 from gdinousam.training.learner import Learner
 from gdinousam.training.phrase_masks import PhraseMaskTask, PhrasePromptSettings
@@ -66,11 +67,11 @@ def detector_learner(
     )
 
 
-def mask_head_learner(name: str, box_jitter: float) -> Learner:
+def mask_head_learner(name: str, box_jitter: float, corrections: CorrectionSettings | None) -> Learner:
     """SAM2, trained in full.
 
-    name: see ``load_mask_head``. box_jitter: see ``TrainingSettings``. Raises InputError for weights that do not load,
-    and for a SAM.
+    name: see ``load_mask_head``. box_jitter: see ``TrainingSettings``. corrections: ``None`` shows boxes alone. Raises
+    InputError for weights that do not load, and for a SAM.
     """
     mask_head = _sam2(name)
     mask_head.requires_grad_(True)
@@ -78,7 +79,9 @@ def mask_head_learner(name: str, box_jitter: float) -> Learner:
     return Learner(
         name="mask_head",
         started_from=name,
-        task=MaskHeadTask(mask_head, box_jitter),
+        task=MaskHeadTask(mask_head, box_jitter)
+        if corrections is None
+        else CorrectedMaskTask(mask_head, corrections, box_jitter),
         resize=ResizeSettings(size=mask_head.side),
         sheet=lambda records, path: mask_head_sheet(mask_head, records, path),
     )

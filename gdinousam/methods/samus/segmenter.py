@@ -16,10 +16,10 @@ from gdinousam.errors import InputError
 from gdinousam.inputs import as_hints, as_images
 from gdinousam.methods.detections import detections_of
 from gdinousam.methods.samus.network import Samus
-from gdinousam.records import Click, Detection, Hint, Image, Need
+from gdinousam.prediction.correcting import point_in_square
+from gdinousam.records import Detection, Hint, Image, Need
 
 _THRESHOLD = 0.5  # of probabilities, in the official test code
-_DECIMALS = 6  # of clicks in pixels of the square
 
 
 class SamusSegmenter:
@@ -104,13 +104,3 @@ def square_of(image: Image, side: int) -> torch.Tensor:
     """
     gray = PIL.Image.fromarray(image).convert("L").resize((side, side), PIL.Image.Resampling.BILINEAR)
     return (torch.from_numpy(np.array(gray)).float() / 255).expand(3, side, side)
-
-
-def point_in_square(click: Click, size_hw: tuple[int, int], side: int) -> tuple[float, float]:
-    """(x, y) of a click on an image of size (H, W), in pixels of the square counted from the centre of the first one.
-
-    Rounded to a millionth, so that the centre of pixel i of the square is i, as in the official code, whose clicks are
-    whole numbers.
-    """
-    height, width = size_hw
-    return round(click.x * side / width - 0.5, _DECIMALS), round(click.y * side / height - 0.5, _DECIMALS)

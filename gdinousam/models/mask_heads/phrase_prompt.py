@@ -118,15 +118,6 @@ class PhraseMaskHead(Sam2MaskHead):
         boxes = self.boxes_in_square(boxes_xyxy, size_hw)
         return self.prompted([level.expand(len(boxes), -1, -1, -1) for level in encoded], boxes, phrases)
 
-    def learnable_levels(self, pixel_values: torch.Tensor) -> list[torch.Tensor]:
-        """The features of B images, (B, C, h, w) each, with gradients, which transformers gives only with an answer.
-
-        pixel_values: (B, 3, S, S) float32, normalised.
-        """
-        whole = pixel_values.new_tensor([0.0, 0.0, self.side, self.side]).expand(len(pixel_values), 1, 4)
-        output = self.model(pixel_values=pixel_values, input_boxes=whole.clone(), multimask_output=False)
-        return list(output.image_embeddings)
-
     def prompted(self, levels: Sequence[torch.Tensor], boxes_xyxy: torch.Tensor, phrases: Sequence[str]) -> Prompted:
         """The decoder's answer to N prompts.
 

@@ -39,6 +39,18 @@ class Prompted:
     quality: torch.Tensor | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class Clicks:
+    """K clicks for each of N prompts.
+
+    points_xy: (N, K, 2) float32 in pixels of the square that the model sees, the centre of its first pixel at (0, 0).
+    labels: (N, K) int64, 1 on the object, 0 beside it.
+    """
+
+    points_xy: torch.Tensor
+    labels: torch.Tensor
+
+
 class MaskHead(MixedPrecision):
     """A model that gives one mask per box. It encodes an image once, whatever the number of its boxes.
 
@@ -206,9 +218,40 @@ class Sam2MaskHead(MaskHead):
         self, encoded: list[torch.Tensor], boxes_xyxy: torch.Tensor, size_hw: tuple[int, int], phrases: Sequence[str]
     ) -> Prompted:
         """The same with the quality that SAM2 expects; see ``MaskHead.answer``."""
-        boxes = self.boxes_in_square(boxes_xyxy, size_hw)
-        output = self.model(image_embeddings=encoded, input_boxes=boxes[None], multimask_output=False)
-        return Prompted(output.pred_masks[0].float(), output.iou_scores[0, :, 0].float())
+        return self.shown(encoded, self.boxes_in_square(boxes_xyxy, size_hw))
+
+    def learnable_levels(self, pixel_values: torch.Tensor) -> list[torch.Tensor]:
+        """The features of B images, (B, C, h, w) each, with gradients, which transformers gives only with an answer.
+
+        pixel_values: (B, 3, S, S) float32, normalised.
+        """
+        whole = pixel_values.new_tensor([0.0, 0.0, self.side, self.side]).expand(len(pixel_values), 1, 4)
+        output = self.model(pixel_values=pixel_values, input_boxes=whole.clone(), multimask_output=False)
+        return list(output.image_embeddings)
+
+    @explained
+    def shown(
+        self, levels: Sequence[torch.Tensor], boxes_xyxy: torch.Tensor | None, clicks: Clicks | None = None
+    ) -> Prompted:
+        """The decoder's answer to N prompts, each a box, clicks, or both.
+
+        levels: the features of each prompt's image, (N, C, h, w), those of one image also once, (1, C, h, w).
+        boxes_xyxy: (N, 4) in pixels of the square, ``None`` without boxes. clicks: as many of every prompt, ``None``
+        without.
+        """
+        # a copy: transformers (4.57) adds half a pixel to the boxes it is given, in place
+        boxes = None if boxes_xyxy is None else boxes_xyxy.clone()
+        points, labels = (None, None) if clicks is None else (clicks.points_xy, clicks.labels)
+        is_one = len(levels[-1]) == 1
+        batched = [None if one is None else one[None] if is_one else one[:, None] for one in (boxes, points, labels)]
+        output = self.model(
+            image_embeddings=list(levels),
+            input_boxes=batched[0],
+            input_points=batched[1],
+            input_labels=batched[2],
+            multimask_output=False,
+        )
+        return Prompted(output.pred_masks.flatten(0, 1).float(), output.iou_scores.flatten().float())
 
     def boxes_in_square(self, boxes_xyxy: torch.Tensor, size_hw: tuple[int, int]) -> torch.Tensor:
         """Turn (N, 4) boxes from pixels of the image of size (H, W) into pixels of the square, (N, 4) float32."""

@@ -27,13 +27,21 @@ def trained_phrases(weights: str | Path) -> tuple[str, ...]:
     return tuple(map(str, _noted(weights, PHRASES) or ()))
 
 
+def known_phrases(detector: str | Path, adapter: str | Path | None) -> tuple[str, ...]:
+    """The phrases of the last training, then those of the detector below it; none where the last has left no list.
+
+    Raises InputError for a note that cannot be read.
+    """
+    last = trained_phrases(adapter or detector)
+    return tuple(dict.fromkeys((*last, *(trained_phrases(detector) if last and adapter else ()))))
+
+
 def warn_of_new_phrases(detector: str | Path, adapter: str | Path | None, asked: Iterable[str]) -> tuple[str, ...]:
     """Log which of the phrases neither training had, of detector nor of adapter, and return them.
 
     Other words that a training could show for its phrases are not new. None where the last training has left no list.
     """
-    last = trained_phrases(adapter or detector)
-    known = tuple(dict.fromkeys((*last, *(trained_phrases(detector) if last and adapter else ()))))
+    known = known_phrases(detector, adapter)
     other_words = [words for weights in (adapter, detector) if weights for words in _noted(weights, WORDINGS) or ()]
     identities = {phrase_identity(str(phrase)) for phrase in (*known, *other_words)}
     new = tuple(phrase for phrase in dict.fromkeys(asked) if phrase_identity(phrase) not in identities) if known else ()

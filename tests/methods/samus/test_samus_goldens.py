@@ -19,10 +19,11 @@ from gdinousam.methods.samus.network import (
     resized_names,
     trainable_names,
 )
-from gdinousam.methods.samus.segmenter import SamusSegmenter, point_in_square, square_of
+from gdinousam.methods.samus.segmenter import SamusSegmenter, square_of
 from gdinousam.methods.samus.weights import RULES, load_samus, samus_from_sam
 from gdinousam.methods.true_hints import fixed_click, random_click
 from gdinousam.models.checkpoints.keys import new_names
+from gdinousam.prediction.correcting import point_in_square
 from gdinousam.records import Click, Image, Mask
 
 pytestmark = needs_goldens

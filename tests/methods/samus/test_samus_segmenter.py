@@ -14,7 +14,8 @@ from samus_files import small_samus
 from gdinousam.data.masks import tight_box_xywh
 from gdinousam.errors import InputError
 from gdinousam.methods.samus.config import SMALL
-from gdinousam.methods.samus.segmenter import SamusSegmenter, point_in_square, square_of
+from gdinousam.methods.samus.segmenter import SamusSegmenter, square_of
+from gdinousam.prediction.correcting import point_in_square
 from gdinousam.records import Click, Detection, Hint, Image
 
 FIRST = Hint("cyst", clicks=(Click(20, 30),))

@@ -1,0 +1,73 @@
+"""The server put together: ``create_app`` makes it of models that are loaded, and uvicorn runs it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import APIRouter, FastAPI
+from fastapi.responses import FileResponse, PlainTextResponse
+from fastapi.staticfiles import StaticFiles
+
+from gdinousam import __version__
+from gdinousam.errors import InputError
+from gdinousam.prediction.segmenter import Segmenter
+from gdinousam.serving import segmenting
+from gdinousam.serving.access import Gate
+from gdinousam.serving.metrics import CONTENT_TYPE, Counted, Metrics
+from gdinousam.serving.refusals import add_handlers, documented
+from gdinousam.serving.services import Services
+from gdinousam.serving.settings import ServeSettings
+
+PAGE = Path(__file__).parent / "page"
+
+
+def create_app(
+    models: Mapping[str, Segmenter], settings: ServeSettings | None = None, routers: Sequence[APIRouter] = ()
+) -> FastAPI:
+    """An ASGI application.
+
+    models: by short names, at least one; the first is the default. routers: further routes, which find what they need
+    through ``gdinousam.serving.services.services_of``. Raises InputError where there is no model.
+    """
+    if not models:
+        raise InputError("a server needs a model; name one")
+    settings = settings or ServeSettings()
+
+    @asynccontextmanager
+    async def running(app: FastAPI) -> AsyncIterator[None]:
+        app.state.services = services = Services(models, settings)
+        try:
+            yield
+        finally:
+            services.close()
+
+    app = FastAPI(
+        title="gdinousam",
+        version=__version__,
+        description="Segments ultrasound images from phrases. For research; not for diagnosis.",
+        docs_url=None,  # FastAPI's pages load their scripts from elsewhere
+        redoc_url=None,
+        lifespan=running,
+    )
+    add_handlers(app)
+    for router in (segmenting.about, segmenting.pictures, *routers):
+        app.include_router(router)
+    metrics = Metrics({"gdinousam_queue": ("Requests taken in.", lambda: app.state.services.admission.num_inside)})
+
+    @app.get("/metrics", response_class=PlainTextResponse, responses=documented(401))
+    async def numbers() -> PlainTextResponse:
+        """Numbers for Prometheus."""
+        return PlainTextResponse(metrics.text(), media_type=CONTENT_TYPE)
+
+    if PAGE.is_dir():
+        app.mount("/static", StaticFiles(directory=PAGE), name="static")
+
+        @app.get("/", include_in_schema=False)
+        async def page() -> FileResponse:
+            return FileResponse(PAGE / "index.html", headers={"Cache-Control": "no-cache"})
+
+    app.add_middleware(Gate, settings=settings)
+    app.add_middleware(Counted, metrics=metrics)
+    return app
