@@ -96,6 +96,7 @@ setup(
             "assets/*.yaml",
             "assets/small/*.*",
             "assets/small/*/*",
+            "serving/page/*",
         ]
     },
     cmdclass={"build_py": BuildWithExamples},

@@ -13,7 +13,7 @@ from fastapi.staticfiles import StaticFiles
 from gdinousam import __version__
 from gdinousam.errors import InputError
 from gdinousam.prediction.segmenter import Segmenter
-from gdinousam.serving import segmenting
+from gdinousam.serving import page_routes, segmenting
 from gdinousam.serving.access import Gate
 from gdinousam.serving.metrics import CONTENT_TYPE, Counted, Metrics
 from gdinousam.serving.refusals import add_handlers, documented
@@ -52,7 +52,7 @@ def create_app(
         lifespan=running,
     )
     add_handlers(app)
-    for router in (segmenting.about, segmenting.pictures, *routers):
+    for router in (segmenting.about, segmenting.pictures, page_routes.about, page_routes.files, *routers):
         app.include_router(router)
     metrics = Metrics({"gdinousam_queue": ("Requests taken in.", lambda: app.state.services.admission.num_inside)})
 

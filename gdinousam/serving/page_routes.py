@@ -22,8 +22,8 @@ LONGEST_GROUP = 64  # characters
 _UPLOAD_ERRORS = (400, 401, 408, 413, 415, 422, 429, 503)
 _NO_FOLDER = "the server was started without a folder for corrections; start it with --corrections FOLDER"
 
-state = APIRouter(prefix="/v1")
-uploads = APIRouter(prefix="/v1", route_class=UploadRoute)
+about = APIRouter(prefix="/v1")
+files = APIRouter(prefix="/v1", route_class=UploadRoute)
 
 Shared = Annotated[Services, Depends(services_of)]
 Image = Annotated[UploadFile, File(description="a picture of any usual kind, DICOM too, or a clip")]
@@ -48,7 +48,7 @@ _objects = TypeAdapter(Annotated[list[CorrectedObject], Field(max_length=1000)])
 _phrases = TypeAdapter(Annotated[list[Annotated[str, Field(min_length=1, max_length=200)]], Field(max_length=1000)])
 
 
-@uploads.post("/picture", response_model=ShownFrame, responses=documented(*_UPLOAD_ERRORS))
+@files.post("/picture", response_model=ShownFrame, responses=documented(*_UPLOAD_ERRORS))
 async def picture(services: Shared, image: Image, frame: FrameNumber = 0) -> Response:
     """A picture, or one frame of a clip, as PNG with its size and spacing, as the models see it."""
     return await services.aside(_picture, image, frame, services.limits)
@@ -59,7 +59,7 @@ def _picture(image: UploadFile, number: int, limits: Limits) -> Response:
     return Response(shown.model_dump_json(), media_type="application/json")
 
 
-@uploads.post("/export/{form}", response_class=Response, responses=documented(*_UPLOAD_ERRORS))
+@files.post("/export/{form}", response_class=Response, responses=documented(*_UPLOAD_ERRORS))
 async def export_file(
     services: Shared,
     form: ExportForm,
@@ -78,7 +78,7 @@ def _export(content: UploadFile, form: ExportForm, max_pixels: int) -> Response:
     return Response(made, media_type=media_type, headers={"Content-Disposition": f'attachment; filename="{name}"'})
 
 
-@state.get("/corrections", responses=documented(401))
+@about.get("/corrections", responses=documented(401))
 async def corrections(services: Shared) -> CorrectionsState:
     """Whether corrections can be saved, and of how many pictures they are."""
     folder = services.settings.corrections
@@ -87,7 +87,7 @@ async def corrections(services: Shared) -> CorrectionsState:
     return CorrectionsState(enabled=True, num_images=await services.aside(len, Corrections(folder)))
 
 
-@uploads.post("/corrections", responses=documented(*_UPLOAD_ERRORS, 409))
+@files.post("/corrections", responses=documented(*_UPLOAD_ERRORS, 409))
 async def save_corrections(
     services: Shared,
     image: Image,

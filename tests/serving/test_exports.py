@@ -31,7 +31,11 @@ def square(x0: int, y0: int, x1: int, y1: int) -> Mask:
     return mask_hw
 
 
-OBJECTS = [("cyst", square(5, 6, 20, 18), 0.75), ("cyst", square(30, 6, 50, 30), 0.5), ("mass", square(0, 0, 8, 8), 0.9)]
+OBJECTS = [
+    ("cyst", square(5, 6, 20, 18), 0.75),
+    ("cyst", square(30, 6, 50, 30), 0.5),
+    ("mass", square(0, 0, 8, 8), 0.9),
+]
 
 
 def content(*sources: str, size_hw: tuple[int, int] = SIZE_HW) -> ToExport:

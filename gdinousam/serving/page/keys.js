@@ -23,7 +23,7 @@ const KEYS = [
   ["-", "zoomOut", "smaller"],
   ["0", "fit", "whole picture"],
   ["Space", "play", "play or stop a clip"],
-  ["Escape", "leave", "select nothing"],
+  ["Escape", "leave", "leave the field, select nothing"],
   ["?", "help", "this help"],
 ];
 const ON_PICTURE = [["Arrows", "move a crosshair on the picture, with Shift in larger steps"], ["Enter", "click at the crosshair; for a box, at two corners"]];

@@ -106,7 +106,10 @@ function showStage() {
   byId("pane-name").hidden = !state.comparing;
   byId("pane-name").textContent = state.model;
   byId("other-name").textContent = state.other;
-  if (isOpen) byId("canvas").setAttribute("aria-label", `${entry.name} with ${entry.objects(state.model).length} objects`);
+  if (isOpen) {
+    Object.assign(byId("canvas").dataset, { width: entry.bitmap.width, height: entry.bitmap.height });
+    byId("canvas").setAttribute("aria-label", `${entry.name} with ${entry.objects(state.model).length} objects`);
+  }
   byId("files").hidden = state.entries.length < 1;
   byId("previous").hidden = byId("next").hidden = state.entries.length < 2;
   byId("previous").disabled = state.at <= 0;

@@ -84,8 +84,9 @@ export function usePhrases(onAdd) {
       show();
     } else if (event.key === "Enter") {
       add(active >= 0 ? list.children[active].textContent : input.value);
-    } else if (event.key === "Escape" && count) {
-      close();
+    } else if (event.key === "Escape") {
+      if (count) close();
+      else byId("canvas").focus(); // where single keys are not letters
     } else if (event.key === "Backspace" && !input.value && state.phrases.length) {
       remove(state.phrases.at(-1));
     } else return;
