@@ -34,6 +34,11 @@ def operating_point_command(arguments: Sequence[str] | None = None, program: str
     parser.add_argument(
         "--per-phrase", action="store_true", help="look for own values of phrases with 50 queries or more too"
     )
+    parser.add_argument(
+        "--calibrate",
+        action="store_true",
+        help="turn scores into probabilities that the phrase is there, by the absent phrases that are asked",
+    )
     options = parser.parse_args(arguments)
     source = config_source(options)
 
@@ -44,7 +49,7 @@ def operating_point_command(arguments: Sequence[str] | None = None, program: str
     if options.print_config:
         print(dump_config(config), end="")
         return 0
-    print(choose_operating_point(config, options.out, options.per_phrase, options.overwrite), end="")
+    print(choose_operating_point(config, options.out, options.per_phrase, options.calibrate, options.overwrite), end="")
     return 0
 
 

@@ -62,14 +62,14 @@ class CorrectedForTraining(nn.Module):
         """
         levels = [level[images] for level in self.mask_head.learnable_levels(pixel_values)]
         small = F.interpolate(truth[:, None], scale_factor=0.25, mode="area")[:, 0] > 0.5
-        clicks = None if boxes_xyxy is not None else _click_where(small, small)
+        clicks = None if boxes_xyxy is not None else click_where(small, small)
         rounds = []
         for left in range(num_clicks, -1, -1):
             answer = self.mask_head.shown(levels, boxes_xyxy, clicks)
             rounds.append(answer)
             if left:
                 wrong = (answer.low_res_logits[:, 0].detach() > 0) != small
-                clicks = _and(clicks, _click_where(wrong, small))
+                clicks = _and(clicks, click_where(wrong, small))
         logits = torch.stack([F.interpolate(one.low_res_logits, truth.shape[-2:], mode="bilinear") for one in rounds])
         return logits[:, :, 0], torch.stack([one.quality for one in rounds if one.quality is not None])
 
@@ -129,7 +129,7 @@ class CorrectedMaskTask(Task):
         self.mask_head.save(folder)
 
 
-def _click_where(wanted: torch.Tensor, truth: torch.Tensor) -> Clicks:
+def click_where(wanted: torch.Tensor, truth: torch.Tensor) -> Clicks:
     """One click for each of K objects, on a random pixel of ``wanted``, rather inside a large part of it than at its
     edge; on a pixel of the object where nothing is wanted, anywhere where that is too small to be seen.
 

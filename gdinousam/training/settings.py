@@ -40,6 +40,13 @@ class LossSettings(Settings):
         "not (the paper). Training from random weights needs at least 1; several make it learn faster "
         "(one-to-many matching).",
     )
+    encoder_masks: float = Field(
+        0.0,
+        ge=0,
+        description="Also teach the encoder's token logits which pixels each phrase names, with this weight of "
+        "cross-entropy and soft Dice; takes masks and square images, and the place of the encoder's focal loss. 0: do "
+        "not (the paper).",
+    )
 
 
 class OneCycleSettings(Settings):

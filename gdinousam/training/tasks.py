@@ -23,6 +23,7 @@ from gdinousam.models.mask_heads.sam2 import MaskHead, Sam2MaskHead
 from gdinousam.preprocessing import ResizeSettings, boxes_xyxy_pixels
 from gdinousam.prompts import Caption, build_caption, positive_map, tokenize_captions
 from gdinousam.training.captions import with_captions_that_fit
+from gdinousam.training.encoder_masks import encoder_mask_sums
 from gdinousam.training.losses import DetectionTarget, Term, detection_sums, mask_sums, means
 from gdinousam.training.settings import LossSettings
 
@@ -57,10 +58,11 @@ class Task(ABC):
         """Write weights, and what is needed to load them again, into an existing folder."""
 
 
-BOXES, IMAGES, MASKS = "boxes", "images", "masks"
+BOXES, IMAGES, MASKS, PHRASES = "boxes", "images", "masks", "phrases"
 MASK_TERMS = {"mask_bce": Term(1.0, MASKS), "mask_dice": Term(1.0, MASKS)}
 # of earlier decoder layers and of the encoder, already weighted
 _OTHER_BOXES, _OTHER_TOKENS = "other_layers_boxes", "other_layers_tokens"
+_ENCODER_MASKS = "encoder_masks"
 
 
 class DetectorTask(Task):
@@ -84,7 +86,7 @@ class DetectorTask(Task):
         self.resize = resize
         self.caption_of = caption_of
         self.base = base
-        self._has_other_layers = settings.earlier_layers or settings.encoder_matches > 0
+        self._has_other_layers = settings.earlier_layers or settings.encoder_matches > 0 or settings.encoder_masks > 0
         self.terms = {
             "l1": Term(settings.l1, BOXES),
             "giou": Term(settings.giou, BOXES),
@@ -92,9 +94,12 @@ class DetectorTask(Task):
         }
         if self._has_other_layers:
             self.terms |= {_OTHER_BOXES: Term(1.0, BOXES), _OTHER_TOKENS: Term(1.0, settings.focal_divisor)}
+        if settings.encoder_masks:
+            self.terms |= {_ENCODER_MASKS: Term(settings.encoder_masks, PHRASES)}
 
     def counts(self, batch: Batch) -> dict[str, int]:
-        return {BOXES: batch.num_boxes, IMAGES: len(batch.examples)}
+        phrases = sum(len(example.phrases) for example in batch.examples)
+        return {BOXES: batch.num_boxes, IMAGES: len(batch.examples), PHRASES: phrases}
 
     def sums(self, model: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
         settings = self.settings
@@ -115,11 +120,17 @@ class DetectorTask(Task):
             times = settings.encoder_matches
             repeated = [target.repeated(times) for target in targets]
             of_encoder = self._sums_of(output.encoder, output.valid_tokens, repeated)
+            if settings.encoder_masks:
+                of_encoder.pop("focal")
             others.append({name: value / times for name, value in of_encoder.items()})
         zero = last["l1"].new_zeros(())
         boxes = sum((settings.l1 * one["l1"] + settings.giou * one["giou"] for one in others), zero)
-        tokens_of_others = sum((settings.focal * one["focal"] for one in others), zero)
-        return {**last, _OTHER_BOXES: boxes, _OTHER_TOKENS: tokens_of_others}
+        tokens_of_others = sum((settings.focal * one["focal"] for one in others if "focal" in one), zero)
+        sums = {**last, _OTHER_BOXES: boxes, _OTHER_TOKENS: tokens_of_others}
+        if settings.encoder_masks and output.encoder is not None:
+            masks = encoder_mask_sums(output.encoder.logits, tokens.phrase_tokens, batch.examples)
+            sums[_ENCODER_MASKS] = torch.stack(list(masks.values())).sum()
+        return sums
 
     def _earlier(self, output: DetectorOutput) -> Sequence[LayerPrediction]:
         return output.earlier if self.settings.earlier_layers else ()

@@ -1,5 +1,6 @@
 """Which boxes count, worked out by hand."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import torch
 from gdinousam.models.detector.box_choice import choose_boxes, num_let_in
 from gdinousam.models.detector.box_finder import BoxFinder
 from gdinousam.models.detector.detector import LayerPrediction
-from gdinousam.models.detector.operating_point import Point, PredictionSettings
+from gdinousam.models.detector.operating_point import Calibration, Point, PredictionSettings
 from gdinousam.models.loading import load_detector
 from gdinousam.preprocessing import ResizeSettings
 from gdinousam.records import Detection, Image
@@ -48,6 +49,17 @@ def chosen(settings: PredictionSettings) -> dict[str, list[float]]:
     prediction = LayerPrediction(probabilities.logit(), boxes)
     found = choose_boxes(prediction, ONE_TOKEN_EACH, ("cyst", "liver"), SIZE_HW, settings)
     return {phrase: [pytest.approx(one.score) for one in row] for phrase, row in found.items()}
+
+
+def test_thresholds_are_held_against_calibrated_scores() -> None:
+    # 0.6, 0.4 and 0.2 become 0.5, 0.31 and 0.14
+    calibration = Calibration(slope=1, offset=-math.log(1.5))
+    scores = [pytest.approx(odds / (1 + odds)) for odds in (1.0, 0.4 / 0.6 / 1.5, 0.2 / 0.8 / 1.5)]
+    plain = PredictionSettings(calibration=calibration)
+    assert chosen(plain.filled()) == {"cyst": scores[:2], "liver": scores[2:]}
+    assert chosen(PredictionSettings().filled(calibration=calibration)) == chosen(plain.filled())
+    assert chosen(plain.filled(point(box_threshold=0.15))) == {"cyst": scores[:2], "liver": []}
+    assert chosen(plain.filled(point(further_threshold=0.35))) == {"cyst": scores[:1], "liver": scores[2:]}
 
 
 def test_each_phrase_follows_its_own_values() -> None:

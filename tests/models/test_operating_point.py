@@ -14,6 +14,7 @@ from gdinousam.models.adapters.lora import LoraSettings, add_lora
 from gdinousam.models.detector.operating_point import (
     OPERATING_POINT,
     UNCHOSEN,
+    Calibration,
     OperatingPoint,
     Point,
     PredictionSettings,
@@ -44,6 +45,15 @@ def test_what_is_saved_is_found_again(tmp_path: Path) -> None:
     assert noted_point(tmp_path) == noted_point(str(tmp_path)) == NOTED
     assert [path.name for path in tmp_path.iterdir()] == [OPERATING_POINT]
     assert "[0.1, 1, 0.5]" in (tmp_path / OPERATING_POINT).read_text()  # a row of the grid is a line
+
+
+def test_a_calibration_comes_with_the_weights_unless_one_is_set(tmp_path: Path) -> None:
+    theirs, own = Calibration(slope=2, offset=0.5), Calibration(slope=1, offset=0)
+    save_point(tmp_path / OPERATING_POINT, NOTED.model_copy(update={"calibration": theirs}))
+    assert resolve_prediction(PredictionSettings(), tmp_path).calibration == theirs
+    assert resolve_prediction(PredictionSettings(calibration=own), tmp_path).calibration == own
+    save_point(tmp_path / OPERATING_POINT, NOTED)
+    assert resolve_prediction(PredictionSettings(), tmp_path).calibration is None
 
 
 def test_weights_without_a_folder_have_none(tmp_path: Path) -> None:

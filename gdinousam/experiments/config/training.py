@@ -56,6 +56,10 @@ class TrainConfig(LearningConfig):
             self.data.require_masks("the mask head")
             if self.phrase_prompt is None:
                 self.data.require_plain_captions("the mask head", takes_absent_phrases=False)
+        if part == "detector" and self.losses.encoder_masks:
+            self.data.require_masks("losses.encoder_masks")
+            if self.resize.mode != "square":
+                raise ValueError("losses.encoder_masks takes square images; set resize.mode to square or leave it out")
         if part == "detector" and self.phrase_prompt is not None:
             raise ValueError("phrase_prompt is for the mask head; set training.part to mask_head or leave it out")
         if self.corrections is not None and (part == "detector" or self.phrase_prompt is not None):
@@ -66,8 +70,8 @@ class TrainConfig(LearningConfig):
 
     @property
     def needs_masks(self) -> bool:
-        """The mask head learns from masks."""
-        return self.training.part == "mask_head"
+        """The mask head learns from masks, and the detector's encoder may."""
+        return self.training.part == "mask_head" or self.losses.encoder_masks > 0
 
     @property
     def needs_objects(self) -> bool:

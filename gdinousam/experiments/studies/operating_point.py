@@ -26,6 +26,7 @@ from gdinousam.evaluation.scoring.absent import AbsentSettings, with_absent
 from gdinousam.evaluation.scoring.runner import check_records
 from gdinousam.experiments.config import TestConfig, ValidationData
 from gdinousam.experiments.evaluate import build_method
+from gdinousam.experiments.studies.calibration import calibrated, calibration_of_curves
 from gdinousam.experiments.studies.operating_choice import (
     MIN_QUERIES,
     NUMBERS_OF_BOXES,
@@ -44,7 +45,13 @@ from gdinousam.experiments.studies.operating_choice import (
 )
 from gdinousam.experiments.studies.operating_table import choice_table, interval_json, percent
 from gdinousam.methods.ours.settings import PipelineSettings
-from gdinousam.models.detector.operating_point import OPERATING_POINT, OperatingPoint, Point, save_point
+from gdinousam.models.detector.operating_point import (
+    OPERATING_POINT,
+    Calibration,
+    OperatingPoint,
+    Point,
+    save_point,
+)
 from gdinousam.models.mask_heads.sam2 import MaskHead
 from gdinousam.models.segmenter import TextSegmenter
 from gdinousam.phrase_book import phrase_book_sha256, read_phrase_book
@@ -68,13 +75,18 @@ class Choice:
 
 
 def choose_operating_point(
-    config: TestConfig, out: Path | None = None, per_phrase: bool = False, overwrite: bool = False
+    config: TestConfig,
+    out: Path | None = None,
+    per_phrase: bool = False,
+    calibrate: bool = False,
+    overwrite: bool = False,
 ) -> str:
     """Choose thresholds on ``config.validation``, write them beside the weights and return a table as text.
 
-    out: file to write instead. per_phrase: look for own values of frequent phrases too. overwrite: replace an earlier
-    operating point. Raises InputError, before anything is run, where the config names no validation images or they are
-    not fit for it, no folder to write into, and a method without a detector of phrases.
+    out: file to write instead. per_phrase: look for own values of frequent phrases too. calibrate: turn scores into
+    probabilities, and thresholds with them. overwrite: replace an earlier operating point. Raises InputError, before
+    anything is run, where the config names no validation images or they are not fit for it, no folder to write into,
+    and a method without a detector of phrases.
     """
     validation = _validation_of(config)
     path = out or _beside_weights(config)
@@ -89,13 +101,19 @@ def choose_operating_point(
             f"validation.max_false_positives: no absent phrase is asked of {validation.val_ann}; name other organs in "
             "validation.absent_phrases, or add rows without a box"
         )
+    if calibrate and not any(record.absent_phrases for record in records):
+        raise InputError(
+            f"--calibrate: no absent phrase is asked of {validation.val_ann}, so every phrase is there for certain; "
+            "name other organs in validation.absent_phrases, or add rows without a box"
+        )
     _refuse_test_data(config, records)
     open_config = config.model_copy(update={"prediction": config.prediction.filled()})
     segmenter = build_method(open_config, records)
     assert isinstance(segmenter, TextSegmenter)  # the config has been refused for every other method
     limit = validation.max_false_positives
     choice = _choose(segmenter, records, per_phrase, config.data.num_workers, limit)
-    save_point(path, _noted(config, validation, records, choice))
+    calibration = calibration_of_curves(choice.curves) if calibrate else None
+    save_point(path, _noted(config, validation, records, choice, calibration))
     return as_plain(choice_table(choice.curves, choice.before, choice.after, choice.phrases, limit)) + _next(
         config, path
     )
@@ -106,6 +124,8 @@ def _validation_of(config: TestConfig) -> ValidationData:
         raise InputError("an operating point is chosen for a detector with its mask head; name both in model")
     if config.prediction.by_phrase:
         raise InputError("prediction.by_phrase sets what is to be chosen; leave it out")
+    if config.prediction.calibration is not None:
+        raise InputError("prediction.calibration changes the scores that are to be chosen by; leave it out")
     if config.validation is None:
         raise InputError("name the images to choose on: validation.val_dir, validation.val_ann, validation.val_masks")
     return config.validation
@@ -180,10 +200,23 @@ def _choose(
 
 
 def _noted(
-    config: TestConfig, validation: ValidationData, records: Sequence[ImageRecord], choice: Choice
+    config: TestConfig,
+    validation: ValidationData,
+    records: Sequence[ImageRecord],
+    choice: Choice,
+    calibration: Calibration | None,
 ) -> OperatingPoint:
     own = {one.phrase: one.point for one in choice.phrases if one.is_taken}
-    return OperatingPoint(overall=choice.after, phrases=own, evidence=_evidence(config, validation, records, choice))
+    evidence = _evidence(config, validation, records, choice)
+    if calibration is None:
+        return OperatingPoint(overall=choice.after, phrases=own, evidence=evidence)
+    evidence["uncalibrated"] = choice.after.model_dump()  # as in before and grid
+    return OperatingPoint(
+        overall=calibrated(choice.after, calibration),
+        phrases={phrase: calibrated(point, calibration) for phrase, point in own.items()},
+        calibration=calibration,
+        evidence=evidence,
+    )
 
 
 def _evidence(

@@ -37,6 +37,8 @@ def choose_boxes(
     scores, strongest = phrase_scores(probabilities, phrase_tokens), strongest_token(probabilities, phrase_tokens)
     best_phrase = scores == scores.amax(dim=1, keepdim=True)
     claimed = best_phrase | (strongest > settings.text_threshold)
+    if settings.calibration is not None:
+        scores, strongest = settings.calibration.of(scores), settings.calibration.of(strongest)
     kept = claimed & (strongest >= strongest.new_tensor([point.box_threshold for point in points]))  # (Q, P)
     queries, indices = kept.nonzero(as_tuple=True)
     boxes_xyxy = boxes_xyxy_pixels(prediction.boxes_cxcywh_norm[queries], size_hw)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from pydantic import Field, ValidationError, field_validator
 
 from gdinousam.errors import InputError
@@ -32,6 +33,20 @@ class Point(Settings):
     further_threshold: float = Field(
         ge=0, le=1, description="Boxes after the best one count if their score reaches this."
     )
+
+
+class Calibration(Settings):
+    """From a score s to how likely the phrase is there: 1 / (1 + exp(-(slope * log(s / (1 - s)) + offset))).
+
+    Platt scaling (Platt 1999): the order of scores stays as it is. Thresholds are held against what comes out.
+    """
+
+    slope: float = Field(gt=0, description="By which the logit of a score is multiplied.")
+    offset: float = Field(description="What is added to it.")
+
+    def of(self, scores: torch.Tensor) -> torch.Tensor:
+        """Calibrated scores; scores: any shape, in [0, 1], where 0 and 1 stay what they are."""
+        return (self.slope * torch.logit(scores.double()) + self.offset).sigmoid().to(scores.dtype)
 
 
 # Where nobody chose: the public test script's box threshold, and its text threshold, from which it believes a word, for
@@ -60,6 +75,11 @@ class PredictionSettings(Settings):
     )
     by_phrase: dict[str, Point] = Field(
         {}, description="Other values for single phrases, by phrase; letter case does not matter."
+    )
+    calibration: Calibration | None = Field(
+        None,
+        description="Turns scores into probabilities, before any threshold but text_threshold. null: that of the "
+        "operating point beside the weights, otherwise scores stay as they are.",
     )
     text_threshold: float = Field(
         0.3,
@@ -105,15 +125,21 @@ class PredictionSettings(Settings):
         """The names of the values that are left to the operating point."""
         return tuple(name for name in Point.model_fields if getattr(self, name) is None)
 
-    def filled(self, overall: Point = UNCHOSEN, by_phrase: dict[str, Point] | None = None) -> PredictionSettings:
+    def filled(
+        self,
+        overall: Point = UNCHOSEN,
+        by_phrase: dict[str, Point] | None = None,
+        calibration: Calibration | None = None,
+    ) -> PredictionSettings:
         """The same with nothing left open: what is set here wins, value by value, over what is given.
 
-        by_phrase: for single phrases in the place of ``overall``.
+        by_phrase: for single phrases in the place of ``overall``. calibration: ``None`` leaves scores as they are.
         """
         given = {name: getattr(self, name) for name in Point.model_fields if getattr(self, name) is not None}
         phrases = {caption_form(phrase): point.model_copy(update=given) for phrase, point in (by_phrase or {}).items()}
         phrases |= {caption_form(phrase): point for phrase, point in self.by_phrase.items()}
         changes: dict[str, Any] = overall.model_dump() | given | {"by_phrase": phrases}
+        changes["calibration"] = self.calibration or calibration
         return self.model_copy(update=changes)
 
     @property
@@ -147,6 +173,7 @@ class OperatingPoint(Settings):
 
     overall: Point = Field(description="For every phrase that has no values of its own.")
     phrases: dict[str, Point] = Field({}, description="For single phrases, in its place.")
+    calibration: Calibration | None = Field(None, description="Of the scores that these values are held against.")
     evidence: dict[str, Any] = Field({}, description="What it was chosen on and what it reaches there.")
 
 
@@ -188,7 +215,9 @@ def resolve_prediction(prediction: PredictionSettings, weights: str | Path) -> P
     ``noted_point``. Raises InputError as it does.
     """
     noted = noted_point(weights)
-    filled = prediction.filled() if noted is None else prediction.filled(noted.overall, noted.phrases)
+    filled = (
+        prediction.filled() if noted is None else prediction.filled(noted.overall, noted.phrases, noted.calibration)
+    )
     logger.info("%s", _describe(filled, prediction.unset, None if noted is None else weights))
     return filled
 
