@@ -86,7 +86,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
     reach.add_argument("--token-file", type=Path, metavar="FILE", help="file with the token, else GDINOUSAM_TOKEN")
     limits = parser.add_argument_group("limits")
     limits.add_argument("--max-megabytes", type=float, metavar="MB", help="largest request (64)")
-    limits.add_argument("--max-megapixels", type=float, metavar="MP", help="largest picture or frame (25)")
+    limits.add_argument("--max-megapixels", type=float, metavar="MP", help="largest picture or frame (16)")
     limits.add_argument("--max-frames", type=int, metavar="N", help="most frames of a clip (2000)")
     limits.add_argument("--queue", type=int, metavar="N", help="requests taken in at once (64)")
     limits.add_argument(

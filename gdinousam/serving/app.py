@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,13 +14,14 @@ from fastapi.staticfiles import StaticFiles
 from gdinousam import __version__
 from gdinousam.errors import InputError
 from gdinousam.prediction.segmenter import Segmenter
-from gdinousam.serving import page_routes, segmenting
+from gdinousam.serving import clips, page_routes, segmenting
 from gdinousam.serving.access import Gate
 from gdinousam.serving.metrics import CONTENT_TYPE, Counted, Metrics
 from gdinousam.serving.refusals import add_handlers, documented
 from gdinousam.serving.services import Services
 from gdinousam.serving.settings import ServeSettings
 
+SWEEP_SECONDS = 30.0
 PAGE = Path(__file__).parent / "page"
 
 
@@ -38,10 +40,12 @@ def create_app(
     @asynccontextmanager
     async def running(app: FastAPI) -> AsyncIterator[None]:
         app.state.services = services = Services(models, settings)
+        sweeping = asyncio.create_task(_sweep(services))
         try:
             yield
         finally:
-            services.close()
+            sweeping.cancel()
+            await asyncio.to_thread(services.close)
 
     app = FastAPI(
         title="gdinousam",
@@ -52,9 +56,15 @@ def create_app(
         lifespan=running,
     )
     add_handlers(app)
-    for router in (segmenting.about, segmenting.pictures, page_routes.about, page_routes.files, *routers):
+    own = (segmenting.about, segmenting.pictures, clips.taking, clips.asking, page_routes.about, page_routes.files)
+    for router in (*own, *routers):
         app.include_router(router)
-    metrics = Metrics({"gdinousam_queue": ("Requests taken in.", lambda: app.state.services.admission.num_inside)})
+    metrics = Metrics(
+        {
+            "gdinousam_queue": ("Requests taken in.", lambda: app.state.services.admission.num_inside),
+            "gdinousam_clips": ("Clips that wait or run.", lambda: app.state.services.clips.num_open),
+        }
+    )
 
     @app.get("/metrics", response_class=PlainTextResponse, responses=documented(401))
     async def numbers() -> PlainTextResponse:
@@ -71,3 +81,10 @@ def create_app(
     app.add_middleware(Gate, settings=settings)
     app.add_middleware(Counted, metrics=metrics)
     return app
+
+
+async def _sweep(services: Services) -> None:
+    """Remove results of clips that were kept long enough, now and then."""
+    while True:
+        await asyncio.sleep(SWEEP_SECONDS)
+        await asyncio.to_thread(services.clips.forget_old)

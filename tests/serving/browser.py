@@ -48,11 +48,10 @@ def opened_page(browser: Any, address: str, tokens: Sequence[str] = ()) -> Itera
     page.on("dialog", lambda dialog: dialog.accept())  # corrections that are not saved, left behind
     try:
         page.goto(address)
-        for token in tokens:
-            page.wait_for_selector("dialog#token-dialog[open]")
+        for place, token in enumerate(tokens):
+            page.wait_for_selector(f"text={'does not know this token' if place else 'asks for a token'}")
             page.fill("#token", token)
             page.press("#token", "Enter")
-            page.wait_for_selector("dialog#token-dialog[open]", state="hidden")
         page.wait_for_selector("body[data-ready]")
         yield page
     finally:

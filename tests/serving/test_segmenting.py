@@ -18,6 +18,7 @@ from gdinousam import Prediction, Segmenter
 from gdinousam.data.sources.coco.segmentation import decode_segmentation, encode_rle
 from gdinousam.data.sources.phantoms import make_phantom
 from gdinousam.records import Click, Hint, Image
+from gdinousam.serving.uploads import PICTURE_FORMATS
 
 PHRASE = "thyroid nodule"
 
@@ -72,6 +73,16 @@ def test_masks_come_as_wanted_and_thresholds_hold(http: httpx.Client, segmenter:
     assert found["mask"] is None and found["measurement"]["area"] > 0
     answer = http.post("/v1/segment", files=file, data=fields | {"threshold": "0.999"}).json()
     assert answer["detections"] == [] and answer["made_by"]["thresholds"]["box_threshold"] == 0.999
+
+
+@pytest.mark.parametrize("kind", PICTURE_FORMATS)
+def test_pictures_of_every_kind_are_taken_whatever_they_are_called(
+    http: httpx.Client, segmenter: Segmenter, image: Image, kind: str
+) -> None:
+    file = io.BytesIO()
+    PIL.Image.fromarray(image).save(file, format=kind)
+    answer = http.post("/v1/segment", files={"image": ("scan.txt", file.getvalue())}, data={"phrases": PHRASE}).json()
+    require_same(answer, segmenter.predict(file, PHRASE))
 
 
 def test_a_dicom_file_is_measured_in_mm_and_tells_no_patient(

@@ -243,7 +243,8 @@ export function followClip() {
   const model = state.model;
   const phrases = [...state.phrases];
   return run("Sending the clip …", async (signal) => {
-    const { id } = await api.startClip(entry.file, phrases, optionsFor(model));
+    const options = isManual() ? { threshold: state.threshold, max_detections: state.number } : {};
+    const { id } = await api.startClip(entry.file, phrases, { model, ...options });
     const onCancel = () => running?.controller.abort(new DOMException("cancelled", "AbortError"));
     try {
       for (;;) {
@@ -263,6 +264,5 @@ export function followClip() {
 }
 
 function objectsOfFrame(frame) {
-  const objects = frame.detections ?? frame.objects;
-  return objects.filter((one) => one.mask).map((one) => asObject(one, { id: `track ${one.track}`, track: one.track }));
+  return frame.objects.filter((one) => one.mask).map((one) => asObject(one, { id: `track ${one.track}`, track: one.track }));
 }
