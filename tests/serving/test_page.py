@@ -15,10 +15,13 @@ import httpx
 import numpy as np
 import PIL.Image
 import pytest
+from accelerate.state import AcceleratorState
 from browser import NARROW, WIDE, ask, chromium, click, drag, objects, open_pictures, opened_page, shown_pixels, wait
 from served import served
 
 from gdinousam import Segmenter
+from gdinousam.commands.common import run
+from gdinousam.commands.train import train_command
 from gdinousam.data.contract.check import check_table
 from gdinousam.data.contract.reading import read_records
 from gdinousam.data.images import read_image
@@ -310,3 +313,38 @@ def test_a_server_that_asks_for_a_token_and_keeps_nothing(
             open_pictures(page, pictures[0])
             ask(page, PHRASE)
             assert len(objects(page)) == 1
+
+
+@pytest.mark.slow
+def test_from_pictures_to_a_training_on_their_corrections(
+    browser: Any, segmenter: Segmenter, pictures: list[Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "corrections"
+    app = create_app({"small": segmenter, "other": segmenter}, ServeSettings(corrections=folder))
+    with served(app) as address, opened_page(browser, address) as page:
+        open_pictures(page, *pictures)
+        ask(page, PHRASE)
+        page.click("#compare")
+        wait(page)
+        page.click("#compare")
+        for number in (1, 2, 3):
+            page.click("#objects button")
+            x, y, width, height = coco(page)["annotations"][0]["bbox"]
+            if number == 1:
+                page.click("[data-tool=on]")
+                click(page, x + width / 2, y + height / 2)
+            else:
+                page.click("[data-tool=box]")
+                drag(page, (x, y, x + 0.8 * width, y + 0.8 * height))
+            page.click("#save")
+            page.wait_for_selector(f"text={number} picture")
+            if number < 3:
+                page.click("#next")
+                wait(page)
+    config = Path(__file__).parents[2] / "configs" / "small" / "train.yaml"
+    options = ["training.num_epochs=1", f"training.output_dir={tmp_path / 'run'}", "data.num_workers=0"]
+    arguments = ["--config", str(config), "--data", str(folder)]
+    assert run(train_command, [*arguments, *(part for option in options for part in ("--set", option))]) == 0
+    AcceleratorState._reset_state(reset_partial_state=True)
+    note = json.loads((tmp_path / "run" / "best" / "training.json").read_text())
+    assert (note["phrases"], note["datasets"]) == ([PHRASE], ["corrections"])

@@ -67,6 +67,12 @@ export class MaskShape {
     return inside ? this.bits[row * this.width + column] : 0;
   }
 
+  // The first pixel of the topmost row, where a label goes; null for an empty mask.
+  get peak() {
+    const place = this.bits.indexOf(1);
+    return place < 0 ? null : [this.left + (place % this.width), this.top];
+  }
+
   get area() {
     return this.bits.reduce((sum, one) => sum + one, 0);
   }

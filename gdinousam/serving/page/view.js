@@ -120,7 +120,8 @@ export class View {
 
   drawNumber(context, one, number) {
     const size = NUMBER_TAG * this.pixel;
-    const [x, y] = [one.box_xyxy[0], Math.max(0, one.box_xyxy[1] - size)];
+    const [left, top] = one.mask.peak ?? one.box_xyxy;
+    const [x, y] = [Math.min(Math.max(0, left - size / 2), this.bitmap.width - size), Math.max(0, top - size - 4 * this.pixel)];
     context.fillStyle = colourOf(one.phrase);
     context.fillRect(x, y, size, size);
     context.fillStyle = "#000";
