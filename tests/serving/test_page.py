@@ -161,7 +161,9 @@ def test_clicks_boxes_undo_and_redo(page: Any, pictures: list[Path]) -> None:
 def test_a_corner_that_is_dragged(page: Any, pictures: list[Path]) -> None:
     open_pictures(page, pictures[0])
     ask(page, PHRASE)
-    page.click("#objects button")
+    page.press("#phrase", "Escape")
+    page.click("#objects button")  # which takes the focus from the picture
+    assert page.get_attribute("#objects button", "aria-pressed") == "true"
     x, y, width, height = coco(page)["annotations"][0]["bbox"]
     page.keyboard.press("n")
     drag(page, (10, 10, 60, 50))

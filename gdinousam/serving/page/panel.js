@@ -2,9 +2,9 @@
 
 import { colourOf } from "./palette.js";
 import { changed, current, isManual, modelOf, state } from "./store.js";
+import { isBusy } from "./work.js";
 
 const byId = (id) => document.getElementById(id);
-const ORIGIN = { corrected: "corrected", drawn: "drawn" };
 
 function sizeText(measurement) {
   if (!measurement) return "";
@@ -20,34 +20,40 @@ export function showObjects(actions) {
   const entry = current();
   const objects = entry ? entry.objects(state.model) : [];
   const list = byId("objects");
-  const focused = list.contains(document.activeElement) ? document.activeElement.dataset.id : null;
-  list.replaceChildren(
-    ...objects.map((one, place) => {
-      const item = document.createElement("li");
-      item.innerHTML = '<button><span class="tag"></span><span class="name"></span><span class="score"></span><span class="size"></span></button>';
-      const button = item.firstChild;
-      const [tag, name, score, size] = button.children;
-      button.dataset.id = one.id;
-      button.setAttribute("aria-pressed", String(one.id === state.selected));
-      tag.style.background = colourOf(one.phrase);
-      tag.textContent = String(place + 1);
-      name.textContent = one.phrase;
-      score.textContent = one.origin === "drawn" ? "drawn" : one.score.toFixed(2);
-      size.textContent = [sizeText(one.measurement), one.track ? `object ${one.track}` : "", one.origin === "corrected" ? ORIGIN.corrected : ""]
-        .filter(Boolean)
-        .join(" · ");
-      button.title = one.measurement ? "Longest diameter × the one at a right angle to it · area" : "";
-      button.addEventListener("click", () => actions.select(one.id === state.selected ? null : one.id));
-      button.addEventListener("pointerenter", () => hover(one.id));
-      button.addEventListener("pointerleave", () => hover(null));
-      return item;
-    }),
-  );
-  if (focused) [...list.querySelectorAll("button")].find((one) => one.dataset.id === focused)?.focus();
+  // an item stays as long as its object does, so that it keeps the focus, and a click that has begun on it
+  const items = new Map([...list.children].map((item) => [item.firstChild.dataset.id, item]));
+  const shown = objects.map((one, place) => filled(items.get(one.id) ?? newItem(one.id, actions), one, place));
+  [...list.children].filter((item) => !shown.includes(item)).forEach((item) => item.remove());
+  shown.forEach((item, place) => list.children[place] !== item && list.insertBefore(item, list.children[place] ?? null));
   byId("count").textContent = objects.length ? `(${objects.length})` : "";
   const hint = byId("no-objects");
   hint.hidden = objects.length > 0;
   hint.textContent = emptyText(entry);
+}
+
+function newItem(id, actions) {
+  const item = document.createElement("li");
+  item.innerHTML = '<button><span class="tag"></span><span class="name"></span><span class="score"></span><span class="size"></span></button>';
+  const button = item.firstChild;
+  button.dataset.id = id;
+  button.addEventListener("click", () => actions.select(id === state.selected ? null : id));
+  button.addEventListener("pointerenter", () => hover(id));
+  button.addEventListener("pointerleave", () => hover(null));
+  return item;
+}
+
+function filled(item, one, place) {
+  const button = item.firstChild;
+  const [tag, name, score, size] = button.children;
+  button.setAttribute("aria-pressed", String(one.id === state.selected));
+  button.title = one.measurement ? "Longest diameter × the one at a right angle to it · area" : "";
+  tag.style.background = colourOf(one.phrase);
+  tag.textContent = String(place + 1);
+  name.textContent = one.phrase;
+  score.textContent = one.origin === "drawn" ? "drawn" : one.score.toFixed(2);
+  const parts = [sizeText(one.measurement), one.track ? `object ${one.track}` : "", one.origin === "corrected" ? "corrected" : ""];
+  size.textContent = parts.filter(Boolean).join(" · ");
+  return item;
 }
 
 function hover(id) {
@@ -60,7 +66,7 @@ function emptyText(entry) {
   if (!entry?.bitmap) return "Open a picture and name what to look for.";
   if (!state.phrases.length) return "Name what to look for.";
   if (entry.isClip && !entry.clips.has(state.model)) return "Press “Segment the clip” to follow these phrases through it.";
-  if (!entry.isClip && entry.missing(state.model).length) return "No answer yet.";
+  if (!entry.isClip && entry.missing(state.model).length) return isBusy() ? "Looking …" : "No answer yet.";
   return "Nothing was found. Lower the score from which objects count, or draw a box round the object with “New object”.";
 }
 

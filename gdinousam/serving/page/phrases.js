@@ -103,7 +103,12 @@ export function remove(phrase) {
   changed();
 }
 
+let chipsShown = "";
+
 export function showChips() {
+  const wanted = JSON.stringify(state.phrases.map((phrase) => [phrase, isKnown(phrase)]));
+  if (wanted === chipsShown) return; // a click may have begun on one of them
+  chipsShown = wanted;
   byId("chips").replaceChildren(
     ...state.phrases.map((phrase) => {
       const chip = document.createElement("li");

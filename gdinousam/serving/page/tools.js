@@ -154,7 +154,7 @@ export function useTools(view, actions) {
 
   canvas.addEventListener("blur", () => {
     [corner, draft.cross, draft.box] = [null, null, null];
-    changed();
+    document.dispatchEvent(new Event("redraw")); // not the lists: the pointer may be down on one of their buttons
   });
 }
 
