@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import shutil
 from collections.abc import Iterator, Sequence
@@ -67,6 +68,21 @@ def _require_ours(url: str, address: str, wrong: list[str]) -> None:
 def open_pictures(page: Any, *paths: Path) -> None:
     """Choose files as somebody does in the dialog, and wait until the first is shown."""
     page.set_input_files("#file-input", [str(path) for path in paths])
+    page.wait_for_selector("#canvas")
+    wait(page)
+
+
+def drop(page: Any, path: Path) -> None:
+    """Drop a file on the page."""
+    content = base64.b64encode(path.read_bytes()).decode()
+    page.evaluate(
+        """([name, content]) => {
+            const transfer = new DataTransfer();
+            transfer.items.add(new File([Uint8Array.from(atob(content), (one) => one.charCodeAt(0))], name));
+            document.body.dispatchEvent(new DragEvent("drop", {dataTransfer: transfer, bubbles: true}));
+        }""",
+        [path.name, content],
+    )
     page.wait_for_selector("#canvas")
     wait(page)
 

@@ -16,7 +16,20 @@ import numpy as np
 import PIL.Image
 import pytest
 from accelerate.state import AcceleratorState
-from browser import NARROW, WIDE, ask, chromium, click, drag, objects, open_pictures, opened_page, shown_pixels, wait
+from browser import (
+    NARROW,
+    WIDE,
+    ask,
+    chromium,
+    click,
+    drag,
+    drop,
+    objects,
+    open_pictures,
+    opened_page,
+    shown_pixels,
+    wait,
+)
 from served import served
 
 from gdinousam import Segmenter
@@ -26,8 +39,10 @@ from gdinousam.data.contract.check import check_table
 from gdinousam.data.contract.reading import read_records
 from gdinousam.data.images import read_image
 from gdinousam.data.sources.phantoms import make_phantom
+from gdinousam.data.sources.phantoms.clip_files import write_clips
 from gdinousam.serving.app import create_app
 from gdinousam.serving.settings import ServeSettings
+from tests.dicom_files import region, write_dicom
 
 PHRASE = "thyroid nodule"
 
@@ -280,6 +295,50 @@ def test_errors_are_told_and_can_be_tried_again(page: Any, pictures: list[Path],
     page.click("#retry")
     page.wait_for_selector("#objects button")
     assert not page.is_visible("#message")
+
+
+def test_a_dicom_picture_is_measured_in_mm(page: Any, segmenter: Segmenter, tmp_path: Path) -> None:
+    image = make_phantom(np.random.default_rng(1), family="thyroid").image
+    regions = [region(0, 0, image.shape[1] - 1, image.shape[0] - 1)]
+    path = write_dicom(tmp_path / "IM_0001", image[:, :, 0], SequenceOfUltrasoundRegions=regions)
+    drop(page, path)
+    ask(page, PHRASE)
+    (size,) = segmenter.predict(path, PHRASE).measurements()
+    text = f"{size.longest_diameter:.1f} \u00d7 {size.perpendicular_diameter:.1f} mm · {size.area:,.1f} mm²"
+    assert [one[3] for one in objects(page)] == [text] and size.unit == "mm"
+
+
+def test_a_clip_frame_by_frame(page: Any, site: str, corrections: Path, tmp_path: Path) -> None:
+    write_clips(tmp_path / "clips", 1, 4, families=["thyroid"])
+    open_pictures(page, tmp_path / "clips" / "clip_000.avi")
+    ask(page, PHRASE)
+    assert page.inner_text("#frame-text") == "1 / 4" and "Segment the clip" in page.inner_text("#no-objects")
+    page.click("#follow")
+    page.wait_for_selector("#objects button")
+    wait(page)
+    first = coco(page)["annotations"]
+    assert objects(page)[0][3].endswith("object 1")
+    page.locator("#frame").fill("2")
+    page.wait_for_selector("text=3 / 4")
+    wait(page)
+    third = coco(page)["annotations"]
+    assert len(third) >= 1 and third != first
+    page.keyboard.press("n")
+    drag(page, (10, 10, 60, 50))
+    assert len(objects(page)) == len(third) + 1
+    before = httpx.get(f"{site}/v1/corrections").json()["num_images"]
+    page.click("#save")
+    page.wait_for_selector(f"text=Saved. {before + 1} picture")
+    page.locator("#frame").fill("0")
+    page.wait_for_selector("text=1 / 4")
+    assert coco(page)["annotations"] == first
+    cases = [
+        record.group
+        for split in ("train", "val")
+        if (corrections / f"{split}.CSV").is_file()
+        for record in read_records(corrections / f"{split}.CSV", corrections / split)
+    ]
+    assert sum((case or "").startswith("clip ") for case in cases) == 1
 
 
 @pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])

@@ -59,7 +59,7 @@ function zoom(factor) {
   if (!current()?.bitmap) return;
   if (factor) view.zoom(factor);
   else showAll(current().bitmap);
-  changed();
+  drawViews();
 }
 
 async function play() {
@@ -139,8 +139,7 @@ function showTools() {
   const isReady = Boolean(entry?.bitmap) && !work.isBusy();
   document.querySelectorAll("[data-tool]").forEach((button) => {
     const { tool } = button.dataset;
-    button.setAttribute("role", "radio");
-    button.setAttribute("aria-checked", String(tool === state.tool));
+    button.setAttribute("aria-pressed", String(tool === state.tool));
     const what = { on: "click", beside: "click", box: "box", new: "box" }[tool];
     button.disabled = Boolean(what) && !work.takes(what);
   });

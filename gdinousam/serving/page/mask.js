@@ -74,7 +74,8 @@ export class MaskShape {
   }
 
   get area() {
-    return this.bits.reduce((sum, one) => sum + one, 0);
+    this.numPixels ??= this.bits.reduce((sum, one) => sum + one, 0);
+    return this.numPixels;
   }
 
   // Dice of two masks of one picture, in [0, 1].

@@ -1,6 +1,6 @@
 // What a pointer or the keys do on the picture: select, click on and beside the object, draw and drag boxes, zoom, pan.
 
-import { changed, current, state } from "./store.js";
+import { current, state } from "./store.js";
 import { camera, cornersOf } from "./view.js";
 
 const CLICK = 4; // CSS pixels that a click may move
@@ -9,6 +9,7 @@ const STEP = 0.01; // of the picture's longer side, that an arrow key moves the 
 const LONG_STEP = 5; // steps with Shift
 
 export const draft = { box: null, cross: null, pending: null };
+const redraw = () => document.dispatchEvent(new Event("redraw")); // of the picture alone
 
 // view: the main one. actions: {select(id), click(x, y, isOn), redraw(box), draw(box)}; boxes as (x0, y0, x1, y1).
 export function useTools(view, actions) {
@@ -78,7 +79,7 @@ export function useTools(view, actions) {
     } else {
       draft.box = boxOf(drag.from, cut(view.toPicture(...now)));
     }
-    changed();
+    redraw();
   });
 
   function pinch(id, before, now) {
@@ -86,7 +87,7 @@ export function useTools(view, actions) {
     if (!other) return;
     const [was, is] = [before, now].map((one) => Math.hypot(one[0] - other[0], one[1] - other[1]));
     view.zoom(is / Math.max(1, was), (now[0] + other[0]) / 2, (now[1] + other[1]) / 2);
-    changed();
+    redraw();
   }
 
   canvas.addEventListener("pointerup", (event) => {
@@ -96,17 +97,17 @@ export function useTools(view, actions) {
     if (!pointers.size) drag = null;
     const box = draft.box;
     draft.box = null;
-    if (!done || !wasAlone || done.kind === "pinch") return changed();
+    if (!done || !wasAlone || done.kind === "pinch") return redraw();
     if (done.kind === "box" && done.moved && hasArea(box)) done.apply(box);
     else if (!done.moved) clickAt(...view.toPicture(...point(event)), event);
-    changed();
+    redraw();
   });
 
   canvas.addEventListener("pointercancel", (event) => {
     pointers.delete(event.pointerId);
     drag = null;
     draft.box = null;
-    changed();
+    redraw();
   });
   canvas.addEventListener("contextmenu", (event) => event.preventDefault());
   canvas.addEventListener(
@@ -115,7 +116,7 @@ export function useTools(view, actions) {
       if (isOff()) return;
       event.preventDefault();
       view.zoom(Math.exp(-event.deltaY / 400), ...point(event));
-      changed();
+      redraw();
     },
     { passive: false },
   );
@@ -130,7 +131,7 @@ export function useTools(view, actions) {
     } else return;
     event.preventDefault();
     event.stopPropagation();
-    changed();
+    redraw();
   });
 
   function move([dx, dy], steps) {
@@ -154,7 +155,7 @@ export function useTools(view, actions) {
 
   canvas.addEventListener("blur", () => {
     [corner, draft.cross, draft.box] = [null, null, null];
-    document.dispatchEvent(new Event("redraw")); // not the lists: the pointer may be down on one of their buttons
+    redraw();
   });
 }
 
