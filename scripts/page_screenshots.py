@@ -100,6 +100,8 @@ def _take(page: Any, address: str, pictures: Sequence[Path], phrases: Sequence[s
         page.press("#phrase", "Enter")
         _wait(page)
     page.press("#phrase", "Escape")
+    page.click("#objects button")
+    picture("docs")
     picture("found", whole=True)
     _correct(page)
     picture("corrected", whole=True)
@@ -121,7 +123,6 @@ def _take(page: Any, address: str, pictures: Sequence[Path], phrases: Sequence[s
 
 def _correct(page: Any) -> None:
     """A click beside the first object and a box round a new one."""
-    page.click("#objects button")
     page.click("[data-tool=beside]")
     box = page.locator("#canvas").bounding_box()
     left, top, width, height = (box[side] for side in ("x", "y", "width", "height"))

@@ -189,6 +189,23 @@ def test_a_corner_that_is_dragged(page: Any, pictures: list[Path]) -> None:
     assert coco(page)["annotations"][0]["bbox"] == [x, y, width, height]
 
 
+def test_an_object_that_is_something_else(page: Any, pictures: list[Path]) -> None:
+    open_pictures(page, pictures[0])
+    ask(page, PHRASE)
+    ask(page, "cyst")
+    names = [one[1] for one in objects(page)]
+    page.click("#objects button")
+    page.select_option("#phrase-of", "cyst")
+    assert sorted(one[1] for one in objects(page)) == sorted([*names[1:], "cyst"])
+    page.click("[data-tool=new]")
+    page.select_option("#phrase-of", PHRASE)
+    drag(page, (10, 10, 60, 50))
+    assert [one[1] for one in objects(page)].count(PHRASE) == names.count(PHRASE)
+    page.click("#undo")
+    page.click("#undo")
+    assert [one[1] for one in objects(page)] == names
+
+
 def test_correcting_by_keys_alone(page: Any, pictures: list[Path]) -> None:
     open_pictures(page, pictures[0])
     page.keyboard.press("p")

@@ -31,6 +31,29 @@ function removeSelected() {
   work.say("Removed");
 }
 
+// What the selected object is, or else a new one.
+function rename(phrase) {
+  const entry = current();
+  const object = entry.objects(state.model).find((one) => one.id === state.selected);
+  state.phrase = phrase;
+  if (object && object.phrase !== phrase) {
+    entry.change(state.model, { ...object, phrase, origin: object.origin === "drawn" ? "drawn" : "corrected" });
+    work.say(`Now ${phrase}`);
+  }
+  changed();
+}
+
+function showPhraseOf(entry) {
+  const object = entry?.bitmap && entry.objects(state.model).find((one) => one.id === state.selected);
+  const isNew = state.tool === "new" || !object;
+  byId("phrase-of-field").hidden = state.phrases.length < 2 || !(object || state.tool === "new");
+  byId("phrase-of-word").textContent = isNew ? "New:" : "Is:";
+  const field = byId("phrase-of");
+  const options = [...field.options].map((one) => one.value);
+  if (options.join("\n") !== state.phrases.join("\n")) field.replaceChildren(...state.phrases.map((one) => new Option(one, one)));
+  field.value = (isNew ? state.phrase : object.phrase) || state.phrases[0] || "";
+}
+
 function step(by) {
   const next = state.at + by;
   if (next >= 0 && next < state.entries.length) work.open(next);
@@ -46,6 +69,7 @@ function through(history) {
 
 function setTool(tool) {
   state.tool = tool;
+  if (tool === "new") state.selected = null; // the field says what a new object is
   changed();
 }
 
@@ -114,7 +138,7 @@ function showStage() {
   byId("previous").hidden = byId("next").hidden = state.entries.length < 2;
   byId("previous").disabled = state.at <= 0;
   byId("next").disabled = state.at >= state.entries.length - 1;
-  if (entry) byId("file-text").textContent = fileText(entry);
+  if (entry) byId("file-text").replaceChildren(...fileText(entry));
   byId("frames").hidden = !isOpen || !entry.isClip;
   if (isOpen && entry.isClip) {
     byId("frame").max = entry.picture.num_frames - 1;
@@ -130,8 +154,10 @@ function showStage() {
 
 function fileText(entry) {
   const number = state.entries.length > 1 ? `${state.at + 1} of ${state.entries.length} · ` : "";
-  const size = entry.picture ? ` · ${entry.picture.size_hw[1]} × ${entry.picture.size_hw[0]}` : "";
-  return `${number}${entry.name}${size}${entry.isUnsaved ? " · not saved" : ""}`;
+  const size = document.createElement("span");
+  size.className = "size";
+  if (entry.picture) size.textContent = ` · ${entry.picture.size_hw[1]} × ${entry.picture.size_hw[0]}`;
+  return [`${number}${entry.name}`, size, entry.isUnsaved ? " · not saved" : ""];
 }
 
 function showTools() {
@@ -153,6 +179,7 @@ function showTools() {
   byId("compare").title = isAlone ? "Start the server with a second --model to compare two" : "Compare two models (C)";
   byId("compare").setAttribute("aria-pressed", String(state.comparing));
   byId("other-field").hidden = !state.comparing;
+  showPhraseOf(entry);
 }
 
 function show() {
@@ -241,6 +268,7 @@ function useButtons() {
     "open-help": () => byId("help").showModal(),
   };
   for (const [id, action] of Object.entries(clicks)) byId(id).addEventListener("click", action);
+  byId("phrase-of").addEventListener("change", (event) => rename(event.target.value));
   byId("frame").addEventListener("input", (event) => {
     playing = false;
     work.showFrame(Number(event.target.value));

@@ -135,20 +135,16 @@ export class Entry {
   // What is shown of a model: what it found, as far as the sliders let it in, with the corrections.
   objects(model) {
     const now = this.history(model).now;
-    const shown = [];
+    const shown = new Map();
+    const add = (one) => !now.removed.includes(one.id) && !shown.has(one.id) && shown.set(one.id, one);
     for (const phrase of state.phrases) {
-      for (const one of this.letIn(model, phrase)) {
-        if (now.removed.includes(one.id)) continue;
-        shown.push(now.changed[one.id] ?? one);
-      }
+      const isOfPhrase = (one) => one.phrase === phrase;
+      this.letIn(model, phrase).map((one) => now.changed[one.id] ?? one).filter(isOfPhrase).forEach(add);
       // a corrected object stays, wherever the sliders are
-      const ids = new Set(shown.map((one) => one.id));
-      shown.push(
-        ...Object.values(now.changed).filter((one) => one.phrase === phrase && !ids.has(one.id) && !now.removed.includes(one.id)),
-      );
-      shown.push(...now.added.filter((one) => one.phrase === phrase));
+      Object.values(now.changed).filter(isOfPhrase).forEach(add);
+      now.added.filter(isOfPhrase).forEach(add);
     }
-    return shown;
+    return [...shown.values()];
   }
 
   letIn(model, phrase) {
