@@ -92,6 +92,7 @@ setup(
             "py.typed",
             "evaluation/reporting/*.yaml",
             "evaluation/figures/*.j2",
+            "serving/*.j2",
             "assets/*.txt",
             "assets/*.yaml",
             "assets/small/*.*",

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from fastapi import APIRouter, FastAPI
-from fastapi.responses import FileResponse, PlainTextResponse
+from fastapi.responses import FileResponse, HTMLResponse, PlainTextResponse
 from fastapi.staticfiles import StaticFiles
 
 from gdinousam import __version__
@@ -16,6 +16,7 @@ from gdinousam.errors import InputError
 from gdinousam.prediction.segmenter import Segmenter
 from gdinousam.serving import clips, page_routes, segmenting
 from gdinousam.serving.access import Gate
+from gdinousam.serving.api_page import api_text
 from gdinousam.serving.metrics import CONTENT_TYPE, Counted, Metrics
 from gdinousam.serving.refusals import add_handlers, documented
 from gdinousam.serving.services import Services
@@ -70,6 +71,10 @@ def create_app(
     async def numbers() -> PlainTextResponse:
         """Numbers for Prometheus."""
         return PlainTextResponse(metrics.text(), media_type=CONTENT_TYPE)
+
+    @app.get("/docs", include_in_schema=False)
+    async def api_page() -> HTMLResponse:
+        return HTMLResponse(api_text(app.openapi()))
 
     if PAGE.is_dir():
         app.mount("/static", StaticFiles(directory=PAGE), name="static")

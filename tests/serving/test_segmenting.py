@@ -82,7 +82,7 @@ def test_pictures_of_every_kind_are_taken_whatever_they_are_called(
     file = io.BytesIO()
     PIL.Image.fromarray(image).save(file, format=kind)
     answer = http.post("/v1/segment", files={"image": ("scan.txt", file.getvalue())}, data={"phrases": PHRASE}).json()
-    require_same(answer, segmenter.predict(file, PHRASE))
+    require_same(answer, segmenter.predict(io.BytesIO(file.getvalue()), PHRASE))
 
 
 def test_a_dicom_file_is_measured_in_mm_and_tells_no_patient(
