@@ -58,6 +58,7 @@ EXTRAS = {
         "pytest-xdist>=3.6",
         "hypothesis>=6.100",
         "schemathesis>=4.0",
+        "playwright>=1.49",
         "tifffile>=2024.1",
         "ruff>=0.6",
         "mypy>=1.11",

@@ -1,7 +1,7 @@
 """Pictures of the page in all its states, at the width of a desk and of a phone.
 
-``python scripts/page_screenshots.py OUT`` takes phantoms; ``--pictures`` and ``--phrases`` name others. Needs playwright
-(its Python package) and Chromium.
+``python scripts/page_screenshots.py OUT`` shows phantoms; ``--pictures`` and ``--phrases`` name others. Needs Chromium
+and the Python package playwright.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 import PIL.Image
 import uvicorn
-from playwright.sync_api import sync_playwright
 
 from gdinousam import Segmenter
 from gdinousam.data.sources.phantoms import make_phantom
@@ -43,6 +42,10 @@ def main() -> int:
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
         parser.error("Chromium is not installed; on Debian: apt-get install chromium")
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        parser.error("playwright is not installed; run pip install playwright")
     options.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, _served(Path(folder, "corrections")) as address:
         pictures = options.pictures or _phantoms(Path(folder))

@@ -121,7 +121,8 @@ class Corrections:
         csv_path = self.folder / csv_name(split)
         if not csv_path.is_file():
             return []
-        return list(read_records(csv_path, *(self.folder / name for name in SPLIT_FOLDERS[split])))
+        images, masks = SPLIT_FOLDERS[split]
+        return list(read_records(csv_path, self.folder / images, self.folder / masks))
 
     def _write_rows(self, split: Split, records: Sequence[ImageRecord]) -> None:
         csv_path = self.folder / csv_name(split)
@@ -205,4 +206,4 @@ def _hash_of(objects: Sequence[tuple[str, Mask]]) -> str:
 def case_of(clip: BinaryIO) -> str:
     """A name for the case that a clip is where nobody gave one, made of its bytes."""
     clip.seek(0)
-    return f"clip {hashlib.file_digest(clip, 'sha256').hexdigest()[:_DIGITS]}"
+    return f"clip {hashlib.sha256(clip.read()).hexdigest()[:_DIGITS]}"

@@ -47,7 +47,7 @@ function showPhraseOf(entry) {
   const object = entry?.bitmap && entry.objects(state.model).find((one) => one.id === state.selected);
   const isNew = state.tool === "new" || !object;
   byId("phrase-of-field").hidden = state.phrases.length < 2 || !(object || state.tool === "new");
-  byId("phrase-of-word").textContent = isNew ? "New:" : "Is:";
+  byId("phrase-of-word").textContent = isNew ? "A new object is" : "The selected one is";
   const field = byId("phrase-of");
   const options = [...field.options].map((one) => one.value);
   if (options.join("\n") !== state.phrases.join("\n")) field.replaceChildren(...state.phrases.map((one) => new Option(one, one)));
