@@ -58,6 +58,7 @@ def serve_command(arguments: Sequence[str] | None = None, program: str = PROGRAM
         )
         logging.getLogger("gdinousam").setLevel(logging.ERROR)  # names of files and phrases stay out of the log
         logging.getLogger("gdinousam.serving").setLevel(logging.INFO)
+        logging.getLogger("pydicom").setLevel(logging.CRITICAL)  # may tell values of elements
         host, port = listening.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
         print(f"http://{shown}:{port} serves {', '.join(models)}; stop it with Ctrl-C", flush=True)

@@ -77,4 +77,5 @@ def _kind(schema: Description) -> str:
     if "contentMediaType" in schema or schema.get("format") == "binary":
         return "file"
     limits = [f"{sign} {schema[name]:g}" for name, sign in (("minimum", "≥"), ("maximum", "≤")) if name in schema]
-    return " ".join([{"string": "text"}.get(schema.get("type", ""), schema.get("type", "JSON")), *limits])
+    kind = str(schema.get("type", "JSON"))
+    return " ".join(["text" if kind == "string" else kind, *limits])

@@ -18,7 +18,7 @@ from gdinousam.serving import clips, page_routes, segmenting
 from gdinousam.serving.access import Gate
 from gdinousam.serving.api_page import api_text
 from gdinousam.serving.metrics import CONTENT_TYPE, Counted, Metrics
-from gdinousam.serving.refusals import add_handlers, documented
+from gdinousam.serving.refusals import Faults, add_handlers, documented
 from gdinousam.serving.services import Services
 from gdinousam.serving.settings import ServeSettings
 
@@ -83,6 +83,7 @@ def create_app(
         async def page() -> FileResponse:
             return FileResponse(PAGE / "index.html", headers={"Cache-Control": "no-cache"})
 
+    app.add_middleware(Faults)
     app.add_middleware(Gate, settings=settings)
     app.add_middleware(Counted, metrics=metrics)
     return app

@@ -217,7 +217,9 @@ def _unnamed(folder: Path) -> Iterator[None]:
     except InputError as error:
         said = re.sub(re.escape(str(folder)) + r"/[\w.]+(: )?", "", str(error))
         raise InputError(f"the file cannot be taken: {said}") from error
-    except (Refusal, OSError):
+    except Refusal:
         raise
     except Exception as error:  # of a library on a damaged header
+        if isinstance(error, OSError) and error.errno is not None:  # of the system
+            raise
         raise InputError("the file cannot be taken: its header is damaged; export it again") from error

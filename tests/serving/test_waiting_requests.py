@@ -1,4 +1,4 @@
-"""Requests that wait for the models: given up in time, and dropped with their client."""
+"""Requests that the models do not answer: given up in time, dropped with their client, or failed by a fault of ours."""
 
 import socket
 import threading
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import httpx
 import pytest
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from served import png, served
 
 from gdinousam import Segmenter
@@ -21,7 +21,13 @@ FIELDS = {"phrases": "thyroid nodule"}
 
 @pytest.fixture(scope="module")
 def app(segmenter: Segmenter) -> FastAPI:
-    return create_app({"small": segmenter}, ServeSettings(upload_seconds=0.5, answer_seconds=0.5))
+    faulty = APIRouter()
+
+    @faulty.get("/fault")
+    async def fault() -> None:
+        raise RuntimeError("Zweistein^Frieda")
+
+    return create_app({"small": segmenter}, ServeSettings(upload_seconds=0.5, answer_seconds=0.5), [faulty])
 
 
 @pytest.fixture(scope="module")
@@ -78,3 +84,15 @@ def test_a_client_that_hangs_up_while_it_waits_is_dropped(app: FastAPI, hasty: h
         wait_for(hasty, "gdinousam_queue 0")
     wait_for(hasty, 'gdinousam_requests_total{method="POST",route="/v1/segment",status="499"} 1')
     assert hasty.post("/v1/segment", files={"image": png(image)}, data=FIELDS).status_code == 200
+
+
+def test_a_fault_of_ours_is_one_line_that_repeats_nothing(
+    hasty: httpx.Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("DEBUG"):
+        failed = hasty.get("/fault")
+    assert (failed.status_code, failed.json()["error"]["code"]) == (500, "internal")
+    assert "Content-Security-Policy" in failed.headers
+    assert "internal error: RuntimeError in test_waiting_requests.py" in caplog.text
+    assert "Zweistein" not in caplog.text and "Traceback" not in caplog.text
+    assert hasty.get("/healthz").status_code == 200
