@@ -27,7 +27,8 @@ from gdinousam.prediction.writing.pictures import picture_names, union_of
 from gdinousam.prediction.writing.tables import COCO_RESULTS, MEASUREMENTS, write_measurements
 from gdinousam.records import Detection, Mask
 
-Form = Literal["masks", "coco", "csv"]
+Kind = Literal["masks", "coco", "csv"]
+MEDIA_TYPES: dict[Kind, str] = {"masks": "application/zip", "coco": "application/json", "csv": "text/csv"}
 MASKS = "masks.zip"
 COCO = COCO_RESULTS.replace("results", "objects")
 _Positive = Annotated[float, Field(gt=0)]
@@ -92,21 +93,21 @@ def shown_objects(picture: ShownPicture, max_pixels: int) -> list[Detection]:
     return found
 
 
-def export(content: ToExport, form: Form, max_pixels: int) -> tuple[str, str, bytes]:
-    """Make the file: its name, its media type and its bytes.
+def export(content: ToExport, kind: Kind, max_pixels: int) -> tuple[str, bytes]:
+    """Make the file: its name and its bytes.
 
-    form: ``masks``: a ZIP with a PNG for each picture and phrase with objects, 255 inside; ``coco``: images, categories
+    kind: ``masks``: a ZIP with a PNG for each picture and phrase with objects, 255 inside; ``coco``: images, categories
     and annotations; ``csv``: a row for each object with its sizes, in mm where the spacing is known. Raises InputError
     as ``shown_objects``, and for pictures without any object where only masks are asked for.
     """
-    if form == "masks":
-        return MASKS, "application/zip", _masks(content.pictures, max_pixels)
+    if kind == "masks":
+        return MASKS, _masks(content.pictures, max_pixels)
     records = [_record(one, max_pixels) for one in content.pictures]
-    if form == "coco":
-        return COCO, "application/json", json.dumps(coco_of_records(records), ensure_ascii=False).encode()
+    if kind == "coco":
+        return COCO, json.dumps(coco_of_records(records), ensure_ascii=False).encode()
     table = io.StringIO(newline="")
     write_measurements(table, records)
-    return MEASUREMENTS, "text/csv", table.getvalue().encode()
+    return MEASUREMENTS, table.getvalue().encode()
 
 
 def _name(picture: ShownPicture) -> str:

@@ -17,7 +17,7 @@ from gdinousam.errors import InputError
 from gdinousam.prediction.sources import Clip, Picture
 from gdinousam.prediction.views import colour_notes
 from gdinousam.serving.answers import BoxModel, Spacing
-from gdinousam.serving.uploads import UNNAMED, Limits, open_clip, store
+from gdinousam.serving.uploads import UNNAMED, Limits, open_clip, store, unnamed
 
 _PNG_EFFORT = (cv2.IMWRITE_PNG_COMPRESSION, 1)  # of 9; the file travels once
 
@@ -58,7 +58,8 @@ def read_frame(file: BinaryIO, number: int, limits: Limits) -> Frame:
             raise InputError(f"frame {number}: the file has {num_frames}, the first of which is 0")
         if isinstance(source, Picture):
             return Frame(source, 1, None)
-        image = next(islice(source, number, None))
+        with unnamed(Path(folder)):
+            image = next(islice(source, number, None))  # all frames before it are decoded too
         picture = Picture(image, UNNAMED, source.spacing_mm, source.views, source.notes, format=source.format)
         return Frame(picture, num_frames, source.fps)
 

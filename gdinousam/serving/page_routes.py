@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, File, Form, Response, UploadFile
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
@@ -10,8 +10,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from gdinousam.errors import InputError
 from gdinousam.reading import reason_of
 from gdinousam.serving.corrections import Corrected, Corrections, Saved, case_of
-from gdinousam.serving.exports import Form as ExportForm
-from gdinousam.serving.exports import RunLengths, ToExport, export
+from gdinousam.serving.exports import MEDIA_TYPES, Kind, RunLengths, ToExport, export
 from gdinousam.serving.frames import ShownFrame, read_frame, shown_frame
 from gdinousam.serving.refusals import Refusal, documented
 from gdinousam.serving.requests import UploadRoute
@@ -20,6 +19,10 @@ from gdinousam.serving.uploads import Limits, shown_name
 
 LONGEST_GROUP = 64  # characters
 _UPLOAD_ERRORS = (400, 401, 408, 413, 415, 422, 429, 503)
+_SCHEMAS = {"masks": {"type": "string", "format": "binary"}, "coco": {"type": "object"}, "csv": {"type": "string"}}
+_FILES: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The file", "content": {MEDIA_TYPES[kind]: {"schema": _SCHEMAS[kind]} for kind in MEDIA_TYPES}}
+}
 _NO_FOLDER = "the server was started without a folder for corrections; start it with --corrections FOLDER"
 
 about = APIRouter(prefix="/v1")
@@ -59,23 +62,25 @@ def _picture(image: UploadFile, number: int, limits: Limits) -> Response:
     return Response(shown.model_dump_json(), media_type="application/json")
 
 
-@files.post("/export/{form}", response_class=Response, responses=documented(*_UPLOAD_ERRORS))
+@files.post("/export/{kind}", response_class=Response, responses=documented(*_UPLOAD_ERRORS) | _FILES)
 async def export_file(
     services: Shared,
-    form: ExportForm,
+    kind: Kind,
     content: Annotated[UploadFile, File(description="JSON: the pictures with their objects, masks as run lengths")],
 ) -> Response:
     """Masks (a ZIP of PNGs), COCO or measurements (CSV) of what is shown."""
-    return await services.aside(_export, content, form, services.limits.max_pixels)
+    return await services.aside(_export, content, kind, services.limits.max_pixels)
 
 
-def _export(content: UploadFile, form: ExportForm, max_pixels: int) -> Response:
+def _export(content: UploadFile, kind: Kind, max_pixels: int) -> Response:
     try:
         shown = ToExport.model_validate_json(content.file.read())
     except ValidationError as error:
         raise InputError(f"content: {reason_of(error)}") from error
-    name, media_type, made = export(shown, form, max_pixels)
-    return Response(made, media_type=media_type, headers={"Content-Disposition": f'attachment; filename="{name}"'})
+    name, made = export(shown, kind, max_pixels)
+    return Response(
+        made, media_type=MEDIA_TYPES[kind], headers={"Content-Disposition": f'attachment; filename="{name}"'}
+    )
 
 
 @about.get("/corrections", responses=documented(401))

@@ -45,8 +45,8 @@ def content(*sources: str, size_hw: tuple[int, int] = SIZE_HW) -> ToExport:
 
 
 def test_masks_of_each_phrase_and_picture() -> None:
-    name, media_type, made = export(content("a/scan.png", "b\\scan.png", "../../x.dcm"), "masks", MOST)
-    assert (name, media_type) == ("masks.zip", "application/zip")
+    name, made = export(content("a/scan.png", "b\\scan.png", "../../x.dcm"), "masks", MOST)
+    assert name == "masks.zip"
     archive = zipfile.ZipFile(io.BytesIO(made))
     assert archive.namelist() == [
         *("scan_cyst.png", "scan_mass.png", "scan_2_cyst.png", "scan_2_mass.png", "x_cyst.png", "x_mass.png")
@@ -62,11 +62,11 @@ def test_tables_are_those_of_predict(tmp_path: Path) -> None:
     made_by = MadeBy("small", None, "small", {}, {}, {})
     prediction = Prediction(image, ("cyst", "mass", "vein"), tuple(found), made_by, "scan.png", (0.5, 0.25))
     write_tables(tmp_path, [as_record(prediction)])
-    table = export(content("scan.png"), "csv", MOST)[2].decode()
+    table = export(content("scan.png"), "csv", MOST)[1].decode()
     assert table == (tmp_path / "measurements.csv").read_bytes().decode()
     rows = list(csv.DictReader(io.StringIO(table)))
     assert [row["area"] for row in rows] == ["22.5", "60.0", "8.0"]
-    coco = json.loads(export(content("scan.png"), "coco", MOST)[2])
+    coco = json.loads(export(content("scan.png"), "coco", MOST)[1])
     assert coco["annotations"] == json.loads((tmp_path / "coco_results.json").read_text())
     assert [one["name"] for one in coco["categories"]] == ["cyst", "mass", "vein"]
     assert np.array_equal(coco_mask.decode(coco["annotations"][2]["segmentation"]), OBJECTS[2][1])
@@ -89,4 +89,4 @@ def test_no_mask_to_take_away() -> None:
     empty = ToExport.model_validate({"pictures": [{"source": "a.png", "size_hw": SIZE_HW, "phrases": ["cyst"]}]})
     with pytest.raises(InputError, match="there is no mask to download"):
         export(empty, "masks", MOST)
-    assert json.loads(export(empty, "coco", MOST)[2])["annotations"] == []
+    assert json.loads(export(empty, "coco", MOST)[1])["annotations"] == []

@@ -88,6 +88,15 @@ def test_frames_of_a_clip(http: httpx.Client, clip: Path) -> None:
     assert refused.json()["error"]["message"] == "frame 4: the file has 4, the first of which is 0"
 
 
+def test_a_frame_that_does_not_decode(http: httpx.Client, clip: Path) -> None:
+    cut = clip.read_bytes()
+    cut = cut[: len(cut) // 2] + bytes(len(cut) - len(cut) // 2)
+    for number in range(4):
+        answer = http.post("/v1/picture", files={"image": cut}, data={"frame": number})
+        assert answer.status_code in (200, 422) and "gdinousam-" not in answer.text
+    assert answer.status_code == 422 and "upload" not in answer.text
+
+
 @pytest.mark.parametrize(
     ("content", "expected"),
     [("{", "content: Invalid JSON"), ('{"pictures": []}', "content: pictures: List should have at least 1 item")],
