@@ -20,7 +20,7 @@ _PACKAGES = ("torch", "torchvision", "transformers", "peft", "accelerate", "grou
 # Instructions for products of bfloat16 numbers; a processor with neither computes them as float32.
 _BFLOAT16_FLAGS = ("avx512_bf16", "amx_bf16", "bf16")
 _CPU_FACTS = Path("/proc/cpuinfo")
-_STATUS = Path("/proc/self/status")
+_PROCESSES = Path("/proc")
 _THREADS = Path("/proc/self/task")
 _RESET_PEAK = Path("/proc/self/clear_refs")
 _RESET_PEAK_CODE = "5"  # proc(5): set the peak resident size to the present one
@@ -77,13 +77,16 @@ def watched_memory(device: torch.device) -> Iterator[Peak]:
         peak.extra_bytes = highest - resident
 
 
-def resident_bytes(kind: str) -> int | None:
-    """Resident memory of this process: now (``VmRSS``) or the most so far (``VmHWM``); ``None`` where not on Linux.
+def resident_bytes(kind: str, process: int | None = None) -> int | None:
+    """Resident memory of a process: now (``VmRSS``) or the most so far (``VmHWM``); ``None`` where not on Linux.
+
+    process: its number; ``None``: this one.
 
     Not getrusage: its maximum is handed on to a started program, so a child would report the peak of its parent.
     """
     try:
-        found = re.search(rf"^{kind}:\s+(\d+) kB$", _STATUS.read_text(encoding="ascii"), re.MULTILINE)
+        status = _PROCESSES / ("self" if process is None else str(process)) / "status"
+        found = re.search(rf"^{kind}:\s+(\d+) kB$", status.read_text(encoding="ascii"), re.MULTILINE)
     except OSError:
         return None
     return int(found[1]) * 1024 if found else None

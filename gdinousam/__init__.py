@@ -36,17 +36,17 @@ __all__ = [
 if TYPE_CHECKING:
     from gdinousam.data.images import read_image
     from gdinousam.errors import InputError
+    from gdinousam.findings import MadeBy, Measurement
     from gdinousam.models.segmenter import load_segmenter
-    from gdinousam.prediction.measuring import Measurement
-    from gdinousam.prediction.results import MadeBy, Prediction
+    from gdinousam.prediction.results import Prediction
     from gdinousam.prediction.segmenter import Segmenter
     from gdinousam.records import Detection
 
 _HOMES = {
     "Detection": "records",
     "InputError": "errors",
-    "MadeBy": "prediction.results",
-    "Measurement": "prediction.measuring",
+    "MadeBy": "findings",
+    "Measurement": "findings",
     "Prediction": "prediction.results",
     "Segmenter": "prediction.segmenter",
     "load_segmenter": "models.segmenter",

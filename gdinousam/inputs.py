@@ -12,17 +12,18 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import PIL.Image
-from pydantic import ValidationError
 
 from gdinousam.errors import InputError
 from gdinousam.reading import reason_of
 from gdinousam.records import Click, Hint, Image
-from gdinousam.settings import Settings
+
+if TYPE_CHECKING:
+    from gdinousam.settings import Settings
 
 # Pillow's modes of 8 bits a channel that have one meaning as RGB
 _PLAIN_MODES = ("1", "L", "P", "RGB", "CMYK", "YCbCr")
@@ -31,7 +32,7 @@ _LISTED = "give a list of phrases for each image, such as [['cyst'], ['liver', '
 _NUM_COORDINATES = 4
 _LONGEST_SHOWN = 40
 
-Group = TypeVar("Group", bound=Settings)
+Group = TypeVar("Group", bound="Settings")
 
 
 def as_images(images: object) -> list[Image]:
@@ -119,6 +120,8 @@ def as_settings(settings: object, kind: type[Group], name: str) -> Group | None:
         return settings
     if not isinstance(settings, Mapping):
         raise InputError(f"{name} is {_described(settings)}; give {kind.__name__}(...)")
+    from pydantic import ValidationError  # here, because gdinousam.client runs without it
+
     try:
         return kind.model_validate(dict(settings))
     except ValidationError as error:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 import torch
 from transformers import PreTrainedTokenizerBase
@@ -184,7 +184,7 @@ def tokenize_captions(
     )
 
 
-@cache
+@lru_cache(maxsize=1024)  # a server hears captions without end
 def _warn_of_unknown_words(text: str) -> None:
     """Say once per caption that the model cannot tell some of its words from any other unknown word."""
     logger.warning("caption %r holds words that the model's vocabulary lacks; it cannot tell them apart", text)

@@ -8,12 +8,11 @@ class is listed here.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-
-from pydantic import ValidationError
 
 from gdinousam.errors import InputError
 
@@ -53,7 +52,8 @@ def reason_of(error: BaseException) -> str:
     """What an error says, in one line of printable characters; its class where it says nothing."""
     if isinstance(error, MemoryError):
         return "it asks for more memory than there is"
-    if isinstance(error, ValidationError):
+    pydantic = sys.modules.get("pydantic")  # not imported, because gdinousam.client runs without it
+    if pydantic is not None and isinstance(error, pydantic.ValidationError):
         problem = error.errors()[0]
         place = ".".join(map(str, problem["loc"]))
         return one_line(f"{place}: {problem['msg']}" if place else problem["msg"])

@@ -38,7 +38,8 @@ def pretrain_command(arguments: Sequence[str] | None = None, program: str = PROG
 
     # heavy imports after parsing, so that --help answers at once
     from gdinousam.experiments.config import dump_config, load_config
-    from gdinousam.experiments.pretraining import PretrainConfig, bundle, run_stage, write_start
+    from gdinousam.experiments.pretraining import PretrainConfig, bundle, write_start
+    from gdinousam.experiments.train import train_or_go_on
 
     config = load_config(PretrainConfig, *source)
     if options.print_config:
@@ -47,7 +48,7 @@ def pretrain_command(arguments: Sequence[str] | None = None, program: str = PROG
     if config.start is not None:
         write_start(config.start)
     for name in [options.stage] if options.stage else config.stages:
-        if run_stage(config.stage(name)).end == "interrupted":
+        if train_or_go_on(config.stage(name)).end == "interrupted":
             print(f"interrupted in stage {name}; go on with the same command")
             return INTERRUPTED
         print(f"stage {name} is done: {config.stages[name].training.output_dir}")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from gdinousam.commands.common import run
+from gdinousam.commands.label_studio_options import add_label_studio_options, label_studio_settings
 from gdinousam.errors import InputError
 
 if TYPE_CHECKING:
@@ -42,15 +43,16 @@ def serve_command(arguments: Sequence[str] | None = None, program: str = PROGRAM
     missing = next((name for name in LIBRARIES if find_spec(name) is None), None)
     if missing is not None:
         raise InputError(f'{missing}, which a server needs, is not installed; run pip install "gdinousam[serve]"')
-    settings = _settings(options)
+    settings, label_studio = _settings(options), label_studio_settings(options)
     with _listening(settings.host, settings.port) as listening:  # before the models, which take seconds
         import uvicorn
 
         from gdinousam.serving.app import create_app
+        from gdinousam.serving.label_studio import label_studio_router
 
         models = load_models(options.model or ["small"], options.device)
         config = uvicorn.Config(
-            create_app(models, settings),
+            create_app(models, settings, [label_studio_router(label_studio, settings.max_bytes)]),
             log_config=None,
             access_log=False,  # its lines have addresses of clients; ours do not
             server_header=False,
@@ -58,6 +60,7 @@ def serve_command(arguments: Sequence[str] | None = None, program: str = PROGRAM
         )
         logging.getLogger("gdinousam").setLevel(logging.ERROR)  # names of files and phrases stay out of the log
         logging.getLogger("gdinousam.serving").setLevel(logging.INFO)
+        logging.getLogger("pydicom").setLevel(logging.CRITICAL)  # may tell values of elements
         host, port = listening.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
         print(f"http://{shown}:{port} serves {', '.join(models)}; stop it with Ctrl-C", flush=True)
@@ -86,13 +89,14 @@ def _parser(program: str) -> argparse.ArgumentParser:
     reach.add_argument("--token-file", type=Path, metavar="FILE", help="file with the token, else GDINOUSAM_TOKEN")
     limits = parser.add_argument_group("limits")
     limits.add_argument("--max-megabytes", type=float, metavar="MB", help="largest request (64)")
-    limits.add_argument("--max-megapixels", type=float, metavar="MP", help="largest picture or frame (25)")
+    limits.add_argument("--max-megapixels", type=float, metavar="MP", help="largest picture or frame (16)")
     limits.add_argument("--max-frames", type=int, metavar="N", help="most frames of a clip (2000)")
     limits.add_argument("--queue", type=int, metavar="N", help="requests taken in at once (64)")
     limits.add_argument(
         "--together", type=int, metavar="N", help="images that go through a model at once (1); see docs/serving.md"
     )
     limits.add_argument("--keep-minutes", type=float, metavar="M", help="how long results of clips are kept (30)")
+    add_label_studio_options(parser)
     parser.add_argument("--corrections", type=Path, metavar="FOLDER", help="folder that gets corrections saved there")
     return parser
 

@@ -10,7 +10,6 @@ from pydantic import Field, model_validator
 from gdinousam.data.contract.layout import SPLIT_FOLDERS, csv_name
 from gdinousam.errors import InputError
 from gdinousam.experiments.config import TrainConfig
-from gdinousam.experiments.train import train
 from gdinousam.folders import replaced_folder, surviving_folder
 from gdinousam.models.imagenet_encoder import with_imagenet_encoder
 from gdinousam.models.loading import load_grounding_dino, load_mask_head, save_resize, trained_resize
@@ -18,8 +17,6 @@ from gdinousam.models.mask_heads.sam2 import Sam2MaskHead
 from gdinousam.preprocessing import ResizeSettings
 from gdinousam.runtime import torch_seed
 from gdinousam.settings import ModelName, Settings, SettingsPath
-from gdinousam.training.checkpoints import STATE
-from gdinousam.training.loop import Outcome
 
 logger = logging.getLogger(__name__)
 
@@ -102,13 +99,6 @@ def write_start(settings: StartSettings) -> None:
         model.save_pretrained(new)
         tokenizer.save_pretrained(new)
         save_resize(new, ResizeSettings(size=settings.size))
-
-
-def run_stage(config: TrainConfig) -> Outcome:
-    """Train a stage, from where an earlier run of it stopped; a finished one returns at once with its outcome."""
-    folder = config.training.output_dir
-    resume = surviving_folder(folder / STATE).is_dir()
-    return train(config, resume=resume, overwrite=not resume)
 
 
 def bundle(settings: BundleSettings) -> None:

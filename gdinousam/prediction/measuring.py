@@ -7,8 +7,6 @@ and its longest diameter, corner to corner, is 5. All of a mask counts as one ob
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Literal
 
 import cv2
 import numpy as np
@@ -16,37 +14,11 @@ import numpy.typing as npt
 
 from gdinousam.data.sources.medical.frames import Spacing
 from gdinousam.errors import InputError
-from gdinousam.records import BoxXYXY, Detection, Mask
+from gdinousam.findings import Measurement, Unit
+from gdinousam.records import Detection, Mask
 
 Points = npt.NDArray[np.float64]  # (N, 2) x, y
-Unit = Literal["mm", "pixels"]
 _PIXEL_VARIANCE = 1 / 12  # of the positions within a pixel, along one side
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """The size of one detection.
-
-    phrase, score, box_xyxy: of the detection; the box stays in pixels of the image. unit: of all lengths; the area is
-    in its square. longest_diameter: between the two points of the outline that are farthest apart.
-    perpendicular_diameter: the longest straight line across the object at a right angle to that one; dents are bridged.
-    ellipse_major, ellipse_minor: whole axes of the ellipse with the same centre and second moments. ellipse_angle: of
-    its major axis, in degrees in [0, 180), clockwise from the horizontal as seen on the screen, in the unit's
-    proportions; 0 for a round one. num_parts: separate parts of the mask; pixels that touch at a corner are one part.
-    An empty mask has zeros throughout.
-    """
-
-    phrase: str
-    score: float
-    unit: Unit
-    area: float
-    longest_diameter: float
-    perpendicular_diameter: float
-    ellipse_major: float
-    ellipse_minor: float
-    ellipse_angle: float
-    num_parts: int
-    box_xyxy: BoxXYXY
 
 
 def measure(detection: Detection, spacing_mm: Spacing | None = None) -> Measurement:

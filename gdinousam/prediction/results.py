@@ -3,40 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gdinousam.data.sources.medical.frames import Spacing
 from gdinousam.errors import InputError
-from gdinousam.prediction.measuring import Measurement, measure
+from gdinousam.findings import Findings, MadeBy, Measurement
+from gdinousam.prediction.measuring import measure
 from gdinousam.records import Detection, Image
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-@dataclass(frozen=True)
-class MadeBy:
-    """What made a result, so that it can be traced and made again.
-
-    model, adapter, mask_head: short names; a file or folder by the last parts of its path. thresholds:
-    ``box_threshold``, ``further_threshold`` and ``max_detections`` as they held, ``None`` where the method has none.
-    weights: sha256 of the weights of each part (``detector``, ``adapter``, ``mask_head``); random ones have none.
-    versions: of gdinousam, torch and transformers. shown: what of an image the models saw, see ``ViewSettings``.
-    """
-
-    model: str
-    adapter: str | None
-    mask_head: str
-    thresholds: Mapping[str, float | int | None]
-    weights: Mapping[str, str]
-    versions: Mapping[str, str]
-    shown: Mapping[str, bool | str] = field(default_factory=dict)
-
-
 @dataclass(frozen=True, eq=False, repr=False)
-class Prediction:
+class Prediction(Findings):
     """What was found in one image.
 
     image: (H, W, 3) uint8 RGB, as the model was given it. phrases: what was asked, each as it was written; of those
@@ -68,12 +50,6 @@ class Prediction:
     source: str
     spacing_mm: Spacing | None = None
     notes: tuple[str, ...] = ()
-
-    def __repr__(self) -> str:
-        """Without pixels, of which there are too many to read."""
-        found = ", ".join(f"{one.phrase} {one.score:.2f}" for one in self.detections) or "nothing found"
-        height, width = self.size_hw
-        return f"Prediction({self.source!r}, {width} x {height} pixels, {found})"
 
     @property
     def size_hw(self) -> tuple[int, int]:
@@ -121,21 +97,6 @@ class Prediction:
         from gdinousam.prediction.plotting import png
 
         return png(self)
-
-    def to_dicts(self) -> list[dict[str, Any]]:
-        """Score, label and box of every detection, as zero-shot pipelines of transformers give them.
-
-        The box is a dictionary of whole pixels, ``xmin``, ``ymin``, ``xmax``, ``ymax``, cut off as there; the exact one
-        is in ``detections``.
-        """
-        return [
-            {
-                "score": one.score,
-                "label": one.phrase,
-                "box": dict(zip(("xmin", "ymin", "xmax", "ymax"), map(int, one.box_xyxy), strict=True)),
-            }
-            for one in self.detections
-        ]
 
     def to_coco(self, image_id: int = 1, category_ids: Mapping[str, int] | None = None) -> dict[str, Any]:
         """Image, categories and results with run lengths, as ``gdinousam.prediction.coco.coco_of`` says.

@@ -31,6 +31,7 @@ from gdinousam.records import Hint, PhraseSegmenter
 logger = logging.getLogger(__name__)
 
 _BLANK = "is blank, all pixels are alike; nothing is looked for in it"
+_MOST_REMEMBERED = 10_000  # phrases that were warned of
 _TOGETHER = 4  # images that go through the models at once: their features are in memory together
 
 
@@ -284,6 +285,8 @@ class Segmenter:
     def _warn_of_new(self, phrases: Iterable[str]) -> None:
         """Say once of a phrase that no training had it."""
         new = [phrase for phrase in dict.fromkeys(phrases) if phrase not in self._asked]
+        if len(self._asked) > _MOST_REMEMBERED:  # a server hears phrases without end
+            self._asked.clear()
         self._asked.update(new)
         if self._names is not None and new:
             warn_of_new_phrases(self._names.detector, self._names.adapter, new)

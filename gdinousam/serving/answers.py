@@ -6,12 +6,13 @@ import base64
 import io
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import PIL.Image
 from pydantic import BaseModel, Field
 
 from gdinousam.data.sources.coco.segmentation import encode_rle
+from gdinousam.prediction.clips.answers import FrameAnswer
 from gdinousam.prediction.measuring import measure
 from gdinousam.prediction.results import MadeBy, Prediction
 from gdinousam.records import Click, Detection, Hint
@@ -108,6 +109,50 @@ class Segmented(BaseModel):
     detections: list[Found]
 
 
+class FollowedObject(Found):
+    """One object in one frame. track: its number in the clip, the same in all frames. is_detected: found anew here."""
+
+    track: int
+    is_detected: bool
+
+
+class Frame(BaseModel):
+    """One frame. index: from 0. time_s: null where the clip has no speed. is_key: the detector looked at it."""
+
+    index: int
+    time_s: float | None
+    is_key: bool
+    objects: list[FollowedObject]
+
+
+class ClipResult(BaseModel):
+    """What was found in a clip, frame by frame."""
+
+    source: str
+    size_hw: Annotated[list[int], Field(min_length=2, max_length=2)]
+    spacing_mm: Spacing | None
+    fps: float | None
+    phrases: list[str]
+    notes: list[str]
+    made_by: Origin
+    frames: list[Frame]
+
+
+class ClipId(BaseModel):
+    """How to ask for a clip that was taken in."""
+
+    id: str
+
+
+class ClipState(BaseModel):
+    """How far a clip is. error: one line where it failed."""
+
+    state: Literal["waiting", "running", "done", "failed", "cancelled"]
+    frames_done: int
+    num_frames: int
+    error: str | None
+
+
 class ClickModel(BaseModel):
     """A click, in pixels; the centre of the first pixel is (0.5, 0.5)."""
 
@@ -141,7 +186,20 @@ def segmented(prediction: Prediction, source: str, masks: MaskForm) -> Segmented
         phrases=list(prediction.phrases),
         notes=list(prediction.notes),
         made_by=origin(prediction.made_by),
-        detections=[_found(one, prediction, masks) for one in prediction.detections],
+        detections=[Found(**_found(one, prediction.spacing_mm, masks)) for one in prediction.detections],
+    )
+
+
+def frame(answer: FrameAnswer, spacing_mm: tuple[float, float] | None, masks: MaskForm) -> Frame:
+    """One frame of a clip as the server sends it."""
+    return Frame(
+        index=answer.index,
+        time_s=answer.time_s,
+        is_key=answer.is_key,
+        objects=[
+            FollowedObject(**_found(one.detection, spacing_mm, masks), track=one.track, is_detected=one.is_detected)
+            for one in answer.objects
+        ],
     )
 
 
@@ -150,18 +208,19 @@ def origin(made_by: MadeBy) -> Origin:
     return Origin.model_validate(asdict(made_by))
 
 
-def _found(detection: Detection, prediction: Prediction, masks: MaskForm) -> Found:
+def _found(detection: Detection, spacing_mm: tuple[float, float] | None, masks: MaskForm) -> dict[str, Any]:
+    """The fields of ``Found``."""
     size = None
     if detection.mask_hw is not None:
-        size = Size.model_validate(asdict(measure(detection, prediction.spacing_mm)))
-    return Found(
-        phrase=detection.phrase,
-        score=float(detection.score),
-        box_xyxy=[float(edge) for edge in detection.box_xyxy],
-        quality=detection.quality,
-        mask=mask_of(detection, masks),
-        measurement=size,
-    )
+        size = Size.model_validate(asdict(measure(detection, spacing_mm)))
+    return {
+        "phrase": detection.phrase,
+        "score": float(detection.score),
+        "box_xyxy": [float(edge) for edge in detection.box_xyxy],
+        "quality": detection.quality,
+        "mask": mask_of(detection, masks),
+        "measurement": size,
+    }
 
 
 def mask_of(detection: Detection, form: MaskForm) -> RleMask | PngMask | None:

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from fastapi import APIRouter, FastAPI
-from fastapi.responses import FileResponse, PlainTextResponse
+from fastapi.responses import FileResponse, HTMLResponse, PlainTextResponse
 from fastapi.staticfiles import StaticFiles
 
 from gdinousam import __version__
 from gdinousam.errors import InputError
 from gdinousam.prediction.segmenter import Segmenter
-from gdinousam.serving import segmenting
+from gdinousam.serving import clips, page_routes, segmenting
 from gdinousam.serving.access import Gate
+from gdinousam.serving.api_page import api_text
 from gdinousam.serving.metrics import CONTENT_TYPE, Counted, Metrics
-from gdinousam.serving.refusals import add_handlers, documented
+from gdinousam.serving.refusals import Faults, add_handlers, documented
 from gdinousam.serving.services import Services
 from gdinousam.serving.settings import ServeSettings
 
+SWEEP_SECONDS = 30.0
 PAGE = Path(__file__).parent / "page"
 
 
@@ -38,10 +41,12 @@ def create_app(
     @asynccontextmanager
     async def running(app: FastAPI) -> AsyncIterator[None]:
         app.state.services = services = Services(models, settings)
+        sweeping = asyncio.create_task(_sweep(services))
         try:
             yield
         finally:
-            services.close()
+            sweeping.cancel()
+            await asyncio.to_thread(services.close)
 
     app = FastAPI(
         title="gdinousam",
@@ -52,14 +57,24 @@ def create_app(
         lifespan=running,
     )
     add_handlers(app)
-    for router in (segmenting.about, segmenting.pictures, *routers):
+    own = (segmenting.about, segmenting.pictures, clips.taking, clips.asking, page_routes.about, page_routes.files)
+    for router in (*own, *routers):
         app.include_router(router)
-    metrics = Metrics({"gdinousam_queue": ("Requests taken in.", lambda: app.state.services.admission.num_inside)})
+    metrics = Metrics(
+        {
+            "gdinousam_queue": ("Requests taken in.", lambda: app.state.services.admission.num_inside),
+            "gdinousam_clips": ("Clips that wait or run.", lambda: app.state.services.clips.num_open),
+        }
+    )
 
     @app.get("/metrics", response_class=PlainTextResponse, responses=documented(401))
     async def numbers() -> PlainTextResponse:
         """Numbers for Prometheus."""
         return PlainTextResponse(metrics.text(), media_type=CONTENT_TYPE)
+
+    @app.get("/docs", include_in_schema=False)
+    async def api_page() -> HTMLResponse:
+        return HTMLResponse(api_text(app.openapi()))
 
     if PAGE.is_dir():
         app.mount("/static", StaticFiles(directory=PAGE), name="static")
@@ -68,6 +83,14 @@ def create_app(
         async def page() -> FileResponse:
             return FileResponse(PAGE / "index.html", headers={"Cache-Control": "no-cache"})
 
+    app.add_middleware(Faults)
     app.add_middleware(Gate, settings=settings)
     app.add_middleware(Counted, metrics=metrics)
     return app
+
+
+async def _sweep(services: Services) -> None:
+    """Remove results of clips that were kept long enough, now and then."""
+    while True:
+        await asyncio.sleep(SWEEP_SECONDS)
+        await asyncio.to_thread(services.clips.forget_old)

@@ -49,14 +49,15 @@ class Worker:
 
         run: gets what the jobs of a batch were given and returns an answer for each; jobs of one group must have the
         same. An error of a batch is that of the jobs that fail on their own. The future can be cancelled until its job
-        runs.
+        runs; that of a worker that is closed is cancelled at once.
         """
         job = _Job(run, given, group)
         with self._changed:
-            if not self._is_open:
-                raise RuntimeError("the worker is closed")
-            self._waiting.append(job)
-            self._changed.notify()
+            if self._is_open:
+                self._waiting.append(job)
+                self._changed.notify()
+            else:
+                job.future.cancel()
         return job.future
 
     def close(self) -> None:

@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)  # seconds
 UNKNOWN = "other"  # the route of a path that there is none for
+_OFTEN_ASKED = ("/healthz", "/metrics", "/v1/clips/{id}")  # by programs, every few seconds; not worth a line
 CLOSED = 499  # as nginx calls the status of a request whose client has gone
 
 
@@ -88,7 +89,8 @@ class Counted:
             route = getattr(scope.get("route"), "path", UNKNOWN)
             method = scope["method"] if route != UNKNOWN else UNKNOWN
             self._metrics.add(method, route, status, seconds)
-            logger.info("%s %s %d %.0f ms", method, route, status, 1000 * seconds)
+            level = logging.DEBUG if route in _OFTEN_ASKED else logging.INFO
+            logger.log(level, "%s %s %d %.0f ms", method, route, status, 1000 * seconds)
 
 
 def _head(name: str, kind: str, meaning: str) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import traceback
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -12,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gdinousam.errors import InputError
 from gdinousam.reading import one_line
@@ -65,11 +67,10 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def add_handlers(app: FastAPI) -> None:
-    """Turn every error of the app into an answer of this form."""
+    """Turn what a request does wrong into an answer of this form; ``Faults`` does so for the rest."""
     app.add_exception_handler(HTTPException, _of_http)
     app.add_exception_handler(RequestValidationError, _of_validation)
     app.add_exception_handler(InputError, _of_input)
-    app.add_exception_handler(Exception, _of_fault)
 
 
 async def _of_http(_: Request, error: Exception) -> JSONResponse:
@@ -91,8 +92,31 @@ async def _of_input(_: Request, error: Exception) -> JSONResponse:
     return refused(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", str(error))
 
 
-async def _of_fault(_: Request, error: Exception) -> JSONResponse:
-    """Our own mistake. The log gets its kind and place; its words may hold what was sent."""
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    logger.error("internal error: %s in %s, line %s", type(error).__name__, place.name, place.lineno)
-    return refused(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "the server failed on this; its log says where")
+class Faults:
+    """Answers where an app fails by a mistake of ours.
+
+    The log gets kind and place of the error, not its words, which may hold what was sent.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI."""
+        has_begun = False
+
+        async def watched_send(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched_send)
+        except Exception as error:
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            where = f"{Path(place.filename).name}, line {place.lineno}"
+            logger.error("internal error: %s in %s", type(error).__name__, where)
+            if scope["type"] != "http" or has_begun:
+                raise RuntimeError(f"{type(error).__name__} in {where}") from None
+            text = "the server failed on this; its log says where"
+            await refused(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", text)(scope, receive, send)

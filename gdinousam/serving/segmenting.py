@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, File, Form, Response, UploadFile
@@ -23,6 +24,7 @@ from gdinousam.serving.answers import (
 from gdinousam.serving.refusals import documented
 from gdinousam.serving.requests import UploadRoute
 from gdinousam.serving.services import Services, services_of
+from gdinousam.serving.settings import ServeSettings
 from gdinousam.serving.uploads import shown_name
 
 LONGEST_PHRASE = 200  # characters
@@ -31,7 +33,6 @@ JSON = "application/json"
 about = APIRouter()
 pictures = APIRouter(prefix="/v1", route_class=UploadRoute)
 
-Phrase = Annotated[str, Form(min_length=1, max_length=LONGEST_PHRASE)]
 Phrases = Annotated[list[Annotated[str, Form(max_length=LONGEST_PHRASE)]], Form(min_length=1)]
 Model = Annotated[str | None, Form(description="one of /v1/models; the first by default")]
 Threshold = Annotated[float | None, Form(ge=0, le=1, description="lowest score that counts")]
@@ -77,8 +78,7 @@ async def segment(
 ) -> Response:
     """Find and segment phrases in one picture."""
     segmenter = services.model(model)
-    if len(phrases) > services.settings.max_phrases:
-        raise InputError(f"phrases: {len(phrases)}, at most {services.settings.max_phrases} at once; ask in parts")
+    require_few(phrases, services.settings)
     async with services.picture(image) as picture:
         found = await services.segment(segmenter, picture, phrases, threshold, max_detections)
         return await services.aside(_answer, found, image.filename, masks)
@@ -103,6 +103,12 @@ async def correct(
     async with services.picture(image) as picture:
         drawn = await services.correct(segmenter, picture, shown)
         return await services.aside(_answer, drawn, image.filename, masks)
+
+
+def require_few(phrases: Sequence[str], settings: ServeSettings) -> None:
+    """Raise InputError for more phrases than are taken at once."""
+    if len(phrases) > settings.max_phrases:
+        raise InputError(f"phrases: {len(phrases)}, at most {settings.max_phrases} at once; ask in parts")
 
 
 def _answer(prediction: Prediction, name: str | None, masks: MaskForm) -> Response:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,6 +15,7 @@ from gdinousam.prediction.segmenter import Segmenter
 from gdinousam.prediction.sources import Picture
 from gdinousam.records import Hint
 from gdinousam.serving.batching import Worker
+from gdinousam.serving.clip_jobs import ClipJobs
 from gdinousam.serving.refusals import Refusal
 from gdinousam.serving.requests import Admission
 from gdinousam.serving.settings import ServeSettings
@@ -23,6 +24,7 @@ from gdinousam.serving.uploads import Limits, read_picture
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+Given = TypeVar("Given")
 Answer = TypeVar("Answer")
 _DECODERS = 2  # threads; pictures are small beside what models take
 _AHEAD = 4  # pictures that are decoded while others are with the models: what is in memory at most, beside those
@@ -38,13 +40,15 @@ class Services:
         self.models, self.settings = dict(models), settings
         self.limits = Limits(settings.max_pixels, settings.max_frames)
         self.admission = Admission(settings.queue)
-        self.worker = Worker(settings.together, settings.wait_ms / 1000)
+        self._worker = Worker(settings.together, settings.wait_ms / 1000)
+        self.clips = ClipJobs(self._worker, settings)
         self._decoders = ThreadPoolExecutor(_DECODERS, thread_name_prefix="decoder")
         self._in_memory = asyncio.Semaphore(settings.together + _AHEAD)
 
     def close(self) -> None:
         """End all threads."""
-        self.worker.close()
+        self.clips.close()
+        self._worker.close()
         self._decoders.shutdown(cancel_futures=True)
 
     def model(self, name: str | None) -> Segmenter:
@@ -58,6 +62,12 @@ class Services:
     async def aside(self, run: Callable[..., Answer], *given: Any) -> Answer:
         """What a function returns, run in one of the threads that decode."""
         return await asyncio.get_running_loop().run_in_executor(self._decoders, run, *given)
+
+    async def with_models(
+        self, run: Callable[[Sequence[Given]], Sequence[Answer]], given: Given, group: Hashable | None = None
+    ) -> Answer:
+        """What a function returns, run in the thread of the models; see ``Worker.submit``."""
+        return await asyncio.wrap_future(self._worker.submit(run, given, group))
 
     @asynccontextmanager
     async def picture(self, upload: UploadFile) -> AsyncIterator[Picture]:
@@ -80,7 +90,7 @@ class Services:
             return segmenter.predict(pictures, rows, threshold=threshold, max_detections=max_detections)
 
         group = id(segmenter), threshold, max_detections
-        return await asyncio.wrap_future(self.worker.submit(run, (picture, list(phrases)), group))
+        return await self.with_models(run, (picture, list(phrases)), group)
 
     async def correct(self, segmenter: Segmenter, picture: Picture, hints: Sequence[Hint]) -> Prediction:
         """``Segmenter.correct``, in the thread of the models."""
@@ -88,7 +98,7 @@ class Services:
         def run(asked: Sequence[Picture]) -> list[Prediction]:
             return [segmenter.correct(one, hints) for one in asked]
 
-        return await asyncio.wrap_future(self.worker.submit(run, picture))
+        return await self.with_models(run, picture)
 
 
 def services_of(request: Request) -> Services:

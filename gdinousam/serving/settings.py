@@ -21,7 +21,7 @@ class ServeSettings(Settings):
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0: a free one.")
     token: SecretStr | None = Field(None, description="What clients must send as Authorization: Bearer.")
     max_megabytes: float = Field(64.0, gt=0, description="Largest request body in millions of bytes.")
-    max_megapixels: float = Field(25.0, gt=0, description="Largest picture or frame in millions of pixels.")
+    max_megapixels: float = Field(16.0, gt=0, description="Largest picture or frame in millions of pixels.")
     max_frames: int = Field(2000, ge=1, description="Most frames of a clip.")
     max_phrases: int = Field(32, ge=1, description="Most phrases of a request.")
     max_hints: int = Field(64, ge=1, description="Most hints of a request.")

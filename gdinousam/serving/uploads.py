@@ -7,10 +7,10 @@ sees them.
 
 from __future__ import annotations
 
+import math
 import re
 import shutil
 import tempfile
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -28,7 +28,8 @@ from gdinousam.prediction.sources import Clip, Picture, open_source
 from gdinousam.reading import one_line
 from gdinousam.serving.refusals import Refusal
 
-PICTURE_FORMATS = ("PNG", "JPEG", "MPO", "TIFF", "BMP", "WEBP", "PPM")  # Pillow's; EPS, say, would start a program
+# Pillow's names; EPS, say, would start a program. A camera's MPO counts as JPEG.
+PICTURE_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "PPM")
 TAKEN = "PNG, JPEG, TIFF, BMP, WebP, PGM, PPM, DICOM, NIfTI, MetaImage (.mha), and video as MP4, AVI, MKV or WebM"
 UNNAMED = "upload"  # what a file is called inside the server, in its log too
 LONGEST_NAME = 200  # characters of a client's name for its file that are told back to it
@@ -45,6 +46,8 @@ _VIDEO_HEADS = (
 # MetaIO takes a colon for the equals sign and reads any file that is named here
 _OWN_PIXELS = re.compile(rb"^ElementDataFile[ \t]*=[ \t]*LOCAL[ \t]*\r?\n", re.MULTILINE)
 _SIZES = re.compile(rb"^DimSize[ \t]*=[ \t]*([\d \t]+?)[ \t]*\r?\n", re.MULTILINE)
+_CHANNELS = re.compile(rb"^ElementNumberOfChannels[ \t]*=[ \t]*(\d+)", re.MULTILINE)
+_MOST_VALUES = 250_000_000  # of a MetaImage, which is read as a whole
 
 
 @dataclass(frozen=True)
@@ -68,17 +71,24 @@ def read_picture(file: BinaryIO, limits: Limits) -> Picture:
     decoded, for what is too large (413) or of no kind that is taken (415), and InputError for what is damaged or a
     clip.
     """
-    with tempfile.TemporaryDirectory(prefix="gdinousam-") as folder, _unnamed(Path(folder)):
-        source = _opened(_stored(file, Path(folder)), limits)
-        if isinstance(source, Clip):
-            raise InputError(f"the file holds {len(source)} frames, not one picture; send it to /v1/clips")
+    with tempfile.TemporaryDirectory(prefix="gdinousam-") as folder, unnamed(Path(folder)):
+        path = _stored(file, Path(folder))
+        if (num_frames := _require_small(path, limits)) > 1:
+            raise InputError(f"it holds {num_frames} frames, not one picture; send it to /v1/clips")
+        source = _opened(path)
+        if isinstance(source, Clip):  # more than its header says
+            raise InputError(f"it holds {len(source)} frames, not one picture; send it to /v1/clips")
         return replace(source, name=UNNAMED, path=None)
 
 
 def open_clip(path: Path, limits: Limits) -> Picture | Clip:
     """Open a clip that was stored by ``store``; errors as for ``read_picture``."""
-    with _unnamed(path.parent):
-        return replace(_opened(path, limits), name=UNNAMED)
+    with unnamed(path.parent):
+        _require_small(path, limits)
+        source = _opened(path)
+        if isinstance(source, Clip):
+            _require_few(len(source), limits)
+        return replace(source, name=UNNAMED)
 
 
 def store(file: BinaryIO, folder: Path) -> Path:
@@ -86,7 +96,7 @@ def store(file: BinaryIO, folder: Path) -> Path:
 
     Raises Refusal (415) for a kind that is not taken.
     """
-    with _unnamed(folder):
+    with unnamed(folder):
         return _stored(file, folder)
 
 
@@ -122,27 +132,32 @@ def _suffix(path: Path) -> str:
 
 def _picture_format(path: Path) -> str | None:
     """Pillow's name of the format; ``None`` for no picture. Raises Refusal for a size that Pillow itself refuses."""
+    PIL.Image.init()  # else formats that nobody has read yet are not known
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)  # our own limit is told, not logged
-            with PIL.Image.open(path, formats=PICTURE_FORMATS) as picture:
-                return picture.format
+        with PIL.Image.open(path, formats=PICTURE_FORMATS) as picture:
+            return picture.format
     except PIL.Image.DecompressionBombError as error:
         raise Refusal(413, "too_large", f"the picture has too many pixels ({error}); make it smaller") from error
     except Exception:  # whatever a decoder makes of bytes that are none of its own
         return None
 
 
-def _opened(path: Path, limits: Limits) -> Picture | Clip:
+def _require_small(path: Path, limits: Limits) -> int:
+    """The number of frames that the header of a file announces. Raises Refusal (413) for what is too large."""
     width, height, num_frames = _announced(path)
     if width * height > limits.max_pixels:
-        raise Refusal(
-            413,
-            "too_large",
-            f"the picture is {width} x {height} pixels, more than {limits.max_pixels / 1e6:g} million; make it smaller",
-        )
+        size = f"{width} x {height} pixels, more than {limits.max_pixels / 1e6:g} million"
+        raise Refusal(413, "too_large", f"the picture is {size}; make it smaller")
+    _require_few(num_frames, limits)
+    return num_frames
+
+
+def _require_few(num_frames: int, limits: Limits) -> None:
     if num_frames > limits.max_frames:
         raise Refusal(413, "too_large", f"{num_frames} frames, more than {limits.max_frames}; send a part of the clip")
+
+
+def _opened(path: Path) -> Picture | Clip:
     try:
         return open_source(path)
     except MemoryError as error:
@@ -181,27 +196,30 @@ def _has_preamble(path: Path) -> bool:
 def _of_metaimage(path: Path) -> tuple[int, int, int]:
     with path.open("rb") as file:
         head = file.read(_HEAD_BYTES)
-    sizes = _SIZES.findall(head)
     if head.count(b"ElementDataFile") != 1 or not _OWN_PIXELS.search(head):
         raise Refusal(415, "unsupported", "a MetaImage must hold its pixels (ElementDataFile = LOCAL); send an .mha")
-    if len(sizes) != 1 or len(sizes[0].split()) < 2:
-        raise InputError("the header of the MetaImage does not tell its size; export the file again")
+    sizes, channels = _SIZES.findall(head), _CHANNELS.findall(head)
+    told_once = head.count(b"DimSize") == 1 and head.count(b"ElementNumberOfChannels") == len(channels) <= 1
+    if not told_once or len(sizes) != 1 or len(sizes[0].split()) < 2:
+        raise InputError("its header does not tell its size; export it again")
     width, height, *others = map(int, sizes[0].split())
-    num_frames = 1
-    for number in others:
-        num_frames *= number
+    num_frames = math.prod(others)
+    if width * height * num_frames * int(next(iter(channels), 1)) > _MOST_VALUES:
+        raise Refusal(413, "too_large", f"more than {_MOST_VALUES / 1e6:g} million values; send a part of the volume")
     return width, height, num_frames
 
 
 @contextmanager
-def _unnamed(folder: Path) -> Iterator[None]:
+def unnamed(folder: Path) -> Iterator[None]:
     """Take the folder of ours out of what readers say of a file."""
     try:
         yield
     except InputError as error:
         said = re.sub(re.escape(str(folder)) + r"/[\w.]+(: )?", "", str(error))
         raise InputError(f"the file cannot be taken: {said}") from error
-    except (Refusal, OSError):
+    except Refusal:
         raise
     except Exception as error:  # of a library on a damaged header
+        if isinstance(error, OSError) and error.errno is not None:  # of the system
+            raise
         raise InputError("the file cannot be taken: its header is damaged; export it again") from error

@@ -12,12 +12,15 @@ import numpy as np
 import PIL.Image
 import pytest
 from dicom_files import SECRETS, region, write_dicom
-from served import png
+from served import png, served
 
 from gdinousam import Prediction, Segmenter
 from gdinousam.data.sources.coco.segmentation import decode_segmentation, encode_rle
 from gdinousam.data.sources.phantoms import make_phantom
 from gdinousam.records import Click, Hint, Image
+from gdinousam.serving.app import create_app
+from gdinousam.serving.settings import ServeSettings
+from gdinousam.serving.uploads import PICTURE_FORMATS
 
 PHRASE = "thyroid nodule"
 
@@ -72,6 +75,16 @@ def test_masks_come_as_wanted_and_thresholds_hold(http: httpx.Client, segmenter:
     assert found["mask"] is None and found["measurement"]["area"] > 0
     answer = http.post("/v1/segment", files=file, data=fields | {"threshold": "0.999"}).json()
     assert answer["detections"] == [] and answer["made_by"]["thresholds"]["box_threshold"] == 0.999
+
+
+@pytest.mark.parametrize("kind", PICTURE_FORMATS)
+def test_pictures_of_every_kind_are_taken_whatever_they_are_called(
+    http: httpx.Client, segmenter: Segmenter, image: Image, kind: str
+) -> None:
+    file = io.BytesIO()
+    PIL.Image.fromarray(image).save(file, format=kind)
+    answer = http.post("/v1/segment", files={"image": ("scan.txt", file.getvalue())}, data={"phrases": PHRASE}).json()
+    require_same(answer, segmenter.predict(io.BytesIO(file.getvalue()), PHRASE))
 
 
 def test_a_dicom_file_is_measured_in_mm_and_tells_no_patient(
@@ -150,7 +163,7 @@ def test_fields_that_cannot_be_taken_are_one_line(
 
 def test_concurrent_requests_get_their_own_answers(address: str, segmenter: Segmenter) -> None:
     families = ("thyroid", "breast", "muscle", "liver")
-    images = [make_phantom(np.random.default_rng(n), family=families[n % 4]).image for n in range(8)]
+    images = [make_phantom(np.random.default_rng(n), family=families[n % 4]).image for n in range(6)]
     phrases = [[PHRASE], ["benign breast lesion", "cyst"], ["breast tumor"], [PHRASE, "benign liver lesion"]] * 2
 
     def ask(number: int) -> dict[str, Any]:
@@ -158,7 +171,26 @@ def test_concurrent_requests_get_their_own_answers(address: str, segmenter: Segm
         response = httpx.post(f"{address}/v1/segment", files={"image": png(images[number])}, data=fields, timeout=60)
         return dict(response.json())
 
-    with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(ask, range(8)))
-    for answer, image, row in zip(answers, images, phrases, strict=True):
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(ask, range(6)))
+    for answer, image, row in zip(answers, images, phrases[:6], strict=True):
         require_same(answer, segmenter.predict(image, row))
+
+
+def test_batches_give_the_answers_of_single_images(segmenter: Segmenter) -> None:
+    images = [make_phantom(np.random.default_rng(n), family="thyroid").image for n in range(4)]
+    settings = ServeSettings(together=4, wait_ms=2000)
+    with served(create_app({"small": segmenter}, settings)) as address, ThreadPoolExecutor(4) as pool:
+
+        def ask(image: Image) -> dict[str, Any]:
+            files = {"image": png(image)}
+            response = httpx.post(f"{address}/v1/segment", files=files, data={"phrases": PHRASE}, timeout=60)
+            return dict(response.json())
+
+        answers = list(pool.map(ask, images))
+    for answer, image in zip(answers, images, strict=True):
+        expected = segmenter.predict(image, PHRASE).detections
+        assert [one["phrase"] for one in answer["detections"]] == [one.phrase for one in expected]
+        for one, other in zip(answer["detections"], expected, strict=True):
+            assert one["score"] == pytest.approx(other.score, abs=1e-5)
+            assert one["box_xyxy"] == pytest.approx(other.box_xyxy, abs=1e-2)

@@ -62,7 +62,7 @@ def write_clip(
     video, still, table, plot = (folder / one for one in clip_names(name))
     following: dict[int, Following] = {}
     best = _Best()
-    with _video(video, clip.fps or SHOWN_FPS) as show, csv_file(table) as file:
+    with written_video(video, clip.fps or SHOWN_FPS) as show, csv_file(table) as file:
         objects: dict[int, str] = {}
         frames = _written(answers, show, _rows(file), clip, following, objects, best)
         medical = write_medical(clip, folder, name, frames, objects, made_by, keep_patient)
@@ -134,7 +134,7 @@ def frame_overlay(answer: FrameAnswer) -> Image:
 
 
 @contextmanager
-def _video(path: Path, fps: float) -> Iterator[Any]:
+def written_video(path: Path, fps: float) -> Iterator[Any]:
     """A function that adds (H, W, 3) uint8 RGB pictures, all of one size, to a video that appears when it is whole."""
     with tempfile.TemporaryDirectory(prefix=".", dir=path.parent) as folder:
         new = Path(folder, path.name)  # OpenCV tells the container by the suffix
