@@ -113,7 +113,8 @@ class Detection:
 
     phrase: exactly the phrase that was asked for. box_xyxy: (x0, y0, x1, y1) in pixels of the original image.
     score: confidence in [0, 1]. mask_hw: (H, W) bool of the original image, or ``None`` from a method without masks.
-    quality: the overlap (IoU) of its mask with the object that the method expects, in [0, 1], or ``None``.
+    quality: the overlap (IoU) of its mask with the object that the method expects, in [0, 1], or ``None``. map_hw:
+    see ``Hint``, where whoever found it has such a map.
     """
 
     phrase: str
@@ -121,6 +122,7 @@ class Detection:
     score: float
     mask_hw: Mask | None = field(default=None, repr=False)
     quality: float | None = None
+    map_hw: npt.NDArray[np.float32] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,13 +161,15 @@ class Hint:
 
     phrase: what the object is called; methods that cannot read pass it on. box_xyxy: (x0, y0, x1, y1) in pixels of the
     original image, ``None`` where none is shown. clicks: may be empty. score: confidence of whoever found the object,
-    in [0, 1]; 1 where it was given.
+    in [0, 1]; 1 where it was given. map_hw: (h, w) logits over the whole image, on a grid of any size, that are added
+    to those of its mask, above 0 inside.
     """
 
     phrase: str
     box_xyxy: BoxXYXY | None = None
     clicks: tuple[Click, ...] = ()
     score: float = 1.0
+    map_hw: npt.NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
 
 
 class HintedSegmenter(Protocol):

@@ -80,7 +80,7 @@ class TextSegmenter(Generic[Head]):
 
 def _hint(found: Detection) -> Hint:
     """The box of a detection, and its centre as a click for whom a box says nothing."""
-    return Hint(found.phrase, found.box_xyxy, (Click.centre_of(found.box_xyxy),), found.score)
+    return Hint(found.phrase, found.box_xyxy, (Click.centre_of(found.box_xyxy),), found.score, found.map_hw)
 
 
 def load_segmenter(

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 
 from gdinousam.data.dataset import Example
+from gdinousam.models.detector.phrase_maps import token_shares
 from gdinousam.training.losses import mask_sums
 
 _FINEST_STRIDE = 8  # pixels of the image for one position of the first level; of each further level twice as many
@@ -33,7 +34,7 @@ def encoder_mask_sums(
     truth = torch.stack([mask for example in examples for mask in _masks_by_phrase(example)]).to(logits.device)
     small = F.interpolate(truth[:, None], scale_factor=1 / _SIDE_SHARE, mode="area")[:, 0]
     logits = logits.float().masked_fill(logits.isneginf(), 0)  # of padding, of which no phrase has a part
-    shares = [_shares(tokens, logits) for tokens in phrase_tokens]
+    shares = [token_shares(tokens, logits.shape[2]).to(logits.device) for tokens in phrase_tokens]
     sums: dict[str, torch.Tensor] = {}
     sizes = list(level_sides(side, logits.shape[1]))
     for start, height in sizes:
@@ -65,9 +66,3 @@ def _masks_by_phrase(example: Example) -> torch.Tensor:
     for place, mask in zip(example.phrase_indices.tolist(), example.masks, strict=True):
         truth[place] = torch.maximum(truth[place], mask.float())
     return truth
-
-
-def _shares(tokens: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
-    """(T, P) float32 that takes the mean over the tokens of each phrase. tokens: (P, T) bool."""
-    padded = F.pad(tokens.float(), (0, logits.shape[2] - tokens.shape[1]))
-    return (padded / padded.sum(dim=1, keepdim=True).clamp(min=1)).T.to(logits.device)

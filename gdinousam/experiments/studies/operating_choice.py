@@ -104,13 +104,14 @@ def _to_segment(record: ImageRecord, found: Sequence[dict[str, list[Detection]]]
     """
     present = {one.phrase for one in record.instances}
     wanted = [
-        (phrase, one.box_xyxy, one.score)
+        ((phrase, one.box_xyxy), one)
         for of_choice in found
         for phrase in record.phrases
         if is_judged or phrase in present
         for one in of_choice[phrase]
     ]
-    return [Hint(phrase, box, score=score) for phrase, box, score in dict.fromkeys(wanted)]
+    # a box that is found under several settings is the same one
+    return [Hint(*named, score=one.score, map_hw=one.map_hw) for named, one in dict(wanted).items()]
 
 
 def _curve(

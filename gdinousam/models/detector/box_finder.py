@@ -14,6 +14,7 @@ from gdinousam.models.detector.backbone import ImageFeatures
 from gdinousam.models.detector.box_choice import choose_boxes
 from gdinousam.models.detector.detector import Detector, LayerPrediction
 from gdinousam.models.detector.operating_point import PredictionSettings
+from gdinousam.models.detector.phrase_maps import phrase_maps
 from gdinousam.models.detector.public_rule import KeptBoxes, PublicRuleSettings, public_boxes, public_text
 from gdinousam.preprocessing import ResizeSettings, build_resize, image_to_tensor, normalize_image
 from gdinousam.prompts import Caption, build_caption, caption_form, split_into_captions, tokenize_captions
@@ -38,7 +39,8 @@ class _Job:
 class _Read:
     """What the detector said of one image (by its place among those given) and one caption, ready to choose from.
 
-    prediction: logits (Q, T), boxes (Q, 4). phrase_tokens: (P, T). token_ids: (T,).
+    prediction: logits (Q, T), boxes (Q, 4). phrase_tokens: (P, T). token_ids: (T,). maps: (P, h, w), see
+    ``phrase_maps``, where they have a say.
     """
 
     image: int
@@ -46,6 +48,7 @@ class _Read:
     prediction: LayerPrediction
     phrase_tokens: torch.Tensor
     token_ids: torch.Tensor
+    maps: torch.Tensor | None
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,7 @@ class BoxFinder:
         for read in self._read(images, phrases, public_phrases):
             size_hw, asked = images[read.image].shape[:2], read.job.asked
             if read.job.by_phrase:
-                chosen = self.choose(read.prediction, read.phrase_tokens, read.job.caption.phrases, size_hw)
+                chosen = self.choose(read.prediction, read.phrase_tokens, read.job.caption.phrases, size_hw, read.maps)
                 by_phrase[read.image] |= {phrase: chosen[phrase] for phrase in asked}
             if read.job.publicly:
                 first = self.choose_publicly(read.prediction, read.token_ids, asked[0], size_hw)
@@ -139,7 +142,9 @@ class BoxFinder:
         for read in self._read(images, phrases, [()] * len(images)):
             size_hw, phrases_of_caption = images[read.image].shape[:2], read.job.caption.phrases
             for of_choice, settings in zip(found[read.image], choices, strict=True):
-                chosen = choose_boxes(read.prediction, read.phrase_tokens, phrases_of_caption, size_hw, settings)
+                chosen = choose_boxes(
+                    read.prediction, read.phrase_tokens, phrases_of_caption, size_hw, settings, read.maps
+                )
                 of_choice |= {phrase: chosen[phrase] for phrase in read.job.asked}
         return found
 
@@ -215,12 +220,20 @@ class BoxFinder:
     def _run(self, features: ImageFeatures, jobs: Sequence[_Job], together: Sequence[int]) -> Iterator[_Read]:
         """together: the images behind the rows of the features."""
         tokens = tokenize_captions([job.caption for job in jobs], self.detector.tokenizer, self.detector.max_tokens)
-        last = self.detector(features.rows([job.image for job in jobs]), tokens.to(self.detector.device)).last
+        has_maps = self.prediction.maps is not None
+        output = self.detector(
+            features.rows([job.image for job in jobs]), tokens.to(self.detector.device), with_encoder=has_maps
+        )
+        last, encoder = output.last, output.encoder
+        sizes_hw = [(level.shape[-2], level.shape[-1]) for level, _ in features.levels]
         # from here on the processor: one transfer for the batch instead of several for each image
         logits, boxes = last.logits.cpu(), last.boxes_cxcywh_norm.cpu()
+        everywhere = None if encoder is None else encoder.logits.cpu()
         for row, job in enumerate(jobs):
             prediction = LayerPrediction(logits[row], boxes[row])
-            yield _Read(together[job.image], job, prediction, tokens.phrase_tokens[row], tokens.input_ids[row])
+            phrase_tokens = tokens.phrase_tokens[row]
+            maps = None if everywhere is None else phrase_maps(everywhere[row], phrase_tokens, sizes_hw)
+            yield _Read(together[job.image], job, prediction, phrase_tokens, tokens.input_ids[row], maps)
 
     def choose(
         self,
@@ -228,9 +241,10 @@ class BoxFinder:
         phrase_tokens: torch.Tensor,
         phrases: tuple[str, ...],
         size_hw: tuple[int, int],
+        maps: torch.Tensor | None = None,
     ) -> dict[str, list[Detection]]:
         """``gdinousam.models.detector.box_choice.choose_boxes`` with the settings."""
-        return choose_boxes(prediction, phrase_tokens, phrases, size_hw, self.prediction.proposing)
+        return choose_boxes(prediction, phrase_tokens, phrases, size_hw, self.prediction.proposing, maps)
 
     def choose_publicly(
         self, prediction: LayerPrediction, token_ids: torch.Tensor, phrase: str, size_hw: tuple[int, int]

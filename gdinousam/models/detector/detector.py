@@ -35,7 +35,7 @@ class LayerPrediction:
 class DetectorOutput:
     """last: the last decoder layer, the answer. earlier: the other decoder layers. encoder: the encoder's S proposals.
 
-    valid_tokens: (B, T) bool, false on padding. ``earlier`` and ``encoder`` are filled for training only.
+    valid_tokens: (B, T) bool, false on padding. ``earlier`` is filled for training only, ``encoder`` on demand.
     """
 
     last: LayerPrediction
@@ -137,18 +137,19 @@ class Detector(MixedPrecision):
         tokens: TokenizedCaptions,
         pixel_mask: torch.Tensor | None = None,
         with_earlier_layers: bool = False,
+        with_encoder: bool = False,
     ) -> DetectorOutput:
         """Predict boxes and token logits.
 
         images: (B, 3, H, W) float32 pixels, normalised, or their features. tokens: one caption per image. pixel_mask:
         (B, H, W) int64, one on the image and zero on padding; ``None``: no padding, or as the features were made.
-        with_earlier_layers: fill ``earlier`` and ``encoder``.
+        with_earlier_layers: fill ``earlier`` and ``encoder``. with_encoder: fill ``encoder``.
         """
         with self.products(tokens.input_ids.device):
             if isinstance(images, ImageFeatures):
                 with backbone.giving(images) as pixel_values:
-                    return self._predict(pixel_values, tokens, images.pixel_mask, with_earlier_layers)
-            return self._predict(images, tokens, pixel_mask, with_earlier_layers)
+                    return self._predict(pixel_values, tokens, images.pixel_mask, with_earlier_layers, with_encoder)
+            return self._predict(images, tokens, pixel_mask, with_earlier_layers, with_encoder)
 
     def _predict(
         self,
@@ -156,6 +157,7 @@ class Detector(MixedPrecision):
         tokens: TokenizedCaptions,
         pixel_mask: torch.Tensor | None,
         with_earlier_layers: bool,
+        with_encoder: bool,
     ) -> DetectorOutput:
         output = self.model(
             pixel_values=pixel_values,
@@ -168,12 +170,13 @@ class Detector(MixedPrecision):
         num_tokens = tokens.input_ids.shape[1]
         valid = tokens.attention_mask.bool()
         last = LayerPrediction(output.logits[..., :num_tokens].float(), self._boxes(output, layer=-1))
-        if not with_earlier_layers:
+        if not (with_earlier_layers or with_encoder):
             return DetectorOutput(last, (), None, valid)
         encoder = LayerPrediction(
             output.enc_outputs_class[..., :num_tokens].float(), output.enc_outputs_coord_logits.float().sigmoid()
         )
-        return DetectorOutput(last, self._earlier_layers(output, valid), encoder, valid)
+        earlier = self._earlier_layers(output, valid) if with_earlier_layers else ()
+        return DetectorOutput(last, earlier, encoder, valid)
 
     def _boxes(self, output: Any, layer: int) -> torch.Tensor:
         """(B, Q, 4) boxes of a decoder layer: not transformers' own, whose inverse sigmoid is another one."""

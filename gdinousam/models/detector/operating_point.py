@@ -17,6 +17,7 @@ from pydantic import Field, ValidationError, field_validator
 
 from gdinousam.errors import InputError
 from gdinousam.files import write_text
+from gdinousam.models.detector.phrase_maps import MapSettings
 from gdinousam.models.loading import note_beside
 from gdinousam.prompts import caption_form
 from gdinousam.reading import read_json_object
@@ -81,6 +82,11 @@ class PredictionSettings(Settings):
         description="Turns scores into probabilities, before any threshold but text_threshold. null: that of the "
         "operating point beside the weights, otherwise scores stay as they are.",
     )
+    maps: MapSettings | None = Field(
+        None,
+        description="What the detector's maps of where a phrase is have to say. null: what the operating point beside "
+        "the weights says, otherwise nothing (the paper).",
+    )
     text_threshold: float = Field(
         0.3,
         ge=0,
@@ -130,16 +136,18 @@ class PredictionSettings(Settings):
         overall: Point = UNCHOSEN,
         by_phrase: dict[str, Point] | None = None,
         calibration: Calibration | None = None,
+        maps: MapSettings | None = None,
     ) -> PredictionSettings:
         """The same with nothing left open: what is set here wins, value by value, over what is given.
 
         by_phrase: for single phrases in the place of ``overall``. calibration: ``None`` leaves scores as they are.
+        maps: ``None`` leaves the maps of phrases out of it.
         """
         given = {name: getattr(self, name) for name in Point.model_fields if getattr(self, name) is not None}
         phrases = {caption_form(phrase): point.model_copy(update=given) for phrase, point in (by_phrase or {}).items()}
         phrases |= {caption_form(phrase): point for phrase, point in self.by_phrase.items()}
         changes: dict[str, Any] = overall.model_dump() | given | {"by_phrase": phrases}
-        changes["calibration"] = self.calibration or calibration
+        changes |= {"calibration": self.calibration or calibration, "maps": self.maps or maps}
         return self.model_copy(update=changes)
 
     @property
@@ -174,6 +182,7 @@ class OperatingPoint(Settings):
     overall: Point = Field(description="For every phrase that has no values of its own.")
     phrases: dict[str, Point] = Field({}, description="For single phrases, in its place.")
     calibration: Calibration | None = Field(None, description="Of the scores that these values are held against.")
+    maps: MapSettings | None = Field(None, description="What the maps of phrases had to say in it.")
     evidence: dict[str, Any] = Field({}, description="What it was chosen on and what it reaches there.")
 
 
@@ -216,7 +225,9 @@ def resolve_prediction(prediction: PredictionSettings, weights: str | Path) -> P
     """
     noted = noted_point(weights)
     filled = (
-        prediction.filled() if noted is None else prediction.filled(noted.overall, noted.phrases, noted.calibration)
+        prediction.filled()
+        if noted is None
+        else prediction.filled(noted.overall, noted.phrases, noted.calibration, noted.maps)
     )
     logger.info("%s", _describe(filled, prediction.unset, None if noted is None else weights))
     return filled

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -107,6 +108,15 @@ class MaskHead(MixedPrecision):
         """
         return Prompted(self.low_res_logits(encoded, boxes_xyxy, size_hw))
 
+    def with_maps(self, low_res_logits: torch.Tensor, maps: Sequence[npt.NDArray[np.float32] | None]) -> torch.Tensor:
+        """The logits of N masks with what maps of the whole image add to them; see ``gdinousam.records.Hint``.
+
+        Raises InputError where there are maps and the square that the model sees is not the whole image, stretched.
+        """
+        if any(one is not None for one in maps):
+            raise InputError("prediction.maps: maps of phrases are added to masks of SAM2 alone; leave maps out")
+        return low_res_logits
+
     @abstractmethod
     def masks_of_size(self, low_res_logits: torch.Tensor, size_hw: tuple[int, int]) -> torch.Tensor:
         """Turn the answer of ``low_res_logits`` into (N, H, W) bool masks of the image of size (H, W)."""
@@ -149,7 +159,10 @@ class MaskHead(MixedPrecision):
             size_hw = images[index].shape[:2]
             phrases = [""] * len(boxes[index]) if hints is None else [hint.phrase for hint in hints[index]]
             answer = self.answer(encoded, boxes[index], size_hw, phrases)
-            on_device[index] = self.masks_of_size(answer.low_res_logits, size_hw), answer.quality
+            logits = answer.low_res_logits
+            if hints is not None:
+                logits = self.with_maps(logits, [hint.map_hw for hint in hints[index]])
+            on_device[index] = self.masks_of_size(logits, size_hw), answer.quality
         # only now, when all is under way, what makes a GPU's masks wait for each other
         answers: list[list[tuple[Mask, float | None]]] = [[] for _ in images]
         for index, (masks, quality) in on_device.items():
@@ -219,6 +232,19 @@ class Sam2MaskHead(MaskHead):
     ) -> Prompted:
         """The same with the quality that SAM2 expects; see ``MaskHead.answer``."""
         return self.shown(encoded, self.boxes_in_square(boxes_xyxy, size_hw))
+
+    def with_maps(self, low_res_logits: torch.Tensor, maps: Sequence[npt.NDArray[np.float32] | None]) -> torch.Tensor:
+        """See ``MaskHead``; the square is the whole image here."""
+        if all(one is None for one in maps):
+            return low_res_logits
+        size_hw = low_res_logits.shape[-2:]
+        added = [
+            low_res_logits.new_zeros(size_hw)
+            if one is None
+            else F.interpolate(torch.from_numpy(one)[None, None].to(low_res_logits), size_hw, mode="bilinear")[0, 0]
+            for one in maps
+        ]
+        return low_res_logits + torch.stack(added)[:, None]
 
     def learnable_levels(self, pixel_values: torch.Tensor) -> list[torch.Tensor]:
         """The features of B images, (B, C, h, w) each, with gradients, which transformers gives only with an answer.
