@@ -1,0 +1,129 @@
+"""Maps of phrases: read from the right places, held against boxes, added to masks."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from gdinousam.errors import InputError
+from gdinousam.models.detector.box_choice import choose_boxes
+from gdinousam.models.detector.detector import LayerPrediction
+from gdinousam.models.detector.operating_point import (
+    OPERATING_POINT,
+    OperatingPoint,
+    Point,
+    PredictionSettings,
+    resolve_prediction,
+    save_point,
+)
+from gdinousam.models.detector.phrase_maps import MapSettings, overlap_with_boxes, phrase_maps
+from gdinousam.models.loading import load_mask_head
+from gdinousam.models.mask_heads.random_sam import random_sam
+from gdinousam.models.mask_heads.sam import OriginalFrame, SamMaskHead
+from gdinousam.models.segmenter import load_segmenter
+from gdinousam.preprocessing import ResizeSettings
+from gdinousam.records import Hint, Image
+
+SIZES_HW = [(4, 6), (2, 3), (1, 2)]
+NUM_POSITIONS = 24 + 6 + 2
+ONE_TOKEN_EACH = torch.eye(2, dtype=torch.bool)
+
+
+def test_a_map_is_the_mean_of_the_two_finest_levels() -> None:
+    logits = torch.zeros(NUM_POSITIONS, 2)
+    logits[:24, 0], logits[24:30, 0], logits[30:, 0] = 3.0, 1.0, 100.0
+    logits[1 * 6 + 4, 1] = 8.0  # second row, fifth column of the finest level
+    first, second = phrase_maps(logits, ONE_TOKEN_EACH, SIZES_HW)
+    assert torch.equal(first, torch.full((4, 6), 2.0))
+    assert second[1, 4] == 4 and second.sum() == 4
+
+
+def test_a_phrase_is_the_mean_of_its_tokens_and_padding_says_nothing() -> None:
+    logits = torch.randn(NUM_POSITIONS, 3, generator=torch.Generator().manual_seed(0))
+    both = phrase_maps(logits, torch.tensor([[True, True, False]]), SIZES_HW)
+    alone = phrase_maps(logits, torch.eye(3, dtype=torch.bool), SIZES_HW)
+    assert torch.allclose(both[0], alone[:2].mean(dim=0), atol=1e-6)
+    padded = torch.cat([logits, torch.full((NUM_POSITIONS, 2), -torch.inf)], dim=1)
+    assert torch.allclose(phrase_maps(padded, torch.tensor([[True, True, False]]), SIZES_HW), both)
+
+
+def ellipse_map(centre_x: float, centre_y: float, width: float, height: float) -> torch.Tensor:
+    """(1, 28, 28) logits that are sure of an ellipse."""
+    places = (torch.arange(28) + 0.5) / 28
+    inside = ((places[None] - centre_x) / (width / 2)) ** 2 + ((places[:, None] - centre_y) / (height / 2)) ** 2 <= 1
+    return torch.where(inside, 12.0, -12.0)[None]
+
+
+def test_boxes_that_fit_the_map_agree_with_it() -> None:
+    boxes = torch.tensor([[0.5, 0.4, 0.6, 0.4], [0.5, 0.4, 0.3, 0.2], [0.1, 0.9, 0.1, 0.1], [0.5, 0.5, 1.0, 1.0]])
+    fits, small, beside, whole = overlap_with_boxes(ellipse_map(0.5, 0.4, 0.6, 0.4), boxes)[:, 0]
+    assert fits > 0.9
+    assert small == pytest.approx(0.25, abs=0.05)
+    assert beside < 0.001
+    assert whole == pytest.approx(0.24, abs=0.05)
+
+
+def two_boxes(scores: tuple[float, float]) -> LayerPrediction:
+    return LayerPrediction(
+        torch.tensor(scores)[:, None].logit(), torch.tensor([[0.25, 0.5, 0.3, 0.3], [0.75, 0.5, 0.3, 0.3]])
+    )
+
+
+def test_the_map_decides_between_boxes() -> None:
+    settings = PredictionSettings(box_threshold=0.0, further_threshold=0.0, maps=MapSettings(agreement=1.0)).filled()
+    tokens, right = torch.ones(1, 1, dtype=torch.bool), ellipse_map(0.75, 0.5, 0.3, 0.3)
+    plain = choose_boxes(two_boxes((0.6, 0.5)), tokens, ("cyst",), (100, 100), settings)["cyst"]
+    assert plain[0].box_xyxy[0] < 50 and plain[0].map_hw is None
+    best, other = choose_boxes(two_boxes((0.6, 0.5)), tokens, ("cyst",), (100, 100), settings, right)["cyst"]
+    assert best.box_xyxy[0] > 50 and 0.4 < best.score < 0.5 and other.score < 0.01
+    without_say = settings.model_copy(update={"maps": MapSettings(agreement=0.0, mask_weight=2.0)})
+    found = choose_boxes(two_boxes((0.6, 0.5)), tokens, ("cyst",), (100, 100), without_say, right)["cyst"]
+    assert [one.score for one in found] == [one.score for one in plain]
+    assert found[0].map_hw is not None and np.array_equal(found[0].map_hw, 2 * right[0].numpy())
+
+
+def test_a_map_is_added_to_the_mask(small_mask_head: Path, phantom_images: list[Image]) -> None:
+    head = load_mask_head(str(small_mask_head))
+    image, box = phantom_images[0], (20.0, 20.0, 90.0, 80.0)
+    upper = np.where(np.arange(8)[:, None] < 4, 1e4, -1e4).repeat(8, axis=1).astype(np.float32)
+    hints = [Hint("cyst", box), Hint("cyst", box, map_hw=upper), Hint("cyst", box, map_hw=0 * upper)]
+    plain, certain, silent = (one.mask_hw for one in head.segment_hints([image], [hints])[0])
+    assert plain is not None and certain is not None and silent is not None
+    assert np.array_equal(plain, silent)
+    height = image.shape[0]
+    assert certain[: height // 3].all() and not certain[-height // 3 :].any()
+
+
+def test_maps_are_refused_where_the_square_is_not_the_image(phantom_images: list[Image]) -> None:
+    head = SamMaskHead(random_sam(small=True), OriginalFrame).eval()
+    hint = Hint("cyst", (20.0, 20.0, 90.0, 80.0), map_hw=np.zeros((8, 8), dtype=np.float32))
+    with pytest.raises(InputError, match=r"prediction.maps: .* SAM2 alone"):
+        head.segment_hints([phantom_images[0]], [[hint]])
+
+
+def test_one_image_or_several_phrases_or_one_get_the_same_answer(
+    small_detector: Path, small_mask_head: Path, phantom_images: list[Image]
+) -> None:
+    prediction = PredictionSettings(box_threshold=0.0, max_detections=2, further_threshold=0.0, maps=MapSettings())
+    segmenter = load_segmenter(
+        str(small_detector), str(small_mask_head), None, ResizeSettings(size=64), prediction, "cpu"
+    )
+    phrases = ["cyst", "bright lesion of the liver"]
+    together = segmenter.segment(phantom_images[:2], [phrases, phrases])
+    for image, found in zip(phantom_images, together, strict=False):
+        alone = [one for phrase in phrases for one in segmenter.segment([image], [[phrase]])[0]]
+        assert [one.phrase for one in alone] == [one.phrase for one in found]
+        for one, other in zip(alone, found, strict=True):
+            assert one.score == pytest.approx(other.score, rel=1e-3)
+            assert one.mask_hw is not None and other.mask_hw is not None
+            assert (one.mask_hw != other.mask_hw).mean() < 1e-2
+
+
+def test_what_maps_say_comes_with_the_weights_unless_it_is_set(tmp_path: Path) -> None:
+    point = Point(box_threshold=0.1, max_detections=1, further_threshold=0.5)
+    theirs, own = MapSettings(agreement=1.0), MapSettings(mask_weight=0.0)
+    save_point(tmp_path / OPERATING_POINT, OperatingPoint(overall=point, maps=theirs))
+    assert resolve_prediction(PredictionSettings(), tmp_path).maps == theirs
+    assert resolve_prediction(PredictionSettings(maps=own), tmp_path).maps == own
+    assert PredictionSettings().filled().maps is None
