@@ -203,3 +203,14 @@ def test_options_that_make_no_sense_are_one_line(
         main(options)
     said = capsys.readouterr().err
     assert end.value.code == 2 and message in said and said.count("\n") == 1 and "secret" not in said
+
+
+def test_json_that_no_person_writes_is_refused(http: httpx.Client) -> None:
+    header = {"content-type": "application/json"}
+    for content in (b'{"tasks": ' + b"[" * 100_000, b'{"tasks": [], "label_config": "\\ud800"}', b"\xff\xfe", b""):
+        answer = http.post("/predict", content=content, headers=header)
+        assert answer.status_code in (400, 422) and answer.json()["error"]["message"]
+    lone = {"id": "\ud800", "data": {"image": "\ud800"}}
+    for image in ("\ud800", "data:,\ud800", "/data/local-files/?d=\ud800"):
+        task_of = json.dumps({"tasks": [{**lone, "data": {"image": image}}], "label_config": CONFIG}).encode()
+        assert http.post("/predict", content=task_of, headers=header).status_code == 422
