@@ -60,6 +60,7 @@ EXTRAS = {
         "pytest-xdist>=3.6",
         "hypothesis>=6.100",
         "schemathesis>=4.0",
+        "playwright>=1.49",
         "tifffile>=2024.1",
         "ruff>=0.6",
         "mypy>=1.11",
@@ -99,6 +100,7 @@ setup(
             "assets/*.yaml",
             "assets/small/*.*",
             "assets/small/*/*",
+            "serving/page/*",
         ]
     },
     cmdclass={"build_py": BuildWithExamples},

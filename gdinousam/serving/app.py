@@ -14,7 +14,7 @@ from fastapi.staticfiles import StaticFiles
 from gdinousam import __version__
 from gdinousam.errors import InputError
 from gdinousam.prediction.segmenter import Segmenter
-from gdinousam.serving import clips, segmenting
+from gdinousam.serving import clips, page_routes, segmenting
 from gdinousam.serving.access import Gate
 from gdinousam.serving.api_page import api_text
 from gdinousam.serving.metrics import CONTENT_TYPE, Counted, Metrics
@@ -57,7 +57,8 @@ def create_app(
         lifespan=running,
     )
     add_handlers(app)
-    for router in (segmenting.about, segmenting.pictures, clips.taking, clips.asking, *routers):
+    own = (segmenting.about, segmenting.pictures, clips.taking, clips.asking, page_routes.about, page_routes.files)
+    for router in (*own, *routers):
         app.include_router(router)
     metrics = Metrics(
         {

@@ -71,7 +71,7 @@ def read_picture(file: BinaryIO, limits: Limits) -> Picture:
     decoded, for what is too large (413) or of no kind that is taken (415), and InputError for what is damaged or a
     clip.
     """
-    with tempfile.TemporaryDirectory(prefix="gdinousam-") as folder, _unnamed(Path(folder)):
+    with tempfile.TemporaryDirectory(prefix="gdinousam-") as folder, unnamed(Path(folder)):
         path = _stored(file, Path(folder))
         if (num_frames := _require_small(path, limits)) > 1:
             raise InputError(f"it holds {num_frames} frames, not one picture; send it to /v1/clips")
@@ -83,7 +83,7 @@ def read_picture(file: BinaryIO, limits: Limits) -> Picture:
 
 def open_clip(path: Path, limits: Limits) -> Picture | Clip:
     """Open a clip that was stored by ``store``; errors as for ``read_picture``."""
-    with _unnamed(path.parent):
+    with unnamed(path.parent):
         _require_small(path, limits)
         source = _opened(path)
         if isinstance(source, Clip):
@@ -96,7 +96,7 @@ def store(file: BinaryIO, folder: Path) -> Path:
 
     Raises Refusal (415) for a kind that is not taken.
     """
-    with _unnamed(folder):
+    with unnamed(folder):
         return _stored(file, folder)
 
 
@@ -210,7 +210,7 @@ def _of_metaimage(path: Path) -> tuple[int, int, int]:
 
 
 @contextmanager
-def _unnamed(folder: Path) -> Iterator[None]:
+def unnamed(folder: Path) -> Iterator[None]:
     """Take the folder of ours out of what readers say of a file."""
     try:
         yield

@@ -25,6 +25,10 @@ OPERATIONS = [
     ("GET", "/v1/clips/{id}/result"),
     ("GET", "/v1/clips/{id}/video"),
     ("DELETE", "/v1/clips/{id}"),
+    ("POST", "/v1/picture"),
+    ("POST", "/v1/export/{kind}"),
+    ("GET", "/v1/corrections"),
+    ("POST", "/v1/corrections"),
     ("GET", "/metrics"),
 ]
 

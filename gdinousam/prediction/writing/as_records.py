@@ -8,6 +8,7 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from gdinousam.data.sources.coco.segmentation import encode_rle
+from gdinousam.data.sources.medical.frames import Spacing
 from gdinousam.prediction.clips.answers import Following
 from gdinousam.prediction.measuring import Measurement, measure
 from gdinousam.prediction.results import MadeBy, Prediction
@@ -36,12 +37,13 @@ def as_record(prediction: Prediction) -> Record:
         "spacing_mm": prediction.spacing_mm and list(prediction.spacing_mm),
         "notes": list(prediction.notes),
         "phrases": list(prediction.phrases),
-        "detections": [_detection(one, prediction) for one in prediction.detections],
+        "detections": [detection_record(one, prediction.spacing_mm) for one in prediction.detections],
         "made_by": asdict(prediction.made_by),
     }
 
 
-def _detection(detection: Detection, prediction: Prediction) -> Record:
+def detection_record(detection: Detection, spacing_mm: Spacing | None) -> Record:
+    """A detection as ``as_record`` has it. spacing_mm: of its image, (across, down)."""
     content: Record = {
         "phrase": detection.phrase,
         "score": float(detection.score),
@@ -51,7 +53,7 @@ def _detection(detection: Detection, prediction: Prediction) -> Record:
     }
     if detection.mask_hw is None:
         return content
-    sizes = asdict(measure(detection, prediction.spacing_mm))
+    sizes = asdict(measure(detection, spacing_mm))
     return content | {
         "segmentation": encode_rle(detection.mask_hw),
         "measurement": {name: sizes[name] for name in SIZES},

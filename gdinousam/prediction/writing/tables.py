@@ -6,6 +6,7 @@ import csv
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TextIO
 
 from gdinousam.files import csv_file, write_text
 from gdinousam.prediction.coco import coco_of_records
@@ -52,9 +53,14 @@ def write_tables(folder: Path, records: Sequence[Record]) -> None:
     write_text(folder / COCO_RESULTS, json.dumps(content["annotations"], ensure_ascii=False))
     write_text(folder / COCO_IMAGES, json.dumps(content | {"annotations": []}, ensure_ascii=False))
     with csv_file(folder / MEASUREMENTS) as file:
-        writer = csv.DictWriter(file, ["image", "phrase", "number", "score", *SIZES, *_EDGES])
-        writer.writeheader()
-        writer.writerows({key: _rounded(value) for key, value in row.items()} for row in measurement_rows(records))
+        write_measurements(file, records)
+
+
+def write_measurements(file: TextIO, records: Sequence[Record]) -> None:
+    """Write ``measurement_rows`` as a CSV with a header into a file that is open for text."""
+    writer = csv.DictWriter(file, ["image", "phrase", "number", "score", *SIZES, *_EDGES])
+    writer.writeheader()
+    writer.writerows({key: _rounded(value) for key, value in row.items()} for row in measurement_rows(records))
 
 
 def _rounded(value: object) -> object:
