@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -157,6 +159,29 @@ def test_a_server_without_a_folder_for_runs_trains_nothing(segmenter: Segmenter)
             answer = httpx.post(f"{address}/label-studio{path}", json=sent)
             assert answer.status_code == 409 and "--label-studio-runs FOLDER" in answer.json()["error"]["message"]
         assert httpx.get(f"{address}/label-studio/training").status_code == 409
+
+
+def test_the_end_of_the_server_ends_a_training(
+    segmenter: Segmenter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "python"  # in the place of Python, which takes seconds to start
+    program.write_text(
+        f"#!/bin/sh\necho $$ > {tmp_path}/pid.new\nmv {tmp_path}/pid.new {tmp_path}/pid\nexec sleep 60\n"
+    )
+    program.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(program))
+    router = label_studio_router(LabelStudioSettings(runs=tmp_path / "runs"), 10**6)
+    with served(create_app({"small": segmenter}, None, [router])) as address:
+        tasks = [task(1, [stroke(LARGE, "mass")])]
+        httpx.post(f"{address}/label-studio/train", json={"annotations": tasks, "label_config": WHOLE})
+        end = time.monotonic() + DEADLINE_S
+        while not (tmp_path / "pid").exists():
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        pid = int((tmp_path / "pid").read_text())
+        os.kill(pid, 0)  # it runs
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
 
 
 @pytest.mark.slow
