@@ -331,6 +331,9 @@ def test_a_clip_frame_by_frame(page: Any, site: str, corrections: Path, tmp_path
     ask(page, PHRASE)
     assert page.inner_text("#frame-text") == "1 / 4" and "Segment the clip" in page.inner_text("#no-objects")
     page.click("#follow")
+    page.locator("#frame").fill("1")  # looking at frames does not stop it
+    page.wait_for_selector("text=2 / 4")
+    page.locator("#frame").fill("0")
     page.wait_for_selector("#objects button")
     wait(page)
     first = coco(page)["annotations"]

@@ -100,6 +100,11 @@ async function play() {
   changed();
 }
 
+function follow() {
+  playing = false; // the next frame would stop it
+  work.followClip();
+}
+
 async function openFiles(files) {
   const entries = entriesOf(files);
   if (!entries.length) return work.showError(new api.ApiError(0, "", "There is no picture among these files."));
@@ -263,7 +268,7 @@ function useButtons() {
   document.querySelectorAll("[data-form]").forEach((button) => button.addEventListener("click", () => download(button.dataset.form)));
   const clicks = {
     remove: removeSelected, undo: () => through("undo"), redo: () => through("redo"), save,
-    previous: () => step(-1), next: () => step(1), compare: () => setComparing(!state.comparing), play, follow: work.followClip,
+    previous: () => step(-1), next: () => step(1), compare: () => setComparing(!state.comparing), play, follow,
     "zoom-in": () => zoom(1.3), "zoom-out": () => zoom(1 / 1.3), fit: () => zoom(0), dismiss: work.clearError,
     "open-help": () => byId("help").showModal(),
   };
