@@ -56,10 +56,10 @@ test: install
 test-exhaustive: install
 	$(RUN) $(PYTEST) -m exhaustive
 
-# What depends on transformers, with the newer one, and on datumaro.
+# What depends on transformers, with the newer one, on datumaro and on label-studio-sdk.
 test-newer: $(NEWER_VENV)/installed
 	$(NEWER_VENV)/bin/python $(PYTEST) tests/methods tests/models tests/parity tests/training \
-		tests/data/annotations tests/test_prompts.py tests/test_prediction.py tests/test_small_model.py
+		tests/data/annotations tests/labelling tests/test_prompts.py tests/test_prediction.py tests/test_small_model.py
 
 lint: install
 	$(BIN)/ruff check .

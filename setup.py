@@ -43,6 +43,8 @@ EXTRAS = {
     "medical": ["pydicom>=3.0", "nibabel>=5.3", "SimpleITK>=2.4", "highdicom>=0.22"],
     # formats of annotation tools that have no reader here (docs/importing.md); 1.13 needs pandas < 3 and pillow < 13
     "import": ["datumaro>=1.13"],
+    # the function for CVAT's automatic annotation (docs/serving.md)
+    "cvat": ["cvat-sdk>=2.50"],
     # the backbone and the tokenizer of BiomedParse
     "biomedparse": ["timm>=1.0.17", "open_clip_torch>=3.2"],
     # the image tower of MedCLIP-SAM

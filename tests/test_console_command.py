@@ -18,6 +18,7 @@ from gdinousam.assets import example_configs
 from gdinousam.commands.ablation import ablation_command
 from gdinousam.commands.common import BAD_INPUT, run
 from gdinousam.commands.describe_config import describe_config_command
+from gdinousam.commands.learning_curve import learning_curve_command
 from gdinousam.commands.operating_point import operating_point_command
 from gdinousam.commands.predict import predict_command
 from gdinousam.commands.pretrain_small import pretrain_command
@@ -223,6 +224,7 @@ def test_small_and_a_config_together_are_refused(elsewhere: Path, capsys: pytest
         (ablation_command, [], "configs/ablation.yaml", True),
         (prompt_study_command, [], "configs/prompt_study.yaml", False),
         (pretrain_command, [], "configs/small/pretrain.yaml", False),
+        (learning_curve_command, [], "configs/small/heart_curve.yaml", False),
     ],
 )
 def test_without_the_default_config_one_line_says_what_to_do(

@@ -33,6 +33,7 @@ LEVELS = [
     {"prompts", "phrase_book", "preprocessing", "drawing", "inputs", "findings"},
     {"data", "models"},
     {"training", "evaluation", "prediction"},
+    {"labelling"},
     {"methods", "serving", "client"},
     {"experiments"},
     {"commands"},

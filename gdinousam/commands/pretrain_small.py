@@ -38,14 +38,15 @@ def pretrain_command(arguments: Sequence[str] | None = None, program: str = PROG
 
     # heavy imports after parsing, so that --help answers at once
     from gdinousam.experiments.config import dump_config, load_config
-    from gdinousam.experiments.pretraining import PretrainConfig, bundle, run_stage
+    from gdinousam.experiments.pretraining import PretrainConfig, bundle
+    from gdinousam.experiments.train import train_or_go_on
 
     config = load_config(PretrainConfig, *source)
     if options.print_config:
         print(dump_config(config), end="")
         return 0
     for name in [options.stage] if options.stage else config.stages:
-        if run_stage(config.stage(name)).end == "interrupted":
+        if train_or_go_on(config.stage(name)).end == "interrupted":
             print(f"interrupted in stage {name}; go on with the same command")
             return INTERRUPTED
         print(f"stage {name} is done: {config.stages[name].training.output_dir}")

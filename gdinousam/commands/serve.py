@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from gdinousam.commands.common import run
+from gdinousam.commands.label_studio_options import add_label_studio_options, label_studio_settings
 from gdinousam.errors import InputError
 
 if TYPE_CHECKING:
@@ -42,15 +43,16 @@ def serve_command(arguments: Sequence[str] | None = None, program: str = PROGRAM
     missing = next((name for name in LIBRARIES if find_spec(name) is None), None)
     if missing is not None:
         raise InputError(f'{missing}, which a server needs, is not installed; run pip install "gdinousam[serve]"')
-    settings = _settings(options)
+    settings, label_studio = _settings(options), label_studio_settings(options)
     with _listening(settings.host, settings.port) as listening:  # before the models, which take seconds
         import uvicorn
 
         from gdinousam.serving.app import create_app
+        from gdinousam.serving.label_studio import label_studio_router
 
         models = load_models(options.model or ["small"], options.device)
         config = uvicorn.Config(
-            create_app(models, settings),
+            create_app(models, settings, [label_studio_router(label_studio, settings.max_bytes)]),
             log_config=None,
             access_log=False,  # its lines have addresses of clients; ours do not
             server_header=False,
@@ -94,6 +96,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
         "--together", type=int, metavar="N", help="images that go through a model at once (1); see docs/serving.md"
     )
     limits.add_argument("--keep-minutes", type=float, metavar="M", help="how long results of clips are kept (30)")
+    add_label_studio_options(parser)
     parser.add_argument("--corrections", type=Path, metavar="FOLDER", help="folder that gets corrections saved there")
     return parser
 

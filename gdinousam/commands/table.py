@@ -54,6 +54,7 @@ GROUPS = {
     "studies": (
         Command("ablation", "ablation", "what each part of the pipeline gives: table 2"),
         Command("study", "prompt_study", "how much the wording of a prompt matters: table 5"),
+        Command("learning-curve", "learning_curve", "what tuning on few patients gives, beside a U-Net from scratch"),
         Command("train-baseline", "train_baseline", "train a compared method: U-Net, SAMUS, SAM-MedUS"),
         Command("pretrain", "pretrain_small", "make the bundled small model again"),
     ),

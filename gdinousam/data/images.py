@@ -213,7 +213,7 @@ def _read_pixels(path: Path) -> tuple[Pixels, Pixels | None]:
         elif picture.mode in SCALED_MODES:
             pixels = np.array(picture)
         elif picture.has_transparency_data:
-            pixels = np.array(_on_black(picture))
+            pixels = np.array(on_black(picture))
         else:
             pixels = np.array(picture.convert("L" if picture.mode in ("1", "L") else "RGB"))
     if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
@@ -272,7 +272,8 @@ def _read_deep_colour(path: Path, is_opacity: bool) -> Pixels:
     return np.ascontiguousarray(colours)
 
 
-def _on_black(picture: PIL.Image.Image) -> PIL.Image.Image:
+def on_black(picture: PIL.Image.Image) -> PIL.Image.Image:
+    """An RGB picture with the transparent parts of another one laid on black, the background of ultrasound."""
     layer = picture.convert("RGBA")
     black = PIL.Image.new("RGBA", layer.size, (0, 0, 0, 255))
     return PIL.Image.alpha_composite(black, layer).convert("RGB")

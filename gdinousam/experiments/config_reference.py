@@ -13,6 +13,7 @@ from gdinousam.assets import OLD_NAME
 from gdinousam.experiments.config import RENAMED_KEYS, BaselineTrainConfig, TestConfig, TrainConfig, setting_names
 from gdinousam.experiments.pretraining import PretrainConfig
 from gdinousam.experiments.studies.ablation import AblationConfig
+from gdinousam.experiments.studies.curve_config import LearningCurveConfig
 from gdinousam.experiments.studies.prompt_study import PromptStudyConfig
 from gdinousam.settings import Settings, groups_in
 
@@ -40,6 +41,12 @@ _ABLATION = """\
 The groups `data`, `resize`, `prediction` and `public_rule` are those of test.py.
 """
 
+_LEARNING_CURVE = """\
+## scripts/learning_curve.py
+
+The groups in `tuned` are those of train.py, the group `prediction` is that of test.py.
+"""
+
 _PUBLIC_KEYS = """\
 ## Keys of the paper's public repository
 
@@ -64,6 +71,8 @@ def describe_config() -> str:
         *_tables(AblationConfig, "", without=("data", "resize", "prediction", "public_rule")),
         "## scripts/prompt_study.py\n",
         *_tables(PromptStudyConfig, "", without=tuple(TestConfig.model_fields)),
+        _LEARNING_CURVE,
+        *_tables(LearningCurveConfig, "", without=("tuned", "prediction")),
         _PUBLIC_KEYS
         + "".join(f"| `{old}` | {_code(new) if new else 'ignored'} |\n" for old, new in RENAMED_KEYS.items()),
     ]
@@ -72,7 +81,15 @@ def describe_config() -> str:
 
 def all_setting_names() -> str:
     """The dotted keys of all settings, one a line; typos are compared with them before torch is loaded."""
-    configs = (TrainConfig, BaselineTrainConfig, TestConfig, AblationConfig, PromptStudyConfig, PretrainConfig)
+    configs = (
+        TrainConfig,
+        BaselineTrainConfig,
+        TestConfig,
+        AblationConfig,
+        PromptStudyConfig,
+        LearningCurveConfig,
+        PretrainConfig,
+    )
     names = {name for config in configs for name in setting_names(config)}
     earlier = {f"{OLD_NAME}{name}" for name in RENAMED_KEYS}
     return "".join(f"{name}\n" for name in (*sorted(names), *sorted(earlier)))

@@ -10,13 +10,10 @@ from pydantic import Field, model_validator
 from gdinousam.data.contract.layout import SPLIT_FOLDERS, csv_name
 from gdinousam.errors import InputError
 from gdinousam.experiments.config import TrainConfig
-from gdinousam.experiments.train import train
-from gdinousam.folders import replaced_folder, surviving_folder
+from gdinousam.folders import replaced_folder
 from gdinousam.models.loading import load_grounding_dino, load_mask_head, save_resize, trained_resize
 from gdinousam.models.mask_heads.sam2 import Sam2MaskHead
 from gdinousam.settings import Settings, SettingsPath
-from gdinousam.training.checkpoints import STATE
-from gdinousam.training.loop import Outcome
 
 logger = logging.getLogger(__name__)
 
@@ -69,13 +66,6 @@ def _image_paths(folder: Path) -> dict[str, Path]:
             f"{split}_masks": folder / masks,
         }
     return paths
-
-
-def run_stage(config: TrainConfig) -> Outcome:
-    """Train a stage, from where an earlier run of it stopped; a finished one returns at once with its outcome."""
-    folder = config.training.output_dir
-    resume = surviving_folder(folder / STATE).is_dir()
-    return train(config, resume=resume, overwrite=not resume)
 
 
 def bundle(settings: BundleSettings) -> None:

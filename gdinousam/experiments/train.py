@@ -18,7 +18,7 @@ from gdinousam.errors import InputError
 from gdinousam.experiments.config import AnyTrainConfig, TrainConfig, dump_config
 from gdinousam.experiments.training_origin import DATA_NAME, noted_data
 from gdinousam.files import write_json, write_text
-from gdinousam.folders import CONFIG_COPY, run_folder
+from gdinousam.folders import CONFIG_COPY, run_folder, surviving_folder
 from gdinousam.models.adapters.base_note import portable_name
 from gdinousam.models.detector.deformable_choice import want_kernel
 from gdinousam.models.loading import pick_device
@@ -28,6 +28,7 @@ from gdinousam.models.weights.training_note import DATASETS, PHRASES, WORDINGS
 from gdinousam.processes import joined_processes
 from gdinousam.runtime import LIBRARIES, device_name, keep_freed_memory, seed_everything
 from gdinousam.training.board import NAME, Board
+from gdinousam.training.checkpoints import STATE
 from gdinousam.training.examples import training_examples, training_wordings, validation_examples
 from gdinousam.training.images import (
     Records,
@@ -114,6 +115,12 @@ def train(config: AnyTrainConfig, resume: bool = False, overwrite: bool = False,
         )
         logger.info("training on %s, %d images, validating on %d", device, len(train_set), len(val_set or ()))
         return trainer.run(resume)
+
+
+def train_or_go_on(config: AnyTrainConfig) -> Outcome:
+    """Train, from where an earlier run in its folder stopped; a finished one returns at once with its outcome."""
+    resume = surviving_folder(config.training.output_dir / STATE).is_dir()
+    return train(config, resume=resume, overwrite=not resume)
 
 
 def require_launched_as(mixed_precision: str) -> None:

@@ -1,7 +1,7 @@
 """How a request with a file is taken in: a place in the queue first, then a body of limited size in limited time.
 
-``UploadRoute`` is the class of every route that takes a file. A request whose client hangs up is dropped wherever it
-stands: what waits for the models is taken out of their line.
+``UploadRoute`` is the class of every route that takes a file, ``JsonRoute`` of those that take JSON. A request whose
+client hangs up is dropped wherever it stands: what waits for the models is taken out of their line.
 """
 
 from __future__ import annotations
@@ -55,7 +55,13 @@ class Admission:
 
 
 class UploadRoute(APIRoute):
-    """A route that takes multipart/form-data; needs ``app.state.services`` with ``settings`` and ``admission``."""
+    """A route that takes multipart/form-data; needs ``app.state.services`` with ``settings`` and ``admission``.
+
+    kind: of the body. refusal: code and message for a body of another kind.
+    """
+
+    kind = "multipart/form-data"
+    refusal = "not_a_form", "send multipart/form-data with the file and its fields"
 
     def get_route_handler(self) -> Handler:
         """See FastAPI."""
@@ -63,7 +69,7 @@ class UploadRoute(APIRoute):
 
         async def limited(request: Request) -> Response:
             services = request.app.state.services
-            _require_form(request, services.settings)
+            self._require_kind(request, services.settings)
             with services.admission.place():
                 body = _Body(request.receive, services.settings)
                 request = Request(request.scope, body.receive, request._send)
@@ -71,15 +77,21 @@ class UploadRoute(APIRoute):
 
         return limited
 
+    def _require_kind(self, request: Request, settings: ServeSettings) -> None:
+        """Raise Refusal for a body that need not be read to know that it is not taken."""
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind != self.kind:
+            raise Refusal(415, *self.refusal)
+        length = request.headers.get("content-length", "")
+        if length.isascii() and length.isdigit() and int(length) > settings.max_bytes:
+            raise _too_long(settings)
 
-def _require_form(request: Request, settings: ServeSettings) -> None:
-    """Raise Refusal for a body that need not be read to know that it is not taken."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "multipart/form-data":
-        raise Refusal(415, "not_a_form", "send multipart/form-data with the file and its fields")
-    length = request.headers.get("content-length", "")
-    if length.isascii() and length.isdigit() and int(length) > settings.max_bytes:
-        raise _too_long(settings)
+
+class JsonRoute(UploadRoute):
+    """The same for a route that takes JSON."""
+
+    kind = "application/json"
+    refusal = "no_json", "send application/json"
 
 
 def _too_long(settings: ServeSettings) -> Refusal:

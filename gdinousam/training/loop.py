@@ -110,6 +110,9 @@ class Trainer:
                 seconds = time.perf_counter() - started
                 num_images = (self.num_batches - first_batch) * self.batch_size * self.accelerator.num_processes
                 self._finish_epoch(metrics, seconds, min(num_images, len(self.train_set)) / seconds)
+                if progress.epoch < settings.num_epochs and self._anyone(stop()):  # during its last batch, or its only
+                    end = "interrupted"
+                    break
         self.accelerator.end_training()
         outcome = outcome_of(end, progress, BEST, LAST, self.task.change())
         for doubt in doubts(outcome, settings) if end != "interrupted" else ():

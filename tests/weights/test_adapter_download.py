@@ -6,11 +6,11 @@ import io
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from forked import run_script
 from safetensors.torch import save
 from servers import MiniatureHub
 
@@ -50,8 +50,7 @@ BEST = torch_file({"model": lora(), "epoch": 7})
 def download(hub: MiniatureHub, out: Path, **more: str) -> subprocess.CompletedProcess[str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
     environment = inherited | {"HF_ENDPOINT": hub.address, "HF_HOME": str(out / "home")} | more
-    command = [sys.executable, SCRIPT, NAME, "--out", str(out)]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100)
+    return run_script(SCRIPT, [NAME, "--out", str(out)], environment)
 
 
 def refused(result: subprocess.CompletedProcess[str]) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from forked import run_script
 from servers import CONTENT, FileServer, MiniatureHub, sha256
 
 from gdinousam.errors import InputError
@@ -50,9 +51,8 @@ def surroundings(tmp_path: Path, address: str, **more: str) -> dict[str, str]:
 
 def download(folder: Path, address: str, **more: str) -> subprocess.CompletedProcess[str]:
     """``download_weights.py`` with the name and place of the folder."""
-    command = [sys.executable, SCRIPT, folder.name, "--out", str(folder.parent)]
     environment = surroundings(folder.parents[1], address, **more)
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100)
+    return run_script(SCRIPT, [folder.name, "--out", str(folder.parent)], environment)
 
 
 def refused(result: subprocess.CompletedProcess[str]) -> str:

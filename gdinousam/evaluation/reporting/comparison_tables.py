@@ -331,14 +331,14 @@ def _test_lines(compared: Compared, wanted: Sequence[tuple[str, tuple[str, str]]
             count_cell(test.difference.num_groups),
             difference_cell(100 * test.difference.mean),
             interval_cell(100 * test.difference.low, 100 * test.difference.high),
-            replace(probability_cell(test.p_value), notes=_of_few_groups(test)),
+            replace(probability_cell(test.p_value), notes=few_groups_notes(test)),
             probability_cell(p_holm),
         )
         for (dataset, pair), test, p_holm in zip(wanted, tests, adjusted, strict=True)
     ]
 
 
-def _of_few_groups(test: PairedTest) -> tuple[str, ...]:
+def few_groups_notes(test: PairedTest) -> tuple[str, ...]:
     """A footnote where a p value could not be low, however clear the difference, or is as low as it can be."""
     is_lowest = math.isclose(test.p_value, test.lowest_p) and test.lowest_p >= _SHOWN_P
     if not (test.lowest_p >= SIGNIFICANT or is_lowest):

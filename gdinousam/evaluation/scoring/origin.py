@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -123,13 +123,9 @@ def require_same_origin(
     """
     if not (folder / CONFIG_COPY).is_file():
         raise InputError(f"{folder}: holds no evaluation to go on with; start it without --resume")
-    try:
-        tree = read_yaml(folder / CONFIG_COPY, missing="")
-    except InputError:
-        tree = None
     earlier_about, about = _by_part(read_note(folder / METHOD_NAME)), _by_part(about)
     differing = [
-        *_differences(dict(_flat(tree)), dict(_flat(parse_yaml(config_text, CONFIG_COPY))), CONFIG_COPY),
+        *changed_settings(folder, config_text, _FREE_KEYS),
         *_differences(read_note(folder / DATA_NAME), json.loads(json.dumps(data_print)), DATA_NAME),
         *_differences({key: earlier_about.get(key) for key in about}, about, METHOD_NAME),
     ]
@@ -141,6 +137,19 @@ def require_same_origin(
     require_noted_files(folder, {_PART: records}, "start again with --overwrite")
 
 
+def changed_settings(folder: Path, config_text: str, free: Collection[str]) -> list[str]:
+    """What a config sets otherwise than the copy in a run's folder, each as "key in config.yaml".
+
+    config_text: YAML. free: dotted keys that may differ. A copy that cannot be read differs in everything.
+    """
+    try:
+        tree = read_yaml(folder / CONFIG_COPY, missing="")
+    except InputError:
+        tree = None
+    earlier, now = dict(_flat(tree)), dict(_flat(parse_yaml(config_text, CONFIG_COPY)))
+    return _differences(earlier, now, CONFIG_COPY, free)
+
+
 def _by_part(about: Mapping[str, Any]) -> dict[str, Any]:
     """``method.json`` with the weights of each part as an entry of its own, so that a message can name them."""
     models = about.get(MODELS)
@@ -148,8 +157,10 @@ def _by_part(about: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in about.items() if key != MODELS} | by_part
 
 
-def _differences(earlier: Mapping[str, Any], now: Mapping[str, Any], file: str) -> list[str]:
-    keys = [key for key in {**now, **earlier} if key not in _FREE_KEYS]
+def _differences(
+    earlier: Mapping[str, Any], now: Mapping[str, Any], file: str, free: Collection[str] = ()
+) -> list[str]:
+    keys = [key for key in {**now, **earlier} if key not in free]
     return [f"{key} in {file}" for key in keys if earlier.get(key) != now.get(key)]
 
 

@@ -156,7 +156,12 @@ def _name_here(key: str, source: str) -> str | None:
 
 
 # groups that the config of one program has and no other
-_PROGRAMS = {"training": "train.py", "ablation": "scripts/ablation.py", "evaluation": "test.py"}
+_PROGRAMS = {
+    "training": "train.py",
+    "ablation": "scripts/ablation.py",
+    "curve": "scripts/learning_curve.py",
+    "evaluation": "test.py",
+}
 
 
 def _require_program(tree: Mapping[str, Any], config_class: type[Settings], path: Path) -> None:

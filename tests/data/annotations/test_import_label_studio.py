@@ -8,33 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 from annotation_files import HEIGHT, ROTATED, WIDTH, imported, objects_of, only, rectangle, write_image, write_json
+from hypothesis import given, settings
+from hypothesis.extra.numpy import array_shapes, arrays
 
 from gdinousam.data.contract.problems import DataProblems
-from gdinousam.data.sources.annotations.brush import DAMAGED, decode_brush
+from gdinousam.data.sources.annotations.brush import DAMAGED, LENGTH_BITS, LONGEST, decode_brush, encode_brush
 from gdinousam.errors import InputError
 from gdinousam.records import Mask
-
-LENGTHS = (3, 4, 8, 16)  # bits of a run's length, of which each block chooses one
 
 
 def bits_of(number: int, count: int) -> str:
     return format(number, f"0{count}b")
-
-
-def encode_brush(mask: Mask) -> list[int]:
-    """As the front end packs the RGBA values of the layer: equal neighbours as runs, others one by one."""
-    values = np.repeat(mask.ravel() * 255, 4).tolist()
-    bits = bits_of(len(values), 32) + bits_of(8 - 1, 5) + "".join(bits_of(length - 1, 4) for length in LENGTHS)
-    place = 0
-    while place < len(values):
-        run = 1
-        while place + run < len(values) and values[place + run] == values[place] and run < 2**16:
-            run += 1
-        choice = next(number for number, length in enumerate(LENGTHS) if run <= 2**length)
-        bits += f"1{bits_of(choice, 2)}{bits_of(run - 1, LENGTHS[choice])}{bits_of(values[place], 8)}"
-        place += run
-    bits += "0" * (-len(bits) % 8)
-    return [int(bits[start : start + 8], 2) for start in range(0, len(bits), 8)]
 
 
 def result(kind: str, value: dict, label: str = "cyst", **more: Any) -> dict:
@@ -186,9 +170,20 @@ def test_the_minimal_export_is_asked_for_in_full(tmp_path: Path) -> None:
         imported(source, tmp_path / "data", "labelstudio")
 
 
+@settings(max_examples=60, deadline=None)
+@given(arrays(bool, array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=40)))
+def test_a_brush_stroke_that_is_written_reads_as_it_was(mask_hw: Mask) -> None:
+    np.testing.assert_array_equal(decode_brush(encode_brush(mask_hw), mask_hw.shape), mask_hw)
+
+
+def test_runs_longer_than_a_block_are_parted() -> None:
+    mask_hw = np.ones((1, 2 * LONGEST // 4 + 1), dtype=bool)
+    np.testing.assert_array_equal(decode_brush(encode_brush(mask_hw), mask_hw.shape), mask_hw)
+
+
 def test_a_brush_stroke_of_single_values_and_every_cut_off_one() -> None:
     values = [0, 0, 0, 255, 9, 9, 9, 0]  # two pixels: the first one is painted
-    head = bits_of(8, 32) + bits_of(7, 5) + "".join(bits_of(length - 1, 4) for length in LENGTHS)
+    head = bits_of(8, 32) + bits_of(7, 5) + "".join(bits_of(length - 1, 4) for length in LENGTH_BITS)
     bits = head + "0" + bits_of(0, 2) + bits_of(7, 3) + "".join(bits_of(value, 8) for value in values)
     bits += "0" * (-len(bits) % 8)
     rle = [int(bits[start : start + 8], 2) for start in range(0, len(bits), 8)]

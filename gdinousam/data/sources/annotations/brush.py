@@ -11,6 +11,9 @@ import numpy as np
 
 from gdinousam.records import Mask
 
+VALUE_BITS = 8
+LENGTH_BITS = (3, 4, 8, 16)  # of what Label Studio itself writes
+LONGEST = 2 ** LENGTH_BITS[-1]  # values in a block
 DAMAGED = "the run lengths of a brush stroke are cut off or damaged"
 
 
@@ -41,6 +44,23 @@ def decode_brush(rle: object, size_hw: tuple[int, int]) -> Mask:
             values[place:end] = [bits.take(value_bits) for _ in range(end - place)]
         place = end
     return values.reshape(*size_hw, 4)[:, :, 3] > 0
+
+
+def encode_brush(mask_hw: Mask) -> list[int]:
+    """The list of bytes of a brush stroke: all four values of a pixel are 255 inside the (H, W) bool mask, else 0."""
+    flat = mask_hw.ravel()
+    starts = np.flatnonzero(np.diff(flat, prepend=~flat[:1]))
+    lengths = 4 * np.diff(starts, append=flat.size)
+    parts = [f"{4 * flat.size:032b}", f"{VALUE_BITS - 1:05b}", *(f"{bits - 1:04b}" for bits in LENGTH_BITS)]
+    for start, length in zip(starts.tolist(), lengths.tolist(), strict=True):
+        value = f"{255 if flat[start] else 0:0{VALUE_BITS}b}"
+        for done in range(0, length, LONGEST):
+            run = min(length - done, LONGEST)
+            choice = next(place for place, bits in enumerate(LENGTH_BITS) if run <= 2**bits)
+            parts.append(f"1{choice:02b}{run - 1:0{LENGTH_BITS[choice]}b}{value}")
+    bits = "".join(parts)
+    bits += "0" * (-len(bits) % 8)
+    return list(int(bits, 2).to_bytes(len(bits) // 8, "big"))
 
 
 class _Bits:

@@ -1,4 +1,4 @@
-"""The optional libraries that read formats of clinics and of annotation tools."""
+"""The optional libraries, of clinics' formats, annotation tools and servers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from gdinousam.errors import InputError
 
 
 class MissingLibraryError(InputError):
-    """An optional library is not installed, so that none of the files of its format can be read."""
+    """An optional library is not installed, so that nothing of its kind works."""
 
 
 def library(name: str, extra: str = "medical") -> ModuleType:
@@ -22,5 +22,5 @@ def library(name: str, extra: str = "medical") -> ModuleType:
     except ImportError as error:
         missing = name.partition(".")[0]
         raise MissingLibraryError(
-            f'{missing}, which reads this format, is not installed; run pip install "gdinousam[{extra}]"'
+            f'{missing}, which this needs, is not installed; run pip install "gdinousam[{extra}]"'
         ) from error
