@@ -122,6 +122,13 @@ def test_it_finds_what_python_finds(page: Any, pictures: list[Path], segmenter: 
     assert np.array_equal(mask_hw > 0, found.mask_hw)
 
 
+def test_the_example(page: Any) -> None:
+    page.click("#example")
+    page.wait_for_selector("#objects button")
+    wait(page)
+    assert page.inner_text("#file-text").startswith("example.png") and objects(page)[0][1] == PHRASE
+
+
 def test_the_sliders_ask_once_and_agree_with_python(page: Any, pictures: list[Path], segmenter: Segmenter) -> None:
     open_pictures(page, pictures[0])
     ask(page, PHRASE)
