@@ -301,9 +301,9 @@ async function start() {
   work.showBusy("Asking the server for its models …");
   try {
     state.models = await api.models();
-    state.corrections = await api.correctionsState();
     useModels();
     work.showBusy(null);
+    await api.correctionsState().then((found) => (state.corrections = found), work.showError); // all else works without
     document.body.dataset.ready = "true";
   } catch (error) {
     work.showBusy(null);
