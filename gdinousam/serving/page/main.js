@@ -6,7 +6,7 @@ import { useKeys } from "./keys.js";
 import { colourOf } from "./palette.js";
 import { showAgreement, showObjects, showSliders, useSliders } from "./panel.js";
 import { showChips, usePhrases } from "./phrases.js";
-import { changed, current, modelOf, onChange, state } from "./store.js";
+import { changed, current, onChange, state } from "./store.js";
 import { download, save, showSaving } from "./takeaway.js";
 import { draft, useTools } from "./tools.js";
 import { View, showAll } from "./view.js";
@@ -108,7 +108,8 @@ function follow() {
 async function openFiles(files) {
   const entries = entriesOf(files);
   if (!entries.length) return work.showError(new api.ApiError(0, "", "There is no picture among these files."));
-  if (state.entries.some((one) => one.isUnsaved) && !window.confirm("Corrections are not saved. Open other pictures all the same?")) return undefined;
+  const isLosing = state.entries.some((one) => one.isUnsaved);
+  if (isLosing && !window.confirm("Corrections are not saved. Open other pictures all the same?")) return undefined;
   playing = false;
   current()?.bitmap && (current().bitmap = null);
   work.forgetFrames();

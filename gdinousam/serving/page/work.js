@@ -159,7 +159,8 @@ async function hinted(entry, hint, signal) {
   const mask = found?.mask;
   const object = mask ? asObject(found) : null;
   if (!object?.mask.box) throw new api.ApiError(422, "empty", "The model sees no object there. Try another place, or draw a box.");
-  return { ...object, box_xyxy: object.mask.box, measurement: entry.isClip ? inMm(found.measurement, entry.picture.spacing_mm) : found.measurement };
+  const measurement = entry.isClip ? inMm(found.measurement, entry.picture.spacing_mm) : found.measurement;
+  return { ...object, box_xyxy: object.mask.box, measurement };
 }
 
 // A single frame is sent without its spacing; where that is the same both ways, sizes follow from those in pixels.
@@ -223,7 +224,8 @@ export function redraw(box) {
   const object = chosen();
   if (!object) return create({ box_xyxy: box, clicks: [] }, null);
   // earlier clicks outside of the new box would contradict it
-  const clicks = object.hint.clicks.filter(({ x, y, is_foreground: isOn }) => !isOn || (x >= box[0] && x <= box[2] && y >= box[1] && y <= box[3]));
+  const isInside = ({ x, y }) => x >= box[0] && x <= box[2] && y >= box[1] && y <= box[3];
+  const clicks = object.hint.clicks.filter((one) => !one.is_foreground || isInside(one));
   return refine(object, { box_xyxy: box, clicks }, clicks);
 }
 
