@@ -87,13 +87,11 @@ def create_app(
     async def api_page() -> HTMLResponse:
         return HTMLResponse(api_text(app.openapi()))
 
-    if PAGE.is_dir():
-        app.mount("/static", _Fresh(directory=PAGE), name="static")
+    @app.get("/", include_in_schema=False)
+    async def page() -> FileResponse:
+        return FileResponse(PAGE / "index.html", headers={"Cache-Control": "no-cache"})
 
-        @app.get("/", include_in_schema=False)
-        async def page() -> FileResponse:
-            return FileResponse(PAGE / "index.html", headers={"Cache-Control": "no-cache"})
-
+    app.mount("/static", _Fresh(directory=PAGE), name="static")
     app.add_middleware(Faults)
     app.add_middleware(Gate, settings=settings)
     app.add_middleware(Counted, metrics=metrics)
