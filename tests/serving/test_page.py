@@ -122,6 +122,13 @@ def test_it_finds_what_python_finds(page: Any, pictures: list[Path], segmenter: 
     assert np.array_equal(mask_hw > 0, found.mask_hw)
 
 
+def test_the_example(page: Any) -> None:
+    page.click("#example")
+    page.wait_for_selector("#objects button")
+    wait(page)
+    assert page.inner_text("#file-text").startswith("example.png") and objects(page)[0][1] == PHRASE
+
+
 def test_the_sliders_ask_once_and_agree_with_python(page: Any, pictures: list[Path], segmenter: Segmenter) -> None:
     open_pictures(page, pictures[0])
     ask(page, PHRASE)
@@ -331,6 +338,9 @@ def test_a_clip_frame_by_frame(page: Any, site: str, corrections: Path, tmp_path
     ask(page, PHRASE)
     assert page.inner_text("#frame-text") == "1 / 4" and "Segment the clip" in page.inner_text("#no-objects")
     page.click("#follow")
+    page.locator("#frame").fill("1")  # looking at frames does not stop it
+    page.wait_for_selector("text=2 / 4")
+    page.locator("#frame").fill("0")
     page.wait_for_selector("#objects button")
     wait(page)
     first = coco(page)["annotations"]
