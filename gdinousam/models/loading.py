@@ -45,6 +45,7 @@ SMALL = "small"
 # the two parts of the model that comes with the package
 SMALL_DETECTOR = ASSETS / SMALL / "detector"
 SMALL_MASK_HEAD = ASSETS / SMALL / "mask_head"
+SMALL_CORRECTING = ASSETS / SMALL / "correcting"  # a mask head that was trained with clicks, which that one was not
 DETECTOR_TYPES = ("grounding-dino",)
 # The published SAM2 folders call themselves by the video model, which contains the image model.
 _SAM2_TYPES = ("sam2", "sam2_video")

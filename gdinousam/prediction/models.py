@@ -133,6 +133,13 @@ def made_by(names: ModelNames, segmenter: TextSegmenter) -> MadeBy:
     )
 
 
+def weights_of(folder: Path) -> str:
+    """The sha256 of the weights in a folder that has some."""
+    found = weights_hash(str(folder))
+    assert found is not None
+    return found.weights
+
+
 def thresholds_of(settings: PredictionSettings) -> dict[str, float | int | None]:
     """The thresholds of settings that are ``filled``, and those of single phrases, ``box_threshold of cyst``."""
     of_phrases = {

@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import Any, BinaryIO, overload
 
 from gdinousam.errors import InputError
+from gdinousam.inputs import as_hints
 from gdinousam.models.detector.operating_point import PredictionSettings
+from gdinousam.models.loading import SMALL, SMALL_CORRECTING, load_mask_head
+from gdinousam.models.mask_heads.sam2 import MaskHead
 from gdinousam.models.mask_heads.sam2_memory import Sam2Memory, load_sam2_memory
 from gdinousam.models.precision import Precision
 from gdinousam.models.segmenter import TextSegmenter, load_segmenter
@@ -21,7 +24,7 @@ from gdinousam.prediction.clips.segmenting import as_clip, segment_clip
 from gdinousam.prediction.clips.settings import ClipSettings
 from gdinousam.prediction.correcting_views import Shown, correct_views, what_corrects
 from gdinousam.prediction.given import Given, OneImage, Phrases, phrases_of_images, read_given
-from gdinousam.prediction.models import ModelNames, made_by, model_names, thresholds_of
+from gdinousam.prediction.models import ModelNames, made_by, model_names, thresholds_of, weights_of
 from gdinousam.prediction.results import MadeBy, Prediction
 from gdinousam.prediction.sources import Clip, open_source
 from gdinousam.prediction.views import PHOTO, ViewSettings, colour_notes, segment_views, whole_view
@@ -248,10 +251,21 @@ class Segmenter:
         """
         (given,) = read_given([image])
         views = [whole_view(given.image)] if given.views is None else given.views
-        found = correct_views(self._method, given.image, views, hints, self.views)
-        phrases = tuple(dict.fromkeys(hint.phrase for hint in hints))
-        notes = _notes(given, self.views)
-        return Prediction(given.image, phrases, tuple(found), self.made_by, given.name, given.spacing_mm, notes)
+        (row,) = as_hints([hints], 1)
+        clicked = self._clicked if any(hint.clicks for hint in row) else None
+        found = correct_views(self._method, given.image, views, row, self.views, clicked)
+        phrases = tuple(dict.fromkeys(hint.phrase for hint in row))
+        by, notes = self.made_by, _notes(given, self.views)
+        if clicked is not None:
+            by = replace(by, weights={**by.weights, "correcting": weights_of(SMALL_CORRECTING)})
+        return Prediction(given.image, phrases, tuple(found), by, given.name, given.spacing_mm, notes)
+
+    @cached_property
+    def _clicked(self) -> MaskHead | None:
+        """What is shown clicks in the place of the bundled mask head, which was trained with boxes alone."""
+        if self._names is None or self._names.mask_head != SMALL or not isinstance(self._method, TextSegmenter):
+            return None
+        return load_mask_head(str(SMALL_CORRECTING)).to(self._method.mask_head.device)
 
     @property
     def corrects(self) -> tuple[Shown, ...]:
