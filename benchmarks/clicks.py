@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,9 +13,8 @@ from scipy import ndimage
 
 from benchmarks.machine import machine_facts, versions
 from benchmarks.record import Record, add_output_options, command_text, publish, record_path
-from benchmarks.targets import SEED, Case, cases_of
+from benchmarks.targets import SEED, Case, add_case_options, cases_of
 from gdinousam.data.masks import tight_box_xyxy
-from gdinousam.errors import InputError
 from gdinousam.evaluation.reporting.statistics import bootstrap_interval
 from gdinousam.evaluation.reporting.table import (
     Table,
@@ -60,14 +58,10 @@ def clicks_command(arguments: Sequence[str]) -> int:
         "times in the middle of the largest error. About two seconds per target on one core with the small model.",
         epilog="exit code: 0, or 2 where it cannot be measured",
     )
-    parser.add_argument("--data", type=Path, metavar="DATA", help="folder with val.CSV, in place of phantoms")
-    parser.add_argument("--images", type=int, default=60, metavar="N", help="cases (default: %(default)s)")
-    parser.add_argument("--model", default="small", help="as for gdinousam predict (default: %(default)s)")
+    add_case_options(parser)
     add_output_options(parser, f"a folder {NAME} with the numbers as JSON and the table")
     options = parser.parse_args(arguments)
     path = record_path(options.out / NAME, NAME, options.overwrite)
-    if options.images < 2:
-        raise InputError(f"--images is {options.images}; give 2 or more")
     cases, segmenter = cases_of(options.data, options.images), Segmenter.load(options.model)
     generator = np.random.default_rng(SEED)
     scores: dict[str, list[list[float]]] = {TRUE: [], WRONG: [], NONE: []}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from gdinousam.data.contract.layout import SPLIT_FOLDERS
 from gdinousam.data.contract.reading import read_records
 from gdinousam.data.images import read_record_image, union_mask
 from gdinousam.data.sources.phantoms import FAMILIES, VARIED, make_phantom
+from gdinousam.errors import InputError
 from gdinousam.evaluation.reporting.statistics import unit_of
 from gdinousam.records import Image, ImageRecord, Mask
 
@@ -28,8 +30,20 @@ class Case:
     unit: tuple[str, str, str]
 
 
+def add_case_options(parser: argparse.ArgumentParser) -> None:
+    """Which cases and which model."""
+    parser.add_argument("--data", type=Path, metavar="DATA", help="folder with val.CSV, in place of phantoms")
+    parser.add_argument("--images", type=int, default=60, metavar="N", help="cases (default: %(default)s)")
+    parser.add_argument("--model", default="small", help="as for gdinousam predict (default: %(default)s)")
+
+
 def cases_of(folder: Path | None, number: int) -> list[Case]:
-    """So many cases, of ``folder`` in the CSV layout its images for validation; ``None``: phantoms."""
+    """So many cases, of ``folder`` in the CSV layout its images for validation; ``None``: phantoms.
+
+    Raises InputError for fewer than two, whose mean has no interval.
+    """
+    if number < 2:
+        raise InputError(f"--images is {number}; give 2 or more")
     return list(_phantoms(number) if folder is None else _images(folder, number))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,8 +13,7 @@ import torch
 from benchmarks.colour.flow import with_flow
 from benchmarks.machine import machine_facts, versions
 from benchmarks.record import Record, add_output_options, command_text, publish, record_path
-from benchmarks.targets import SEED, Case, cases_of
-from gdinousam.errors import InputError
+from benchmarks.targets import SEED, Case, add_case_options, cases_of
 from gdinousam.evaluation.reporting.statistics import bootstrap_interval
 from gdinousam.evaluation.reporting.table import (
     Table,
@@ -60,14 +58,10 @@ def colour_command(arguments: Sequence[str]) -> int:
         "colour, and with its brightness only. About a second per image on one core with the small model.",
         epilog="exit code: 0, or 2 where it cannot be measured",
     )
-    parser.add_argument("--data", type=Path, metavar="DATA", help="folder with val.CSV, in place of phantoms")
-    parser.add_argument("--images", type=int, default=60, metavar="N", help="cases (default: %(default)s)")
-    parser.add_argument("--model", default="small", help="as for gdinousam predict (default: %(default)s)")
+    add_case_options(parser)
     add_output_options(parser, f"a folder {NAME} with the numbers as JSON and the table")
     options = parser.parse_args(arguments)
     path = record_path(options.out / NAME, NAME, options.overwrite)
-    if options.images < 2:
-        raise InputError(f"--images is {options.images}; give 2 or more")
     cases = cases_of(options.data, options.images)
     segmenter = Segmenter.load(options.model)
     scores: list[tuple[float, float, float]] = []
