@@ -5,15 +5,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from scipy import ndimage
 
 from benchmarks.machine import machine_facts, versions
-from benchmarks.record import Record, add_output_options, command_text, publish, record_path
-from benchmarks.targets import SEED, Case, add_case_options, cases_of
+from benchmarks.record import add_output_options, command_text, publish, record_path
+from benchmarks.targets import SEED, Case, CaseRecord, add_case_options, cases_of
 from gdinousam.data.masks import tight_box_xyxy
 from gdinousam.evaluation.reporting.statistics import bootstrap_interval
 from gdinousam.evaluation.reporting.table import (
@@ -37,17 +36,11 @@ TRUE, WRONG, NONE = "true box", "moved box", "no box"
 
 
 @dataclass(frozen=True)
-class ClickScores(Record):
+class ClickScores(CaseRecord):
     """Dice of each case in [0, 1], by what is shown first and the number of clicks after it."""
 
     dice: dict[str, list[list[float]]]
     units: list[tuple[str, str, str]]
-
-    def content(self) -> dict[str, Any]:
-        """Everything but the names of patients."""
-        content = super().content()
-        del content["units"]
-        return content
 
 
 def clicks_command(arguments: Sequence[str]) -> int:

@@ -6,9 +6,11 @@ import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from benchmarks.record import Record
 from gdinousam.data.contract.layout import SPLIT_FOLDERS
 from gdinousam.data.contract.reading import read_records
 from gdinousam.data.images import read_record_image, union_mask
@@ -28,6 +30,17 @@ class Case:
     target_hw: Mask
     phrase: str
     unit: tuple[str, str, str]
+
+
+@dataclass(frozen=True)
+class CaseRecord(Record):
+    """What was measured on cases, whose field ``units`` names patients and so stays out of files."""
+
+    def content(self) -> dict[str, Any]:
+        """Everything but the names of patients."""
+        content = super().content()
+        del content["units"]
+        return content
 
 
 def add_case_options(parser: argparse.ArgumentParser) -> None:

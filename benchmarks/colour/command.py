@@ -5,15 +5,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 
 from benchmarks.colour.flow import with_flow
 from benchmarks.machine import machine_facts, versions
-from benchmarks.record import Record, add_output_options, command_text, publish, record_path
-from benchmarks.targets import SEED, Case, add_case_options, cases_of
+from benchmarks.record import add_output_options, command_text, publish, record_path
+from benchmarks.targets import SEED, Case, CaseRecord, add_case_options, cases_of
 from gdinousam.evaluation.reporting.statistics import bootstrap_interval
 from gdinousam.evaluation.reporting.table import (
     Table,
@@ -35,19 +34,13 @@ KEEP, GREY = ViewSettings(colour="keep"), ViewSettings(colour="grey")
 
 
 @dataclass(frozen=True)
-class ColourScores(Record):
+class ColourScores(CaseRecord):
     """Dice of each case, in [0, 1]: of the image, with flow in colour, and with flow as grey."""
 
     plain: list[float]
     kept: list[float]
     grey: list[float]
     units: list[tuple[str, str, str]]
-
-    def content(self) -> dict[str, Any]:
-        """Everything but the names of patients."""
-        content = super().content()
-        del content["units"]
-        return content
 
 
 def colour_command(arguments: Sequence[str]) -> int:
