@@ -22,6 +22,7 @@ COMMANDS = {
     "clips": "benchmarks.clips.command:clips_command",
     "lookalikes": "benchmarks.lookalikes.command:lookalikes_command",
     "colour": "benchmarks.colour.command:colour_command",
+    "clicks": "benchmarks.clicks:clicks_command",
     "serve": "benchmarks.serving:serve_command",
 }
 

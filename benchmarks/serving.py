@@ -125,7 +125,8 @@ def measure_serving(
             for done in range(0, num_long + 1, max(1, num_long // 10)):
                 memory.append(Memory(done, resident_bytes("VmRSS", process) or 0))
                 _load(address, questions, 1, min(max(1, num_long // 10), num_long - done), bar)
-        peak_bytes = resident_bytes("VmHWM", process) or 0
+        # Linux counts pages for each processor, so its maximum may lag behind what it told at another time
+        peak_bytes = max(resident_bytes("VmHWM", process) or 0, *(one.bytes for one in memory))
     return Serving(command, machine_facts(_CPU), versions(), tuple(loads), tuple(memory), peak_bytes, together)
 
 

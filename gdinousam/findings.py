@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -56,16 +57,16 @@ class Measurement:
     box_xyxy: BoxXYXY
 
 
-class Findings:
+class Findings(ABC):
     """What all predictions can tell, made here or by a server."""
 
     detections: tuple[Detection, ...]
     source: str
 
     @property
+    @abstractmethod
     def size_hw(self) -> tuple[int, int]:
         """Height and width of the image in pixels."""
-        raise NotImplementedError
 
     def __repr__(self) -> str:
         """Without pixels, of which there are too many to read."""

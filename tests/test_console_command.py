@@ -34,7 +34,8 @@ ROOT = Path(__file__).parents[1]
 NAMES = [command.name for command in commands()]
 MODULES = [command.module for command in commands()]
 SCRIPTS = sorted([ROOT / "train.py", ROOT / "test.py", *ROOT.glob("scripts/*.py"), *ROOT.glob("baselines/*.py")])
-OF_THE_CHECKOUT = {"benchmark", "parity"}  # scripts of the folder benchmarks, which is not in the wheel
+# scripts of the folder benchmarks, which is not in the wheel, and the one that takes pictures for the docs
+OF_THE_CHECKOUT = {"benchmark", "parity", "page_screenshots"}
 WITH_SMALL = {
     "train": train_command,
     "test": evaluate_command,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from warm_command import warm_command
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "predicting.md"
@@ -29,19 +29,20 @@ def section(text: str, heading: str) -> str:
     return text[text.index(heading) :].partition("\n## ")[0]
 
 
+@pytest.fixture(scope="module")
+def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with ``gdinousam`` as a command."""
+    folder = tmp_path_factory.mktemp("commands")
+    with warm_command(folder):
+        yield folder
+
+
 @pytest.fixture
-def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def shell(commands: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working folder in which ``gdinousam`` is a command; no home, hub or cache of the user is reached."""
-    commands, work = tmp_path / "commands", tmp_path / "work"
-    commands.mkdir()
-    work.mkdir()
-    script = commands / "gdinousam"
-    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m gdinousam "$@"\n', encoding="utf-8")
-    script.chmod(0o755)
-    for name, value in (("PATH", f"{commands}{os.pathsep}{os.environ['PATH']}"), ("PYTHONPATH", str(ROOT))):
-        monkeypatch.setenv(name, value)
-    monkeypatch.chdir(work)
-    return work
+    monkeypatch.setenv("PATH", f"{commands}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 def run_blocks(text: str, page: str) -> tuple[int, str]:

@@ -6,6 +6,7 @@ import io
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -119,7 +120,8 @@ class Client:
             frames = self._connection.ask("GET", f"{place}/result")["frames"]
             return [clip_frame(one) for one in frames]
         finally:
-            self._connection.ask("DELETE", place)
+            with suppress(InputError, ServerError):  # gone already, or with the server
+                self._connection.ask("DELETE", place)
 
     def _wait(self, place: str, progress: Callable[[int, int], None] | None) -> None:
         """Return when a clip is done."""

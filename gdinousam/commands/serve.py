@@ -9,6 +9,7 @@ import re
 import socket
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -64,7 +65,8 @@ def serve_command(arguments: Sequence[str] | None = None, program: str = PROGRAM
         host, port = listening.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
         print(f"http://{shown}:{port} serves {', '.join(models)}; stop it with Ctrl-C", flush=True)
-        uvicorn.Server(config).run(sockets=[listening])
+        with suppress(KeyboardInterrupt):  # which uvicorn hands on once it has stopped
+            uvicorn.Server(config).run(sockets=[listening])
     return 0
 
 

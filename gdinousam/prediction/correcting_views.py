@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Literal
 
 from gdinousam.errors import InputError
-from gdinousam.inputs import as_hints
 from gdinousam.models.mask_heads.sam2 import MaskHead, Sam2MaskHead
 from gdinousam.models.segmenter import TextSegmenter
 from gdinousam.prediction.clips.flow import clipped
@@ -36,34 +35,35 @@ def correct_views(
     """The mask of each hint.
 
     image: (H, W, 3) uint8 RGB. views: its parts as of ``Picture.views``; a hint that lies in one, the centre of its box
-    and all of its clicks, is drawn on its crop, any other on the whole picture. Returns a detection for each hint, in
-    their order, with its phrase, score and box; see ``gdinousam.prediction.correcting.segment_shown`` for one without a
-    box. Raises InputError for a hint with neither box nor click, for a click or box outside the image, for a box
-    without area, and for what the method cannot be shown.
+    and all of its clicks, is drawn on its crop, any other on the whole picture. hints: checked, see
+    ``gdinousam.inputs.as_hints``. Returns a detection for each hint, in their order, with its phrase, score and box; see
+    ``gdinousam.prediction.correcting.segment_shown`` for one without a box. Raises InputError for a hint with neither
+    box nor click, for a click or box outside the image, for a box without area, and for what the method cannot be
+    shown.
     """
-    (row,) = as_hints([hints], 1)
     whole = whole_view(image)
-    for place, hint in enumerate(row):
+    for place, hint in enumerate(hints):
         _require(hint, place, whole, what_corrects(method))
     assert isinstance(method, TextSegmenter)
     shown = without_colour(image) if settings.colour == "grey" else image
-    view_of = [_view_of(hint, views if settings.by_regions else (), whole) for hint in row]
+    view_of = [_view_of(hint, views if settings.by_regions else (), whole) for hint in hints]
     found: dict[int, Detection] = {}
     for view in dict.fromkeys(view_of):
         places = [place for place, its in enumerate(view_of) if its == view]
-        moved = [_moved(row[place], view) for place in places]
-        for place, one in zip(places, _drawn(method.mask_head, crop(shown, view), moved), strict=True):
+        moved = [_moved(hints[place], view) for place in places]
+        drawn = _drawn(method.mask_head, crop(shown, view), moved)
+        for place, one in zip(places, drawn, strict=True):
             back = put_back(one, view, (image.shape[0], image.shape[1]))
-            found[place] = replace(back, box_xyxy=row[place].box_xyxy or back.box_xyxy)
-    return [found[place] for place in range(len(row))]
+            found[place] = replace(back, box_xyxy=hints[place].box_xyxy or back.box_xyxy)
+    return [found[place] for place in range(len(hints))]
 
 
 def _drawn(mask_head: MaskHead, image: Image, hints: Sequence[Hint]) -> list[Detection]:
     """Hints with clicks by all that they show; mere boxes as the pipeline shows its own, some with their phrase."""
     by_clicks = [hint for hint in hints if hint.clicks]
-    clicked = iter(segment_shown(mask_head, image, by_clicks) if isinstance(mask_head, Sam2MaskHead) else ())
+    corrected = iter(segment_shown(mask_head, image, by_clicks) if isinstance(mask_head, Sam2MaskHead) else ())
     boxed = iter(mask_head.segment_hints([image], [[hint for hint in hints if not hint.clicks]])[0])
-    return [next(clicked if hint.clicks else boxed) for hint in hints]
+    return [next(corrected if hint.clicks else boxed) for hint in hints]
 
 
 def _require(hint: Hint, place: int, whole: BoxXYXY, can: Sequence[Shown]) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, overload
 
 from gdinousam.errors import InputError
+from gdinousam.inputs import as_hints
 from gdinousam.models.detector.operating_point import PredictionSettings
 from gdinousam.models.mask_heads.sam2_memory import Sam2Memory, load_sam2_memory
 from gdinousam.models.precision import Precision
@@ -248,8 +249,9 @@ class Segmenter:
         """
         (given,) = read_given([image])
         views = [whole_view(given.image)] if given.views is None else given.views
-        found = correct_views(self._method, given.image, views, hints, self.views)
-        phrases = tuple(dict.fromkeys(hint.phrase for hint in hints))
+        (row,) = as_hints([hints], 1)
+        found = correct_views(self._method, given.image, views, row, self.views)
+        phrases = tuple(dict.fromkeys(hint.phrase for hint in row))
         notes = _notes(given, self.views)
         return Prediction(given.image, phrases, tuple(found), self.made_by, given.name, given.spacing_mm, notes)
 

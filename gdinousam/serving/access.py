@@ -1,7 +1,7 @@
 """Who may ask: programs with the token, and without one only those of this machine.
 
 A web page from elsewhere that is open in a browser here could send requests too. So a request that says it comes from
-another site is refused, and on a local address one that calls this machine by another name (DNS rebinding).
+another site is refused, and without a token one that calls this machine by another name (DNS rebinding).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Gate:
     """Lets requests through to an app that may ask it, and adds headers that browsers obey."""
 
     def __init__(self, app: ASGIApp, settings: ServeSettings) -> None:
-        self._app, self._is_local = app, settings.is_local
+        self._app, self._needs_own_name = app, settings.is_local and settings.token is None
         self._token = None if settings.token is None else settings.token.get_secret_value()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -56,7 +56,7 @@ class Gate:
 
     def _require(self, path: str, headers: Headers) -> None:
         host = headers.get("host", "")
-        if self._is_local and not is_loopback(urlsplit(f"//{host}").hostname or ""):
+        if self._needs_own_name and not is_loopback(urlsplit(f"//{host}").hostname or ""):
             raise Refusal(403, "other_host", "call this server by 127.0.0.1 or localhost")
         origin = headers.get("origin")
         if origin is not None and urlsplit(origin).netloc != host:

@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from fastapi import APIRouter, FastAPI
-from fastapi.responses import FileResponse, HTMLResponse, PlainTextResponse
+from fastapi.responses import FileResponse, HTMLResponse, PlainTextResponse, Response
 from fastapi.staticfiles import StaticFiles
 
 from gdinousam import __version__
@@ -24,6 +25,16 @@ from gdinousam.serving.settings import ServeSettings
 
 SWEEP_SECONDS = 30.0
 PAGE = Path(__file__).parent / "page"
+
+
+class _Fresh(StaticFiles):
+    """Files that browsers ask for again each time, so that after an update no old one is mixed with new ones."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        """See Starlette."""
+        response = super().file_response(*args, **kwargs)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
 
 
 def create_app(
@@ -76,13 +87,11 @@ def create_app(
     async def api_page() -> HTMLResponse:
         return HTMLResponse(api_text(app.openapi()))
 
-    if PAGE.is_dir():
-        app.mount("/static", StaticFiles(directory=PAGE), name="static")
+    @app.get("/", include_in_schema=False)
+    async def page() -> FileResponse:
+        return FileResponse(PAGE / "index.html", headers={"Cache-Control": "no-cache"})
 
-        @app.get("/", include_in_schema=False)
-        async def page() -> FileResponse:
-            return FileResponse(PAGE / "index.html", headers={"Cache-Control": "no-cache"})
-
+    app.mount("/static", _Fresh(directory=PAGE), name="static")
     app.add_middleware(Faults)
     app.add_middleware(Gate, settings=settings)
     app.add_middleware(Counted, metrics=metrics)

@@ -37,6 +37,7 @@ logger = logging.getLogger(__name__)
 
 START_TRAINING = "START_TRAINING"  # of Label Studio's button
 _VERSION_DIGITS = 8
+_LONGEST_CONFIG = 200_000  # characters
 
 Shared = Annotated[Services, Depends(services_of)]
 Task = dict[str, Any]
@@ -45,7 +46,7 @@ Task = dict[str, Any]
 class SetupRequest(BaseModel):
     """Sent when a project is connected, and before predictions. label_config: of the project, as XML."""
 
-    label_config: str = Field(alias="schema")
+    label_config: str = Field(alias="schema", max_length=_LONGEST_CONFIG)
 
 
 class Version(BaseModel):
@@ -64,7 +65,7 @@ class PredictRequest(BaseModel):
     """tasks: with an id and data each. label_config: of their project."""
 
     tasks: list[Task]
-    label_config: str
+    label_config: str = Field(max_length=_LONGEST_CONFIG)
 
 
 class PredictAnswer(BaseModel):
@@ -91,7 +92,7 @@ class TrainRequest(BaseModel):
     """annotations: tasks as in Label Studio's JSON export. label_config: of their project."""
 
     annotations: list[Task]
-    label_config: str
+    label_config: str = Field(max_length=_LONGEST_CONFIG)
 
 
 class Job(BaseModel):

@@ -89,7 +89,8 @@ class Counted:
             route = getattr(scope.get("route"), "path", UNKNOWN)
             method = scope["method"] if route != UNKNOWN else UNKNOWN
             self._metrics.add(method, route, status, seconds)
-            level = logging.DEBUG if route in _OFTEN_ASKED else logging.INFO
+            is_file = route == UNKNOWN and status < 400  # of the page
+            level = logging.DEBUG if is_file or route in _OFTEN_ASKED else logging.INFO
             logger.log(level, "%s %s %d %.0f ms", method, route, status, 1000 * seconds)
 
 

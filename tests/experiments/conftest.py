@@ -29,3 +29,24 @@ def study_data(phantom_data: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         "test_masks": str(phantom_data / "test_mask"),
         "num_workers": 1,
     }
+
+
+@pytest.fixture
+def validation_tree(tmp_path: Path, phantom_data: Path, small_detector: Path, small_mask_head: Path) -> Tree:
+    """A test config with validation images, of weights that are shared by all tests."""
+    return {
+        "data": {
+            "test_dir": str(phantom_data / "test_image"),
+            "test_ann": str(phantom_data / "test.CSV"),
+            "test_masks": str(phantom_data / "test_mask"),
+            "num_workers": 1,
+        },
+        "validation": {
+            "val_dir": str(phantom_data / "val"),
+            "val_ann": str(phantom_data / "val.CSV"),
+            "val_masks": str(phantom_data / "val_mask"),
+        },
+        "resize": {"size": 64},
+        "model": {"detector": str(small_detector), "mask_head": str(small_mask_head)},
+        "evaluation": {"output_dir": str(tmp_path / "out"), "num_pictures": 0, "device": "cpu"},
+    }

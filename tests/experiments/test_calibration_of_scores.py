@@ -66,31 +66,12 @@ def test_a_score_becomes_what_the_formula_says() -> None:
     assert (moved.max_detections, moved.further_threshold) == (3, pytest.approx(1 / (1 + math.exp(-1))))
 
 
-@pytest.fixture
-def tree(tmp_path: Path, phantom_data: Path, small_detector: Path, small_mask_head: Path) -> dict[str, Any]:
-    return {
-        "data": {
-            "test_dir": str(phantom_data / "test_image"),
-            "test_ann": str(phantom_data / "test.CSV"),
-            "test_masks": str(phantom_data / "test_mask"),
-            "num_workers": 1,
-        },
-        "validation": {
-            "val_dir": str(phantom_data / "val"),
-            "val_ann": str(phantom_data / "val.CSV"),
-            "val_masks": str(phantom_data / "val_mask"),
-        },
-        "resize": {"size": 64},
-        "model": {"detector": str(small_detector), "mask_head": str(small_mask_head)},
-        "evaluation": {"output_dir": str(tmp_path / "out"), "num_pictures": 0, "device": "cpu"},
-    }
-
-
 def test_the_command_calibrates_and_what_is_let_in_stays_the_same(
-    tmp_path: Path, tree: dict[str, Any], phantom_data: Path, small_detector: Path, small_mask_head: Path
+    tmp_path: Path, validation_tree: dict[str, Any], phantom_data: Path, small_detector: Path, small_mask_head: Path
 ) -> None:
-    tree["validation"] |= {"absent_phrases": ["other organs"], "absent_from": ["fetal head", "left ventricle"]}
-    (tmp_path / "test.yaml").write_text(yaml.safe_dump(tree), encoding="utf-8")
+    asked = {"absent_phrases": ["other organs"], "absent_from": ["fetal head", "left ventricle"]}
+    validation_tree["validation"] |= asked
+    (tmp_path / "test.yaml").write_text(yaml.safe_dump(validation_tree), encoding="utf-8")
     config = ["--config", str(tmp_path / "test.yaml")]
     assert run(operating_point_command, [*config, "--out", str(tmp_path / "plain" / OPERATING_POINT)]) == BAD_INPUT
     for name in ("plain", "calibrated"):
@@ -106,13 +87,13 @@ def test_the_command_calibrates_and_what_is_let_in_stays_the_same(
 
 
 def test_without_absent_phrases_there_is_nothing_to_learn_from(
-    tmp_path: Path, tree: dict[str, Any], capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, validation_tree: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "test.yaml").write_text(yaml.safe_dump(tree), encoding="utf-8")
+    (tmp_path / "test.yaml").write_text(yaml.safe_dump(validation_tree), encoding="utf-8")
     arguments = ["--config", str(tmp_path / "test.yaml"), "--calibrate", "--out", str(tmp_path / "point.json")]
     assert run(operating_point_command, arguments) == BAD_INPUT
     assert "--calibrate: no absent phrase is asked" in capsys.readouterr().err
-    tree["prediction"] = {"calibration": {"slope": 1, "offset": 0}}
-    (tmp_path / "test.yaml").write_text(yaml.safe_dump(tree), encoding="utf-8")
+    validation_tree["prediction"] = {"calibration": {"slope": 1, "offset": 0}}
+    (tmp_path / "test.yaml").write_text(yaml.safe_dump(validation_tree), encoding="utf-8")
     assert run(operating_point_command, arguments) == BAD_INPUT
     assert "prediction.calibration changes the scores" in capsys.readouterr().err

@@ -25,26 +25,10 @@ from gdinousam.records import Query
 
 
 @pytest.fixture
-def tree(tmp_path: Path, phantom_data: Path, small_detector: Path, small_mask_head: Path) -> dict[str, Any]:
-    return {
-        "data": {
-            "test_dir": str(phantom_data / "test_image"),
-            "test_ann": str(phantom_data / "test.CSV"),
-            "test_masks": str(phantom_data / "test_mask"),
-            "num_workers": 1,
-        },
-        "validation": {
-            "val_dir": str(phantom_data / "val"),
-            "val_ann": str(phantom_data / "val.CSV"),
-            "val_masks": str(phantom_data / "val_mask"),
-        },
-        "resize": {"size": 64},
-        "model": {
-            "detector": shutil.copytree(small_detector, tmp_path / "detector").as_posix(),
-            "mask_head": str(small_mask_head),
-        },
-        "evaluation": {"output_dir": str(tmp_path / "out"), "num_pictures": 0, "device": "cpu"},
-    }
+def tree(tmp_path: Path, validation_tree: dict[str, Any], small_detector: Path) -> dict[str, Any]:
+    """With a detector of its own, beside which an operating point can be written."""
+    own = shutil.copytree(small_detector, tmp_path / "detector").as_posix()
+    return validation_tree | {"model": validation_tree["model"] | {"detector": own}}
 
 
 def written(folder: Path, tree: dict[str, Any]) -> Path:

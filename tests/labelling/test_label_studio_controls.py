@@ -40,6 +40,7 @@ def test_several_controls_in_the_order_of_the_config_wherever_they_stand() -> No
     [
         ("<View", "not readable as XML"),
         ("", "not readable as XML"),
+        ("<View name='\ud800'/>", "not readable as XML"),
         ("<View/>", "no RectangleLabels or BrushLabels"),
         (f'<View>{IMAGE}<RectangleLabels name="a" toName="image"/></View>', "no RectangleLabels or BrushLabels"),
         (f'<View>{IMAGE}<Rectangle name="a" toName="image"/></View>', "no RectangleLabels or BrushLabels"),

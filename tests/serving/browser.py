@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ import pytest
 
 from gdinousam.records import Image
 
+PHRASE = "thyroid nodule"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 WIDE, NARROW = (1280, 860), (390, 844)
 _PATIENCE_MS = 30_000
@@ -132,3 +134,13 @@ def objects(page: Any) -> list[list[str]]:
 def shown_pixels(page: Any) -> Image:
     """(H, W, 3) uint8 RGB: the canvas as it is on the screen."""
     return np.asarray(PIL.Image.open(io.BytesIO(page.locator("#canvas").screenshot())).convert("RGB"))
+
+
+def downloaded(page: Any, form: str) -> bytes:
+    with page.expect_download() as caught:
+        page.click(f"[data-form={form}]")
+    return Path(caught.value.path()).read_bytes()
+
+
+def coco(page: Any) -> Any:
+    return json.loads(downloaded(page, "coco"))

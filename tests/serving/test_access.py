@@ -1,10 +1,15 @@
 """Who is answered: with a token, without one, from other sites and under other names; and what a start refuses."""
 
 import base64
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 from pydantic import SecretStr
 from served import png, served
@@ -16,6 +21,7 @@ from gdinousam.records import Image
 from gdinousam.serving.app import create_app
 from gdinousam.serving.settings import ServeSettings, is_loopback
 
+ROOT = Path(__file__).parents[2]
 TOKEN = "correct-horse-battery"
 
 
@@ -65,6 +71,12 @@ def test_a_local_server_answers_to_its_own_names(http: httpx.Client, host: str) 
 def test_a_local_server_answers_to_no_other_name(http: httpx.Client, host: str) -> None:
     response = http.get("/healthz", headers={"Host": host})
     assert response.status_code == 403 and response.json()["error"]["code"] == "other_host"
+
+
+def test_with_a_token_a_server_may_stand_behind_a_proxy(closed: httpx.Client) -> None:
+    headers = {"Host": "scans.example", "Origin": "https://scans.example", "Authorization": f"Bearer {TOKEN}"}
+    assert closed.get("/v1/models", headers=headers).status_code == 200
+    assert closed.get("/v1/models", headers=headers | {"Origin": "https://evil.example"}).status_code == 403
 
 
 def test_pages_of_other_sites_are_refused_and_the_own_one_is_not(http: httpx.Client) -> None:
@@ -146,3 +158,26 @@ def test_models_get_short_names_of_their_own(monkeypatch: pytest.MonkeyPatch, tm
 )
 def test_what_is_this_machine(host: str, expected: bool) -> None:
     assert is_loopback(host) == expected
+
+
+@pytest.mark.slow
+def test_the_command_serves_until_it_is_stopped(tmp_path: Path) -> None:
+    with (tmp_path / "log").open("w+") as log:
+        program = [sys.executable, "-m", "gdinousam", "serve", "--port", "0", "--device", "cpu"]
+        environment = os.environ | {"PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)}
+        process = subprocess.Popen(
+            program, stdout=subprocess.PIPE, stderr=log, text=True, env=environment, cwd=tmp_path
+        )
+        assert process.stdout is not None
+        address, said = process.stdout.readline().split(maxsplit=1)
+        assert said == "serves small; stop it with Ctrl-C\n"
+        files = {"image": ("doe.png", png(np.full((40, 50, 3), 200, np.uint8)))}
+        answer = httpx.post(f"{address}/v1/segment", files=files, data={"phrases": "wing of a bird"}, timeout=60)
+        assert answer.json()["notes"] == ["is blank, all pixels are alike; nothing is looked for in it"]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+        log.seek(0)
+        lines = log.read()
+    assert "POST /v1/segment 200" in lines
+    assert not [one for one in ("doe", "wing", "Traceback", "127.0.0.1") if one in lines]
+    assert [path.name for path in tmp_path.iterdir()] == ["log"]

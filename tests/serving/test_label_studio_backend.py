@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -159,6 +161,29 @@ def test_a_server_without_a_folder_for_runs_trains_nothing(segmenter: Segmenter)
         assert httpx.get(f"{address}/label-studio/training").status_code == 409
 
 
+def test_the_end_of_the_server_ends_a_training(
+    segmenter: Segmenter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "python"  # in the place of Python, which takes seconds to start
+    program.write_text(
+        f"#!/bin/sh\necho $$ > {tmp_path}/pid.new\nmv {tmp_path}/pid.new {tmp_path}/pid\nexec sleep 60\n"
+    )
+    program.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(program))
+    router = label_studio_router(LabelStudioSettings(runs=tmp_path / "runs"), 10**6)
+    with served(create_app({"small": segmenter}, None, [router])) as address:
+        tasks = [task(1, [stroke(LARGE, "mass")])]
+        httpx.post(f"{address}/label-studio/train", json={"annotations": tasks, "label_config": WHOLE})
+        end = time.monotonic() + DEADLINE_S
+        while not (tmp_path / "pid").exists():
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        pid = int((tmp_path / "pid").read_text())
+        os.kill(pid, 0)  # it runs
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
 @pytest.mark.slow
 def test_the_training_button_trains_on_the_export_of_the_project(
     http: httpx.Client, label_studio: Host, segmenter: Segmenter
@@ -203,3 +228,14 @@ def test_options_that_make_no_sense_are_one_line(
         main(options)
     said = capsys.readouterr().err
     assert end.value.code == 2 and message in said and said.count("\n") == 1 and "secret" not in said
+
+
+def test_json_that_no_person_writes_is_refused(http: httpx.Client) -> None:
+    header = {"content-type": "application/json"}
+    for content in (b'{"tasks": ' + b"[" * 100_000, b'{"tasks": [], "label_config": "\\ud800"}', b"\xff\xfe", b""):
+        answer = http.post("/predict", content=content, headers=header)
+        assert answer.status_code in (400, 422) and answer.json()["error"]["message"]
+    lone = {"id": "\ud800", "data": {"image": "\ud800"}}
+    for image in ("\ud800", "data:,\ud800", "/data/local-files/?d=\ud800"):
+        task_of = json.dumps({"tasks": [{**lone, "data": {"image": image}}], "label_config": CONFIG}).encode()
+        assert http.post("/predict", content=task_of, headers=header).status_code == 422

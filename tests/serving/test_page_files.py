@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import httpx
 import pytest
 
 from gdinousam.drawing import PALETTE
@@ -73,3 +74,10 @@ def test_every_element_that_a_script_asks_for_is_there() -> None:
     for path in FILES:
         if path.suffix == ".js":
             assert set(re.findall(r'byId\("([\w-]+)"\)', path.read_text())) <= ids, path.name
+
+
+def test_browsers_ask_for_every_file_again_after_an_update(http: httpx.Client) -> None:
+    first = http.get("/static/main.js")
+    assert first.headers["Cache-Control"] == "no-cache"
+    again = http.get("/static/main.js", headers={"If-None-Match": first.headers["ETag"]})
+    assert (again.status_code, again.headers["Cache-Control"], again.content) == (304, "no-cache", b"")

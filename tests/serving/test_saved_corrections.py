@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
+from kills import each_kill
 
 from gdinousam.data.contract.check import check_table
 from gdinousam.data.contract.layout import SPLIT_FOLDERS, Split, csv_name
@@ -18,6 +20,7 @@ from gdinousam.records import Image, ImageRecord, Mask
 from gdinousam.serving.corrections import Corrected, Corrections
 
 PHRASE = "breast tumor"
+SPLITS: tuple[Split, ...] = ("train", "val")
 
 
 def image_of(seed: int) -> Image:
@@ -43,7 +46,7 @@ def records(folder: Path, split: Split) -> list[ImageRecord]:
 def require_sound(folder: Path) -> None:
     """All CSVs pass the check of a training, and no file lies there that no row names."""
     named = set()
-    for split in ("train", "val"):
+    for split in SPLITS:
         if (folder / csv_name(split)).is_file():
             image_dir, mask_dir = (folder / name for name in SPLIT_FOLDERS[split])
             assert check_table(folder / csv_name(split), image_dir, mask_dir, True, progress=False) == []
@@ -131,3 +134,31 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(InputError, match="cannot write the corrections"):
         Corrections(tmp_path / "file").save(corrected(1))
+
+
+@pytest.mark.parametrize("most", [12, pytest.param(None, marks=pytest.mark.exhaustive)])
+def test_a_server_that_is_killed_while_it_saves(tmp_path: Path, most: int | None) -> None:
+    """The picture is there, in whole, before and after, wherever the kill; and it can be saved again."""
+    before, folder = tmp_path / "before", tmp_path / "corrections"
+    for seed, group in ((1, "a"), (2, "b")):
+        Corrections(before).save(corrected(seed, group))
+    name = records(before, "train")[0].path.name
+
+    def save() -> object:
+        return Corrections(folder).save(corrected(1, "b", radius=20))  # goes to the other split
+
+    num_kills = 0
+    for point in each_kill(save, folder, lambda: shutil.copytree(before, folder), most):
+        num_kills += 1
+        found = []
+        for split in SPLITS:
+            if (folder / csv_name(split)).is_file():
+                image_dir, mask_dir = (folder / one for one in SPLIT_FOLDERS[split])
+                problems = check_table(folder / csv_name(split), image_dir, mask_dir, True, progress=False)
+                assert problems == [], point
+                found += [record.path.name for record in records(folder, split)]
+        assert name in found, point
+        save()
+        assert [record.path.name for record in records(folder, "val")].count(name) == 1, point
+        assert records(folder, "train") == [], point
+    assert num_kills > 10

@@ -119,8 +119,7 @@ def test_the_detector_learns_from_it(small_detector: Path, phantom_data: Path) -
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < 0.8 * losses[0]
-    gradient = detector.image_encoder.get_parameter("model.embeddings.patch_embeddings.projection.weight").grad
-    assert gradient is not None and gradient.abs().sum() > 0
+    assert any(one.grad is not None and one.grad.any() for one in detector.image_encoder.parameters())
 
 
 def test_without_masks_or_squares_it_is_refused(tmp_path: Path) -> None:

@@ -151,7 +151,7 @@ def test_the_focal_term_is_a_mean_over_boxes_or_images(
 ) -> None:
     batch = batch_of([*records, records[2]])
     task = full_task(small_detector, LossSettings(focal_divisor=divisor))
-    assert task.counts(batch) == {"boxes": 3, "images": 4}
+    assert task.counts(batch) == {"boxes": 3, "images": 4, "phrases": sum(len(one.phrases) for one in batch.examples)}
     sums, means = sums_of(task, batch), losses_of(task, batch)
     assert means["focal"] == pytest.approx(sums["focal"] / {"boxes": 3, "images": 4}[divisor])
     assert means["l1"] == pytest.approx(sums["l1"] / 3)

@@ -48,7 +48,7 @@ def read_controls(config: str) -> tuple[Control, ...]:
     """
     try:
         root = fromstring(config)
-    except ParseError as error:
+    except (ParseError, ValueError) as error:  # ValueError: halves of surrogate pairs, which JSON can hold
         raise InputError(f"{WHERE}: not readable as XML ({reason_of(error)}); correct it in the project") from error
     controls = tuple(_controls(root))
     if not controls:
@@ -67,12 +67,17 @@ def phrases_of(controls: tuple[Control, ...]) -> dict[str, str]:
 def _controls(root: Element) -> Iterator[Control]:
     images = {one.get("name", ""): one.get("value", "") for one in root.iter() if one.tag.lower() == "image"}
     keys = {name: value[1:] for name, value in images.items() if value.startswith("$")}
+    parted: dict[str, Element] = {}  # by image, the first tag of labels for controls that have none
+    for tag in root.iter():
+        if tag.tag.lower() == _LABELS:
+            for name in tag.get("toName", "").split(","):
+                parted.setdefault(name, tag)
     for tag in root.iter():
         kind = tag.tag.lower()
         to_name = next((name for name in tag.get("toName", "").split(",") if name in keys), None)
         if to_name is None:
             continue
-        labels = tag if kind in _OWN_LABELS else _labels_for(to_name, root) if kind in _WITHOUT_LABELS else None
+        labels = tag if kind in _OWN_LABELS else parted.get(to_name) if kind in _WITHOUT_LABELS else None
         phrase_of = {} if labels is None else _phrases(labels)
         if labels is not None and phrase_of:
             yield Control(
@@ -84,13 +89,6 @@ def _controls(root: Element) -> Iterator[Control]:
                 None if labels is tag else labels.get("name", ""),
                 _threshold(tag) if _threshold(tag) is not None else _threshold(labels),
             )
-
-
-def _labels_for(to_name: str, root: Element) -> Element | None:
-    of_image = (
-        one for one in root.iter() if one.tag.lower() == _LABELS and to_name in one.get("toName", "").split(",")
-    )
-    return next(of_image, None)
 
 
 def _phrases(labels: Element) -> dict[str, str]:

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import signal
 import subprocess
 import sys
 import threading
@@ -97,7 +95,7 @@ class Tuner:
             self._is_closed = True
             process, thread = self._process, self._thread
         if process is not None:
-            process.send_signal(signal.SIGINT if os.name == "posix" else signal.SIGTERM)
+            process.terminate()  # not Ctrl-C, which a server that a script starts in the background leaves unheard
             try:
                 process.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:

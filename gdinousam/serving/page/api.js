@@ -89,7 +89,8 @@ export const segment = async (image, phrases, options, signal) =>
 export const correct = async (image, hints, model, signal) =>
   (await post("v1/correct", { image, hints: JSON.stringify(hints), model }, signal)).json();
 
-export const startClip = async (clip, phrases, options) => (await post("v1/clips", { clip, phrases, ...options })).json();
+export const startClip = async (clip, phrases, options, signal) =>
+  (await post("v1/clips", { clip, phrases, ...options }, signal)).json();
 export const clipState = async (id, signal) => (await call(`v1/clips/${id}`, { signal })).json();
 export const clipResult = async (id) => (await call(`v1/clips/${id}/result`)).json();
 export const forgetClip = (id) => call(`v1/clips/${id}`, { method: "DELETE" });

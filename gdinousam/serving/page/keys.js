@@ -26,7 +26,10 @@ const KEYS = [
   ["Escape", "leave", "leave the field, select nothing"],
   ["?", "help", "this help"],
 ];
-const ON_PICTURE = [["Arrows", "move a crosshair on the picture, with Shift in larger steps"], ["Enter", "click at the crosshair; for a box, at two corners"]];
+const ON_PICTURE = [
+  ["Arrows", "move a crosshair on the picture, with Shift in larger steps"],
+  ["Enter", "click at the crosshair; for a box, at two corners"],
+];
 
 const nameOf = (event) => {
   const key = event.key === " " ? "Space" : event.key === "Backspace" ? "Delete" : event.key;

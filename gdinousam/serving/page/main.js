@@ -6,7 +6,7 @@ import { useKeys } from "./keys.js";
 import { colourOf } from "./palette.js";
 import { showAgreement, showObjects, showSliders, useSliders } from "./panel.js";
 import { showChips, usePhrases } from "./phrases.js";
-import { changed, current, modelOf, onChange, state } from "./store.js";
+import { changed, current, onChange, state } from "./store.js";
 import { download, save, showSaving } from "./takeaway.js";
 import { draft, useTools } from "./tools.js";
 import { View, showAll } from "./view.js";
@@ -100,10 +100,16 @@ async function play() {
   changed();
 }
 
+function follow() {
+  playing = false; // the next frame would stop it
+  work.followClip();
+}
+
 async function openFiles(files) {
   const entries = entriesOf(files);
   if (!entries.length) return work.showError(new api.ApiError(0, "", "There is no picture among these files."));
-  if (state.entries.some((one) => one.isUnsaved) && !window.confirm("Corrections are not saved. Open other pictures all the same?")) return undefined;
+  const isLosing = state.entries.some((one) => one.isUnsaved);
+  if (isLosing && !window.confirm("Corrections are not saved. Open other pictures all the same?")) return undefined;
   playing = false;
   current()?.bitmap && (current().bitmap = null);
   work.forgetFrames();
@@ -263,7 +269,7 @@ function useButtons() {
   document.querySelectorAll("[data-form]").forEach((button) => button.addEventListener("click", () => download(button.dataset.form)));
   const clicks = {
     remove: removeSelected, undo: () => through("undo"), redo: () => through("redo"), save,
-    previous: () => step(-1), next: () => step(1), compare: () => setComparing(!state.comparing), play, follow: work.followClip,
+    previous: () => step(-1), next: () => step(1), compare: () => setComparing(!state.comparing), play, follow,
     "zoom-in": () => zoom(1.3), "zoom-out": () => zoom(1 / 1.3), fit: () => zoom(0), dismiss: work.clearError,
     "open-help": () => byId("help").showModal(),
   };
@@ -296,9 +302,9 @@ async function start() {
   work.showBusy("Asking the server for its models …");
   try {
     state.models = await api.models();
-    state.corrections = await api.correctionsState();
     useModels();
     work.showBusy(null);
+    await api.correctionsState().then((found) => (state.corrections = found), work.showError); // all else works without
     document.body.dataset.ready = "true";
   } catch (error) {
     work.showBusy(null);

@@ -1,6 +1,6 @@
 // The colours of phrases: those of gdinousam/drawing.py, which colour-blind readers tell apart on grey.
 
-export const PALETTE = ["#56b4e9", "#e69f00", "#009e73", "#f0e442", "#d55e00", "#cc79a7"];
+const PALETTE = ["#56b4e9", "#e69f00", "#009e73", "#f0e442", "#d55e00", "#cc79a7"];
 
 const placeOf = new Map();
 

@@ -71,7 +71,7 @@ function emptyText(entry) {
 }
 
 // The threshold that a model's operating point has, and its number, as a start for the sliders.
-export function ownChoice() {
+function ownChoice() {
   const own = modelOf(state.model)?.thresholds ?? {};
   return { threshold: own.box_threshold ?? 0.1, further: own.further_threshold ?? null, number: own.max_detections ?? 5 };
 }

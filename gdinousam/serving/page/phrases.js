@@ -7,7 +7,7 @@ const MOST_SHOWN = 40;
 const byId = (id) => document.getElementById(id);
 const same = (one, other) => one.trim().toLowerCase() === other.trim().toLowerCase();
 
-export const isKnown = (phrase) => {
+const isKnown = (phrase) => {
   const known = modelOf(state.model)?.phrases ?? [];
   return !known.length || known.some((one) => same(one, phrase));
 };

@@ -72,7 +72,9 @@ export function showSaving() {
   byId("group").parentElement.hidden = !enabled;
   byId("save").hidden = !enabled;
   byId("save").disabled = !isReady || !state.phrases.length || entry.isSaved(state.model);
-  byId("save-text").textContent = enabled ? savingText(entry, objects, isReady, count) : "To save corrections as training data, start the server with --corrections FOLDER.";
+  byId("save-text").textContent = enabled
+    ? savingText(entry, objects, isReady, count)
+    : "To save corrections as training data, start the server with --corrections FOLDER.";
 }
 
 function savingText(entry, objects, isReady, count) {

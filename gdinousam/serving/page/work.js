@@ -5,11 +5,12 @@ import { asObject, changed, current, drawnId, isManual, modelOf, optionsFor, sta
 import { draft } from "./tools.js";
 import { showAll } from "./view.js";
 
-const MOST_FRAMES_KEPT = 200;
+const MOST_PIXELS_KEPT = 60e6; // of pictures and frames, four bytes each
 const POLL = 0.5; // seconds
 const byId = (id) => document.getElementById(id);
 
-let running = null; // {controller, again}
+let running = null; // {controller}
+let isFollowing = false; // whether it is a clip that is segmented
 const framesKept = new Map(); // "entry frame" -> {picture, bitmap}
 
 export function say(text) {
@@ -75,10 +76,18 @@ async function load(entry, frame, signal) {
     const picture = await api.picture(entry.file, frame, signal);
     const bitmap = await bitmapOf(picture);
     framesKept.set(key, { picture: { ...picture, png: null }, bitmap });
-    if (framesKept.size > MOST_FRAMES_KEPT) framesKept.delete(framesKept.keys().next().value);
+    makeRoom();
   }
   const kept = framesKept.get(key);
   [entry.picture, entry.bitmap, entry.frame] = [kept.picture, kept.bitmap, frame];
+}
+
+function makeRoom() {
+  let pixels = 0;
+  for (const [key, { bitmap }] of [...framesKept].reverse()) {
+    pixels += bitmap.width * bitmap.height;
+    if (pixels > MOST_PIXELS_KEPT && pixels > bitmap.width * bitmap.height) framesKept.delete(key);
+  }
 }
 
 export function forgetFrames() {
@@ -101,12 +110,15 @@ export function open(place) {
   });
 }
 
-export function showFrame(frame) {
+export async function showFrame(frame) {
   const entry = current();
-  return run("", async (signal) => {
+  const show = async (signal) => {
     await load(entry, frame, signal);
     state.selected = null;
-  });
+  };
+  if (!isFollowing) return run("", show);
+  await show().catch(showError); // beside the job, which goes on
+  return changed();
 }
 
 // Look for what has not been asked yet, by the model that is chosen and by the one beside it.
@@ -116,9 +128,11 @@ export function segment() {
   return run("", (signal) => segmentShown(entry, signal));
 }
 
+const modelsShown = () => (state.comparing ? [state.model, state.other] : [state.model]);
+
 async function segmentShown(entry, signal) {
   if (entry.isClip) return;
-  const names = state.comparing ? [state.model, state.other] : [state.model];
+  const names = modelsShown();
   for (const name of names) {
     const phrases = entry.missing(name);
     if (!phrases.length) continue;
@@ -145,7 +159,8 @@ async function hinted(entry, hint, signal) {
   const mask = found?.mask;
   const object = mask ? asObject(found) : null;
   if (!object?.mask.box) throw new api.ApiError(422, "empty", "The model sees no object there. Try another place, or draw a box.");
-  return { ...object, box_xyxy: object.mask.box, measurement: entry.isClip ? inMm(found.measurement, entry.picture.spacing_mm) : found.measurement };
+  const measurement = entry.isClip ? inMm(found.measurement, entry.picture.spacing_mm) : found.measurement;
+  return { ...object, box_xyxy: object.mask.box, measurement };
 }
 
 // A single frame is sent without its spacing; where that is the same both ways, sizes follow from those in pixels.
@@ -209,7 +224,8 @@ export function redraw(box) {
   const object = chosen();
   if (!object) return create({ box_xyxy: box, clicks: [] }, null);
   // earlier clicks outside of the new box would contradict it
-  const clicks = object.hint.clicks.filter(({ x, y, is_foreground: isOn }) => !isOn || (x >= box[0] && x <= box[2] && y >= box[1] && y <= box[3]));
+  const isInside = ({ x, y }) => x >= box[0] && x <= box[2] && y >= box[1] && y <= box[3];
+  const clicks = object.hint.clicks.filter((one) => !one.is_foreground || isInside(one));
   return refine(object, { box_xyxy: box, clicks }, clicks);
 }
 
@@ -240,27 +256,39 @@ function create(hint, pending) {
 // Segment a whole clip as a job of the server, and show how far it is.
 export function followClip() {
   const entry = current();
-  const model = state.model;
-  const phrases = [...state.phrases];
   return run("Sending the clip …", async (signal) => {
-    const options = isManual() ? { threshold: state.threshold, max_detections: state.number } : {};
-    const { id } = await api.startClip(entry.file, phrases, { model, ...options });
-    const onCancel = () => running?.controller.abort(new DOMException("cancelled", "AbortError"));
+    isFollowing = true;
     try {
-      for (;;) {
-        const job = await api.clipState(id, signal);
-        const part = job.num_frames ? job.frames_done / job.num_frames : 0;
-        showBusy(job.state === "waiting" ? "Waiting for the model …" : `${job.frames_done} of ${job.num_frames} frames`, { part, onCancel });
-        if (job.state === "done") break;
-        if (job.state !== "running" && job.state !== "waiting") throw new api.ApiError(0, "clip", job.error ?? "The clip was not segmented.");
-        await api.pause(POLL, signal);
-      }
-      const result = await api.clipResult(id);
-      entry.clips.set(model, { phrases, frames: result.frames.map(objectsOfFrame) });
+      for (const model of modelsShown()) await followWith(model, entry, [...state.phrases], signal);
     } finally {
-      api.forgetClip(id).catch(() => {}); // it is forgotten after a while anyway
+      isFollowing = false;
     }
   });
+}
+
+async function followWith(model, entry, phrases, signal) {
+  const onCancel = () => running?.controller.abort(new DOMException("cancelled", "AbortError"));
+  showBusy("Sending the clip …", { onCancel });
+  const options = isManual() ? { threshold: state.threshold, max_detections: state.number } : {};
+  const { id } = await api.startClip(entry.file, phrases, { model, ...options }, signal);
+  try {
+    await untilDone(id, signal, onCancel);
+    const result = await api.clipResult(id);
+    entry.clips.set(model, { phrases, frames: result.frames.map(objectsOfFrame) });
+  } finally {
+    api.forgetClip(id).catch(() => {}); // it is forgotten after a while anyway
+  }
+}
+
+async function untilDone(id, signal, onCancel) {
+  for (;;) {
+    const job = await api.clipState(id, signal);
+    if (job.state === "done") return;
+    if (!["running", "waiting"].includes(job.state)) throw new api.ApiError(0, "clip", job.error ?? "The clip was not segmented.");
+    const text = job.state === "waiting" ? "Waiting for the model …" : `${job.frames_done} of ${job.num_frames} frames`;
+    showBusy(text, { part: job.num_frames ? job.frames_done / job.num_frames : 0, onCancel });
+    await api.pause(POLL, signal);
+  }
 }
 
 function objectsOfFrame(frame) {
