@@ -36,10 +36,10 @@ def correct_views(
 
     image: (H, W, 3) uint8 RGB. views: its parts as of ``Picture.views``; a hint that lies in one, the centre of its box
     and all of its clicks, is drawn on its crop, any other on the whole picture. hints: checked, see
-    ``gdinousam.inputs.as_hints``. Returns a detection for each hint, in their order, with its phrase, score and box; see
-    ``gdinousam.prediction.correcting.segment_shown`` for one without a box. Raises InputError for a hint with neither
-    box nor click, for a click or box outside the image, for a box without area, and for what the method cannot be
-    shown.
+    ``gdinousam.inputs.as_hints``. Returns a detection for each hint, in their order, with its phrase, score and box;
+    see ``gdinousam.prediction.correcting.segment_shown`` for one without a box. Raises InputError for a hint with
+    neither box nor click, for a click or box outside the image, for a box without area, and for what the method cannot
+    be shown.
     """
     whole = whole_view(image)
     for place, hint in enumerate(hints):
