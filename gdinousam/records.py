@@ -162,7 +162,7 @@ class Hint:
     phrase: what the object is called; methods that cannot read pass it on. box_xyxy: (x0, y0, x1, y1) in pixels of the
     original image, ``None`` where none is shown. clicks: may be empty. score: confidence of whoever found the object,
     in [0, 1]; 1 where it was given. map_hw: (h, w) logits over the whole image, on a grid of any size, that are added
-    to those of its mask, above 0 inside.
+    to those of its mask, above 0 inside; only our pipeline's SAM2 does so, others draw by what else they are shown.
     """
 
     phrase: str

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from gdinousam.errors import InputError
 from gdinousam.models.detector.box_choice import choose_boxes
 from gdinousam.models.detector.detector import LayerPrediction
 from gdinousam.models.detector.operating_point import (
@@ -95,11 +94,13 @@ def test_a_map_is_added_to_the_mask(small_mask_head: Path, phantom_images: list[
     assert certain[: height // 3].all() and not certain[-height // 3 :].any()
 
 
-def test_maps_are_refused_where_the_square_is_not_the_image(phantom_images: list[Image]) -> None:
+def test_compared_mask_heads_draw_by_boxes_alone(phantom_images: list[Image]) -> None:
     head = SamMaskHead(random_sam(small=True), OriginalFrame).eval()
-    hint = Hint("cyst", (20.0, 20.0, 90.0, 80.0), map_hw=np.zeros((8, 8), dtype=np.float32))
-    with pytest.raises(InputError, match=r"prediction.maps: .* SAM2 alone"):
-        head.segment_hints([phantom_images[0]], [[hint]])
+    box = (20.0, 20.0, 90.0, 80.0)
+    hints = [Hint("cyst", box), Hint("cyst", box, map_hw=np.full((8, 8), 1e4, dtype=np.float32))]
+    plain, mapped = head.segment_hints([phantom_images[0]], [hints])[0]
+    assert plain.mask_hw is not None and mapped.mask_hw is not None
+    assert np.array_equal(plain.mask_hw, mapped.mask_hw) and not plain.mask_hw.all()
 
 
 def test_one_image_or_several_phrases_or_one_get_the_same_answer(

@@ -73,8 +73,9 @@ class FirstLabelFinder(BoxFinder):
         phrase_tokens: torch.Tensor,
         phrases: tuple[str, ...],
         size_hw: tuple[int, int],
+        maps: torch.Tensor | None = None,
     ) -> dict[str, list[Detection]]:
-        """At most one box for each phrase; shapes as in ``BoxFinder.choose``."""
+        """At most one box for each phrase; shapes as in ``BoxFinder.choose``. maps: have no say here."""
         probabilities = prediction.logits.sigmoid()  # (Q, T)
         strongest = strongest_token(probabilities, phrase_tokens)  # (Q, P)
         found: dict[str, list[Detection]] = {}

@@ -32,7 +32,7 @@ class MapSettings(Settings):
     mask_weight: float = Field(
         0.5,
         ge=0,
-        description="Weight of the map's logits, which are added to those of every mask. 0: the mask head alone draws.",
+        description="Weight of the map's logits, which are added to those of SAM2's masks. 0: it draws alone.",
     )
 
 

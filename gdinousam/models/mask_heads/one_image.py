@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from gdinousam.inputs import as_boxes
@@ -26,8 +27,13 @@ class OneImage:
         self._image, self._encoded = image, None
 
     @torch.inference_mode()
-    def masks(self, boxes_xyxy: Sequence[BoxXYXY]) -> list[Mask]:
-        """One (H, W) bool mask for each box, (x0, y0, x1, y1) in pixels, as ``MaskHead.masks_in_boxes`` gives them."""
+    def masks(
+        self, boxes_xyxy: Sequence[BoxXYXY], maps_hw: Sequence[npt.NDArray[np.float32] | None] | None = None
+    ) -> list[Mask]:
+        """One (H, W) bool mask for each box, as ``MaskHead.segment_hints`` gives them.
+
+        boxes_xyxy: (x0, y0, x1, y1) in pixels. maps_hw: of each box, see ``gdinousam.records.Hint``.
+        """
         assert self._image is not None, "begin an image first"
         if not boxes_xyxy:
             return []
@@ -36,4 +42,6 @@ class OneImage:
             (self._encoded,) = self._mask_head.encode([self._image])
         size_hw = self._image.shape[0], self._image.shape[1]
         logits = self._mask_head.low_res_logits(self._encoded, boxes, size_hw)
+        if maps_hw is not None:
+            logits = self._mask_head.with_maps(logits, maps_hw)
         return list(np.asarray(self._mask_head.masks_of_size(logits, size_hw).cpu(), dtype=bool))

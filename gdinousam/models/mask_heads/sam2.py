@@ -109,12 +109,9 @@ class MaskHead(MixedPrecision):
         return Prompted(self.low_res_logits(encoded, boxes_xyxy, size_hw))
 
     def with_maps(self, low_res_logits: torch.Tensor, maps: Sequence[npt.NDArray[np.float32] | None]) -> torch.Tensor:
-        """The logits of N masks with what maps of the whole image add to them; see ``gdinousam.records.Hint``.
-
-        Raises InputError where there are maps and the square that the model sees is not the whole image, stretched.
+        """The logits of N masks with what maps of the whole image add to them, see ``gdinousam.records.Hint``: nothing
+        but to those of SAM2.
         """
-        if any(one is not None for one in maps):
-            raise InputError("prediction.maps: maps of phrases are added to masks of SAM2 alone; leave maps out")
         return low_res_logits
 
     @abstractmethod
@@ -234,7 +231,7 @@ class Sam2MaskHead(MaskHead):
         return self.shown(encoded, self.boxes_in_square(boxes_xyxy, size_hw))
 
     def with_maps(self, low_res_logits: torch.Tensor, maps: Sequence[npt.NDArray[np.float32] | None]) -> torch.Tensor:
-        """See ``MaskHead``; the square is the whole image here."""
+        """See ``MaskHead``; the square that the model sees is the whole image, stretched."""
         if all(one is None for one in maps):
             return low_res_logits
         size_hw = low_res_logits.shape[-2:]

@@ -81,7 +81,7 @@ class _TwoThresholds:
         ]
 
     def with_masks(self, detections: Sequence[Detection]) -> list[Detection]:
-        masks = self.masks([one.box_xyxy for one in detections])
+        masks = self._mask_head.masks([one.box_xyxy for one in detections], [one.map_hw for one in detections])
         return [replace(one, mask_hw=mask) for one, mask in zip(detections, masks, strict=True)]
 
     def masks(self, boxes_xyxy: Sequence[BoxXYXY]) -> list[Mask]:
