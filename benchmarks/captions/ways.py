@@ -41,9 +41,9 @@ BESIDE = (
     "kidney cortex",
     "prostate",
 )
-_MAX_BOXES = 2  # per phrase, as at the operating point of the bundled model
+_MAX_BOXES = 2  # per phrase, as at the operating point of small-v1
 # From which score of a token a box counts though it fits a phrase beside better: of 0, 0.15, 0.2, 0.25 and the default
-# of 0.3 the highest that cost less than 0.1 points of Dice on 150 validation images of public data.
+# of 0.3 the highest that cost small-v1 less than 0.1 points of Dice on 150 validation images of public data.
 TEXT_THRESHOLD_BESIDE = 0.15
 _DICE_GIVEN_UP = 0.01  # for fewer false positives, in choosing a point
 _POINTS = [point for point in grid() if point.max_detections <= _MAX_BOXES]

@@ -24,7 +24,7 @@ TRAINED_BOX_LAYER = Field(
 
 
 class ModelSettings(Settings):
-    """The weights: a local folder or file, a hub id, ``small`` (bundled), or ``random-small``."""
+    """The weights: a local folder or file, a hub id, ``small`` or ``small-v1`` (bundled), or ``random-small``."""
 
     detector: ModelName = Field(
         description="Grounding DINO, or an adapter folder that names its base. true-box or whole-image for the "

@@ -1,4 +1,4 @@
-"""Build the models by name: a folder, an official weight file, a hub id, ``small`` or ``random-small``."""
+"""Build the models by name: a folder, an official weight file, a hub id, ``small``, ``small-v1``, ``random-small``."""
 
 from __future__ import annotations
 

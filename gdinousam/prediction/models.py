@@ -1,4 +1,4 @@
-"""Which weights a short name stands for: ``small``, ``paper``, a folder, a hub id."""
+"""Which weights a short name stands for: ``small``, ``small-v1``, ``paper``, a folder, a hub id."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class ModelNames:
 def model_names(model: str | Path, adapter: str | Path | None, mask_head: str | Path | None) -> ModelNames:
     """What to load where somebody says as little as this.
 
-    model: ``small``, ``paper``, or whatever ``load_detector`` takes; of an adapter its base is found, of a training run
+    model: ``small``, ``small-v1``, ``paper``, or whatever ``load_detector`` takes; of an adapter its base is found, of a training run
     its best weights. mask_head: ``None`` takes the bundled one for a detector of that size, else the paper's SAM2.
     Raises InputError, with the command that downloads them, where the paper's weights are not on this disk; nothing
     large is fetched unasked.

@@ -146,7 +146,7 @@ class TrainingSettings(LoopSettings):
     )
     tune: Literal["lora", "full"] = Field(
         "lora",
-        description="lora: adapters on a frozen detector; full: every parameter (small models from random weights).",
+        description="lora: adapters on a frozen detector; full: every parameter (small models).",
     )
     frozen_parts: Literal["eval", "train"] = Field(
         "eval",

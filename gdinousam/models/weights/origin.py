@@ -107,7 +107,7 @@ def _sha256_of_version(path: Path, size: int, mtime_ns: int) -> str:
 
 
 # The smallest published model, SAM2.1 tiny, has 39 million parameters, which take 78 MB in half precision. The bundled
-# small detector has 7.8 million: 16 MB, and 31 MB in single precision.
+# small detectors have 4.7 and 7.8 million: 10 and 16 MB, and 20 and 31 MB in single precision.
 FEWEST_PARAMETERS = 35_000_000
 _FEWEST_BYTES = 2 * FEWEST_PARAMETERS
 _BASE_OF_ADAPTER = "adapter_config.json"
