@@ -32,9 +32,7 @@ from gdinousam.prediction.clips.settings import ClipSettings
 from gdinousam.progress_bar import ProgressBar
 
 NAME = "clips"
-SURE = (
-    0.3  # as ``UNCHOSEN`` has it for further boxes; small-v1's own thresholds suppose that the target is there
-)
+SURE = 0.3  # as ``UNCHOSEN`` has it for further boxes; small-v1's own thresholds suppose that the target is there
 WAYS = {"every frame on its own": None, "followed": ClipSettings()}
 MEASURES = ("dice", "flicker", "lost", "false")
 

@@ -1,4 +1,4 @@
-"""What comes with the package beside code: the small models, in ``small/`` and ``small_v1/``, and in a wheel the example configs."""
+"""What comes with the package beside code: the small models and, in a wheel, the example configs."""
 
 from pathlib import Path
 

@@ -1,8 +1,8 @@
 """Small configurations of the same classes, for tests, for a first run without a hub and for machines without a GPU.
 
 They differ from the published models in size only: every code path (two-stage queries, deformable attention, text
-fusion, box-prompted mask decoder) is the same one. Weights are random: they are meant to be trained in full, as those of
-``small-v1`` were. The detector of ``small`` has another image encoder, see ``gdinousam.models.imagenet_encoder``.
+fusion, box-prompted mask decoder) is the same one. Weights are random: they are meant to be trained in full, as those
+of ``small-v1`` were. The detector of ``small`` has another image encoder, see ``gdinousam.models.imagenet_encoder``.
 """
 
 from __future__ import annotations

@@ -48,10 +48,10 @@ class ModelNames:
 def model_names(model: str | Path, adapter: str | Path | None, mask_head: str | Path | None) -> ModelNames:
     """What to load where somebody says as little as this.
 
-    model: ``small``, ``small-v1``, ``paper``, or whatever ``load_detector`` takes; of an adapter its base is found, of a training run
-    its best weights. mask_head: ``None`` takes the bundled one for a detector of that size, else the paper's SAM2.
-    Raises InputError, with the command that downloads them, where the paper's weights are not on this disk; nothing
-    large is fetched unasked.
+    model: ``small``, ``small-v1``, ``paper``, or whatever ``load_detector`` takes; of an adapter its base is found, of
+    a training run its best weights. mask_head: ``None`` takes the bundled one for a detector of that size, else the
+    paper's SAM2. Raises InputError, with the command that downloads them, where the paper's weights are not on this
+    disk; nothing large is fetched unasked.
     """
     if mask_head is not None:
         _require_name(mask_head, "mask_head")

@@ -79,9 +79,9 @@ class Segmenter:
         model: ``small``, which comes with the package, or ``small-v1``, its first edition; ``paper``, Grounding DINO
         Swin-T with the paper's LoRA, where it was downloaded, and SAM2.1 large; a folder or file of a detector; an
         adapter, whose base is found by its note; a training run, of which the best weights are taken; or a hub id.
-        adapter: a LoRA to put on the model. mask_head: ``None`` takes the one that goes with the model. device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``. precision:
-        of matrix products, ``float32``, ``bfloat16`` or ``auto``. Raises InputError, a ValueError with one line that
-        says what to do, for what is not there or cannot be loaded.
+        adapter: a LoRA to put on the model. mask_head: ``None`` takes the one that goes with the model. device:
+        ``auto``, ``cpu``, ``cuda`` or ``cuda:1``. precision: of matrix products, ``float32``, ``bfloat16`` or ``auto``.
+        Raises InputError, a ValueError with one line that says what to do, for what is not there or cannot be loaded.
         """
         names = model_names(model, adapter, mask_head)
         method = load_segmenter(names.detector, names.mask_head, names.adapter, device=device, precision=precision)

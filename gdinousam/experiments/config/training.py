@@ -21,8 +21,12 @@ from gdinousam.training.settings import LossSettings, TrainingSettings
 class TrainModelSettings(Settings):
     """The weights that training starts from; those of the trained part must be named."""
 
-    detector: ModelName | None = Field(None, description="Grounding DINO: folder, file, hub id, small, small-v1 or random-small.")
-    mask_head: ModelName | None = Field(None, description="SAM2: folder, file, hub id, small, small-v1 or random-small.")
+    detector: ModelName | None = Field(
+        None, description="Grounding DINO: folder, file, hub id, small, small-v1 or random-small."
+    )
+    mask_head: ModelName | None = Field(
+        None, description="SAM2: folder, file, hub id, small, small-v1 or random-small."
+    )
 
 
 class TrainConfig(LearningConfig):
