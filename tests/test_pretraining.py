@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -86,6 +87,7 @@ def test_stages_run_in_order_once_and_end_in_a_model_that_segments(
     for part in ("detector", "mask_head"):
         tensors = load_file(folder / "small" / part / "model.safetensors")
         assert {tensor.dtype for tensor in tensors.values() if tensor.is_floating_point()} == {torch.float16}
+        assert json.loads((folder / "small" / part / "training.json").read_text())["trained"] == part
     segmenter = load_segmenter(str(folder / "small" / "detector"), str(folder / "small" / "mask_head"))
     assert segmenter.box_finder.detector.grounding_dino.dtype == torch.float32
     segmenter.segment(phantom_images, [["prostate"]] * len(phantom_images))

@@ -19,7 +19,7 @@ from gdinousam.data.sources.phantoms import VARIED, make_phantom
 from gdinousam.evaluation.scoring.metrics import dice
 from gdinousam.models.adapters.base_note import BASE_NOTE, weights_sha256
 from gdinousam.models.adapters.lora import LoraSettings, add_lora
-from gdinousam.models.bundled import SMALL
+from gdinousam.models.bundled import BUNDLED, SMALL, SMALL_V1
 from gdinousam.models.detector.detector import Detector
 from gdinousam.models.loading import (
     RANDOM_SMALL,
@@ -32,7 +32,6 @@ from gdinousam.models.loading import (
 )
 from gdinousam.models.mask_heads.random_sam import RANDOM
 from gdinousam.models.segmenter import TextSegmenter, load_segmenter
-from gdinousam.models.small import SMALL_DETECTOR_SIZE
 from gdinousam.preprocessing import ResizeSettings
 from gdinousam.records import Mask
 from gdinousam.settings import OWN_MODEL_NAMES, TRUE_BOX, WHOLE_IMAGE
@@ -43,6 +42,7 @@ ROOT = Path(__file__).parents[1]
 CONFIG = ROOT / "configs" / "small" / "test.yaml"
 MAX_BYTES = 30e6  # so that the package stays quick to install
 NUM_PHANTOMS = 16
+SIZE = 256  # what its detector sees
 
 
 @pytest.fixture(scope="module")
@@ -59,13 +59,15 @@ def nodules() -> list[tuple[np.ndarray, Mask]]:
 
 
 def test_own_names_are_those_that_settings_leave_alone() -> None:
-    assert set(OWN_MODEL_NAMES) == {SMALL, RANDOM, RANDOM_SMALL, TRUE_BOX, WHOLE_IMAGE}
+    assert set(OWN_MODEL_NAMES) == {SMALL, SMALL_V1, RANDOM, RANDOM_SMALL, TRUE_BOX, WHOLE_IMAGE}
 
 
-def test_it_is_small_and_says_what_it_is() -> None:
-    files = [path for path in (ASSETS / SMALL).rglob("*") if path.is_file()]
+@pytest.mark.parametrize("name", BUNDLED)
+def test_it_is_small_and_says_what_it_is(name: str) -> None:
+    folder = ASSETS / name.replace("-", "_")
+    files = [path for path in folder.rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) < MAX_BYTES
-    card = (ASSETS / SMALL / "README.md").read_text(encoding="utf-8")
+    card = (folder / "README.md").read_text(encoding="utf-8")
     assert "not for diagnosis" in card.lower() and "overview_strict" in card
 
 
@@ -73,11 +75,20 @@ def test_an_adapter_on_it_names_it_as_base_on_any_machine(tmp_path: Path) -> Non
     model, tokenizer = load_grounding_dino(SMALL)
     assert model.dtype == torch.float32
     detector = Detector(add_lora(model, LoraSettings(rank=2)), tokenizer)
-    DetectorTask(detector, LossSettings(), ResizeSettings(size=192), base=base_name(SMALL)).save(tmp_path)
+    DetectorTask(detector, LossSettings(), ResizeSettings(size=SIZE), base=base_name(SMALL)).save(tmp_path)
     assert json.loads((tmp_path / BASE_NOTE).read_text())["name"] == SMALL
     assert detector_and_adapter(tmp_path) == (SMALL, tmp_path)
     assert tokenizer("thyroid nodule.")["input_ids"][-2] == 1012
-    assert trained_resize(SMALL).size == SMALL_DETECTOR_SIZE
+    assert trained_resize(SMALL).size == SIZE
+
+
+def test_an_adapter_of_the_first_edition_which_was_called_small_then_goes_on_that(tmp_path: Path) -> None:
+    model, tokenizer = load_grounding_dino(SMALL_V1)
+    detector = Detector(add_lora(model, LoraSettings(rank=2)), tokenizer)
+    DetectorTask(detector, LossSettings(), ResizeSettings(size=192), base=base_name(SMALL)).save(tmp_path)
+    assert json.loads((tmp_path / BASE_NOTE).read_text())["name"] == SMALL
+    assert detector_and_adapter(tmp_path) == (SMALL_V1, tmp_path)
+    load_detector(*detector_and_adapter(tmp_path))  # refuses an adapter on another base
 
 
 def test_its_name_wins_over_a_folder_in_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +97,7 @@ def test_its_name_wins_over_a_folder_in_the_way(tmp_path: Path, monkeypatch: pyt
     expected = weights_sha256(load_detector(SMALL).grounding_dino)
     monkeypatch.chdir(tmp_path)
     assert weights_sha256(load_detector(SMALL).grounding_dino) == expected
-    assert trained_resize(SMALL).size == SMALL_DETECTOR_SIZE
+    assert trained_resize(SMALL).size == SIZE
 
 
 def test_phrases_find_what_they_name_on_phantoms(segmenter: TextSegmenter, nodules: list) -> None:

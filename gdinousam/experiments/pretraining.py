@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from pathlib import Path
 
 from pydantic import Field, model_validator
@@ -14,6 +15,7 @@ from gdinousam.folders import replaced_folder, surviving_folder
 from gdinousam.models.imagenet_encoder import with_imagenet_encoder
 from gdinousam.models.loading import load_grounding_dino, load_mask_head, save_resize, trained_resize
 from gdinousam.models.mask_heads.sam2 import Sam2MaskHead
+from gdinousam.models.weights.origin import TRAINING_NOTE
 from gdinousam.preprocessing import ResizeSettings
 from gdinousam.runtime import torch_seed
 from gdinousam.settings import ModelName, Settings, SettingsPath
@@ -102,9 +104,10 @@ def write_start(settings: StartSettings) -> None:
 
 
 def bundle(settings: BundleSettings) -> None:
-    """Write both parts in half precision, as ``load_detector`` and ``load_mask_head`` read them.
+    """Write both parts in half precision, as ``load_detector`` and ``load_mask_head`` read them, and their notes.
 
-    Other files of the folder, such as its model card, stay. Raises InputError where a part is missing.
+    Other files of the folder, such as its model card, stay; an operating point of earlier weights does not. Raises
+    InputError where a part is missing.
     """
     model, tokenizer = load_grounding_dino(str(settings.detector))
     mask_head = load_mask_head(str(settings.mask_head))
@@ -114,7 +117,16 @@ def bundle(settings: BundleSettings) -> None:
         model.half().save_pretrained(new)
         tokenizer.save_pretrained(new)
         save_resize(new, trained_resize(settings.detector))
+        _copy_note(settings.detector, new)
     with replaced_folder(settings.output_dir / "mask_head") as new:
         mask_head.half().save(new)
+        _copy_note(settings.mask_head, new)
     size = sum(path.stat().st_size for path in settings.output_dir.rglob("*") if path.is_file())
     logger.info("small model in %s: %.1f MB", settings.output_dir, size / 1e6)
+
+
+def _copy_note(weights: Path, folder: Path) -> None:
+    """What the weights were trained on, where a note says so."""
+    note = weights / TRAINING_NOTE
+    if note.is_file():
+        shutil.copyfile(note, folder / TRAINING_NOTE)

@@ -7,7 +7,6 @@ from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from tqdm import tqdm
 
 from gdinousam.evaluation.reporting.statistics import DIGITS, Interval, bootstrap_interval, unit_of
 from gdinousam.evaluation.reporting.summary import FEW
@@ -18,6 +17,7 @@ from gdinousam.models.detector.box_choice import judged, num_let_in
 from gdinousam.models.detector.operating_point import Point, PredictionSettings
 from gdinousam.models.mask_heads.sam2 import MaskHead
 from gdinousam.models.segmenter import TextSegmenter
+from gdinousam.progress_bar import ProgressBar
 from gdinousam.prompts import caption_form
 from gdinousam.records import BoxXYXY, Detection, Hint, ImageRecord, Mask, Query
 
@@ -67,7 +67,7 @@ def query_curves(
     choices = [settings.model_copy(update={"box_threshold": threshold} | all_boxes) for threshold in thresholds]
     batches = [range(start, min(start + BATCH_SIZE, len(records))) for start in range(0, len(records), BATCH_SIZE)]
     curves: list[QueryCurve] = []
-    with tqdm(total=len(records), unit="image", disable=None) as bar:
+    with ProgressBar(len(records), "validation") as bar:
         for cases in read_ahead(records, batches, num_workers):
             curves += _curves_of(segmenter, cases, choices)
             bar.update(len(cases))
