@@ -49,12 +49,8 @@ EXTRAS = {
     "import": ["datumaro>=1.13"],
     # the function for CVAT's automatic annotation (docs/serving.md)
     "cvat": ["cvat-sdk>=2.50"],
-    # the backbone and the tokenizer of BiomedParse
-    "biomedparse": ["timm>=1.0.17", "open_clip_torch>=3.2"],
-    # the image tower of MedCLIP-SAM
-    "medclip": ["timm>=1.0.17"],
-    # the branch of SAM-MedUS (approximation)
-    "sammedus": ["timm>=1.0.17"],
+    # the tokenizer of BiomedParse
+    "biomedparse": ["open_clip_torch>=3.2"],
     # the official code: what parity tests and benchmarks compare with; groundingdino-py 0.4.0 needs transformers < 5
     "official": ["groundingdino-py==0.4.0", "sam2>=1.1"],
     # the server and its page, and the client that talks to it

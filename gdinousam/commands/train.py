@@ -83,7 +83,7 @@ def test_command(config: TrainConfig, weights: Path, program: str, small: bool) 
     else:
         parts = {"detector": weights, "adapter": "null"}
     if training.part == "detector" and model.detector in (*BUNDLED, RANDOM_SMALL):
-        parts["mask_head"] = SMALL
+        parts["mask_head"] = model.detector if model.detector in BUNDLED else SMALL
     options = [f"--set {shlex.quote(f'model.{part}={one}')}" for part, one in parts.items()]
     return " ".join([program.replace("train", "test"), *["--small"] * small, *options])
 

@@ -27,7 +27,7 @@ State = Literal["ok", "note", "missing", "broken"]
 LEAST_PYTHON = (3, 11)
 LEAST_FREE_MB = 500  # on the disk of a folder that is written to
 # What the small model needs to run, in the order of imports; a broken one breaks what follows.
-_NEEDED = ("numpy", "PIL", "cv2", "torch", "torchvision", "transformers", "pydantic", "pycocotools")
+_NEEDED = ("numpy", "PIL", "cv2", "torch", "torchvision", "transformers", "timm", "pydantic", "pycocotools")
 _LONGEST_REASON = 200  # characters
 _FOR_DEVELOPERS = ("dev", "official")
 _SMALL_FILES = ("detector/model.safetensors", "detector/config.json", "mask_head/model.safetensors")

@@ -7,10 +7,7 @@ from importlib import import_module
 import torch
 from torch import nn
 
-from gdinousam.errors import InputError
 from gdinousam.methods.biomedparse.config import BiomedParseConfig
-
-NEEDED = 'run pip install "gdinousam[biomedparse]"'
 
 
 class Backbone(nn.Module):
@@ -18,10 +15,7 @@ class Backbone(nn.Module):
 
     def __init__(self, config: BiomedParseConfig) -> None:
         super().__init__()
-        try:
-            focalnet = import_module("timm.models.focalnet")
-        except ImportError as error:
-            raise InputError(f"timm, of which BiomedParse's backbone is built, is not installed; {NEEDED}") from error
+        focalnet = import_module("timm.models.focalnet")
         network = focalnet.FocalNet(
             embed_dim=config.focal_width,
             depths=config.focal_depths,

@@ -15,7 +15,6 @@ import torch
 from torch import nn
 
 from gdinousam.errors import InputError
-from gdinousam.methods.biomedparse.backbone import NEEDED
 from gdinousam.methods.biomedparse.config import BiomedParseConfig
 from gdinousam.methods.biomedparse.layers import Attention
 
@@ -104,4 +103,7 @@ def clip_tokenizer() -> Any:
     try:
         return import_module("open_clip.tokenizer").SimpleTokenizer()
     except ImportError as error:
-        raise InputError(f"open_clip_torch, whose tokenizer BiomedParse needs, is not installed; {NEEDED}") from error
+        raise InputError(
+            "open_clip_torch, whose tokenizer BiomedParse needs, is not installed; run pip install "
+            '"gdinousam[biomedparse]"'
+        ) from error

@@ -13,15 +13,12 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
-from typing import Any
 
 import torch
 from pydantic import ConfigDict, PositiveInt
 from pydantic.dataclasses import dataclass
 from torch import nn
 from transformers import BertConfig, BertModel
-
-from gdinousam.errors import InputError
 
 _FIRST_LOGIT_SCALE = math.log(1 / 0.07)  # of CLIP, before training
 
@@ -126,7 +123,7 @@ def replaced_output(module: nn.Module, replace: Callable[[torch.Tensor], torch.T
 class _ImageTower(nn.Module):
     def __init__(self, size: BiomedClipSize) -> None:
         super().__init__()
-        self.trunk = _timm().create_model(
+        self.trunk = import_module("timm").create_model(
             "vit_base_patch16_224",
             img_size=size.image_size,
             patch_size=size.patch_size,
@@ -165,12 +162,3 @@ class _TextTower(nn.Module):
         hidden = self.transformer(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
         features: torch.Tensor = self.proj(hidden[:, 0])
         return features
-
-
-def _timm() -> Any:
-    try:
-        return import_module("timm")
-    except ImportError as error:
-        raise InputError(
-            'timm, which BiomedCLIP is built of, is not installed; run pip install "gdinousam[medclip]"'
-        ) from error

@@ -19,14 +19,12 @@ from gdinousam.errors import InputError
 from gdinousam.methods.sam_medus.config import SamMedUsConfig
 from gdinousam.methods.samus.encoder import ConvStage
 
-NEEDED = 'run pip install "gdinousam[sammedus]"'
-
 
 class JoinedEncoder(nn.Module):
     """Stands in place of SAM's image encoder, which it is until the blocks between it and the branch have learned.
 
     vit: SAM's, of the sizes of config. Random weights of the branch come from torch's generator. Raises InputError
-    where timm is not installed or does not know the branch.
+    where timm does not know the branch.
     """
 
     def __init__(self, vit: SamVisionEncoder, config: SamMedUsConfig) -> None:
@@ -76,10 +74,7 @@ class JointBlock(nn.Module):
 
 def _branch(name: str) -> tuple[nn.Module, Sequence[int]]:
     """A ConvNeXt V2 that gives the features of its four stages, and the channels of each."""
-    try:
-        timm = import_module("timm")
-    except ImportError as error:
-        raise InputError(f"timm, of which SAM-MedUS's branch is built, is not installed; {NEEDED}") from error
+    timm = import_module("timm")
     if not timm.is_model(name):
         raise InputError(f"timm {timm.__version__} knows no {name}; install a newer one, or correct branch")
     branch = timm.create_model(name, features_only=True)
