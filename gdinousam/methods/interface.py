@@ -94,8 +94,10 @@ class MethodSettings(Settings, ABC):
         """
         used: dict[str, UsedWeights] = detector_used(config.named_model) if self.finds_by_phrase else {}
         used |= {part: weights_used(one.name, one.part) for part, one in self.own_weights().items()}
-        thresholds = Thresholds(**config.prediction.filled().overall.model_dump()) if self.finds_by_phrase else None
-        return Trace(used, thresholds)
+        if not self.finds_by_phrase:
+            return Trace(used)
+        prediction = config.prediction.filled()
+        return Trace(used, Thresholds(**prediction.overall.model_dump(), beyond=prediction.beyond_thresholds))
 
     def build_for_images(self, config: ModelsConfig) -> PhraseSegmenter:
         """The method for images of which nothing is known but phrases; InputError where it has to be shown more."""

@@ -134,7 +134,7 @@ def load_box_finder(
     """Load the first half of the pipeline, from phrases to boxes; see ``load_segmenter``. kind: its class."""
     resize = as_settings(resize, ResizeSettings, "resize")
     prediction = as_settings(prediction, PredictionSettings, "prediction") or PredictionSettings()
-    if prediction.unset:
+    if not prediction.is_filled:
         prediction = resolve_prediction(prediction, adapter or detector)
     name, on_top = detector_and_adapter(detector, adapter)
     loaded = place(load_detector(name, on_top, trained_box_layer), device, precision, compiled)

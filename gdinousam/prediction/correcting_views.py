@@ -51,18 +51,23 @@ def correct_views(
     for view in dict.fromkeys(view_of):
         places = [place for place, its in enumerate(view_of) if its == view]
         moved = [_moved(hints[place], view) for place in places]
-        drawn = _drawn(method.mask_head, crop(shown, view), moved)
+        drawn = _drawn(method, crop(shown, view), moved)
         for place, one in zip(places, drawn, strict=True):
             back = put_back(one, view, (image.shape[0], image.shape[1]))
             found[place] = replace(back, box_xyxy=hints[place].box_xyxy or back.box_xyxy)
     return [found[place] for place in range(len(hints))]
 
 
-def _drawn(mask_head: MaskHead, image: Image, hints: Sequence[Hint]) -> list[Detection]:
-    """Hints with clicks by all that they show; mere boxes as the pipeline shows its own, some with their phrase."""
-    by_clicks = [hint for hint in hints if hint.clicks]
+def _drawn(method: TextSegmenter[MaskHead], image: Image, hints: Sequence[Hint]) -> list[Detection]:
+    """Hints with clicks by these and their box alone; mere boxes as the pipeline shows its own: some with their phrase,
+    some with its map.
+    """
+    mask_head, by_clicks = method.mask_head, [hint for hint in hints if hint.clicks]
+    boxes = [hint for hint in hints if not hint.clicks]
+    maps = method.box_finder.maps_for_masks(image, [hint.phrase for hint in boxes]) if boxes else {}
+    boxes = [replace(hint, map_hw=maps.get(hint.phrase)) for hint in boxes]
     corrected = iter(segment_shown(mask_head, image, by_clicks) if isinstance(mask_head, Sam2MaskHead) else ())
-    boxed = iter(mask_head.segment_hints([image], [[hint for hint in hints if not hint.clicks]])[0])
+    boxed = iter(mask_head.segment_hints([image], [boxes])[0])
     return [next(corrected if hint.clicks else boxed) for hint in hints]
 
 

@@ -134,11 +134,13 @@ def _files_of(name: str, part: str) -> str | Path:
 
 
 def thresholds_of(settings: PredictionSettings) -> dict[str, float | int | None]:
-    """The thresholds of settings that are ``filled``, and those of single phrases, ``box_threshold of cyst``."""
+    """The thresholds of settings that are ``filled``, those of single phrases, ``box_threshold of cyst``, and what else
+    shapes scores and masks, ``maps mask_weight``.
+    """
     of_phrases = {
         f"{name} of {phrase}": value for phrase, point in settings.by_phrase.items() for name, value in _values(point)
     }
-    return dict(_values(settings.overall)) | of_phrases
+    return dict(_values(settings.overall)) | of_phrases | settings.beyond_thresholds
 
 
 def _values(point: Point) -> list[tuple[str, float | int | None]]:

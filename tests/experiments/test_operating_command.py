@@ -109,6 +109,25 @@ def test_what_is_chosen_is_what_test_py_uses(
     assert papers[0] == papers[1] and papers[0]
 
 
+def test_maps_are_kept_beside_the_weights_and_in_force_when_it_is_chosen_again(
+    tree: dict[str, Any], tmp_path: Path
+) -> None:
+    maps = {"agreement": 1.0, "mask_weight": 0.5}
+    config = written(tmp_path, tree | {"prediction": {"maps": maps}})
+    chosen(config)
+    path = tmp_path / "detector" / OPERATING_POINT
+    assert json.loads(path.read_text())["maps"] == maps
+    first = json.loads(path.read_text())["evidence"]["grid"]
+    plain = written(tmp_path, tree)  # says nothing of maps
+    assert run(evaluate_command, ["--config", str(plain)]) == 0
+    assert yaml.safe_load((tmp_path / "out" / "config.yaml").read_text())["prediction"]["maps"] == maps
+    noted = json.loads((tmp_path / "out" / "method.json").read_text())["thresholds"]
+    assert noted["beyond"] == {"maps agreement": 1.0, "maps mask_weight": 0.5}
+    assert run(operating_point_command, ["--config", str(plain), "--overwrite"]) == 0
+    again = json.loads(path.read_text())
+    assert again["maps"] == maps and again["evidence"]["grid"] == first
+
+
 def test_what_the_config_sets_wins_and_is_said(
     tree: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -22,6 +22,7 @@ from gdinousam.models.detector.operating_point import (
     resolve_prediction,
     save_point,
 )
+from gdinousam.models.detector.phrase_maps import NO_MAPS
 from gdinousam.models.loading import load_grounding_dino
 from gdinousam.models.segmenter import load_box_finder, load_segmenter
 from gdinousam.models.weights.conversion import export_adapter
@@ -100,7 +101,9 @@ def test_the_pipeline_finds_it_beside_the_detector(
     told = PredictionSettings(box_threshold=0.5, max_detections=4, further_threshold=0.6)
     finder = load_box_finder(str(folder), prediction=told, device="cpu")
     assert finder.prediction.overall == Point(box_threshold=0.5, max_detections=4, further_threshold=0.6)
-    assert len(messages(caplog)) == 1  # a caller who says everything knows it
+    assert len(messages(caplog)) == 2
+    load_box_finder(str(folder), prediction=told.model_copy(update={"maps": NO_MAPS}), device="cpu")
+    assert len(messages(caplog)) == 2  # a caller who says everything knows it
 
 
 def test_an_adapter_has_its_own_and_takes_it_along_when_merged(small_detector: Path, tmp_path: Path) -> None:

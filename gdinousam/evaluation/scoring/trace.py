@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -31,19 +31,21 @@ class UsedWeights:
 class Thresholds:
     """From which score on a box counts, how many count per phrase, and from which score on those after the best.
 
-    further_threshold: ``None`` in results of versions that did not have it.
+    further_threshold: ``None`` in results of versions that did not have it. beyond: what else shapes scores and masks,
+    by name, such as ``maps agreement``.
     """
 
     box_threshold: float
     max_detections: int
     further_threshold: float | None = None
+    beyond: Mapping[str, float] = field(default_factory=dict)
 
     def __str__(self) -> str:
         boxes = "one box counts" if self.max_detections == 1 else f"{self.max_detections} boxes count"
         text = f"at most {boxes} per phrase, from a score of {self.box_threshold:g}"
-        if self.max_detections == 1 or self.further_threshold is None:
-            return text
-        return f"{text}, those after the best from {self.further_threshold:g}"
+        if self.max_detections > 1 and self.further_threshold is not None:
+            text += f", those after the best from {self.further_threshold:g}"
+        return "; ".join([text, *(f"{name} {value:g}" for name, value in self.beyond.items())])
 
 
 @dataclass(frozen=True)

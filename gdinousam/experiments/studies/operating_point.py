@@ -50,6 +50,7 @@ from gdinousam.models.detector.operating_point import (
     Calibration,
     OperatingPoint,
     Point,
+    noted_point,
     save_point,
 )
 from gdinousam.models.mask_heads.sam2 import MaskHead
@@ -107,13 +108,16 @@ def choose_operating_point(
             "name other organs in validation.absent_phrases, or add rows without a box"
         )
     _refuse_test_data(config, records)
-    open_config = config.model_copy(update={"prediction": config.prediction.filled()})
+    noted = noted_point(config.named_model.adapter or config.named_model.detector)
+    # thresholds are chosen anew, but maps belong to the weights
+    prediction = config.prediction.filled(maps=None if noted is None else noted.maps)
+    open_config = config.model_copy(update={"prediction": prediction})
     segmenter = build_method(open_config, records)
     assert isinstance(segmenter, TextSegmenter)  # the config has been refused for every other method
     limit = validation.max_false_positives
     choice = _choose(segmenter, records, per_phrase, config.data.num_workers, limit)
     calibration = calibration_of_curves(choice.curves) if calibrate else None
-    save_point(path, _noted(config, validation, records, choice, calibration))
+    save_point(path, _noted(open_config, validation, records, choice, calibration))
     return as_plain(choice_table(choice.curves, choice.before, choice.after, choice.phrases, limit)) + _next(
         config, path
     )
@@ -209,12 +213,13 @@ def _noted(
     own = {one.phrase: one.point for one in choice.phrases if one.is_taken}
     evidence = _evidence(config, validation, records, choice)
     if calibration is None:
-        return OperatingPoint(overall=choice.after, phrases=own, evidence=evidence)
+        return OperatingPoint(overall=choice.after, phrases=own, maps=config.prediction.maps, evidence=evidence)
     evidence["uncalibrated"] = choice.after.model_dump()  # as in before and grid
     return OperatingPoint(
         overall=calibrated(choice.after, calibration),
         phrases={phrase: calibrated(point, calibration) for phrase, point in own.items()},
         calibration=calibration,
+        maps=config.prediction.maps,
         evidence=evidence,
     )
 

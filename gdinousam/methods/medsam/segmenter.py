@@ -15,6 +15,7 @@ from transformers import SamModel
 from gdinousam.errors import InputError
 from gdinousam.models.detector.box_finder import BoxFinder
 from gdinousam.models.detector.detector import LayerPrediction
+from gdinousam.models.detector.phrase_maps import PhraseMaps
 from gdinousam.models.loading import RANDOM_SMALL, load_mask_head
 from gdinousam.models.mask_heads.random_sam import RANDOM, random_sam
 from gdinousam.models.mask_heads.sam import Frame, MedSamFrame, SamMaskHead
@@ -73,7 +74,7 @@ class FirstLabelFinder(BoxFinder):
         phrase_tokens: torch.Tensor,
         phrases: tuple[str, ...],
         size_hw: tuple[int, int],
-        maps: torch.Tensor | None = None,
+        maps: PhraseMaps | None = None,
     ) -> dict[str, list[Detection]]:
         """At most one box for each phrase; shapes as in ``BoxFinder.choose``. maps: have no say here."""
         probabilities = prediction.logits.sigmoid()  # (Q, T)

@@ -17,7 +17,7 @@ from torchvision.ops import batched_nms, clip_boxes_to_image
 from gdinousam.errors import InputError
 from gdinousam.models.detector.detector import LayerPrediction
 from gdinousam.models.detector.operating_point import Point, PredictionSettings
-from gdinousam.models.detector.phrase_maps import overlap_with_boxes
+from gdinousam.models.detector.phrase_maps import PhraseMaps
 from gdinousam.preprocessing import boxes_xyxy_pixels
 from gdinousam.prompts import phrase_scores, strongest_token
 from gdinousam.records import Detection
@@ -29,13 +29,14 @@ def choose_boxes(
     phrases: tuple[str, ...],
     size_hw: tuple[int, int],
     settings: PredictionSettings,
-    maps: torch.Tensor | None = None,
+    maps: PhraseMaps | None = None,
 ) -> dict[str, list[Detection]]:
     """Thresholds, suppression within each phrase and the best few of each; best first, without masks.
 
     prediction: of one image, logits (Q, T), ``-inf`` on padding, boxes (Q, 4). phrase_tokens: (P, T) bool. size_hw: of
-    the image, at whose border boxes are cut. settings: ``filled``. maps: (P, h, w) logits of where each phrase is,
-    where ``settings.maps`` lets them have a say. A phrase that is not found has an empty list.
+    the image, at whose border boxes are cut. settings: ``filled``. maps: of the phrases, where ``settings.maps``
+    lets them have a say: in the scores, but not in which phrase a box belongs to. A phrase that is not found has an
+    empty list.
     """
     points = [settings.of(phrase) for phrase in phrases]
     probabilities = prediction.logits.sigmoid()
@@ -43,7 +44,7 @@ def choose_boxes(
     best_phrase = scores == scores.amax(dim=1, keepdim=True)
     claimed = best_phrase | (strongest > settings.text_threshold)
     if settings.maps is not None and maps is not None:
-        agreement = overlap_with_boxes(maps, prediction.boxes_cxcywh_norm) ** settings.maps.agreement
+        agreement = maps.overlaps**settings.maps.agreement
         scores, strongest = scores * agreement, strongest * agreement
     if settings.calibration is not None:
         scores, strongest = settings.calibration.of(scores), settings.calibration.of(strongest)
@@ -65,12 +66,12 @@ def choose_boxes(
 
 
 def _of_masks(
-    maps: torch.Tensor | None, settings: PredictionSettings, num_phrases: int
+    maps: PhraseMaps | None, settings: PredictionSettings, num_phrases: int
 ) -> Sequence[npt.NDArray[np.float32] | None]:
     """For each phrase what its map adds to the logits of its masks."""
     if maps is None or settings.maps is None or not settings.maps.mask_weight:
         return [None] * num_phrases
-    return list((maps * settings.maps.mask_weight).numpy())
+    return list((maps.logits * settings.maps.mask_weight).numpy())
 
 
 def judged(detections: Sequence[Detection], box_threshold: float) -> list[Detection]:

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from gdinousam.errors import InputError
@@ -14,7 +16,7 @@ from gdinousam.models.detector.backbone import ImageFeatures
 from gdinousam.models.detector.box_choice import choose_boxes
 from gdinousam.models.detector.detector import Detector, LayerPrediction
 from gdinousam.models.detector.operating_point import PredictionSettings
-from gdinousam.models.detector.phrase_maps import phrase_maps
+from gdinousam.models.detector.phrase_maps import PhraseMaps, overlap_with_boxes, phrase_maps
 from gdinousam.models.detector.public_rule import KeptBoxes, PublicRuleSettings, public_boxes, public_text
 from gdinousam.preprocessing import ResizeSettings, build_resize, image_to_tensor, normalize_image
 from gdinousam.prompts import Caption, build_caption, caption_form, split_into_captions, tokenize_captions
@@ -39,8 +41,8 @@ class _Job:
 class _Read:
     """What the detector said of one image (by its place among those given) and one caption, ready to choose from.
 
-    prediction: logits (Q, T), boxes (Q, 4). phrase_tokens: (P, T). token_ids: (T,). maps: (P, h, w), see
-    ``phrase_maps``, where they have a say.
+    prediction: logits (Q, T), boxes (Q, 4). phrase_tokens: (P, T). token_ids: (T,). maps: of its
+    phrases, where they have a say.
     """
 
     image: int
@@ -48,7 +50,7 @@ class _Read:
     prediction: LayerPrediction
     phrase_tokens: torch.Tensor
     token_ids: torch.Tensor
-    maps: torch.Tensor | None
+    maps: PhraseMaps | None
 
 
 @dataclass(frozen=True)
@@ -135,8 +137,9 @@ class BoxFinder:
     ) -> list[list[dict[str, list[Detection]]]]:
         """What ``find`` would give under each of several settings, from one run of the detector.
 
-        choices: ``filled``; of them ``joint_caption``, ``beside`` and ``batch_size`` are not read. Returns for each
-        image, for each of the settings, the detections of each phrase, best first.
+        choices: ``filled``; of them ``joint_caption``, ``beside`` and ``batch_size`` are not read, and ``maps`` only
+        where the finder's own have a say. Returns for each image, for each of the settings, the detections of each
+        phrase, best first.
         """
         found: list[list[dict[str, list[Detection]]]] = [[{} for _ in choices] for _ in images]
         for read in self._read(images, phrases, [()] * len(images)):
@@ -220,7 +223,7 @@ class BoxFinder:
     def _run(self, features: ImageFeatures, jobs: Sequence[_Job], together: Sequence[int]) -> Iterator[_Read]:
         """together: the images behind the rows of the features."""
         tokens = tokenize_captions([job.caption for job in jobs], self.detector.tokenizer, self.detector.max_tokens)
-        has_maps = self.prediction.maps is not None
+        has_maps = self.prediction.maps is not None and self.prediction.maps.have_a_say
         output = self.detector(
             features.rows([job.image for job in jobs]), tokens.to(self.detector.device), with_encoder=has_maps
         )
@@ -232,8 +235,27 @@ class BoxFinder:
         for row, job in enumerate(jobs):
             prediction = LayerPrediction(logits[row], boxes[row])
             phrase_tokens = tokens.phrase_tokens[row]
-            maps = None if everywhere is None else phrase_maps(everywhere[row], phrase_tokens, sizes_hw)
+            maps = None
+            if everywhere is not None:
+                of_phrases = phrase_maps(everywhere[row], phrase_tokens, sizes_hw)
+                maps = PhraseMaps(of_phrases, overlap_with_boxes(of_phrases, boxes[row]))
             yield _Read(together[job.image], job, prediction, phrase_tokens, tokens.input_ids[row], maps)
+
+    def maps_for_masks(self, image: Image, phrases: Sequence[str]) -> dict[str, npt.NDArray[np.float32]]:
+        """What is added to masks of each phrase, see ``gdinousam.records.Hint``; empty where nothing is.
+
+        image: (H, W, 3) uint8 RGB. Raises InputError for a phrase that cannot be asked.
+        """
+        maps = self.prediction.maps
+        if maps is None or not maps.mask_weight:
+            return {}
+        return {
+            phrase: (of_phrase * maps.mask_weight).numpy()
+            for read in self._read([image], as_phrases([phrases], 1), [()])
+            if read.maps is not None
+            for phrase, of_phrase in zip(read.job.caption.phrases, read.maps.logits, strict=True)
+            if phrase in read.job.asked
+        }
 
     def choose(
         self,
@@ -241,7 +263,7 @@ class BoxFinder:
         phrase_tokens: torch.Tensor,
         phrases: tuple[str, ...],
         size_hw: tuple[int, int],
-        maps: torch.Tensor | None = None,
+        maps: PhraseMaps | None = None,
     ) -> dict[str, list[Detection]]:
         """``gdinousam.models.detector.box_choice.choose_boxes`` with the settings."""
         return choose_boxes(prediction, phrase_tokens, phrases, size_hw, self.prediction.proposing, maps)

@@ -17,7 +17,7 @@ from pydantic import Field, ValidationError, field_validator
 
 from gdinousam.errors import InputError
 from gdinousam.files import write_text
-from gdinousam.models.detector.phrase_maps import MapSettings
+from gdinousam.models.detector.phrase_maps import NO_MAPS, MapSettings
 from gdinousam.models.loading import note_beside
 from gdinousam.prompts import caption_form
 from gdinousam.reading import read_json_object
@@ -84,8 +84,8 @@ class PredictionSettings(Settings):
     )
     maps: MapSettings | None = Field(
         None,
-        description="What the detector's maps of where a phrase is have to say. null: what the operating point beside "
-        "the weights says, otherwise nothing (the paper).",
+        description="How much the detector's maps of where a phrase lies count. null: as the operating point beside "
+        "the weights says, otherwise not at all (the paper), which two zeros say too.",
     )
     text_threshold: float = Field(
         0.3,
@@ -128,8 +128,27 @@ class PredictionSettings(Settings):
 
     @property
     def unset(self) -> tuple[str, ...]:
-        """The names of the values that are left to the operating point."""
+        """The names of the thresholds that are left to the operating point."""
         return tuple(name for name in Point.model_fields if getattr(self, name) is None)
+
+    @property
+    def is_filled(self) -> bool:
+        """Whether nothing is left to the operating point."""
+        return not self.unset and self.maps is not None
+
+    @property
+    def beyond_thresholds(self) -> dict[str, float]:
+        """What else shapes scores and masks in settings that are ``filled``, by name: calibration and maps, if any."""
+        groups = {
+            "calibration": self.calibration,
+            "maps": self.maps if self.maps is not None and self.maps.have_a_say else None,
+        }
+        return {
+            f"{group} {name}": value
+            for group, settings in groups.items()
+            if settings is not None
+            for name, value in settings.model_dump().items()
+        }
 
     def filled(
         self,
@@ -141,13 +160,13 @@ class PredictionSettings(Settings):
         """The same with nothing left open: what is set here wins, value by value, over what is given.
 
         by_phrase: for single phrases in the place of ``overall``. calibration: ``None`` leaves scores as they are.
-        maps: ``None`` leaves the maps of phrases out of it.
+        maps: ``None`` leaves the maps of phrases out of it, as ``NO_MAPS`` does.
         """
         given = {name: getattr(self, name) for name in Point.model_fields if getattr(self, name) is not None}
         phrases = {caption_form(phrase): point.model_copy(update=given) for phrase, point in (by_phrase or {}).items()}
         phrases |= {caption_form(phrase): point for phrase, point in self.by_phrase.items()}
         changes: dict[str, Any] = overall.model_dump() | given | {"by_phrase": phrases}
-        changes |= {"calibration": self.calibration or calibration, "maps": self.maps or maps}
+        changes |= {"calibration": self.calibration or calibration, "maps": self.maps or maps or NO_MAPS}
         return self.model_copy(update=changes)
 
     @property
@@ -245,4 +264,7 @@ def _describe(filled: PredictionSettings, unset: Sequence[str], noted_at: str | 
         text = f"{', '.join(values.values())} ({sources['box_threshold']})"
     else:
         text = ", ".join(f"{value} ({sources[name]})" for name, value in values.items())
-    return f"{text}; other values for {', '.join(filled.by_phrase)}" if filled.by_phrase else text
+    further = [f"{name} {value:g}" for name, value in filled.beyond_thresholds.items()]
+    if filled.by_phrase:
+        further.append(f"other values for {', '.join(filled.by_phrase)}")
+    return "; ".join([text, *further])

@@ -9,6 +9,7 @@ Shapes: L positions of all levels, T tokens, P phrases, Q boxes, (h, w) of the f
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +19,7 @@ from gdinousam.settings import Settings
 
 _LEVELS = 2  # the finest ones: coarser ones do not see outlines
 _FINER = 2  # maps are held against boxes at so many times their size
+_BOXES_AT_ONCE = 100  # which bounds memory
 
 
 class MapSettings(Settings):
@@ -26,14 +28,30 @@ class MapSettings(Settings):
     agreement: float = Field(
         0.5,
         ge=0,
-        description="Scores of boxes are multiplied with this power of their overlap with the map. 0: the map has no "
+        description="Scores of boxes are multiplied by this power of their overlap with the map. 0: the map has no "
         "say in which boxes count.",
     )
     mask_weight: float = Field(
         0.5,
         ge=0,
-        description="Weight of the map's logits, which are added to those of SAM2's masks. 0: it draws alone.",
+        description="Weight of the map's logits, which are added to those of SAM2's masks. 0: SAM2 draws alone.",
     )
+
+    @property
+    def have_a_say(self) -> bool:
+        """Whether they count in anything."""
+        return self.agreement > 0 or self.mask_weight > 0
+
+
+NO_MAPS = MapSettings(agreement=0.0, mask_weight=0.0)
+
+
+@dataclass(frozen=True, eq=False)
+class PhraseMaps:
+    """The maps of one image. logits: (P, h, w) float32. overlaps: (Q, P) in [0, 1], see ``overlap_with_boxes``."""
+
+    logits: torch.Tensor
+    overlaps: torch.Tensor
 
 
 def phrase_maps(logits: torch.Tensor, phrase_tokens: torch.Tensor, sizes_hw: Sequence[tuple[int, int]]) -> torch.Tensor:
@@ -61,14 +79,20 @@ def overlap_with_boxes(maps: torch.Tensor, boxes_cxcywh_norm: torch.Tensor) -> t
     """How well boxes and maps agree, (Q, P) in [0, 1]: IoU of the map's probabilities and the ellipse that fills a box.
 
     An ellipse, since that is what most targets are: a map that fits the object fills about three quarters of its box.
+    It is two points of the map wide at least, so that the smallest box holds one.
     maps: (P, h, w) logits. boxes_cxcywh_norm: (Q, 4) in [0, 1] of the image that the map covers.
     """
+    parts = [_overlap(maps, some) for some in boxes_cxcywh_norm.split(_BOXES_AT_ONCE)]
+    return torch.cat(parts) if parts else maps.new_zeros(0, len(maps))
+
+
+def _overlap(maps: torch.Tensor, boxes_cxcywh_norm: torch.Tensor) -> torch.Tensor:
     height, width = (_FINER * side for side in maps.shape[-2:])
     probabilities = F.interpolate(maps[None], (height, width), mode="bilinear")[0].sigmoid().flatten(1)
     y, x = ((torch.arange(side, device=maps.device) + 0.5) / side for side in (height, width))
     centre_x, centre_y, box_width, box_height = boxes_cxcywh_norm.float()[:, :, None, None].unbind(dim=1)
-    across = (x[None, None, :] - centre_x) / (box_width / 2).clamp(min=1e-6)
-    down = (y[None, :, None] - centre_y) / (box_height / 2).clamp(min=1e-6)
+    across = (x[None, None, :] - centre_x) / (box_width / 2).clamp(min=1 / width)
+    down = (y[None, :, None] - centre_y) / (box_height / 2).clamp(min=1 / height)
     ellipses = (across**2 + down**2 <= 1).float().flatten(1)
     shared = ellipses @ probabilities.T
     either = ellipses.sum(dim=1)[:, None] + probabilities.sum(dim=1)[None] - shared

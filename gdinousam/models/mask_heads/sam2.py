@@ -235,13 +235,13 @@ class Sam2MaskHead(MaskHead):
         if all(one is None for one in maps):
             return low_res_logits
         size_hw = low_res_logits.shape[-2:]
-        added = [
-            low_res_logits.new_zeros(size_hw)
-            if one is None
-            else F.interpolate(torch.from_numpy(one)[None, None].to(low_res_logits), size_hw, mode="bilinear")[0, 0]
+        resized = {  # boxes of one phrase share a map
+            id(one): F.interpolate(torch.from_numpy(one)[None, None].to(low_res_logits), size_hw, mode="bilinear")[0, 0]
             for one in maps
-        ]
-        return low_res_logits + torch.stack(added)[:, None]
+            if one is not None
+        }
+        nothing = low_res_logits.new_zeros(size_hw)
+        return low_res_logits + torch.stack([resized.get(id(one), nothing) for one in maps])[:, None]
 
     def learnable_levels(self, pixel_values: torch.Tensor) -> list[torch.Tensor]:
         """The features of B images, (B, C, h, w) each, with gradients, which transformers gives only with an answer.

@@ -28,8 +28,7 @@ WEIGHT_SUFFIXES = {".safetensors", ".bin", ".pth", ".pt"}
 TRAINING_NOTE = "training.json"
 _SHOWN_PARTS = 2  # of a folder's path: runs are told apart by their own name and that of the weights in them
 _SETTING_SUFFIXES = {".json", ".txt"}  # of the model, its pictures and its tokenizer
-# They say where weights come from, hold thresholds, which the config of the results holds as well, or are for other
-# programs.
+# They say where weights come from, hold thresholds and the like, which results note as well, or are for other programs.
 _NOTES = {TRAINING_NOTE, BASE_NOTE, OPERATING_POINT, PREPROCESSOR}
 
 

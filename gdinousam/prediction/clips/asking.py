@@ -82,7 +82,8 @@ class _TwoThresholds:
 
     def with_masks(self, detections: Sequence[Detection]) -> list[Detection]:
         masks = self._mask_head.masks([one.box_xyxy for one in detections], [one.map_hw for one in detections])
-        return [replace(one, mask_hw=mask) for one, mask in zip(detections, masks, strict=True)]
+        # the map, of all phrases together, has done what it is for
+        return [replace(one, mask_hw=mask, map_hw=None) for one, mask in zip(detections, masks, strict=True)]
 
     def masks(self, boxes_xyxy: Sequence[BoxXYXY]) -> list[Mask]:
         return self._mask_head.masks(boxes_xyxy)
