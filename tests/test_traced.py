@@ -143,11 +143,11 @@ def test_the_same_weights_are_gone_on_with(config_path: Path, adapter: Path, tmp
 
 
 def test_results_say_what_their_weights_were_trained_on(config_path: Path, adapter: Path, tmp_path: Path) -> None:
-    (adapter / "training.json").write_text('{"datasets": ["phantom", "busi"]}')
+    (adapter / "training.json").write_text('{"datasets": ["phantom_muscle", "busi"]}')
     assert run(evaluate_command, ["--config", str(config_path)]) == 0
     of_detector = json.loads((SMALL_DETECTOR / "training.json").read_text(encoding="utf-8"))["datasets"]
-    both = sorted({"phantom", "busi", *of_detector})
-    assert "phantom" not in of_detector and about(tmp_path / "out")["trained_on"] == both
+    both = sorted({"phantom_muscle", "busi", *of_detector})
+    assert "phantom_muscle" not in of_detector and about(tmp_path / "out")["trained_on"] == both
     assert read_results(tmp_path / "out").notes.trained_on == tuple(both)
     tables = (tmp_path / "out/tables.md").read_text(encoding="utf-8")
     said = f"Seen: the datasets that these weights were trained on, by the note beside them ({', '.join(both)})."
