@@ -24,6 +24,13 @@ class AbsentPhraseSettings(Settings):
         description="Share of the captions, in [0, 1], that hold absent phrases only, one to `beside` + 1 of them; the "
         "objects of the image are left out there.",
     )
+    single: float = Field(
+        0.5,
+        ge=0.0,
+        le=1.0,
+        description="Share of the other captions, in [0, 1], of images that show several phrases, that hold one of "
+        "these only. Without it, a phrase that always stands beside others is taken as absent where it is asked alone.",
+    )
     kinds: tuple[AbsentKind, ...] = Field(
         ("other organs", "other findings"),
         min_length=1,
@@ -75,15 +82,23 @@ class AbsentPhrases:
         number = generator.randint(1, most + 1) if is_alone else most
         return generator.sample(possible, min(number, len(possible))), is_alone
 
+    def shown(self, present: Sequence[str], generator: random.Random) -> Collection[str]:
+        """Those of the present phrases that stand in a caption: all, or one of several, see ``single``."""
+        several = list(dict.fromkeys(present))
+        if len(several) > 1 and generator.random() < self._settings.single:
+            return [generator.choice(several)]
+        return several
+
 
 @dataclass(frozen=True)
 class CaptionPhrases:
-    """The P phrases of a caption, all distinct unless each box has its own, and of each object the place of its phrase.
+    """The P phrases of a caption, all distinct unless each box has its own, and the objects that they name.
 
-    places: one per object; empty where the objects are left out.
+    objects: which objects of the image stay with it, in order. places: of each of these the place of its phrase.
     """
 
     phrases: tuple[str, ...]
+    objects: tuple[int, ...]
     places: tuple[int, ...]
 
 
@@ -109,15 +124,17 @@ class CaptionRules:
         drawn, is_alone = self.absent.draw(phrases, of_objects, generator) if self.absent else ([], False)
         without_box = [phrase for phrase in phrases if phrase not in of_objects]
         if is_alone:
-            return CaptionPhrases(self._reworded((*without_box, *drawn), generator), ())
+            return CaptionPhrases(self._reworded((*without_box, *drawn), generator), (), ())
+        shown = self.absent.shown(of_objects, generator) if self.absent else of_objects
+        objects = tuple(place for place, phrase in enumerate(of_objects) if phrase in shown)
         if self.phrase_per_box:
-            of_boxes = [_one_alternative(phrase, generator) for phrase in of_objects]
+            of_boxes = [_one_alternative(of_objects[place], generator) for place in objects]
             chosen = (*of_boxes, *without_box, *drawn)
             places = tuple(range(len(of_boxes)))
         else:
-            chosen = (*phrases, *drawn)
-            places = tuple(chosen.index(phrase) for phrase in of_objects)
-        return CaptionPhrases(self._reworded(chosen, generator), places)
+            chosen = (*(phrase for phrase in phrases if phrase in shown or phrase not in of_objects), *drawn)
+            places = tuple(chosen.index(of_objects[place]) for place in objects)
+        return CaptionPhrases(self._reworded(chosen, generator), objects, places)
 
     def _reworded(self, phrases: Sequence[str], generator: random.Random) -> tuple[str, ...]:
         """The phrases, some in other words; equal ones stay equal and different ones different."""

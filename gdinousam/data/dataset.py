@@ -16,7 +16,7 @@ from torch.utils.data import Dataset
 from gdinousam.data.augmentation import Augmentation, seeded
 from gdinousam.data.caption_phrases import PLAIN_CAPTIONS, CaptionRules
 from gdinousam.data.images import read_mask, read_record_image
-from gdinousam.data.samples import Sample, to_sample, without_objects
+from gdinousam.data.samples import Sample, to_sample, with_objects
 from gdinousam.errors import InputError
 from gdinousam.preprocessing import ResizeSettings, boxes_cxcywh_norm, build_resize, normalize_image, pad_images
 from gdinousam.records import ImageRecord
@@ -115,8 +115,7 @@ class Examples(Dataset[Example], ABC):
         if self._augmentation is not None:
             raw = _augmented(raw, seeded(self._augmentation, seed))
         caption = self._captions.choose(raw.phrases, raw.instance_phrases, random.Random(seed))
-        has_objects = len(caption.places) == len(raw.instance_phrases)
-        sample = self._resize(raw.sample if has_objects else without_objects(raw.sample))
+        sample = self._resize(with_objects(raw.sample, caption.objects))
         return Example(
             pixel_values=normalize_image(sample.image),
             boxes_cxcywh_norm=boxes_cxcywh_norm(sample.boxes_xyxy, tuple(sample.image.shape[-2:])),

@@ -50,12 +50,14 @@ def to_sample(image: Image, boxes_xywh: Sequence[BoxXYWH], masks: Sequence[Mask]
     )
 
 
-def without_objects(sample: Sample) -> Sample:
-    """The same image with none of its boxes and masks."""
-    masks_nhw = sample.masks_nhw
+def with_objects(sample: Sample, objects: Sequence[int]) -> Sample:
+    """The same image with some of its boxes and masks, by their places, rising; may be none."""
+    if len(objects) == len(sample.boxes_xyxy):
+        return sample
+    kept, masks_nhw = list(objects), sample.masks_nhw
     return sample._replace(
-        boxes_xyxy=tv_tensors.wrap(sample.boxes_xyxy[:0], like=sample.boxes_xyxy),
-        masks_nhw=None if masks_nhw is None else tv_tensors.Mask(masks_nhw[:0]),
+        boxes_xyxy=tv_tensors.wrap(sample.boxes_xyxy[kept], like=sample.boxes_xyxy),
+        masks_nhw=None if masks_nhw is None else tv_tensors.Mask(masks_nhw[kept]),
     )
 
 

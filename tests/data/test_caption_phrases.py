@@ -85,16 +85,31 @@ def test_alone_is_the_share_of_captions_without_objects_and_their_number_goes_on
 
 def test_without_anything_to_ask_the_objects_stay(book: PhraseBook) -> None:
     rules = CaptionRules(absent=absent(book, alone=1))
-    assert set(captions(rules, ["spleen"], ["spleen"])) == {CaptionPhrases(("spleen",), (0,))}
-    assert set(captions(rules, ["benign lesion"], [])) == {CaptionPhrases(("benign lesion",), ())}
+    assert set(captions(rules, ["spleen"], ["spleen"])) == {CaptionPhrases(("spleen",), (0,), (0,))}
+    assert set(captions(rules, ["benign lesion"], [])) == {CaptionPhrases(("benign lesion",), (), ())}
 
 
 def test_the_phrase_of_every_box_repeats_and_absent_ones_come_last(book: PhraseBook) -> None:
     rules = CaptionRules(phrase_per_box=True, absent=absent(book, alone=0.5, kinds=["other findings"]))
     assert set(captions(rules, ["benign lesion", "spleen"], ["benign lesion"] * 2)) == {
-        CaptionPhrases(("benign lesion", "benign lesion", "spleen", "malignant lesion"), (0, 1)),
-        CaptionPhrases(("spleen", "malignant lesion"), ()),
+        CaptionPhrases(("benign lesion", "benign lesion", "spleen", "malignant lesion"), (0, 1), (0, 1)),
+        CaptionPhrases(("spleen", "malignant lesion"), (), ()),
     }
+
+
+@pytest.mark.parametrize("phrase_per_box", [False, True])
+def test_of_several_phrases_one_is_asked_by_itself_with_its_objects(book: PhraseBook, phrase_per_box: bool) -> None:
+    rules = CaptionRules(phrase_per_box, absent(book, alone=0, single=0.5, kinds=["other findings"]))
+    drawn = captions(rules, ["spleen", "benign lesion"], ["benign lesion", "spleen", "benign lesion"])
+    share = Counter(one.objects for one in drawn)
+    assert set(share) == {(0, 1, 2), (0, 2), (1,)}
+    assert 0.4 < share[0, 1, 2] / NUM_DRAWS < 0.6 and 0.4 < share[1,] / (share[1,] + share[0, 2]) < 0.6
+    for one in drawn:
+        named = [one.phrases[place] for place in one.places]
+        assert named == [["benign lesion", "spleen", "benign lesion"][place] for place in one.objects]
+        assert set(one.phrases) == {*named, "malignant lesion"}  # what is left out is not asked at all
+    never = CaptionRules(phrase_per_box, absent(book, alone=0, single=0))
+    assert {one.objects for one in captions(never, ["spleen", "cyst"], ["spleen", "cyst"])} == {(0, 1)}
 
 
 def test_rewording_is_the_share_of_phrases_in_other_words_and_as_many_sentences_as_plain_words(
