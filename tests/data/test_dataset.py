@@ -20,7 +20,14 @@ from gdinousam.data.images import read_image
 from gdinousam.data.sources.phantoms import LESION_KINDS
 from gdinousam.errors import InputError
 from gdinousam.phrase_book import read_phrase_book
-from gdinousam.preprocessing import ResizeSettings, boxes_xyxy_pixels, build_resize, image_to_tensor, normalize_image
+from gdinousam.preprocessing import (
+    ResizeSettings,
+    boxes_cxcywh_norm,
+    boxes_xyxy_pixels,
+    build_resize,
+    image_to_tensor,
+    normalize_image,
+)
 from gdinousam.records import ImageRecord
 
 SQUARE = ResizeSettings(size=64)
@@ -150,7 +157,9 @@ def test_absent_phrases_stand_beside_those_of_the_image_or_alone_without_its_obj
                 assert shown == record.phrases or (len(record.phrases) > 1 and shown[0] in record.phrases)
                 expected = [one for one in record.instances if one.phrase in shown]
                 assert [example.phrases[place] for place in example.phrase_indices] == [one.phrase for one in expected]
-                boxes = boxes_cxcywh_norm(boxes_of(expected), (record.height, record.width))
+                boxes = boxes_cxcywh_norm(
+                    torch.tensor([one.box_xyxy for one in expected]), (record.height, record.width)
+                )
                 assert torch.allclose(example.boxes_cxcywh_norm, boxes, atol=1e-6)
             else:
                 assert num_objects == 0 and example.masks.shape == (0, 64, 64)
