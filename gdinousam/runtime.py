@@ -49,7 +49,7 @@ def keep_freed_memory() -> bool:
     return bool(libc.mallopt(_M_MMAP_THRESHOLD, _LARGE)) and bool(libc.mallopt(_M_TRIM_THRESHOLD, _NEVER))
 
 
-LIBRARIES = ("torch", "torchvision", "transformers", "peft", "accelerate")
+LIBRARIES = ("torch", "torchvision", "transformers", "peft", "accelerate", "timm")
 
 
 def device_name(device: torch.device) -> str:

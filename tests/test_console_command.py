@@ -23,12 +23,14 @@ from gdinousam.commands.operating_point import operating_point_command
 from gdinousam.commands.predict import predict_command
 from gdinousam.commands.pretrain_small import pretrain_command
 from gdinousam.commands.prompt_study import prompt_study_command
+from gdinousam.commands.serve import serve_command
 from gdinousam.commands.table import commands
 from gdinousam.commands.test import evaluate_command
 from gdinousam.commands.train import test_command as command_after_training
 from gdinousam.commands.train import train_command
 from gdinousam.commands.train_baseline import train_baseline_command, what_tests
 from gdinousam.experiments.config import TrainConfig, load_config
+from gdinousam.models.bundled import BUNDLED
 
 ROOT = Path(__file__).parents[1]
 NAMES = [command.name for command in commands()]
@@ -294,6 +296,22 @@ def test_after_training_the_test_is_named_as_the_training_was(program: str, smal
     config = load_config(TrainConfig, ROOT / "configs" / "small" / "train.yaml")
     said = command_after_training(config, Path("runs/best"), program, small)
     assert said == f"{expected} model.detector=small --set model.adapter=runs/best --set model.mask_head=small"
+
+
+def test_after_training_on_the_first_edition_the_test_names_its_mask_head() -> None:
+    config = load_config(TrainConfig, ROOT / "configs" / "small" / "train.yaml", ["model.detector=small-v1"])
+    said = command_after_training(config, Path("runs/best"), "gdinousam train", small=True)
+    model = "--set model.detector=small-v1 --set model.adapter=runs/best --set model.mask_head=small-v1"
+    assert said == f"gdinousam test --small {model}"
+
+
+@pytest.mark.parametrize("command", [predict_command, serve_command])
+def test_the_help_names_the_models_that_come_with_the_package(
+    command: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        command(["--help"])
+    assert f"--model NAME {', '.join(BUNDLED)}, paper, " in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize(

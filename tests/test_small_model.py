@@ -16,6 +16,7 @@ from gdinousam.commands.predict import predict_command
 from gdinousam.data.contract.reading import read_records
 from gdinousam.data.images import read_image, union_mask
 from gdinousam.data.sources.phantoms import VARIED, make_phantom
+from gdinousam.errors import InputError
 from gdinousam.evaluation.scoring.metrics import dice
 from gdinousam.models.adapters.base_note import BASE_NOTE, weights_sha256
 from gdinousam.models.adapters.lora import LoraSettings, add_lora
@@ -89,6 +90,8 @@ def test_an_adapter_of_the_first_edition_which_was_called_small_then_goes_on_tha
     assert json.loads((tmp_path / BASE_NOTE).read_text())["name"] == SMALL
     assert detector_and_adapter(tmp_path) == (SMALL_V1, tmp_path)
     load_detector(*detector_and_adapter(tmp_path))  # refuses an adapter on another base
+    with pytest.raises(InputError, match=r"; name small-v1 as the detector and its mask head$"):
+        load_detector(RANDOM_SMALL, tmp_path)
 
 
 def test_its_name_wins_over_a_folder_in_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

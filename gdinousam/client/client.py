@@ -92,7 +92,7 @@ class Client:
 
     def correct(self, image: Given, hints: Sequence[Hint], *, model: str | None = None) -> Prediction:
         """Draw the masks of objects that somebody shows, as ``Segmenter.correct`` does; the rest as for ``segment``."""
-        return self._of_image("/v1/correct", image, {"hints": json.dumps(list(map(asdict, hints))), "model": model})
+        return self._of_image("/v1/correct", image, {"hints": json.dumps(list(map(_sent, hints))), "model": model})
 
     def segment_clip(
         self,
@@ -142,6 +142,11 @@ class Client:
         file = ("image.png", _png(pixels)) if pixels is not None else _file(image)  # type: ignore[arg-type]
         content = self._connection.ask("POST", path, files={"image": file}, data=_form(fields))
         return prediction(content, pixels)
+
+
+def _sent(hint: Hint) -> dict[str, Any]:
+    """The fields of a hint that the API knows."""
+    return {name: value for name, value in asdict(hint).items() if name != "map_hw"}
 
 
 def _form(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -112,7 +112,9 @@ def _parser(program: str) -> argparse.ArgumentParser:
     add_overwrite_option(parser, "replace earlier results of these images")
     weights = parser.add_argument_group("models", "without any of these the bundled model small is used")
     weights.add_argument(
-        "--model", metavar="NAME", help="small, paper, the folder or file of a detector, a training run, or a hub id"
+        "--model",
+        metavar="NAME",
+        help="small, small-v1, paper, the folder or file of a detector, a training run, or a hub id",
     )
     weights.add_argument("--adapter", metavar="NAME", help="LoRA folder, file or hub id to put on the model")
     add_config_choice(parser, None, "small/test.yaml")

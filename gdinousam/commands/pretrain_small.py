@@ -45,9 +45,10 @@ def pretrain_command(arguments: Sequence[str] | None = None, program: str = PROG
     if options.print_config:
         print(dump_config(config), end="")
         return 0
-    if config.start is not None:
-        write_start(config.start)
-    for name in [options.stage] if options.stage else config.stages:
+    stages = [options.stage] if options.stage else list(config.stages)
+    if (start := config.start_of(stages)) is not None:
+        write_start(start)
+    for name in stages:
         if train_or_go_on(config.stage(name)).end == "interrupted":
             print(f"interrupted in stage {name}; go on with the same command")
             return INTERRUPTED

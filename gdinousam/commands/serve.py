@@ -81,8 +81,8 @@ def _parser(program: str) -> argparse.ArgumentParser:
         "--model",
         action="append",
         metavar="NAME",
-        help="small, paper, a folder, a training run or a hub id; may be given several times, the first is the default "
-        "(small)",
+        help="small, small-v1, paper, a folder, a training run or a hub id; may be given several times, the first is "
+        "the default (small)",
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:1 (%(default)s)")
     reach = parser.add_argument_group("who may ask")

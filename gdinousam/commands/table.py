@@ -56,7 +56,7 @@ GROUPS = {
         Command("study", "prompt_study", "how much the wording of a prompt matters: table 5"),
         Command("learning-curve", "learning_curve", "what tuning on few patients gives, beside a U-Net from scratch"),
         Command("train-baseline", "train_baseline", "train a compared method: U-Net, SAMUS, SAM-MedUS"),
-        Command("pretrain", "pretrain_small", "make the bundled small model again"),
+        Command("pretrain", "pretrain_small", "retrain the bundled small model"),
     ),
     "settings": (
         Command("config", "describe_config", "describe every setting, or copy the example configs"),

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import logging
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field, model_validator
 
 from gdinousam.data.contract.layout import SPLIT_FOLDERS, csv_name
 from gdinousam.errors import InputError
 from gdinousam.experiments.config import TrainConfig
-from gdinousam.folders import replaced_folder, surviving_folder
+from gdinousam.files import write_json
+from gdinousam.folders import replaced_folder
+from gdinousam.locks import locked
 from gdinousam.models.imagenet_encoder import with_imagenet_encoder
 from gdinousam.models.loading import load_grounding_dino, load_mask_head, save_resize, trained_resize
 from gdinousam.models.mask_heads.sam2 import Sam2MaskHead
 from gdinousam.models.weights.origin import TRAINING_NOTE
 from gdinousam.preprocessing import ResizeSettings
+from gdinousam.reading import read_json_object
 from gdinousam.runtime import torch_seed
 from gdinousam.settings import ModelName, Settings, SettingsPath
 
 logger = logging.getLogger(__name__)
+
+_START_NOTE = "start.json"  # beside the weights that training starts from: the settings that they were made by
 
 
 class BundleSettings(Settings):
@@ -49,7 +56,7 @@ class PretrainConfig(Settings):
     )
     start: StartSettings | None = Field(
         None,
-        description="Written before the first stage, which names its folder. null: nothing is.",
+        description="Written before the stages that name its folder as their detector. null: nothing is written.",
     )
     stages: dict[str, TrainConfig] = Field(
         min_length=1, description="Training runs in order; each is a config of train.py without its image paths."
@@ -72,6 +79,16 @@ class PretrainConfig(Settings):
             return config
         return config.model_copy(update={"data": config.data.model_copy(update=_image_paths(self.images))})
 
+    def start_of(self, stages: Iterable[str]) -> StartSettings | None:
+        """What has to be written for these stages; ``None`` where none of them starts from it.
+
+        Raises InputError for an unknown name.
+        """
+        if self.start is None:
+            return None
+        named = [self.stage(name).model.detector for name in stages]
+        return self.start if str(self.start.output_dir) in named else None
+
 
 def _image_paths(folder: Path) -> dict[str, Path]:
     """The fields of ``TrainData`` for a folder in the CSV layout."""
@@ -87,20 +104,40 @@ def _image_paths(folder: Path) -> dict[str, Path]:
 
 
 def write_start(settings: StartSettings) -> None:
-    """Write the detector that training starts from, unless it is there already.
+    """Write the detector that training starts from, unless it is there already; waits for a program that writes it.
 
-    Raises InputError where the weights of the image encoder are not installed, or ``rest`` does not load.
+    Raises InputError where the folder is there and was not made by these settings, where the weights of the image
+    encoder are not installed, or ``rest`` does not load.
     """
     folder = settings.output_dir
-    if surviving_folder(folder).is_dir():
-        return
-    rest, tokenizer = load_grounding_dino(str(settings.rest))
-    with torch_seed(settings.seed):
-        model = with_imagenet_encoder(rest)
-    with replaced_folder(folder) as new:
-        model.save_pretrained(new)
-        tokenizer.save_pretrained(new)
-        save_resize(new, ResizeSettings(size=settings.size))
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with locked(folder.parent, f"{folder.name}.start", str(folder), waits=True):
+        if folder.is_dir():
+            _require_made_by(settings)
+            return
+        with torch_seed(settings.seed):  # random-small draws too
+            rest, tokenizer = load_grounding_dino(settings.rest)
+            model = with_imagenet_encoder(rest)
+        with replaced_folder(folder) as new:
+            model.save_pretrained(new)
+            tokenizer.save_pretrained(new)
+            save_resize(new, ResizeSettings(size=settings.size))
+            write_json(new / _START_NOTE, _made_by(settings))
+
+
+def _made_by(settings: StartSettings) -> dict[str, Any]:
+    return settings.model_dump(mode="json", exclude={"output_dir"})
+
+
+def _require_made_by(settings: StartSettings) -> None:
+    folder, wanted = settings.output_dir, _made_by(settings)
+    remedy = "remove the folder, or name another one as start.output_dir and in the stages"
+    found = read_json_object(folder / _START_NOTE, remedy)
+    changed = [
+        f"start.{key} = {found.get(key)!r}, not {value!r}" for key, value in wanted.items() if found.get(key) != value
+    ]
+    if changed:
+        raise InputError(f"{folder} was made with {', '.join(changed)}; {remedy}")
 
 
 def bundle(settings: BundleSettings) -> None:

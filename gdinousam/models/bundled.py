@@ -14,9 +14,14 @@ SMALL_V1_SHA256 = "adb7ccf65626020fd99bfe58033b45a9c8fc8959ba98d1cbbd7854d558091
 Part = Literal["detector", "mask_head"]
 
 
+def bundled_folder(name: str) -> Path:
+    """The folder of a bundled model."""
+    return ASSETS / name.replace("-", "_")
+
+
 def bundled_part(name: str | Path, part: Part) -> Path | None:
     """The folder of a part of a bundled model, ``None`` where the name is not one's."""
-    return ASSETS / str(name).replace("-", "_") / part if name in BUNDLED else None
+    return bundled_folder(str(name)) / part if name in BUNDLED else None
 
 
 SMALL_DETECTOR = ASSETS / SMALL / "detector"

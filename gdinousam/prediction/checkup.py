@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Literal
 
 import gdinousam
-from gdinousam.assets import ASSETS
+from gdinousam.models.bundled import BUNDLED, SMALL, bundled_folder
 
 State = Literal["ok", "note", "missing", "broken"]
 
@@ -30,7 +30,7 @@ LEAST_FREE_MB = 500  # on the disk of a folder that is written to
 _NEEDED = ("numpy", "PIL", "cv2", "torch", "torchvision", "transformers", "timm", "pydantic", "pycocotools")
 _LONGEST_REASON = 200  # characters
 _FOR_DEVELOPERS = ("dev", "official")
-_SMALL_FILES = ("detector/model.safetensors", "detector/config.json", "mask_head/model.safetensors")
+_BUNDLED_FILES = ("detector/model.safetensors", "detector/config.json", "mask_head/model.safetensors")
 
 
 @dataclass(frozen=True)
@@ -166,11 +166,14 @@ def _devices() -> Iterator[Finding]:
 
 
 def _weights() -> Iterator[Finding]:
-    lacking = [name for name in _SMALL_FILES if not (ASSETS / "small" / name).is_file()]
-    if lacking:
-        yield Finding("broken", f"small: {', '.join(lacking)} not in {ASSETS / 'small'}", "install the package again")
-    else:
-        yield Finding("ok", "small: bundled")
+    for name in BUNDLED:
+        folder = bundled_folder(name)
+        lacking = [file for file in _BUNDLED_FILES if not (folder / file).is_file()]
+        if lacking:
+            state: State = "broken" if name == SMALL else "missing"
+            yield Finding(state, f"{name}: {', '.join(lacking)} not in {folder}", "install the package again")
+        else:
+            yield Finding("ok", f"{name}: bundled")
     from gdinousam.models.weights.checksums import SUMS
     from gdinousam.models.weights.choice import DOWNLOADS, is_here
     from gdinousam.models.weights.registry import GROUPS, WEIGHTS

@@ -9,7 +9,7 @@ import torch
 from gdinousam import Segmenter
 from gdinousam.errors import InputError
 from gdinousam.models.adapters.lora import LoraSettings, add_lora
-from gdinousam.models.bundled import SMALL_DETECTOR, SMALL_MASK_HEAD
+from gdinousam.models.bundled import BUNDLED, SMALL_DETECTOR, SMALL_MASK_HEAD, bundled_folder
 from gdinousam.models.detector.detector import Detector
 from gdinousam.models.loading import load_grounding_dino
 from gdinousam.models.weights.checksums import add_sums, sha256_of
@@ -36,9 +36,15 @@ def adapter(tmp_path: Path) -> Path:
     return best
 
 
-def test_the_bundled_model() -> None:
-    names = model_names("small", None, None)
-    assert (names.detector, names.adapter, names.mask_head) == ("small", None, "small")
+@pytest.mark.parametrize("name", BUNDLED)
+def test_a_bundled_model_has_its_own_mask_head(name: str) -> None:
+    names = model_names(name, None, None)
+    assert (names.detector, names.adapter, names.mask_head) == (name, None, name)
+    made_by = Segmenter.load(name, device="cpu").made_by
+    assert (made_by.model, made_by.mask_head) == (name, name)
+    for part in ("detector", "mask_head"):
+        file = bundled_folder(name) / part / "model.safetensors"
+        assert made_by.weights[part] == sha256_of(file)
 
 
 def test_an_adapter_a_run_and_an_adapter_on_its_base_are_one_model(adapter: Path) -> None:

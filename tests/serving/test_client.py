@@ -108,6 +108,14 @@ def test_dicom_files_and_hints_give_what_python_gives(
     require_same(client.correct(path, hints, model="other"), segmenter.correct(path, hints))
 
 
+def test_the_map_of_a_hint_stays_here_as_the_server_takes_none(
+    client: Client, segmenter: Segmenter, image: Image
+) -> None:
+    box = (20.0, 20.0, 90.0, 90.0)
+    with_map = Hint(PHRASE, box, map_hw=np.full((8, 8), -50, np.float32))
+    require_same(client.correct(image, [with_map]), segmenter.correct(image, [Hint(PHRASE, box)]))
+
+
 def test_a_clip_gives_what_python_gives(client: Client, segmenter: Segmenter, image: Image, tmp_path: Path) -> None:
     path, told = tmp_path / "clip.mp4", []
     with written_video(path, 5.0) as show:

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import nn
 
 from gdinousam.errors import InputError
+from gdinousam.models.bundled import SMALL_V1, SMALL_V1_SHA256
 from gdinousam.models.weights.choice import is_hub_id
 from gdinousam.reading import read_json_object
 from gdinousam.settings import OWN_MODEL_NAMES
@@ -146,8 +147,9 @@ def require_same_base(model: nn.Module, folder: Path) -> None:
         return
     found = weights_sha256(model)
     if found != note.sha256:
+        remedy = f"; name {SMALL_V1} as the detector and its mask head" if note.sha256 == SMALL_V1_SHA256 else ""
         raise InputError(
-            f"adapter {folder} was made for {note}; this is another model (sha256 {found[:_DIGITS_SHOWN]}...)"
+            f"adapter {folder} was made for {note}; this is another model (sha256 {found[:_DIGITS_SHOWN]}...){remedy}"
         )
 
 

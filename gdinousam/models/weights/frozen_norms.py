@@ -8,22 +8,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import RLock
 
 import timm
 from timm.layers import BatchNormAct2d, FrozenBatchNormAct2d
 from torch import nn
 from transformers import TimmBackbone
 
+_one_thread = RLock()  # what is replaced is the class's, which all threads share
+
 
 @contextmanager
 def frozen_without_copying() -> Iterator[None]:
-    """Inside, batch norms of a ``TimmBackbone`` are frozen as timm does, but for their values, which are loaded."""
-    own = TimmBackbone.freeze_batch_norm_2d
-    TimmBackbone.freeze_batch_norm_2d = _freeze  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        TimmBackbone.freeze_batch_norm_2d = own  # type: ignore[method-assign]
+    """Inside, batch norms of a ``TimmBackbone`` are frozen as timm does, but for their values, which are loaded.
+
+    One thread at a time; others wait.
+    """
+    with _one_thread:
+        own = TimmBackbone.freeze_batch_norm_2d
+        TimmBackbone.freeze_batch_norm_2d = _freeze  # type: ignore[method-assign]
+        try:
+            yield
+        finally:
+            TimmBackbone.freeze_batch_norm_2d = own  # type: ignore[method-assign]
 
 
 def _freeze(backbone: TimmBackbone) -> None:

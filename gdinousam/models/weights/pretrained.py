@@ -92,7 +92,7 @@ def from_tensors(model_class: type[PreTrainedModel], config: PretrainedConfig, t
     path: the file that they come from, for messages. Raises InputError where any tensor is missing, left over or of
     another shape.
     """
-    with _quiet_transformers():
+    with _quiet_transformers(), frozen_without_copying():
         try:
             model, info = model_class.from_pretrained(
                 None,
