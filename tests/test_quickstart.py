@@ -46,6 +46,7 @@ def test_tuning_gains_at_least_30_points_of_dice_with_the_mask_head_frozen(tmp_p
     }
     train_paths = {f"data__{split}_dir": data / split for split in ("train", "val")}
     train_paths |= {f"data__{split}_ann": data / f"{split}.CSV" for split in ("train", "val")}
+    train_paths |= {f"data__{split}_masks": data / f"{split}_mask" for split in ("train", "val")}
     assert run(evaluate_command, command("before", "evaluation", tmp_path, **test_paths)) == 0
     assert run(train_command, command("train", "training", tmp_path, **train_paths)) == 0
     AcceleratorState._reset_state(reset_partial_state=True)

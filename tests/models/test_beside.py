@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from gdinousam.errors import InputError
-from gdinousam.models.bundled import SMALL
+from gdinousam.models.bundled import SMALL_V1
 from gdinousam.models.detector.box_finder import BoxFinder
 from gdinousam.models.detector.detector import Detector
 from gdinousam.models.detector.operating_point import PredictionSettings
@@ -21,9 +21,9 @@ BESIDE = ["benign lesion", "left kidney"]
 MANY: dict[str, Any] = {"box_threshold": 0.0, "max_detections": 5, "further_threshold": 0.0, "text_threshold": 0.4}
 
 
-@pytest.fixture(scope="module", params=["random", SMALL])
+@pytest.fixture(scope="module", params=["random", SMALL_V1])
 def detector(request: pytest.FixtureRequest, small_detector: Path) -> Detector:
-    return load_detector(SMALL if request.param == SMALL else str(small_detector))
+    return load_detector(SMALL_V1 if request.param == SMALL_V1 else str(small_detector))
 
 
 def finder(detector: Detector, **settings: Any) -> BoxFinder:

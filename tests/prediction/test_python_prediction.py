@@ -61,7 +61,8 @@ def test_a_prediction_holds_image_phrases_detections_and_what_made_it(expected: 
     assert one.mask_hw is not None and one.mask_hw.shape == expected.size_hw and one.mask_hw.any()
     by = expected.made_by
     assert (by.model, by.adapter, by.mask_head) == ("small", None, "small")
-    assert set(by.thresholds) == {"box_threshold", "further_threshold", "max_detections"}
+    beyond = {"calibration slope", "calibration offset", "maps agreement", "maps mask_weight"}
+    assert set(by.thresholds) == {"box_threshold", "further_threshold", "max_detections"} | beyond
     assert set(by.weights) == {"detector", "mask_head"} and all(len(one) == 64 for one in by.weights.values())
     assert set(by.versions) == {"gdinousam", "torch", "transformers"}
 
@@ -147,7 +148,8 @@ def test_the_threshold_of_a_call_is_the_least_score(segmenter: Segmenter, image:
     many = segmenter.predict(image, PHRASE, threshold=0.005, max_detections=5)
     assert 1 < len(many.detections) <= 5
     assert all(one.score >= 0.005 for one in many.detections)
-    assert many.made_by.thresholds == {"box_threshold": 0.005, "further_threshold": 0.005, "max_detections": 5}
+    told = {"box_threshold": 0.005, "further_threshold": 0.005, "max_detections": 5}
+    assert many.made_by.thresholds == expected.made_by.thresholds | told
     assert len(segmenter.predict(image, PHRASE, threshold=score - 0.01).detections) == 1
     assert segmenter.predict(image, PHRASE, threshold=score + 0.01).detections == ()
     assert len(segmenter.predict(image, PHRASE, threshold=0.005, max_detections=1).detections) == 1

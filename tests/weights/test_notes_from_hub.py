@@ -114,7 +114,7 @@ def test_a_hub_id_answers_as_its_folder_with_and_without_a_network(
 
 def test_a_missing_note_is_said(hub: MiniatureHub, published: dict[str, Path], tmp_path: Path) -> None:
     found, said = answers(tmp_path, hub.address, "me/unnoted", str(published["unnoted"]), "small")
-    assert [line.split()[0] for line in found] == ["800", "800", "192"]
+    assert [line.split()[0] for line in found] == ["800", "800", "256"]
     for name in ("me/unnoted", str(published["unnoted"])):
         assert f"no gdinousam_preprocessing.json beside {name}: images are stretched to 800 x 800" in said
     assert said.count("images are stretched") == 2
