@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,8 +10,8 @@ import torch
 from scipy import ndimage
 
 from benchmarks.machine import machine_facts, versions
-from benchmarks.record import add_output_options, command_text, publish, record_path
-from benchmarks.targets import SEED, Case, CaseRecord, add_case_options, cases_of
+from benchmarks.record import command_text, publish
+from benchmarks.targets import SEED, Case, CaseRecord, asked
 from gdinousam.data.masks import tight_box_xyxy
 from gdinousam.evaluation.reporting.statistics import bootstrap_interval
 from gdinousam.evaluation.reporting.table import (
@@ -45,17 +44,12 @@ class ClickScores(CaseRecord):
 
 def clicks_command(arguments: Sequence[str]) -> int:
     """Parse arguments, correct every case and print the table; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog=f"benchmark.py {NAME}",
-        description="Show a model its targets by a box, a box that is moved, or a click, and then click up to three "
-        "times in the middle of the largest error. About two seconds per target on one core with the small model.",
-        epilog="exit code: 0, or 2 where it cannot be measured",
+    path, cases, segmenter = asked(
+        NAME,
+        "Show a model its targets by a box, a box that is moved, or a click, and then click up to three times in the "
+        "middle of the largest error. About two seconds per target on one core with the small model.",
+        arguments,
     )
-    add_case_options(parser)
-    add_output_options(parser, f"a folder {NAME} with the numbers as JSON and the table")
-    options = parser.parse_args(arguments)
-    path = record_path(options.out / NAME, NAME, options.overwrite)
-    cases, segmenter = cases_of(options.data, options.images), Segmenter.load(options.model)
     generator = np.random.default_rng(SEED)
     scores: dict[str, list[list[float]]] = {TRUE: [], WRONG: [], NONE: []}
     for case in ProgressBar(len(cases), "clicking").over(cases):

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.record import Record
+from benchmarks.record import Record, add_output_options, record_path
 from gdinousam.data.contract.layout import SPLIT_FOLDERS
 from gdinousam.data.contract.reading import read_records
 from gdinousam.data.images import read_record_image, union_mask
 from gdinousam.data.sources.phantoms import FAMILIES, VARIED, make_phantom
 from gdinousam.errors import InputError
 from gdinousam.evaluation.reporting.statistics import unit_of
+from gdinousam.prediction.segmenter import Segmenter
 from gdinousam.records import Image, ImageRecord, Mask
 
 SEED = 5
@@ -43,11 +44,21 @@ class CaseRecord(Record):
         return content
 
 
-def add_case_options(parser: argparse.ArgumentParser) -> None:
-    """Which cases and which model."""
+def asked(name: str, description: str, arguments: Sequence[str]) -> tuple[Path, list[Case], Segmenter]:
+    """Parse the arguments of a benchmark of cases: where its record goes, the cases, and the model, loaded.
+
+    Raises InputError for a record that is there already, and as ``cases_of`` and ``Segmenter.load`` do.
+    """
+    parser = argparse.ArgumentParser(
+        prog=f"benchmark.py {name}", description=description, epilog="exit code: 0, or 2 where it cannot be measured"
+    )
     parser.add_argument("--data", type=Path, metavar="DATA", help="folder with val.CSV, in place of phantoms")
     parser.add_argument("--images", type=int, default=60, metavar="N", help="cases (default: %(default)s)")
     parser.add_argument("--model", default="small", help="as for gdinousam predict (default: %(default)s)")
+    add_output_options(parser, f"a folder {name} with the numbers as JSON and the table")
+    options = parser.parse_args(arguments)
+    path = record_path(options.out / name, name, options.overwrite)
+    return path, cases_of(options.data, options.images), Segmenter.load(options.model)
 
 
 def cases_of(folder: Path | None, number: int) -> list[Case]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,8 +10,8 @@ import torch
 
 from benchmarks.colour.flow import with_flow
 from benchmarks.machine import machine_facts, versions
-from benchmarks.record import add_output_options, command_text, publish, record_path
-from benchmarks.targets import SEED, Case, CaseRecord, add_case_options, cases_of
+from benchmarks.record import command_text, publish
+from benchmarks.targets import SEED, Case, CaseRecord, asked
 from gdinousam.evaluation.reporting.statistics import bootstrap_interval
 from gdinousam.evaluation.reporting.table import (
     Table,
@@ -45,18 +44,12 @@ class ColourScores(CaseRecord):
 
 def colour_command(arguments: Sequence[str]) -> int:
     """Parse arguments, segment every case in three ways and print the table; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog=f"benchmark.py {NAME}",
-        description="Draw colour Doppler round the target of each image and segment the image without it, with it in "
-        "colour, and with its brightness only. About a second per image on one core with the small model.",
-        epilog="exit code: 0, or 2 where it cannot be measured",
+    path, cases, segmenter = asked(
+        NAME,
+        "Draw colour Doppler round the target of each image and segment the image without it, with it in colour, and "
+        "with its brightness only. About a second per image on one core with the small model.",
+        arguments,
     )
-    add_case_options(parser)
-    add_output_options(parser, f"a folder {NAME} with the numbers as JSON and the table")
-    options = parser.parse_args(arguments)
-    path = record_path(options.out / NAME, NAME, options.overwrite)
-    cases = cases_of(options.data, options.images)
-    segmenter = Segmenter.load(options.model)
     scores: list[tuple[float, float, float]] = []
     generator = np.random.default_rng(SEED)
     for case in ProgressBar(len(cases), "segmenting").over(cases):

@@ -24,5 +24,5 @@ def bundled_part(name: str | Path, part: Part) -> Path | None:
     return bundled_folder(str(name)) / part if name in BUNDLED else None
 
 
-SMALL_DETECTOR = ASSETS / SMALL / "detector"
-SMALL_MASK_HEAD = ASSETS / SMALL / "mask_head"
+SMALL_DETECTOR = bundled_folder(SMALL) / "detector"
+SMALL_MASK_HEAD = bundled_folder(SMALL) / "mask_head"

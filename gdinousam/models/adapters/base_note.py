@@ -47,6 +47,11 @@ class BaseNote(BaseModel):
     num_parameters: int
     transformers: str
 
+    @property
+    def is_small_v1(self) -> bool:
+        """Whether the base is the first edition of the bundled model, whatever it was called."""
+        return self.sha256 == SMALL_V1_SHA256
+
     def __str__(self) -> str:
         return f"{self.name or 'a model without a name'} (sha256 {self.sha256[:_DIGITS_SHOWN]}...)"
 
@@ -147,7 +152,7 @@ def require_same_base(model: nn.Module, folder: Path) -> None:
         return
     found = weights_sha256(model)
     if found != note.sha256:
-        remedy = f"; name {SMALL_V1} as the detector and its mask head" if note.sha256 == SMALL_V1_SHA256 else ""
+        remedy = f"; name {SMALL_V1} as the detector and its mask head" if note.is_small_v1 else ""
         raise InputError(
             f"adapter {folder} was made for {note}; this is another model (sha256 {found[:_DIGITS_SHOWN]}...){remedy}"
         )

@@ -45,7 +45,7 @@ from gdinousam.models.adapters.lora import (
     prepare_for_adapters,
     without_peft_warning,
 )
-from gdinousam.models.bundled import SMALL, SMALL_V1, SMALL_V1_SHA256
+from gdinousam.models.bundled import SMALL, SMALL_V1
 from gdinousam.models.checkpoints.files import read_tensors, require_finite, require_kind
 from gdinousam.models.checkpoints.grounding_dino import transformers_module
 from gdinousam.models.checkpoints.keys import listed
@@ -74,7 +74,7 @@ def base_of(folder: Path) -> str:
     base = read_json_object(folder / ADAPTER_CONFIG).get("base_model_name_or_path")
     if not base or not isinstance(base, str):
         raise InputError(f"adapter {folder} does not name its base; give the base as detector beside the adapter")
-    if base == SMALL and (note := noted_base(folder)) is not None and note.sha256 == SMALL_V1_SHA256:
+    if base == SMALL and (note := noted_base(folder)) is not None and note.is_small_v1:
         return SMALL_V1
     return found_base(base, folder)
 

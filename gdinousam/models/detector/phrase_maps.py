@@ -82,18 +82,19 @@ def overlap_with_boxes(maps: torch.Tensor, boxes_cxcywh_norm: torch.Tensor) -> t
     It is two points of the map wide at least, so that the smallest box holds one.
     maps: (P, h, w) logits. boxes_cxcywh_norm: (Q, 4) in [0, 1] of the image that the map covers.
     """
-    parts = [_overlap(maps, some) for some in boxes_cxcywh_norm.split(_BOXES_AT_ONCE)]
-    return torch.cat(parts) if parts else maps.new_zeros(0, len(maps))
+    size_hw = _FINER * maps.shape[-2], _FINER * maps.shape[-1]
+    probabilities = F.interpolate(maps[None], size_hw, mode="bilinear")[0].sigmoid()
+    return torch.cat([_overlap(probabilities, some) for some in boxes_cxcywh_norm.split(_BOXES_AT_ONCE)])
 
 
-def _overlap(maps: torch.Tensor, boxes_cxcywh_norm: torch.Tensor) -> torch.Tensor:
-    height, width = (_FINER * side for side in maps.shape[-2:])
-    probabilities = F.interpolate(maps[None], (height, width), mode="bilinear")[0].sigmoid().flatten(1)
-    y, x = ((torch.arange(side, device=maps.device) + 0.5) / side for side in (height, width))
+def _overlap(probabilities: torch.Tensor, boxes_cxcywh_norm: torch.Tensor) -> torch.Tensor:
+    height, width = probabilities.shape[-2:]
+    y, x = ((torch.arange(side, device=probabilities.device) + 0.5) / side for side in (height, width))
     centre_x, centre_y, box_width, box_height = boxes_cxcywh_norm.float()[:, :, None, None].unbind(dim=1)
     across = (x[None, None, :] - centre_x) / (box_width / 2).clamp(min=1 / width)
     down = (y[None, :, None] - centre_y) / (box_height / 2).clamp(min=1 / height)
     ellipses = (across**2 + down**2 <= 1).float().flatten(1)
-    shared = ellipses @ probabilities.T
-    either = ellipses.sum(dim=1)[:, None] + probabilities.sum(dim=1)[None] - shared
+    of_phrases = probabilities.flatten(1)
+    shared = ellipses @ of_phrases.T
+    either = ellipses.sum(dim=1)[:, None] + of_phrases.sum(dim=1)[None] - shared
     return shared / either.clamp(min=1e-6)
