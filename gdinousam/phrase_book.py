@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from gdinousam.yaml_files import read_yaml
 logger = logging.getLogger(__name__)
 
 PLACE = "{phrase}"  # in a frame, where the phrase goes
+_CHOICE = re.compile(r"\(([^()|]*(?:\|[^()|]*)+)\)")  # in a wording: one of several, between bars
 # of the setting that names one, in every config
 PHRASE_BOOK = "YAML of synonyms, organs and findings, docs/training.md; null: the package's."
 AbsentKind = Literal["other organs", "other findings"]
@@ -129,6 +131,12 @@ class PhraseBook:
         """
         return (*self.training_words(phrase), *_others(phrase, self.training_sentences(phrase)))
 
+    @property
+    def training_vocabulary(self) -> frozenset[str]:
+        """Every word, in lower case and without punctuation, of all that training may show."""
+        texts = (text for phrase in self.phrases for text in (phrase, *self.training_wordings(phrase)))
+        return frozenset(word for text in texts for word in re.findall(r"\w+", text.lower()))
+
     def held_out_wordings(self, phrase: str) -> tuple[str, ...]:
         """The same of what no training is shown."""
         entry = self.entry(phrase)
@@ -164,7 +172,8 @@ def read_phrase_book(path: Path | None = None) -> PhraseBook:
         raise InputError(f"{where}: {key}: {problem['msg']}; docs/training.md shows a phrase book") from error
     _check(where, book)
     entries = [
-        Entry(phrase, one.organ, one.general, one.wordings, one.held_out) for phrase, one in book.phrases.items()
+        Entry(phrase, one.organ, one.general, one.spelled_out(phrase), one.held_out)
+        for phrase, one in book.phrases.items()
     ]
     region_of = {organ: region for region, organs in book.regions.items() for organ in organs}
     return PhraseBook(entries, region_of, book.alternatives, book.frames.training, book.frames.held_out)
@@ -191,11 +200,28 @@ def _place(path: Path | None) -> Path:
     return ASSETS / "phrase_book.yaml" if path is None else path
 
 
+def _choices_made(words: str) -> list[str]:
+    """ "(head|skull) of the (fetus|baby)": four wordings; words without a choice: themselves."""
+    choice = _CHOICE.search(words)
+    if choice is None:
+        return [words]
+    ends = _choices_made(words[choice.end() :])
+    return [words[: choice.start()] + one + end for one in choice[1].split("|") for end in ends]
+
+
 class _Phrase(Settings):
     organ: str
     general: bool = False
     wordings: tuple[str, ...] = ()
     held_out: tuple[str, ...] = ()
+
+    def spelled_out(self, phrase: str) -> tuple[str, ...]:
+        """The wordings with every choice made, without what a choice shares with the phrase or with ``held_out``."""
+        plain = [words for words in self.wordings if not _CHOICE.search(words)]
+        known = {phrase_identity(words) for words in (phrase, *plain, *self.held_out)}
+        made = (one for words in self.wordings if words not in plain for one in _choices_made(words))
+        fresh = {phrase_identity(words): words for words in made if phrase_identity(words) not in known}
+        return (*plain, *fresh.values())
 
 
 class _Frames(Settings):
@@ -213,11 +239,12 @@ class _Book(Settings):
 def _check(where: Path, book: _Book) -> None:
     owner: dict[str, str] = {}
     for phrase, one in book.phrases.items():
-        for words in (phrase, *one.wordings, *one.held_out):
+        spoken = (phrase, *one.spelled_out(phrase), *one.held_out)
+        for words in spoken:
             other = owner.setdefault(_form(where, words), phrase)
             if other != phrase:
                 raise InputError(f"{where}: {words!r} stands for {other!r} and for {phrase!r}; leave it out of one")
-        forms = [phrase_identity(words) for words in (phrase, *one.wordings, *one.held_out)]
+        forms = [phrase_identity(words) for words in spoken]
         if len(set(forms)) < len(forms):
             twice = next(form for form in forms if forms.count(form) > 1)
             raise InputError(f"{where}: {phrase}: {twice!r} stands there twice; keep one")

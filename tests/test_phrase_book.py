@@ -77,6 +77,27 @@ def test_wordings(path: Path) -> None:
     assert not book.are_same("a lump", "breast tumor") and not book.are_same("spleen", "liver")
 
 
+def test_choices_in_wordings(path: Path) -> None:
+    entry = {
+        "organ": "fetal head",
+        "wordings": ["skull", "fetal (head|skull)", "(head|skull) of the (fetus|baby)", "head (of a fetus)"],
+        "held_out": ["skull of the baby"],
+    }
+    book = book_of(path, phrases=TREE["phrases"] | {"fetal head": entry})
+    assert book.training_words("fetal head") == (
+        "skull",
+        "head (of a fetus)",  # brackets without a bar are part of the words
+        "fetal skull",
+        "head of the fetus",
+        "head of the baby",
+        "skull of the fetus",
+    )
+    assert book.held_out_wordings("fetal head")[0] == "skull of the baby"
+    assert book.are_same("head of the baby", "fetal head")
+    assert {"fetus", "of", "segment", "mass"} <= book.training_vocabulary
+    assert not {"Fetus", "show", "fetus)", "lump"} & book.training_vocabulary
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

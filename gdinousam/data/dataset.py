@@ -14,6 +14,7 @@ import torch
 from torch.utils.data import Dataset
 
 from gdinousam.data.augmentation import Augmentation, seeded
+from gdinousam.data.balance import BalancedOrder
 from gdinousam.data.caption_phrases import PLAIN_CAPTIONS, CaptionRules
 from gdinousam.data.images import read_mask, read_record_image
 from gdinousam.data.samples import Sample, to_sample, with_objects
@@ -135,7 +136,7 @@ def _augmented(raw: RawExample, augmentation: Augmentation) -> RawExample:
 class TrainingDataset(Examples):
     """Image records as examples; see ``Examples``.
 
-    with_masks: also read the mask of every instance.
+    with_masks: also read the mask of every instance. balance: of ``BalancedOrder``; 0 shows every record once.
     """
 
     def __init__(
@@ -146,21 +147,23 @@ class TrainingDataset(Examples):
         seed: int = 0,
         with_masks: bool = False,
         captions: CaptionRules = PLAIN_CAPTIONS,
+        balance: float = 0.0,
     ) -> None:
         super().__init__(resize, augmentation, seed, captions)
         self.records = tuple(records)
         self._with_masks = with_masks
+        self._order = BalancedOrder([record.dataset for record in records], balance, seed) if balance else None
 
     def __len__(self) -> int:
         return len(self.records)
 
     def raw(self, index: int, seed: int) -> RawExample:
-        """The record at a place, read from its files.
+        """The record at a place of the epoch, read from its files.
 
         Raises InputError for a file that cannot be read, is of another size than the record says, or has changed since
         it was checked, and for a mask without a pixel in its box.
         """
-        record = self.records[index]
+        record = self.records[self._order.of_epoch(self.epoch)[index] if self._order else index]
         masks = None
         if self._with_masks:
             references = [instance.mask for instance in record.instances]

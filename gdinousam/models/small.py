@@ -7,8 +7,10 @@ of ``small-v1`` were. The detector of ``small`` has another image encoder, see `
 
 from __future__ import annotations
 
+import json
 import re
 import string
+from collections.abc import Iterable
 
 import torch
 from tokenizers import Tokenizer
@@ -21,6 +23,7 @@ from transformers import (
     BertConfig,
     GroundingDinoConfig,
     GroundingDinoForObjectDetection,
+    PreTrainedTokenizerBase,
     PreTrainedTokenizerFast,
     Sam2Config,
     Sam2Model,
@@ -43,6 +46,7 @@ SMALL_MASK_HEAD_SIZE = 256
 SEPARATOR_TOKENS = {"[CLS]": 101, "[SEP]": 102, ".": 1012, "?": 1029}
 _OTHER_SPECIAL_TOKENS = {"[PAD]": 0, "[UNK]": 100, "[MASK]": 103}
 _VOCABULARY_SIZE = 1030
+_SPECIAL_NAMES = {f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep", "mask")}
 
 # Whole words that get a token of their own; every other word is spelled out in characters.
 _WORDS = """
@@ -84,7 +88,29 @@ def small_tokenizer() -> PreTrainedTokenizerFast:
         tokenizer_object=tokenizer,
         model_max_length=512,
         clean_up_tokenization_spaces=True,
-        **{f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep", "mask")},
+        **_SPECIAL_NAMES,
+    )
+
+
+def with_words(tokenizer: PreTrainedTokenizerBase, words: Iterable[str]) -> PreTrainedTokenizerFast:
+    """The small tokenizer with a token for each of some lower-case words that it would spell out in characters.
+
+    They take unused places of the vocabulary, in alphabetical order, so all other tokens and the model's sizes remain.
+    Raises ValueError where there are more words than places.
+    """
+    tree = json.loads(tokenizer.backend_tokenizer.to_str())
+    vocabulary: dict[str, int] = tree["model"]["vocab"]
+    new = sorted(set(words) - set(vocabulary))
+    unused = [token for token in vocabulary if token.startswith("[unused")]
+    if len(new) > len(unused):
+        raise ValueError(f"{len(new)} words for {len(unused)} unused places")
+    named = dict(zip(unused, new, strict=False))
+    tree["model"]["vocab"] = {named.get(token, token): index for token, index in vocabulary.items()}
+    return type(tokenizer)(
+        tokenizer_object=Tokenizer.from_str(json.dumps(tree)),
+        model_max_length=tokenizer.model_max_length,
+        clean_up_tokenization_spaces=True,
+        **_SPECIAL_NAMES,
     )
 
 

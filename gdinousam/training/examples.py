@@ -38,8 +38,8 @@ def training_examples(config: LearningConfig, images: TrainingImages, resize: Re
         _require_something_absent(captions.absent, _phrases_of_images(data, images), config.phrase_book)
     augmentation = build_augmentation(config.augmentation, phrases) if config.augmentation else None
     num_phantoms = data.phantoms.num_train if data.phantoms else 0
-    seed = config.training.seed
-    return JoinedExamples(_parts(config, images.train, num_phantoms, resize, augmentation, seed, captions))
+    seed, balance = config.training.seed, data.balance
+    return JoinedExamples(_parts(config, images.train, num_phantoms, resize, augmentation, seed, captions, balance))
 
 
 def validation_examples(
@@ -93,11 +93,12 @@ def _parts(
     augmentation: Augmentation | None,
     seed: int,
     captions: CaptionRules,
+    balance: float = 0.0,
 ) -> Sequence[Examples]:
     phantoms, with_masks = config.data.phantoms, config.needs_masks
     parts: list[Examples] = []
     if records:
-        parts.append(TrainingDataset(records, resize, augmentation, seed, with_masks, captions))
+        parts.append(TrainingDataset(records, resize, augmentation, seed, with_masks, captions, balance))
     if num_phantoms and phantoms:
         parts.append(EndlessPhantoms(phantoms.families, num_phantoms, resize, augmentation, seed, with_masks, captions))
     return parts

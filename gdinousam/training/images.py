@@ -63,6 +63,14 @@ class TrainData(Settings):
         description="Probability, in [0, 1], that other words from the phrase book stand for a phrase of a caption: "
         "a synonym or a sentence. Validation keeps the phrases.",
     )
+    balance: float = Field(
+        0.0,
+        ge=0.0,
+        le=1.0,
+        description="How far small datasets are shown more often, in [0, 1]; an epoch keeps its number of images. "
+        "0: every training image once an epoch; 1: every dataset equally often; between: n images of a dataset "
+        "count as n ** (1 - balance).",
+    )
     captions: Literal["distinct_phrases", "phrase_per_box"] = Field(
         "distinct_phrases",
         description="Contents of a training caption. distinct_phrases: each phrase of the image once; "

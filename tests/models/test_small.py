@@ -14,6 +14,7 @@ from gdinousam.models.small import (
     random_small_mask_head,
     small_tokenizer,
     small_vocabulary,
+    with_words,
 )
 from gdinousam.prompts import build_caption, tokenize_captions
 from gdinousam.runtime import torch_seed
@@ -75,3 +76,18 @@ def test_token_logits_of_random_weights_start_small() -> None:
     for layer in (output.last, *output.earlier, output.encoder):
         # unscaled they would spread like sqrt(d_model), more than 11
         assert np.std(layer.logits.numpy()) < 5
+
+
+def test_words_get_tokens_in_unused_places() -> None:
+    plain = small_tokenizer()
+    more = with_words(plain, ["unborn", "child", "breast", "cranium"])
+    assert plain.tokenize("unborn child")[:3] == ["u", "##n", "##b"]
+    assert more.tokenize("Head of the unborn child. cranium?") == [
+        *("head", "of", "the", "unborn", "child", ".", "cranium", "?"),
+    ]
+    assert len(more) == len(plain)
+    changed = {token: index for token, index in more.vocab.items() if plain.vocab.get(token) != index}
+    assert sorted(changed) == ["child", "cranium", "unborn"]
+    assert {plain.convert_ids_to_tokens(index)[:7] for index in changed.values()} == {"[unused"}
+    with pytest.raises(ValueError, match="2000 words for 8[0-9][0-9] unused places"):
+        with_words(plain, [f"w{number}" for number in range(2000)])
