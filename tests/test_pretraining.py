@@ -12,7 +12,7 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
-from transformers import AutoImageProcessor
+from transformers import AutoImageProcessor, AutoTokenizer
 
 from gdinousam.commands.common import run
 from gdinousam.commands.pretrain_small import pretrain_command
@@ -23,6 +23,7 @@ from gdinousam.models import imagenet_encoder
 from gdinousam.models.imagenet_encoder import imagenet_weights
 from gdinousam.models.loading import trained_resize
 from gdinousam.models.segmenter import load_segmenter
+from gdinousam.phrase_book import phrase_book_sha256
 
 ROOT = Path(__file__).parents[1]
 
@@ -130,7 +131,10 @@ def test_a_stage_starts_from_a_detector_with_an_encoder_of_imagenet(started: Pat
     encoder = {f"model.backbone.conv_encoder.model._backbone.{name}": one for name, one in imagenet_weights().items()}
     assert all(torch.equal(start[name], tensor) for name, tensor in encoder.items())
     assert trained.keys() == start.keys() and trained_resize(runs / "start").size == 64
-    assert json.loads((runs / "start" / "start.json").read_text()) == {"rest": "random-small", "size": 64, "seed": 3}
+    note = json.loads((runs / "start" / "start.json").read_text())
+    assert note == {"rest": "random-small", "size": 64, "seed": 3, "phrase_book": phrase_book_sha256()[:8]}
+    tokens = AutoTokenizer.from_pretrained(runs / "coarse" / "last").tokenize("skull of the unborn child")
+    assert tokens == ["skull", "of", "the", "unborn", "child"]
 
 
 def test_a_stage_without_that_detector_needs_no_encoder(started: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,9 @@ from gdinousam.locks import locked
 from gdinousam.models.imagenet_encoder import with_imagenet_encoder
 from gdinousam.models.loading import load_grounding_dino, load_mask_head, save_resize, trained_resize
 from gdinousam.models.mask_heads.sam2 import Sam2MaskHead
+from gdinousam.models.small import with_words
 from gdinousam.models.weights.origin import TRAINING_NOTE
+from gdinousam.phrase_book import phrase_book_sha256, read_phrase_book
 from gdinousam.preprocessing import ResizeSettings
 from gdinousam.reading import read_json_object
 from gdinousam.runtime import torch_seed
@@ -106,7 +108,7 @@ def _image_paths(folder: Path) -> dict[str, Path]:
 def write_start(settings: StartSettings) -> None:
     """Write the detector that training starts from, unless it is there already; waits for a program that writes it.
 
-    Raises InputError where the folder is there and was not made by these settings, where the weights of the image
+    Every word of the package's phrase book gets a token of its own. Raises InputError where the folder is there and was not made by these settings, where the weights of the image
     encoder are not installed, or ``rest`` does not load.
     """
     folder = settings.output_dir
@@ -120,13 +122,13 @@ def write_start(settings: StartSettings) -> None:
             model = with_imagenet_encoder(rest)
         with replaced_folder(folder) as new:
             model.save_pretrained(new)
-            tokenizer.save_pretrained(new)
+            with_words(tokenizer, read_phrase_book().training_vocabulary).save_pretrained(new)
             save_resize(new, ResizeSettings(size=settings.size))
             write_json(new / _START_NOTE, _made_by(settings))
 
 
 def _made_by(settings: StartSettings) -> dict[str, Any]:
-    return settings.model_dump(mode="json", exclude={"output_dir"})
+    return settings.model_dump(mode="json", exclude={"output_dir"}) | {"phrase_book": phrase_book_sha256()[:8]}
 
 
 def _require_made_by(settings: StartSettings) -> None:

@@ -9,8 +9,11 @@ from peft import PeftModel
 from transformers import GroundingDinoConfig, GroundingDinoForObjectDetection
 
 from gdinousam.errors import InputError
+from gdinousam.models.adapters.base_note import describe_base
+from gdinousam.models.adapters.loading import save_adapter
 from gdinousam.models.adapters.lora import (
     BoxHead,
+    Further,
     LoraSettings,
     adapter_change,
     add_lora,
@@ -62,9 +65,9 @@ def test_a_model_without_the_names_is_refused() -> None:
             add_lora(model, LoraSettings())
 
 
-def adapted(folder: Path, box_head: BoxHead = "last_layer") -> Detector:
+def adapted(folder: Path | str, box_head: BoxHead = "last_layer", further: tuple[Further, ...] = ()) -> Detector:
     model, tokenizer = load_grounding_dino(str(folder))
-    return Detector(add_lora(model, LoraSettings(rank=4, alpha=4, box_head=box_head)), tokenizer)
+    return Detector(add_lora(model, LoraSettings(rank=4, alpha=4, box_head=box_head, further=further)), tokenizer)
 
 
 def question(detector: Detector) -> tuple[torch.Tensor, TokenizedCaptions]:
@@ -93,9 +96,14 @@ def test_adapters_start_without_effect(small_detector: Path) -> None:
     assert distance(detector, plain) == 0
 
 
-@pytest.mark.parametrize("box_head", ["last_layer", "full"])
-def test_every_adapter_learns_and_nothing_else_does(small_detector: Path, box_head: BoxHead) -> None:
-    detector = adapted(small_detector, box_head).train()
+EVERYTHING: tuple[Further, ...] = ("text_encoder", "fusion", "image_encoder")
+
+
+@pytest.mark.parametrize(("box_head", "further"), [("last_layer", ()), ("full", ()), ("last_layer", EVERYTHING)])
+def test_every_adapter_learns_and_nothing_else_does(
+    small_detector: Path, box_head: BoxHead, further: tuple[Further, ...]
+) -> None:
+    detector = adapted(small_detector, box_head, further).train()
     trained = {name: p for name, p in detector.named_parameters() if p.requires_grad}
     optimizer = torch.optim.SGD(trained.values(), lr=1e-3)
     backward(detector)
@@ -110,6 +118,31 @@ def test_every_adapter_learns_and_nothing_else_does(small_detector: Path, box_he
     assert len(trained) == 2 * count_parameters(detector).adapted_modules + 2 * num_box_layers
     in_full = [name for name in trained if "lora" not in name]
     assert len(in_full) == 2 * num_box_layers and all("bbox_embed.0.layers" in name for name in in_full)
+
+
+@pytest.mark.parametrize(
+    ("further", "num_modules"),
+    [
+        (("text_encoder",), 2 * 6),
+        (("fusion",), 2 * (6 + 4)),
+        # of EfficientNet-Lite0: the stem, one convolution of the first block, two of each other, three behind it
+        (("image_encoder",), 1 + 1 + 2 * 15 + 3),
+    ],
+)
+def test_further_parts_of_the_small_model(further: tuple[Further, ...], num_modules: int) -> None:
+    plain, more = count_parameters(adapted("small")), count_parameters(adapted("small", further=further))
+    assert more.adapted_modules - plain.adapted_modules == num_modules
+    assert more.total - plain.total == more.trainable - plain.trainable > 0
+
+
+def test_further_adapters_are_saved_and_merged(tmp_path: Path) -> None:
+    base, tokenizer = load_grounding_dino("small")
+    note = describe_base(base, "small")
+    detector = Detector(add_lora(base, LoraSettings(rank=4, alpha=4, further=EVERYTHING)), tokenizer).eval()
+    randomize(detector.model)
+    save_adapter(detector.model, note, tmp_path)
+    assert distance(detector, load_detector("small")) > 0.01
+    assert distance(detector, load_detector("small", tmp_path)) < 1e-4
 
 
 def answers(detector: Detector) -> tuple[torch.Tensor, torch.Tensor]:

@@ -27,6 +27,7 @@ from gdinousam.models.own_classes import give_own_classes
 from gdinousam.settings import Settings
 
 BoxHead = Literal["last_layer", "full"]
+Further = Literal["text_encoder", "fusion", "image_encoder"]
 
 # The shared box head appears under several names in the model; modules are listed once, under the first.
 _BOX_HEAD = r"(model\.decoder\.)?bbox_embed\.0\.layers\."
@@ -38,6 +39,16 @@ _ADAPTED = (
     r"model\.decoder\.layers\.\d+\.(encoder_attn_text|self_attn)\.out_proj",
     r"model\.decoder\.layers\.\d+\.fc[12]",
 )
+# What the public adaptation leaves frozen; an image encoder's linear layers, or its convolutions without groups.
+_FURTHER: dict[Further, tuple[str, ...]] = {
+    "text_encoder": (r"model\.text_backbone\.encoder\..+",),
+    "fusion": (
+        r"model\.encoder\.layers\.\d+\.fusion_layer\.attn\..+",
+        r"model\.encoder\.layers\.\d+\.deformable_layer\.self_attn\..+",
+    ),
+    "image_encoder": (r"model\.backbone\..+", r"model\.input_proj_vision\..+"),
+}
+_IS_OUTPUT = re.compile(r"(text_enhancer_layer\.self_attn|encoder_attn_text|\d\.self_attn)\.out_proj$")
 _ADAPTED_PER_ENCODER_LAYER = 5
 _ADAPTED_PER_DECODER_LAYER = 8
 
@@ -60,13 +71,19 @@ class LoraSettings(Settings):
         "they have no effect, as in the public code, where torch's fused attention never calls them.",
     )
 
+    further: tuple[Further, ...] = Field(
+        (),
+        description="Parts that get adapters too, which the public adaptation leaves frozen: text_encoder; fusion (of "
+        "image and text, and the encoder's attention); image_encoder, with the layers behind it.",
+    )
+
 
 DEFAULT_ADAPTER = "default"  # peft's name for the only adapter of a model
 
 
 @dataclass(frozen=True)
 class ParameterCount:
-    """adapted_modules: linear modules with an adapter. trainable, total: numbers of parameters."""
+    """adapted_modules: modules with an adapter. trainable, total: numbers of parameters."""
 
     adapted_modules: int
     trainable: int
@@ -92,7 +109,8 @@ def add_lora(model: GroundingDinoForObjectDetection, settings: LoraSettings) -> 
     Raises InputError for a model without Grounding DINO's module names.
     """
     prepare_for_adapters(model)
-    names = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
+    layers = {name: module for name, module in model.named_modules() if _can_be_adapted(module)}
+    names = [name for name, module in layers.items() if isinstance(module, nn.Linear)]
     full = "[012]" if settings.box_head == "full" else "2"
     adapted_box_layers = () if settings.box_head == "full" else (_BOX_HEAD + "[01]",)
     adapted = _matching(names, (*_ADAPTED, *adapted_box_layers))
@@ -102,9 +120,9 @@ def add_lora(model: GroundingDinoForObjectDetection, settings: LoraSettings) -> 
             f"found {len(adapted)} of {expected} modules to adapt in {type(model).__name__}; give a Grounding DINO"
         )
     saved = _matching(names, (_BOX_HEAD + full,))
-    linear = dict(model.named_modules())
-    num_trainable = sum(settings.rank * sum(linear[name].weight.shape) for name in adapted)
-    num_trainable += sum(parameter.numel() for name in saved for parameter in linear[name].parameters())
+    adapted += [name for part in settings.further for name in _matching(list(layers), _FURTHER[part])]
+    num_trainable = sum(_adapter_size(layers[name], settings.rank) for name in adapted)
+    num_trainable += sum(parameter.numel() for name in saved for parameter in layers[name].parameters())
     adapted_model = insert_adapters(
         model,
         LoraConfig(
@@ -116,17 +134,28 @@ def add_lora(model: GroundingDinoForObjectDetection, settings: LoraSettings) -> 
         ),
     )
     counted = count_parameters(adapted_model)
-    assert counted.adapted_modules == expected, f"peft adapted {counted.adapted_modules} modules, not {expected}"
+    assert counted.adapted_modules == len(adapted), f"peft adapted {counted.adapted_modules}, not {len(adapted)}"
     assert counted.trainable == num_trainable, f"peft trains {counted.trainable} parameters, not {num_trainable}"
     if not settings.attention_outputs:
         _freeze_attention_outputs(adapted_model)
     return adapted_model
 
 
+def _can_be_adapted(module: nn.Module) -> bool:
+    """Convolutions with groups are left out: peft's adapters would mix their channels."""
+    return isinstance(module, nn.Linear) or (isinstance(module, nn.Conv2d) and module.groups == 1)
+
+
+def _adapter_size(layer: nn.Module, rank: int) -> int:
+    """The parameters of its two matrices; the first is a convolution of the layer's kernel where that is one."""
+    weight: torch.Tensor = layer.get_parameter("weight")
+    return rank * (weight.shape[0] + weight[0].numel())
+
+
 def _freeze_attention_outputs(adapted: PeftModel) -> None:
     """Keep these adapters as they start: the second matrix is zero, so they change nothing."""
     for name, module in adapted.named_modules():
-        if isinstance(module, nn.Module) and isinstance(module, LoraLayer) and name.endswith(".out_proj"):
+        if isinstance(module, nn.Module) and isinstance(module, LoraLayer) and _IS_OUTPUT.search(name):
             module.requires_grad_(False)
 
 
