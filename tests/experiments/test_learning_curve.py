@@ -172,6 +172,14 @@ def test_a_finished_curve_is_told_again_without_a_run(
     assert (output / "learning_curve.md").is_file()
 
 
+def test_a_curve_that_was_begun_before_a_setting_existed_is_gone_on_with(config: Path, output: Path) -> None:
+    for path in output.glob("*/*/training/config.yaml"):
+        text = path.read_text(encoding="utf-8")
+        assert text.count("  balance: 0.0\n") == 1
+        path.write_text(text.replace("  balance: 0.0\n", ""), encoding="utf-8")
+    assert run(learning_curve_command, ["--config", str(config), "--resume"]) == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

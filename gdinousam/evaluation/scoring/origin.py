@@ -125,7 +125,7 @@ def require_same_origin(
         raise InputError(f"{folder}: holds no evaluation to go on with; start it without --resume")
     earlier_about, about = _by_part(read_note(folder / METHOD_NAME)), _by_part(about)
     differing = [
-        *changed_settings(folder, config_text, _FREE_KEYS),
+        *changed_settings(_copy_of(folder), config_text, _FREE_KEYS),
         *_differences(read_note(folder / DATA_NAME), json.loads(json.dumps(data_print)), DATA_NAME),
         *_differences({key: earlier_about.get(key) for key in about}, about, METHOD_NAME),
     ]
@@ -137,17 +137,21 @@ def require_same_origin(
     require_noted_files(folder, {_PART: records}, "start again with --overwrite")
 
 
-def changed_settings(folder: Path, config_text: str, free: Collection[str]) -> list[str]:
+def changed_settings(earlier: Any, config_text: str, free: Collection[str]) -> list[str]:
     """What a config sets otherwise than the copy in a run's folder, each as "key in config.yaml".
 
-    config_text: YAML. free: dotted keys that may differ. A copy that cannot be read differs in everything.
+    earlier: content of the copy; ``None`` where it cannot be read, so that everything differs. config_text: YAML. free:
+    dotted keys that may differ.
     """
+    now = dict(_flat(parse_yaml(config_text, CONFIG_COPY)))
+    return _differences(dict(_flat(earlier)), now, CONFIG_COPY, free)
+
+
+def _copy_of(folder: Path) -> Any:
     try:
-        tree = read_yaml(folder / CONFIG_COPY, missing="")
+        return read_yaml(folder / CONFIG_COPY, missing="")
     except InputError:
-        tree = None
-    earlier, now = dict(_flat(tree)), dict(_flat(parse_yaml(config_text, CONFIG_COPY)))
-    return _differences(earlier, now, CONFIG_COPY, free)
+        return None
 
 
 def _by_part(about: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from gdinousam.data.contract.reading import IMAGE_NAME, find_csv, read_table, write_table
 from gdinousam.data.splits.nested import drawn_units
@@ -22,7 +23,7 @@ from gdinousam.evaluation.reporting.learning_curve import CurveRun, LearningCurv
 from gdinousam.evaluation.reporting.table_files import as_plain, write_table_files
 from gdinousam.evaluation.scoring.origin import changed_settings
 from gdinousam.evaluation.scoring.results import read_results
-from gdinousam.experiments.config import AnyTrainConfig, TestConfig, dump_config
+from gdinousam.experiments.config import AnyTrainConfig, TestConfig, dump_config, load_config
 from gdinousam.experiments.evaluate import build_method, evaluate_method, read_test_records
 from gdinousam.experiments.studies.curve_config import (
     LearningCurveConfig,
@@ -40,6 +41,7 @@ from gdinousam.records import ImageRecord
 from gdinousam.settings import TRUE_BOX
 from gdinousam.training.checkpoints import LAST
 from gdinousam.training.images import read_training_images
+from gdinousam.yaml_files import parse_yaml
 
 logger = logging.getLogger(__name__)
 
@@ -154,12 +156,21 @@ def _require_same(planned: Sequence[_Planned]) -> None:
         folder = run.training.training.output_dir
         if not (folder / CONFIG_COPY).is_file():
             continue
-        changed = changed_settings(folder, dump_config(run.training), _FREE_KEYS)
+        changed = changed_settings(_begun_with(run), dump_config(run.training), _FREE_KEYS)
         if changed:
             raise InputError(
                 f"{folder}: the training there was begun with something else ({', '.join(changed)}); undo the change, "
                 "or start the curve again with --overwrite"
             )
+
+
+def _begun_with(run: _Planned) -> Any:
+    """The settings of a training that was begun, with the defaults of settings that it does not know yet."""
+    try:
+        earlier = load_config(type(run.training), run.training.training.output_dir / CONFIG_COPY)
+    except InputError:
+        return None
+    return parse_yaml(dump_config(earlier), CONFIG_COPY)
 
 
 def _write_part(config: LearningCurveConfig, part: _Part) -> None:
