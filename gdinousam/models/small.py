@@ -106,7 +106,7 @@ def with_words(tokenizer: PreTrainedTokenizerBase, words: Iterable[str]) -> PreT
         raise ValueError(f"{len(new)} words for {len(unused)} unused places")
     named = dict(zip(unused, new, strict=False))
     tree["model"]["vocab"] = {named.get(token, token): index for token, index in vocabulary.items()}
-    return type(tokenizer)(
+    return PreTrainedTokenizerFast(
         tokenizer_object=Tokenizer.from_str(json.dumps(tree)),
         model_max_length=tokenizer.model_max_length,
         clean_up_tokenization_spaces=True,
