@@ -214,7 +214,7 @@ def _write(config: LearningCurveConfig, curve: LearningCurve) -> str:
     batch = tuned.data.batch_size * tuned.training.accumulation_steps
     budget = (
         f"Every run has {config.curve.num_steps} optimizer steps of at most {batch} images, and those that fill its "
-        "last epoch, whatever its size and method; its last weights are scored, and nothing was chosen on validation "
+        "last epoch, whatever its size and method; its last weights are scored, and no epoch was chosen on validation "
         "or test images."
     )
     tables = curve_tables(curve, [budget])
