@@ -170,11 +170,11 @@ def read_phrase_book(path: Path | None = None) -> PhraseBook:
         problem = error.errors()[0]
         key = ".".join(map(str, problem["loc"])) or "the file"
         raise InputError(f"{where}: {key}: {problem['msg']}; docs/training.md shows a phrase book") from error
-    _check(where, book)
     entries = [
         Entry(phrase, one.organ, one.general, one.spelled_out(phrase), one.held_out)
         for phrase, one in book.phrases.items()
     ]
+    _check(where, book, entries)
     region_of = {organ: region for region, organs in book.regions.items() for organ in organs}
     return PhraseBook(entries, region_of, book.alternatives, book.frames.training, book.frames.held_out)
 
@@ -236,15 +236,15 @@ class _Book(Settings):
     phrases: dict[str, _Phrase] = Field(min_length=1)
 
 
-def _check(where: Path, book: _Book) -> None:
+def _check(where: Path, book: _Book, entries: Sequence[Entry]) -> None:
     owner: dict[str, str] = {}
-    for phrase, one in book.phrases.items():
-        spoken = (phrase, *one.spelled_out(phrase), *one.held_out)
-        for words in spoken:
+    for entry in entries:
+        phrase = entry.phrase
+        for words in entry.spoken:
             other = owner.setdefault(_form(where, words), phrase)
             if other != phrase:
                 raise InputError(f"{where}: {words!r} stands for {other!r} and for {phrase!r}; leave it out of one")
-        forms = [phrase_identity(words) for words in spoken]
+        forms = [phrase_identity(words) for words in entry.spoken]
         if len(set(forms)) < len(forms):
             twice = next(form for form in forms if forms.count(form) > 1)
             raise InputError(f"{where}: {phrase}: {twice!r} stands there twice; keep one")

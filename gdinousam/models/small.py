@@ -46,7 +46,6 @@ SMALL_MASK_HEAD_SIZE = 256
 SEPARATOR_TOKENS = {"[CLS]": 101, "[SEP]": 102, ".": 1012, "?": 1029}
 _OTHER_SPECIAL_TOKENS = {"[PAD]": 0, "[UNK]": 100, "[MASK]": 103}
 _VOCABULARY_SIZE = 1030
-_SPECIAL_NAMES = {f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep", "mask")}
 
 # Whole words that get a token of their own; every other word is spelled out in characters.
 _WORDS = """
@@ -84,12 +83,7 @@ def small_tokenizer() -> PreTrainedTokenizerFast:
     tokenizer.decoder = WordPieceDecoder()
     ends = [(token, vocabulary[token]) for token in ("[CLS]", "[SEP]")]
     tokenizer.post_processor = TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=ends)
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        model_max_length=512,
-        clean_up_tokenization_spaces=True,
-        **_SPECIAL_NAMES,
-    )
+    return _with_special_tokens(tokenizer, 512)
 
 
 def with_words(tokenizer: PreTrainedTokenizerBase, words: Iterable[str]) -> PreTrainedTokenizerFast:
@@ -106,11 +100,15 @@ def with_words(tokenizer: PreTrainedTokenizerBase, words: Iterable[str]) -> PreT
         raise ValueError(f"{len(new)} words for {len(unused)} unused places")
     named = dict(zip(unused, new, strict=False))
     tree["model"]["vocab"] = {named.get(token, token): index for token, index in vocabulary.items()}
+    return _with_special_tokens(Tokenizer.from_str(json.dumps(tree)), tokenizer.model_max_length)
+
+
+def _with_special_tokens(tokenizer: Tokenizer, max_length: int) -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(
-        tokenizer_object=Tokenizer.from_str(json.dumps(tree)),
-        model_max_length=tokenizer.model_max_length,
+        tokenizer_object=tokenizer,
+        model_max_length=max_length,
         clean_up_tokenization_spaces=True,
-        **_SPECIAL_NAMES,
+        **{f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep", "mask")},
     )
 
 

@@ -48,7 +48,6 @@ _FURTHER: dict[Further, tuple[str, ...]] = {
     ),
     "image_encoder": (r"model\.backbone\..+", r"model\.input_proj_vision\..+"),
 }
-_IS_OUTPUT = re.compile(r"(text_enhancer_layer\.self_attn|encoder_attn_text|\d\.self_attn)\.out_proj$")
 _ADAPTED_PER_ENCODER_LAYER = 5
 _ADAPTED_PER_DECODER_LAYER = 8
 
@@ -155,7 +154,7 @@ def _adapter_size(layer: nn.Module, rank: int) -> int:
 def _freeze_attention_outputs(adapted: PeftModel) -> None:
     """Keep these adapters as they start: the second matrix is zero, so they change nothing."""
     for name, module in adapted.named_modules():
-        if isinstance(module, nn.Module) and isinstance(module, LoraLayer) and _IS_OUTPUT.search(name):
+        if isinstance(module, nn.Module) and isinstance(module, LoraLayer) and name.endswith(".out_proj"):
             module.requires_grad_(False)
 
 
