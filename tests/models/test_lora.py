@@ -124,6 +124,7 @@ def test_every_adapter_learns_and_nothing_else_does(
     ("further", "num_modules"),
     [
         (("text_encoder",), 2 * 6),
+        (("text_encoder", "text_encoder"), 2 * 6),
         (("fusion",), 2 * (6 + 4)),
         # of EfficientNet-Lite0: the stem, one convolution of the first block, two of each other, three behind it
         (("image_encoder",), 1 + 1 + 2 * 15 + 3),

@@ -119,7 +119,7 @@ def add_lora(model: GroundingDinoForObjectDetection, settings: LoraSettings) -> 
             f"found {len(adapted)} of {expected} modules to adapt in {type(model).__name__}; give a Grounding DINO"
         )
     saved = _matching(names, (_BOX_HEAD + full,))
-    adapted += [name for part in settings.further for name in _matching(list(layers), _FURTHER[part])]
+    adapted += [name for part in dict.fromkeys(settings.further) for name in _matching(list(layers), _FURTHER[part])]
     num_trainable = sum(_adapter_size(layers[name], settings.rank) for name in adapted)
     num_trainable += sum(parameter.numel() for name in saved for parameter in layers[name].parameters())
     adapted_model = insert_adapters(
