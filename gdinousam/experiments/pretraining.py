@@ -109,7 +109,8 @@ def write_start(settings: StartSettings) -> None:
     """Write the detector that training starts from, unless it is there already; waits for a program that writes it.
 
     Every word of the package's phrase book gets a token of its own. Raises InputError where the folder is there and was
-    not made by these settings, where the weights of the image encoder are not installed, or ``rest`` does not load.
+    not made by these settings, where the weights of the image encoder are not installed, ``rest`` does not load, or its
+    tokenizer has no room for the words.
     """
     folder = settings.output_dir
     folder.parent.mkdir(parents=True, exist_ok=True)

@@ -36,6 +36,7 @@ from transformers.models.sam2.configuration_sam2 import (
     Sam2VisionConfig,
 )
 
+from gdinousam.errors import InputError
 from gdinousam.models.mask_heads.random_sam import PLAIN_LAYERS, reset_plain_layers
 
 SMALL_DETECTOR_SIZE = 192
@@ -90,14 +91,16 @@ def with_words(tokenizer: PreTrainedTokenizerBase, words: Iterable[str]) -> PreT
     """The small tokenizer with a token for each of some lower-case words that it would spell out in characters.
 
     They take unused places of the vocabulary, in alphabetical order, so all other tokens and the model's sizes remain.
-    Raises ValueError where there are more words than places.
+    Raises InputError where there are more words than places.
     """
     tree = json.loads(tokenizer.backend_tokenizer.to_str())
     vocabulary: dict[str, int] = tree["model"]["vocab"]
     new = sorted(set(words) - set(vocabulary))
     unused = [token for token in vocabulary if token.startswith("[unused")]
     if len(new) > len(unused):
-        raise ValueError(f"{len(new)} words for {len(unused)} unused places")
+        raise InputError(
+            f"{len(new)} words for {len(unused)} unused places in the detector's tokenizer; name another detector"
+        )
     named = dict(zip(unused, new, strict=False))
     tree["model"]["vocab"] = {named.get(token, token): index for token, index in vocabulary.items()}
     return _with_special_tokens(Tokenizer.from_str(json.dumps(tree)), tokenizer.model_max_length)

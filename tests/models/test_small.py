@@ -6,6 +6,7 @@ import torch
 from transformers.models.grounding_dino.modeling_grounding_dino import SPECIAL_TOKENS
 
 from gdinousam.data.sources.phantoms import LESION_KINDS
+from gdinousam.errors import InputError
 from gdinousam.models.detector.detector import Detector
 from gdinousam.models.small import (
     SEPARATOR_TOKENS,
@@ -89,5 +90,5 @@ def test_words_get_tokens_in_unused_places() -> None:
     changed = {token: index for token, index in more.vocab.items() if plain.vocab.get(token) != index}
     assert sorted(changed) == ["child", "cranium", "unborn"]
     assert {plain.convert_ids_to_tokens(index)[:7] for index in changed.values()} == {"[unused"}
-    with pytest.raises(ValueError, match=r"2000 words for 8\d\d unused places"):
+    with pytest.raises(InputError, match=r"2000 words for 8\d\d unused places"):
         with_words(plain, [f"w{number}" for number in range(2000)])
