@@ -24,7 +24,7 @@ from gdinousam.models.detector.deformable_choice import want_kernel
 from gdinousam.models.loading import pick_device
 from gdinousam.models.precision import allow_tf32
 from gdinousam.models.weights.model_card import LICENSE
-from gdinousam.models.weights.training_note import DATASETS, PHRASES, WORDINGS
+from gdinousam.models.weights.training_note import DATASETS, LOSS_TERMS, PHRASES, WORDINGS
 from gdinousam.processes import joined_processes
 from gdinousam.runtime import LIBRARIES, device_name, keep_freed_memory, seed_everything
 from gdinousam.training.board import NAME, Board
@@ -162,6 +162,7 @@ def _notes(
         "train_csv_sha256": described.get("csv_sha256"),
         "num_train_images": described.get("num_images", 0),
         "phantoms_per_epoch": described.get("phantoms_per_epoch"),
+        LOSS_TERMS: list(learner.task.terms),
         DATASETS: list(datasets),
         PHRASES: sorted(phrases),
         **({WORDINGS: sorted(wordings)} if wordings else {}),

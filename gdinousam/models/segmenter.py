@@ -14,6 +14,7 @@ from gdinousam.models.detector.public_rule import PublicRuleSettings
 from gdinousam.models.loading import detector_and_adapter, load_detector, load_mask_head, place, trained_resize
 from gdinousam.models.mask_heads.sam2 import MaskHead
 from gdinousam.models.precision import Precision
+from gdinousam.models.weights.training_note import warn_of_untaught_maps
 from gdinousam.preprocessing import ResizeSettings
 from gdinousam.records import Answer, Click, Detection, Hint, HintedSegmenter, Image, Need
 
@@ -136,6 +137,8 @@ def load_box_finder(
     prediction = as_settings(prediction, PredictionSettings, "prediction") or PredictionSettings()
     if not prediction.is_filled:
         prediction = resolve_prediction(prediction, adapter or detector)
+    if prediction.maps is not None and prediction.maps.have_a_say:
+        warn_of_untaught_maps(adapter or detector)
     name, on_top = detector_and_adapter(detector, adapter)
     loaded = place(load_detector(name, on_top, trained_box_layer), device, precision, compiled)
     return kind(loaded, resize or trained_resize(on_top, name), prediction, public_rule)

@@ -20,6 +20,7 @@ from gdinousam.models.adapters.lora import adapter_change
 from gdinousam.models.detector.detector import Detector, DetectorOutput, LayerPrediction
 from gdinousam.models.loading import save_resize
 from gdinousam.models.mask_heads.sam2 import MaskHead, Sam2MaskHead
+from gdinousam.models.weights.training_note import ENCODER_MASKS
 from gdinousam.preprocessing import ResizeSettings, boxes_xyxy_pixels
 from gdinousam.prompts import Caption, build_caption, positive_map, tokenize_captions
 from gdinousam.training.captions import with_captions_that_fit
@@ -62,7 +63,6 @@ BOXES, IMAGES, MASKS, PHRASES = "boxes", "images", "masks", "phrases"
 MASK_TERMS = {"mask_bce": Term(1.0, MASKS), "mask_dice": Term(1.0, MASKS)}
 # of earlier decoder layers and of the encoder, already weighted
 _OTHER_BOXES, _OTHER_TOKENS = "other_layers_boxes", "other_layers_tokens"
-_ENCODER_MASKS = "encoder_masks"
 
 
 class DetectorTask(Task):
@@ -95,7 +95,7 @@ class DetectorTask(Task):
         if self._has_other_layers:
             self.terms |= {_OTHER_BOXES: Term(1.0, BOXES), _OTHER_TOKENS: Term(1.0, settings.focal_divisor)}
         if settings.encoder_masks:
-            self.terms |= {_ENCODER_MASKS: Term(settings.encoder_masks, PHRASES)}
+            self.terms |= {ENCODER_MASKS: Term(settings.encoder_masks, PHRASES)}
 
     def counts(self, batch: Batch) -> dict[str, int]:
         phrases = sum(len(example.phrases) for example in batch.examples)
@@ -129,7 +129,7 @@ class DetectorTask(Task):
         sums = {**last, _OTHER_BOXES: boxes, _OTHER_TOKENS: tokens_of_others}
         if settings.encoder_masks and output.encoder is not None:
             masks = encoder_mask_sums(output.encoder.logits, tokens.phrase_tokens, batch.examples)
-            sums[_ENCODER_MASKS] = torch.stack(list(masks.values())).sum()
+            sums[ENCODER_MASKS] = torch.stack(list(masks.values())).sum()
         return sums
 
     def _earlier(self, output: DetectorOutput) -> Sequence[LayerPrediction]:

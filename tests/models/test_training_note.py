@@ -8,8 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from gdinousam.models.detector.operating_point import PredictionSettings
+from gdinousam.models.detector.phrase_maps import NO_MAPS, MapSettings
+from gdinousam.models.segmenter import load_box_finder
 from gdinousam.models.weights.origin import TRAINING_NOTE
-from gdinousam.models.weights.training_note import PHRASES, WORDINGS, warn_of_new_phrases
+from gdinousam.models.weights.training_note import (
+    LOSS_TERMS,
+    PHRASES,
+    WORDINGS,
+    warn_of_new_phrases,
+    warn_of_untaught_maps,
+)
 
 
 def weights(folder: Path, **note: list[str]) -> Path:
@@ -41,3 +50,22 @@ def test_other_words_that_a_training_showed_are_not_new(tmp_path: Path, caplog: 
 def test_without_a_list_nothing_is_called_new(tmp_path: Path) -> None:
     adapter = weights(tmp_path / "adapter")
     assert warn_of_new_phrases(weights(tmp_path / "detector", **{PHRASES: ["cyst"]}), adapter, ["liver"]) == ()
+
+
+def test_maps_that_no_training_taught_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    warn_of_untaught_maps(weights(tmp_path / "taught", **{LOSS_TERMS: ["l1", "encoder_masks"]}))
+    assert not caplog.records
+    for number, note in enumerate(({LOSS_TERMS: ["l1"]}, {})):
+        warn_of_untaught_maps(weights(tmp_path / f"untaught{number}", **note))
+        assert f"the training of {tmp_path / f'untaught{number}'} taught it where" in caplog.messages[-1]
+
+
+@pytest.mark.parametrize(("name", "num_warnings"), [("small", 0), ("small-v1", 1)])
+def test_a_detector_that_is_asked_for_maps_it_was_not_taught(
+    name: str, num_warnings: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    load_box_finder(name, prediction=PredictionSettings(maps=MapSettings()), device="cpu")
+    assert sum("prediction.maps" in message for message in caplog.messages) == num_warnings
+    caplog.clear()
+    load_box_finder(name, prediction=PredictionSettings(maps=NO_MAPS), device="cpu")
+    assert not any("prediction.maps" in message for message in caplog.messages)

@@ -1,4 +1,4 @@
-"""What the note of a training beside weights lists, phrases and datasets, and a word on phrases that it never had."""
+"""What the note of a training beside weights lists, and a word on what is asked of weights that never learned it."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from gdinousam.reading import read_json_object
 logger = logging.getLogger(__name__)
 
 PHRASES, WORDINGS = "phrases", "wordings"  # in the note of a training; wordings: other words for the phrases
+LOSS_TERMS, ENCODER_MASKS = "loss_terms", "encoder_masks"  # in it the terms of the loss, and the one that teaches maps
 _MOST_SHOWN = 6
 
 
@@ -65,6 +66,20 @@ def _noted(weights: str | Path, key: str) -> list[Any] | None:
 def _listed(phrases: tuple[str, ...]) -> str:
     more = len(phrases) - _MOST_SHOWN
     return ", ".join(map(repr, phrases[:_MOST_SHOWN])) + (f" and {more} more" if more > 0 else "")
+
+
+def warn_of_untaught_maps(weights: str | Path) -> None:
+    """Log that nothing says of weights that their maps of phrases were taught, where that is so.
+
+    weights: the adapter, or the detector where there is none. Raises InputError for a note that cannot be read.
+    """
+    if ENCODER_MASKS not in (_noted(weights, LOSS_TERMS) or ()):
+        logger.warning(
+            "prediction.maps: nothing says that the training of %s taught it where phrases are (losses.%s), so its "
+            "maps may spoil boxes and masks; leave maps out",
+            weights,
+            ENCODER_MASKS,
+        )
 
 
 DATASETS = "datasets"  # in the note of a training
