@@ -18,12 +18,14 @@ from gdinousam.commands.common import run
 from gdinousam.commands.pretrain_small import pretrain_command
 from gdinousam.errors import InputError
 from gdinousam.experiments.config import load_config
-from gdinousam.experiments.pretraining import PretrainConfig, StartSettings, write_start
+from gdinousam.experiments.pretraining import BundleSettings, PretrainConfig, StartSettings, bundle, write_start
 from gdinousam.models import imagenet_encoder
 from gdinousam.models.imagenet_encoder import imagenet_weights
 from gdinousam.models.loading import trained_resize
 from gdinousam.models.segmenter import load_segmenter
+from gdinousam.models.small import random_small_detector, small_tokenizer, with_words
 from gdinousam.phrase_book import phrase_book_sha256
+from gdinousam.runtime import torch_seed
 
 ROOT = Path(__file__).parents[1]
 
@@ -116,6 +118,42 @@ def test_stages_run_in_order_once_and_end_in_a_model_that_segments(
     assert pretrain(config_path) == 0  # nothing is left to train; the bundle is written anew
     assert {num_epochs(folder / "runs" / stage) for stage in ("coarse", "fine", "masks")} == {1}
     assert (folder / "small" / "README.md").read_text() == "the model card"
+
+
+@pytest.fixture
+def detectors(tmp_path: Path) -> dict[str, Path]:
+    """Small detectors of two seeds, and one that reads a word more."""
+    folders = {}
+    for name, seed in (("one", 1), ("other", 2), ("words", 1)):
+        with torch_seed(seed):
+            random_small_detector().save_pretrained(folder := tmp_path / name)
+        tokenizer = small_tokenizer()
+        (with_words(tokenizer, ["unborn"]) if name == "words" else tokenizer).save_pretrained(folder)
+        (folder / "training.json").write_text(json.dumps({"trained": "detector"}))
+        folders[name] = folder
+    return folders
+
+
+def test_detectors_of_one_start_are_averaged(detectors: dict[str, Path], small_mask_head: Path, tmp_path: Path) -> None:
+    settings = BundleSettings(
+        detector=detectors["one"],
+        averaged_with=(detectors["other"],),
+        mask_head=small_mask_head,
+        output_dir=tmp_path / "small",
+    )
+    bundle(settings)
+    one, other, mean = (
+        load_file(folder / "model.safetensors")
+        for folder in (detectors["one"], detectors["other"], tmp_path / "small" / "detector")
+    )
+    assert any(not torch.equal(tensor, other[name]) for name, tensor in one.items())
+    for name, tensor in mean.items():
+        if tensor.is_floating_point():
+            assert torch.equal(tensor, ((one[name] + other[name]) / 2).half()), name
+    note = json.loads((tmp_path / "small" / "detector" / "training.json").read_text())
+    assert note == {"trained": "detector", "mean_of": ["one", "other"]}
+    with pytest.raises(InputError, match=r"averaged_with: .*words is built otherwise than .*one, or reads other words"):
+        bundle(settings.model_copy(update={"averaged_with": (detectors["words"],)}))
 
 
 def test_one_stage_alone_bundles_nothing(config_path: Path) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import torch
 from pydantic import Field, model_validator
+from torch import nn
+from transformers import PreTrainedTokenizerBase
 
 from gdinousam.data.contract.layout import SPLIT_FOLDERS, csv_name
 from gdinousam.errors import InputError
@@ -16,6 +18,7 @@ from gdinousam.experiments.config import TrainConfig
 from gdinousam.files import write_json
 from gdinousam.folders import replaced_folder
 from gdinousam.locks import locked
+from gdinousam.models.adapters.base_note import portable_name
 from gdinousam.models.imagenet_encoder import with_imagenet_encoder
 from gdinousam.models.loading import load_grounding_dino, load_mask_head, save_resize, trained_resize
 from gdinousam.models.mask_heads.sam2 import Sam2MaskHead
@@ -36,6 +39,11 @@ class BundleSettings(Settings):
     """The two parts of the finished model and where they go."""
 
     detector: SettingsPath = Field(description="Folder of the detector's weights, in the run of a stage.")
+    averaged_with: tuple[SettingsPath, ...] = Field(
+        (),
+        description="Folders of further detectors of the same start, other seeds say: the mean of all their weights is "
+        "taken (Wortsman et al. 2022).",
+    )
     mask_head: SettingsPath = Field(description="Folder of the mask head's weights, in the run of a stage.")
     output_dir: SettingsPath = Field(description="Folder that gets detector/ and mask_head/ in half precision.")
 
@@ -147,9 +155,10 @@ def bundle(settings: BundleSettings) -> None:
     """Write both parts in half precision, as ``load_detector`` and ``load_mask_head`` read them, and their notes.
 
     Other files of the folder, such as its model card, stay; an operating point of earlier weights does not. Raises
-    InputError where a part is missing.
+    InputError where a part is missing, or detectors are to be averaged that are not built alike.
     """
     model, tokenizer = load_grounding_dino(str(settings.detector))
+    _average(model, tokenizer, settings)
     mask_head = load_mask_head(str(settings.mask_head))
     if not isinstance(mask_head, Sam2MaskHead):
         raise InputError(f"{settings.mask_head} is no SAM2")
@@ -157,7 +166,7 @@ def bundle(settings: BundleSettings) -> None:
         model.half().save_pretrained(new)
         tokenizer.save_pretrained(new)
         save_resize(new, trained_resize(settings.detector))
-        _copy_note(settings.detector, new)
+        _copy_note(settings.detector, new, settings.averaged_with)
     with replaced_folder(settings.output_dir / "mask_head") as new:
         mask_head.half().save(new)
         _copy_note(settings.mask_head, new)
@@ -165,8 +174,33 @@ def bundle(settings: BundleSettings) -> None:
     logger.info("small model in %s: %.1f MB", settings.output_dir, size / 1e6)
 
 
-def _copy_note(weights: Path, folder: Path) -> None:
-    """What the weights were trained on, where a note says so."""
+def _average(model: nn.Module, tokenizer: PreTrainedTokenizerBase, settings: BundleSettings) -> None:
+    """Give the detector the mean of its weights and those of the further ones."""
+    states = [model.state_dict()]
+    for folder in settings.averaged_with:
+        other, its_tokenizer = load_grounding_dino(str(folder))
+        states.append(other.state_dict())
+        if _shapes(states[-1]) != _shapes(states[0]) or its_tokenizer.get_vocab() != tokenizer.get_vocab():
+            raise InputError(
+                f"bundle.averaged_with: {folder} is built otherwise than {settings.detector}, or reads other words; "
+                "average detectors of one start"
+            )
+    means = {
+        name: torch.stack([state[name].double() for state in states]).mean(dim=0)
+        for name, own in states[0].items()
+        if own.is_floating_point()
+    }
+    model.load_state_dict(states[0] | means)  # after all are taken, since layers share tensors under several names
+
+
+def _shapes(state: dict[str, torch.Tensor]) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in state.items()}
+
+
+def _copy_note(weights: Path, folder: Path, averaged_with: Iterable[Path] = ()) -> None:
+    """What the weights were trained on, where a note says so, and what they are the mean of."""
     note = weights / TRAINING_NOTE
     if note.is_file():
-        shutil.copyfile(note, folder / TRAINING_NOTE)
+        others = [portable_name(str(one)) for one in averaged_with]
+        mean_of = {"mean_of": [portable_name(str(weights)), *others]} if others else {}
+        write_json(folder / TRAINING_NOTE, read_json_object(note) | mean_of)
