@@ -129,7 +129,7 @@ def detectors(tmp_path: Path) -> dict[str, Path]:
             random_small_detector().save_pretrained(folder := tmp_path / name)
         tokenizer = small_tokenizer()
         (with_words(tokenizer, ["unborn"]) if name == "words" else tokenizer).save_pretrained(folder)
-        (folder / "training.json").write_text(json.dumps({"trained": "detector"}))
+        (folder / "training.json").write_text(json.dumps({"trained": "detector", "metrics": {"loss": seed}}))
         folders[name] = folder
     return folders
 
@@ -151,7 +151,7 @@ def test_detectors_of_one_start_are_averaged(detectors: dict[str, Path], small_m
         if tensor.is_floating_point():
             assert torch.equal(tensor, ((one[name] + other[name]) / 2).half()), name
     note = json.loads((tmp_path / "small" / "detector" / "training.json").read_text())
-    assert note == {"trained": "detector", "mean_of": ["one", "other"]}
+    assert note == {"trained": "detector", "mean_of": [f"{tmp_path.name}/one", f"{tmp_path.name}/other"]}
     with pytest.raises(InputError, match=r"averaged_with: .*words is built otherwise than .*one, or reads other words"):
         bundle(settings.model_copy(update={"averaged_with": (detectors["words"],)}))
 

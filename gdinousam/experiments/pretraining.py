@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,6 @@ from gdinousam.experiments.config import TrainConfig
 from gdinousam.files import write_json
 from gdinousam.folders import replaced_folder
 from gdinousam.locks import locked
-from gdinousam.models.adapters.base_note import portable_name
 from gdinousam.models.imagenet_encoder import with_imagenet_encoder
 from gdinousam.models.loading import load_grounding_dino, load_mask_head, save_resize, trained_resize
 from gdinousam.models.mask_heads.sam2 import Sam2MaskHead
@@ -197,10 +196,13 @@ def _shapes(state: dict[str, torch.Tensor]) -> dict[str, torch.Size]:
     return {name: tensor.shape for name, tensor in state.items()}
 
 
-def _copy_note(weights: Path, folder: Path, averaged_with: Iterable[Path] = ()) -> None:
-    """What the weights were trained on, where a note says so, and what they are the mean of."""
-    note = weights / TRAINING_NOTE
-    if note.is_file():
-        others = [portable_name(str(one)) for one in averaged_with]
-        mean_of = {"mean_of": [portable_name(str(weights)), *others]} if others else {}
-        write_json(folder / TRAINING_NOTE, read_json_object(note) | mean_of)
+def _copy_note(weights: Path, folder: Path, averaged_with: Sequence[Path] = ()) -> None:
+    """What the weights were trained on, where a note says so; of a mean what it is of, and not the losses of one."""
+    path = weights / TRAINING_NOTE
+    if not path.is_file():
+        return
+    note = read_json_object(path)
+    if averaged_with:
+        note.pop("metrics", None)
+        note["mean_of"] = ["/".join(one.parts[-2:]) for one in (weights, *averaged_with)]
+    write_json(folder / TRAINING_NOTE, note)
