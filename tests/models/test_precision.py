@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from gdinousam.models.detector.operating_point import PredictionSettings
 from gdinousam.models.loading import load_detector, load_mask_head
 from gdinousam.models.precision import allow_tf32, has_fast_bfloat16, pick_precision
 from gdinousam.models.segmenter import load_segmenter
@@ -47,8 +48,9 @@ def test_the_mask_decoder_stays_in_float32(small_mask_head: Path) -> None:
 
 
 def test_answers_hardly_differ(phantom_images: list[Image]) -> None:
+    best = PredictionSettings(box_threshold=0, max_detections=1)  # the best box of each image
     segmenters = [
-        load_segmenter("small", "small", resize=ResizeSettings(size=192), device="cpu", precision=precision)
+        load_segmenter("small", "small", None, ResizeSettings(size=192), best, device="cpu", precision=precision)
         for precision in ("float32", "bfloat16")
     ]
     phrases = [("cyst",) for _ in phantom_images]
