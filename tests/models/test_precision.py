@@ -11,7 +11,6 @@ from gdinousam.models.detector.operating_point import PredictionSettings
 from gdinousam.models.loading import load_detector, load_mask_head
 from gdinousam.models.precision import allow_tf32, has_fast_bfloat16, pick_precision
 from gdinousam.models.segmenter import load_segmenter
-from gdinousam.preprocessing import ResizeSettings
 from gdinousam.records import Image
 
 CPU = torch.device("cpu")
@@ -50,7 +49,7 @@ def test_the_mask_decoder_stays_in_float32(small_mask_head: Path) -> None:
 def test_answers_hardly_differ(phantom_images: list[Image]) -> None:
     best = PredictionSettings(box_threshold=0, max_detections=1)  # the best box of each image
     segmenters = [
-        load_segmenter("small", "small", None, ResizeSettings(size=192), best, device="cpu", precision=precision)
+        load_segmenter("small", "small", prediction=best, device="cpu", precision=precision)
         for precision in ("float32", "bfloat16")
     ]
     phrases = [("cyst",) for _ in phantom_images]
