@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import nn
 
 from gdinousam.errors import InputError
-from gdinousam.models.bundled import SMALL_V1, SMALL_V1_SHA256
+from gdinousam.models.bundled import BUNDLED, SMALL_V1, SMALL_V1_SHA256
 from gdinousam.models.weights.choice import is_hub_id
 from gdinousam.reading import read_json_object
 from gdinousam.settings import OWN_MODEL_NAMES
@@ -152,10 +152,21 @@ def require_same_base(model: nn.Module, folder: Path) -> None:
         return
     found = weights_sha256(model)
     if found != note.sha256:
-        remedy = f"; name {SMALL_V1} as the detector and its mask head" if note.is_small_v1 else ""
         raise InputError(
-            f"adapter {folder} was made for {note}; this is another model (sha256 {found[:_DIGITS_SHOWN]}...){remedy}"
+            f"adapter {folder} was made for {note}; this is another model (sha256 {found[:_DIGITS_SHOWN]}...); "
+            f"{_remedy(note)}"
         )
+
+
+def _remedy(note: BaseNote) -> str:
+    if note.is_small_v1:
+        return f"name {SMALL_V1} as the detector and its mask head"
+    if note.name in BUNDLED:
+        return (
+            f"name {note.name} as the detector; where it is named already, its weights have changed since: name a copy "
+            "of the earlier ones, or tune again"
+        )
+    return "name that base as the detector, or tune again"
 
 
 def noted_base(folder: Path) -> BaseNote | None:
