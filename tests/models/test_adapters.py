@@ -286,6 +286,7 @@ def test_an_adapter_is_refused_on_another_base(small_detector: Path, folder: Pat
     message = refusal(lambda: load_adapter(other, folder))
     assert f"{folder} was made for {small_detector.name} (sha256 " in message
     assert weights_sha256(other)[:12] in message and weights_sha256(plain(small_detector))[:12] in message
+    assert "small-v1" not in message
     assert message.endswith("; name that base as the detector, or tune again")
     note = json.loads((folder / BASE_NOTE).read_text())
     (folder / BASE_NOTE).write_text(json.dumps(note | {"name": "small"}))
